@@ -1,0 +1,62 @@
+"""Identifiers (RFC 9562).
+
+Entities carry a UUIDv8: 48-bit Unix milliseconds, version, 16-bit shard, variant, random rest. The shard is drawn once, at a
+party's birth, and copied to everything that belongs to the party, so that one party's rows stay together when tables are spread.
+Events carry a UUIDv7. Derived ids (UUIDv8 over SHA-256) name the same thing the same way in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from uuid import UUID
+
+_VARIANT = 0b10 << 62
+SHARD_COUNT = 1 << 16
+
+
+def draw_shard() -> int:
+    """A new party's shard, 0..65535."""
+    return secrets.randbelow(SHARD_COUNT)
+
+
+def entity_id(shard: int, *, unix_ms: int | None = None) -> UUID:
+    """A new entity id in `shard`: 48 bits time | 4 version (8) | 12 high shard bits | 2 variant | 4 low shard bits | 58 random.
+
+    Raises ValueError when the shard is outside 0..65535.
+    """
+    if not 0 <= shard < SHARD_COUNT:
+        raise ValueError(f"shard {shard} is outside 0..{SHARD_COUNT - 1}")
+    milliseconds = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
+    high = (milliseconds & 0xFFFF_FFFF_FFFF) << 16 | 0x8 << 12 | shard >> 4
+    low = _VARIANT | (shard & 0xF) << 58 | int.from_bytes(os.urandom(8)) >> 6
+    return UUID(int=high << 64 | low)
+
+
+def shard_of(identifier: UUID) -> int:
+    """The shard inside an entity id. Raises ValueError for other UUID versions."""
+    if identifier.version != 8:
+        raise ValueError(f"{identifier} is not an entity id")
+    return (identifier.int >> 64 & 0xFFF) << 4 | identifier.int >> 58 & 0xF
+
+
+def event_id() -> UUID:
+    """A new event id (UUIDv7): time-ordered to the millisecond."""
+    milliseconds = time.time_ns() // 1_000_000
+    random_bits = int.from_bytes(os.urandom(10))
+    return UUID(
+        int=milliseconds << 80 | 0x7 << 76 | (random_bits >> 62 & 0xFFF) << 64 | _VARIANT | random_bits & (1 << 62) - 1
+    )
+
+
+def derived_id(namespace: str, *parts: str) -> UUID:
+    """The same parts give the same id in every process (SHA-256, length-prefixed so that no two lists of parts collide)."""
+    digest = hashlib.sha256()
+    for part in (namespace, *parts):
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(4) + encoded)
+    value = int.from_bytes(digest.digest()[:16])
+    value &= ~(0xF << 76 | 0b11 << 62)
+    return UUID(int=value | 0x8 << 76 | _VARIANT)
