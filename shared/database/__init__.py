@@ -1,0 +1,6 @@
+"""The service's own database: engine, unit of work, migrations, platform tables."""
+
+from shared.database.engine import Database
+from shared.database.unit_of_work import ReadOnlyTransactionError, UnitOfWork
+
+__all__ = ["Database", "ReadOnlyTransactionError", "UnitOfWork"]

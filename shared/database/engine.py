@@ -1,0 +1,137 @@
+"""The service's database: pool, transactions, and the signals that wake the relay and the worker after a commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from shared.clock import Clock
+from shared.database.unit_of_work import UnitOfWork
+from shared.settings import ServiceSettings
+
+_SERVER_SETTINGS = {
+    "timezone": "UTC",
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+    # Set-wise statements over arrays look expensive to the planner; compiling them costs more than running them.
+    "jit": "off",
+}
+
+
+class Database:
+    """Pool of connections of one service's own role."""
+
+    def __init__(self, engine: AsyncEngine, *, settings: ServiceSettings, clock: Clock, service: str) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.clock = clock
+        self.service = service
+        self.events_committed = asyncio.Event()
+        self.intents_committed = asyncio.Event()
+
+    @classmethod
+    async def open(
+        cls,
+        settings: ServiceSettings,
+        clock: Clock,
+        *,
+        service: str,
+        pool_size: int = 12,
+        pool_timeout_seconds: float = 10,
+    ) -> Self:
+        """Open the pool; no connection is made yet, so a service starts while its database is away."""
+        url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
+        engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=pool_timeout_seconds,
+            connect_args={
+                "timeout": 10,
+                "command_timeout": 35,
+                "server_settings": _SERVER_SETTINGS | {"application_name": service},
+            },
+        )
+        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        return cls(engine, settings=settings, clock=clock, service=service)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
+        """One transaction: commits on normal exit, rolls back on any exception."""
+        async with self._transaction(read_only=False) as uow:
+            yield uow
+
+    @asynccontextmanager
+    async def read_only(self) -> AsyncIterator[UnitOfWork]:
+        """One READ ONLY transaction; `emit` and `intend` raise."""
+        async with self._transaction(read_only=True) as uow:
+            yield uow
+
+    @asynccontextmanager
+    async def _transaction(self, *, read_only: bool) -> AsyncIterator[UnitOfWork]:
+        async with self.engine.connect() as connection:
+            if read_only:
+                await connection.execution_options(postgresql_readonly=True)
+            async with connection.begin():
+                # SQLAlchemy sends BEGIN with the first statement of its own; the driver's statements must come after it.
+                await connection.exec_driver_sql("SELECT 1")
+                sql = await _driver_connection(connection)
+                try:
+                    uow = UnitOfWork(
+                        connection=connection,
+                        sql=sql,
+                        service=self.service,
+                        tenant=self.settings.tenant,
+                        now=self.clock.business_now(),
+                        real_now=self.clock.real_now(),
+                        read_only=read_only,
+                    )
+                    yield uow
+                    if not read_only:
+                        await self._append(uow)
+                except BaseException:
+                    if sql.is_closed():
+                        await connection.invalidate()
+                    raise
+            self._signal(uow)
+
+    async def _append(self, uow: UnitOfWork) -> None:
+        from shared.messaging import intent_store, outbox
+
+        if uow.events:
+            await outbox.append(uow, prefix=self.settings.prefix)
+        if uow.intents:
+            await intent_store.insert(uow)
+
+    def _signal(self, uow: UnitOfWork) -> None:
+        if uow.events:
+            self.events_committed.set()
+        if uow.intents:
+            self.intents_committed.set()
+
+
+async def _driver_connection(connection: AsyncConnection) -> asyncpg.Connection:
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    if not isinstance(driver, asyncpg.Connection):
+        raise TypeError(f"expected an asyncpg connection, got {type(driver).__name__}")
+    return driver
+
+
+def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
+    """Replace pooled connections that the server has closed: the event loop has already seen the socket end."""
+    if dbapi_connection.driver_connection.is_closed():
+        raise DisconnectionError("closed by the server")

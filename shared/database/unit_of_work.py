@@ -1,0 +1,80 @@
+"""The unit of work: one transaction, and the only place that commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.messaging.intents import NewIntent
+
+if TYPE_CHECKING:
+    from shared.events import NewEvent
+
+_LOW_64_BITS = (1 << 64) - 1
+
+
+def party_lock_key(party_id: UUID) -> int:
+    """The advisory-lock key of a party: the low 64 bits of its id as a signed number (62 of them are random).
+
+    The one-number key space of this database's advisory locks belongs to parties; everything else uses the two-number one.
+    """
+    low = party_id.int & _LOW_64_BITS
+    return low - (1 << 64) if low >> 63 else low
+
+
+class ReadOnlyTransactionError(RuntimeError):
+    """An event or intent was recorded in a read-only transaction."""
+
+
+class UnitOfWork:
+    """One open transaction: its clock readings, its locks, and what it will append at commit."""
+
+    def __init__(
+        self,
+        *,
+        connection: AsyncConnection,
+        sql: asyncpg.Connection,
+        service: str,
+        tenant: str,
+        now: datetime,
+        real_now: datetime,
+        read_only: bool = False,
+    ) -> None:
+        self.connection = connection
+        self.sql = sql
+        self.service = service
+        self.tenant = tenant
+        self.now = now
+        self.real_now = real_now
+        self.read_only = read_only
+        self.events: list[NewEvent] = []
+        self.intents: list[NewIntent] = []
+        self.causes: Mapping[UUID, str] = {}
+
+    async def lock_parties(self, party_ids: Iterable[UUID]) -> None:
+        """Take the parties' transaction-level advisory locks: all in one statement, sorted, so that two batches cannot deadlock.
+
+        Call it before reading any state of the parties; a statement sees what was committed before it began.
+        """
+        keys = sorted({party_lock_key(party_id) for party_id in party_ids})
+        if keys:
+            await self.sql.fetchval("SELECT count(pg_advisory_xact_lock(key)) FROM unnest($1::bigint[]) AS key", keys)
+
+    def emit(self, event: NewEvent) -> None:
+        """Append `event` to the outbox at commit; its sequence is assigned there. Raises ReadOnlyTransactionError."""
+        self._require_writable()
+        self.events.append(event)
+
+    def intend(self, intent: NewIntent) -> None:
+        """Record `intent` at commit; an intent of the same kind and key is kept as it is. Raises ReadOnlyTransactionError."""
+        self._require_writable()
+        self.intents.append(intent)
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise ReadOnlyTransactionError("this transaction is read-only")

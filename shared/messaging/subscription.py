@@ -1,0 +1,54 @@
+"""What a service subscribes to, and what became of each event."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from shared.database.unit_of_work import UnitOfWork
+    from shared.events import Event, Received
+
+
+class InboxKey(NamedTuple):
+    """Identity of an event (CloudEvents: source + id)."""
+
+    source: str
+    event_id: UUID
+
+
+class Outcome(StrEnum):
+    """What became of an event in this service; kept in its inbox row."""
+
+    APPLIED = "applied"
+    IGNORED = "ignored"  # stale or repeated: nothing to do, and that is right
+    PENDING = "pending"  # early: kept by the service until its facts arrive
+    WAITING = "waiting"  # behind a parked party or a sequence gap
+    DEAD = "dead"  # in the dead-letter table
+
+
+Handle = Callable[["UnitOfWork", Sequence["Received"]], Awaitable[Mapping[InboxKey, Outcome]]]
+HeartbeatHook = Callable[["UnitOfWork", Sequence["Event"]], Awaitable[None]]
+PartiesOf = Callable[["UnitOfWork", Sequence[str]], Awaitable[Mapping[str, UUID]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """One topic of a service.
+
+    `handle` receives a whole batch of one partition in offset order, parties locked, and returns only the outcomes that
+    are not `applied`. It may be called again with a part of the same batch after a rollback, so it keeps nothing in memory.
+
+    `parties_of` is for topics whose Kafka key is not a party id (`loan*`: `tenant|core|party_ref`). It resolves keys to
+    our party ids inside the transaction, before locks are taken; a key it leaves out is locked and parked under an id
+    derived from the key, which `handle` finds in no table.
+    """
+
+    topic: str
+    types: frozenset[str]
+    handle: Handle
+    monotone_types: frozenset[str] = frozenset()
+    parties_of: PartiesOf | None = None
