@@ -1,0 +1,48 @@
+"""What every catalogued event's data has in common."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+MAX_TEXT = 2_000
+MAX_ITEMS = 1_000
+
+Reference = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
+Cell = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{15}$",
+        description="H3 cell of about 500 m edge; exact points never travel on topics.",
+        examples=["88309a5915fffff"],
+    ),
+]
+
+
+class EventData(BaseModel):
+    """Data of one event. Producers build it whole; consumers ignore optional fields that they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TimeWindow(BaseModel):
+    """A half-open span [start, end) in business time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: AwareDatetime = Field(description="First moment, RFC 3339.", examples=["2026-03-02T01:00:00Z"])
+    end: AwareDatetime = Field(description="First moment after the span.", examples=["2026-03-02T03:00:00Z"])
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether `moment` lies in the span."""
+        return self.start <= moment < self.end
+
+
+PartyId = Annotated[UUID, Field(description="Our id of the person who owes (UUIDv8 with the party's shard).")]
+CaseId = Annotated[UUID, Field(description="The case: all overdue loans of one party.")]
+VisitId = Annotated[UUID, Field(description="The planned or made visit.")]
+PlanId = Annotated[UUID, Field(description="The repayment plan.")]
+PermitId = Annotated[UUID, Field(description="The signed right to make one contact.")]

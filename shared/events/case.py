@@ -1,0 +1,115 @@
+"""Topic `case`: what intake concludes, free of names and addresses."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from shared.events.base import CaseId, Cell, EventData, PartyId, Reference
+from shared.money import Money
+
+Bucket = Literal["current", "B1", "B2", "B3", "B4", "B5"]
+
+
+class CaseLoan(EventData):
+    """One overdue loan of the case."""
+
+    loan_id: UUID = Field(description="Our id of the loan.")
+    loan_ref: Reference = Field(description="The core's loan reference.")
+    product_class: Literal["card", "consumer", "mortgage", "business"] = Field(description="Product class.")
+    overdue: Money = Field(description="Unpaid due amounts.")
+    balance: Money = Field(description="Whole outstanding balance.")
+    oldest_due_date: date = Field(description="Due date of the oldest unpaid item.")
+    dpd_contractual: int = Field(ge=0, description="Days past due, contractual, whole days.")
+
+
+class CaseOpened(EventData):
+    """A party has overdue loans: one case over all of them."""
+
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(ge=1, description="Version of the case; grows by one with each change.")
+    business_date: date = Field(description="Business date of the fact behind it.")
+    bucket: Bucket = Field(description="Worst bucket over the loans.")
+    dpd_contractual: int = Field(ge=0, description="Worst contractual DPD, days.")
+    dpd_effective: int = Field(ge=0, description="Worst effective DPD (less grace and pauses), days.")
+    overdue_totals: list[Money] = Field(description="Overdue sums, one per currency.")
+    loans: list[CaseLoan] = Field(description="The overdue loans.")
+    jurisdiction: str = Field(description="Place whose law applies.", examples=["CN"])
+    time_zones: list[str] = Field(description="Candidate IANA zones of the person; empty: not known yet.")
+    language: str = Field(description="Preferred language, ISO 639.")
+    cell: Cell | None = Field(None, description="Cell of the home; none while unknown.")
+    history_known_from: date | None = Field(
+        None, description="Contacts are attested complete from here; none: unknown."
+    )
+    held: bool = Field(False, description="True while the party is only known by reference: no contact.")
+
+
+class CaseUpdated(CaseOpened):
+    """The case after a change; complete state."""
+
+    cause: Reference = Field(description="What changed it.", examples=["loan.overdue"])
+
+
+class CaseBucketChanged(EventData):
+    """The case's worst bucket moved."""
+
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(ge=1, description="Version of the case.")
+    before: Bucket = Field(description="Bucket before.")
+    after: Bucket = Field(description="Bucket after.")
+    business_date: date = Field(description="Business date of the change.")
+
+
+class CasePaymentPosted(EventData):
+    """Money reached a loan of the case."""
+
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(ge=1, description="Version of the case.")
+    loan_id: UUID = Field(description="Our id of the loan.")
+    transaction_ref: Reference = Field(description="The core's transaction reference.")
+    amount: Money = Field(description="Amount paid.")
+    value_date: date = Field(description="Value date.")
+    booked_at: AwareDatetime = Field(description="Booking time at the core.")
+    cleared: bool = Field(description="False while it can still bounce.")
+    payer_ref: Reference = Field(description="Pseudonymous payer reference.")
+
+
+class CasePaymentReversed(EventData):
+    """A posted payment was taken back by the core."""
+
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(ge=1, description="Version of the case.")
+    loan_id: UUID = Field(description="Our id of the loan.")
+    transaction_ref: Reference = Field(description="Reference of the reversed payment.")
+    amount: Money = Field(description="Amount taken back.")
+
+
+class CaseCured(EventData):
+    """No loan of the case is past due any more."""
+
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(ge=1, description="Version of the case.")
+    business_date: date = Field(description="Business date of the cure.")
+    cause: Literal["payment", "core_statement", "correction"] = Field(description="What cured it.")
+    overdue_totals: list[Money] = Field(description="What remains overdue, one per currency (zero).")
+
+
+class CaseSuspended(EventData):
+    """Nobody acts on the case until it is released."""
+
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(ge=1, description="Version of the case.")
+    cause: Reference = Field(description="Why.", examples=["facts_incomplete"])
+
+
+class CaseReleased(CaseSuspended):
+    """A suspended case may be acted on again."""

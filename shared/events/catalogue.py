@@ -1,0 +1,119 @@
+"""The catalogue: every event type, its topic, version and model. A type is `<family>.<past tense>`; version is its major version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.events import case, compliance, contact, loan, plan, platform, stop, visit
+from shared.events.base import EventData
+
+
+@dataclass(frozen=True)
+class EventType:
+    """One catalogued type. `topics` are where it may appear; `aggregate` names what its `sequence` counts."""
+
+    name: str
+    topics: tuple[str, ...]
+    model: type[EventData]
+    aggregate: str
+    version: int = 1
+
+    @property
+    def schema_name(self) -> str:
+        """Name of its schema file and value of CloudEvents `dataschema`: `<type>.v<version>`."""
+        return f"{self.name}.v{self.version}"
+
+
+def _types(topics: tuple[str, ...], aggregate: str, models: dict[str, type[EventData]]) -> list[EventType]:
+    return [EventType(name, topics, model, aggregate) for name, model in models.items()]
+
+
+_ALL: Final = [
+    *_types(
+        ("loan", "loan-urgent"),
+        "core_party",
+        {
+            "loan.overdue": loan.LoanOverdue,
+            "loan.payment_received": loan.PaymentReceived,
+            "loan.payment_reversed": loan.PaymentReversed,
+            "loan.cured": loan.LoanCured,
+            "party.updated": loan.PartyUpdated,
+            "party.deceased": loan.PartyDeceased,
+            "loan.business_day_closed": loan.BusinessDayClosed,
+        },
+    ),
+    *_types(
+        ("case",),
+        "case",
+        {
+            "case.opened": case.CaseOpened,
+            "case.updated": case.CaseUpdated,
+            "case.bucket_changed": case.CaseBucketChanged,
+            "case.payment_posted": case.CasePaymentPosted,
+            "case.payment_reversed": case.CasePaymentReversed,
+            "case.cured": case.CaseCured,
+            "case.suspended": case.CaseSuspended,
+            "case.released": case.CaseReleased,
+        },
+    ),
+    *_types(
+        ("visit",),
+        "visit",
+        {
+            "visit.proposed": visit.VisitProposed,
+            "visit.offered": visit.VisitOffered,
+            "visit.agreed": visit.VisitAgreed,
+            "visit.declined": visit.VisitDeclined,
+            "visit.moved": visit.VisitMoved,
+            "visit.assigned": visit.VisitAssigned,
+            "visit.withdrawn": visit.VisitWithdrawn,
+            "visit.checked_in": visit.VisitCheckedIn,
+            "visit.completed": visit.VisitCompleted,
+            "visit.recalled": visit.VisitRecalled,
+            "visit.aborted": visit.VisitAborted,
+            "visit.sos_raised": visit.SosRaised,
+        },
+    ),
+    *_types(
+        ("plan",),
+        "plan",
+        {
+            "plan.proposed": plan.PlanProposed,
+            "plan.refused": plan.PlanRefused,
+            "plan.signed": plan.PlanSigned,
+            "plan.payment_matched": plan.PlanPaymentMatched,
+            "plan.completed": plan.PlanCompleted,
+            "plan.broken": plan.PlanBroken,
+        },
+    ),
+    *_types(("contact",), "contact", {"contact.recorded": contact.ContactRecorded}),
+    *_types(
+        ("compliance",),
+        "party_compliance",
+        {
+            "compliance.permit_granted": compliance.PermitGranted,
+            "compliance.permit_refused": compliance.PermitRefused,
+            "compliance.permit_revoked": compliance.PermitRevoked,
+            "compliance.permit_used": compliance.PermitUsed,
+            "compliance.permit_released": compliance.PermitReleased,
+            "compliance.contact_audited": compliance.ContactAudited,
+            "compliance.violation_found": compliance.ViolationFound,
+            "compliance.hold_placed": compliance.HoldPlaced,
+            "compliance.hold_ended": compliance.HoldEnded,
+        },
+    ),
+    *_types(("compliance",), "log", {"compliance.checkpoint_published": compliance.CheckpointPublished}),
+    *_types(
+        ("stop",),
+        "party_stop",
+        {"party.stopped": stop.PartyStopped, "party.parked": stop.PartyParked, "party.unparked": stop.PartyUnparked},
+    ),
+    *_types(
+        ("case", "visit", "plan", "contact", "compliance", "stop"),
+        "heartbeat",
+        {"service.heartbeat": platform.ServiceHeartbeat},
+    ),
+]
+CATALOGUE: Final[dict[str, EventType]] = {event_type.name: event_type for event_type in _ALL}
+HEARTBEAT: Final = "service.heartbeat"

@@ -1,0 +1,158 @@
+"""CloudEvents 1.0 Kafka protocol binding, binary mode: `ce_*` headers, value = JSON data, UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from shared.events.base import EventData
+from shared.events.catalogue import CATALOGUE, EventType
+from shared.events.envelope import Event
+
+Header = tuple[str, bytes]
+NO_PARTY_KEY: Final = b"-"
+CONTENT_TYPE: Final = b"application/json"
+_REQUIRED: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_tenant", "ce_sequence")
+_CORE_TOPICS: Final = frozenset({"loan", "loan-urgent"})
+
+DecodeReason = Literal[
+    "missing_header", "bad_header", "unsupported_specversion", "uncatalogued_type", "unknown_version", "wrong_topic",
+    "schema_violation", "key_mismatch",
+]  # fmt: skip
+
+
+class DecodeError(ValueError):
+    """A record that is not a catalogued event. `reason` is a closed code; `detail` never quotes personal values."""
+
+    def __init__(self, reason: DecodeReason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason: DecodeReason = reason
+        self.detail = detail
+
+
+def encode_headers(
+    *, event_type: EventType, event_id: str, source: str, tenant: str, aggregate_id: str, sequence: int, time: datetime,
+    recorded_time: datetime, correlation_id: str, causation_id: str, traceparent: str,
+) -> list[Header]:  # fmt: skip
+    """The `ce_*` headers of one event, in a fixed order."""
+    headers: list[Header] = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", event_type.name.encode()),
+        ("ce_time", format_time(time).encode()),
+        ("ce_dataschema", event_type.schema_name.encode()),
+        ("ce_tenant", tenant.encode()),
+        ("ce_recordedtime", format_time(recorded_time).encode()),
+        ("ce_aggregatetype", event_type.aggregate.encode()),
+        ("ce_aggregateid", aggregate_id.encode()),
+        ("ce_sequence", str(sequence).encode()),
+        ("ce_correlationid", correlation_id.encode()),
+        ("ce_causationid", causation_id.encode()),
+        ("content-type", CONTENT_TYPE),
+    ]
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
+    return headers
+
+
+def decode(*, topic: str, key: bytes | None, value: bytes | None, headers: Iterable[Header]) -> Event[EventData]:
+    """One record to one event. Raises DecodeError with a closed reason; the caller decides (skip, count, DLQ)."""
+    attributes = _attributes(headers)
+    name = attributes["ce_type"]
+    event_type = CATALOGUE.get(name)
+    if event_type is None:
+        raise DecodeError("uncatalogued_type", name[:100])
+    if topic not in event_type.topics:
+        raise DecodeError("wrong_topic", f"{name} does not belong on {topic}")
+    version = _version(attributes.get("ce_dataschema", event_type.schema_name), name)
+    if version != event_type.version:
+        raise DecodeError("unknown_version", f"{name} version {version}, known {event_type.version}")
+    try:
+        data = event_type.model.model_validate_json(value or b"")
+    except ValidationError as error:
+        raise DecodeError("schema_violation", _fields_of(error)) from error
+    return _event(topic=topic, key=key or b"", attributes=attributes, event_type=event_type, data=data)
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 UTC with microseconds and `Z`. Raises ValueError for naive times."""
+    if moment.tzinfo is None:
+        raise ValueError("a time without zone is not a time")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """RFC 3339 to an aware UTC datetime. Raises ValueError when malformed or without zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without zone is not a time")
+    return moment.astimezone(UTC)
+
+
+def _attributes(headers: Iterable[Header]) -> dict[str, str]:
+    attributes: dict[str, str] = {}
+    try:
+        for name, raw in headers:
+            attributes[name] = raw.decode()
+    except UnicodeDecodeError as error:
+        raise DecodeError("bad_header", "a header is not UTF-8") from error
+    missing = [name for name in _REQUIRED if not attributes.get(name)]
+    if missing:
+        raise DecodeError("missing_header", ", ".join(missing))
+    if attributes["ce_specversion"] != "1.0":
+        raise DecodeError("unsupported_specversion", attributes["ce_specversion"][:20])
+    return attributes
+
+
+def _version(schema: str, name: str) -> int:
+    prefix, separator, number = schema.rpartition(".v")
+    if not separator or prefix != name or not number.isdigit():
+        raise DecodeError("bad_header", "ce_dataschema does not fit ce_type")
+    return int(number)
+
+
+def _event(
+    *, topic: str, key: bytes, attributes: dict[str, str], event_type: EventType, data: EventData
+) -> Event[EventData]:
+    try:
+        key_text = key.decode()
+        party_id = None if topic in _CORE_TOPICS or key == NO_PARTY_KEY else UUID(key_text)
+        time = parse_time(attributes["ce_time"])
+        recorded = attributes.get("ce_recordedtime")
+        sequence = int(attributes["ce_sequence"])
+        recorded_time = parse_time(recorded) if recorded else time
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DecodeError("bad_header", "key, time or sequence is malformed") from error
+    _check_key(topic, key_text, party_id, data)
+    identity = attributes["ce_id"]
+    return Event(
+        id=identity, source=attributes["ce_source"], type=event_type.name, version=event_type.version,
+        tenant=attributes["ce_tenant"], key=key_text, party_id=party_id, aggregate_type=event_type.aggregate,
+        aggregate_id=attributes.get("ce_aggregateid") or key_text, sequence=sequence, time=time, recorded_time=recorded_time,
+        correlation_id=attributes.get("ce_correlationid") or identity, causation_id=attributes.get("ce_causationid", ""),
+        traceparent=attributes.get("traceparent", ""), data=data,
+    )  # fmt: skip
+
+
+def _check_key(topic: str, key: str, party_id: UUID | None, data: EventData) -> None:
+    """Order is per key: a record filed under another party's key would be processed in the wrong order, under the wrong lock."""
+    if topic in _CORE_TOPICS:
+        party_ref = getattr(data, "party_ref", None)
+        if party_ref is not None and key != f"{getattr(data, 'tenant', '')}|{getattr(data, 'core', '')}|{party_ref}":
+            raise DecodeError("key_mismatch", "key is not tenant|core|party_ref")
+    elif party_id is not None and getattr(data, "party_id", party_id) != party_id:
+        raise DecodeError("key_mismatch", "key is not the data's party_id")
+
+
+def _fields_of(error: ValidationError) -> str:
+    """Names and messages of the offending fields, never their values."""
+    problems: Sequence[str] = [
+        f"/{'/'.join(str(part) for part in item['loc'])}: {item['type']}"
+        for item in error.errors(include_input=False, include_url=False)[:10]
+    ]
+    return "; ".join(problems)

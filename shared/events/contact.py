@@ -1,0 +1,40 @@
+"""Topic `contact`: every attempt to reach a person, whoever made it. Compliance audits each one."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from shared.events.base import EventData, PartyId, Reference
+
+Channel = Literal["visit", "call", "sms", "email", "letter"]
+Purpose = Literal[
+    "collection", "customer_requested", "reply", "plan_service", "statutory_notice", "appointment_admin", "safety"
+]
+
+
+class ContactRecorded(EventData):
+    """One contact or attempt."""
+
+    contact_id: UUID = Field(description="Id of the contact.")
+    party_id: PartyId
+    permit_id: UUID | None = Field(None, description="Permit used; none is a finding.")
+    visit_id: UUID | None = Field(None, description="Visit, if it was one.")
+    plan_id: UUID | None = Field(None, description="Plan served, if any.")
+    channel: Channel = Field(description="Channel.")
+    purpose: Purpose = Field(description="Purpose.")
+    started_at: AwareDatetime = Field(description="Business time of the start.")
+    ended_at: AwareDatetime = Field(description="Business time of the end.")
+    started_real: AwareDatetime = Field(description="Real time of the start.")
+    outcome: Reference = Field(description="Outcome code.")
+    attempt: bool = Field(True, description="Counter: any try.")
+    contact: bool = Field(description="Counter: someone was reached.")
+    conversation: bool = Field(description="Counter: live exchange with the right person.")
+    household_contacted: bool = Field(description="Counter: someone of the household was reached.")
+    debtor_met: bool = Field(description="Counter: the debtor was met.")
+    crew: list[UUID] = Field(default_factory=list, max_length=4, description="Collectors on site.")
+    identity_shown: bool | None = Field(None, description="Credentials shown (visits).")
+    recording_complete: bool | None = Field(None, description="Recording covers the whole visit (visits).")
+    debt_disclosed_to_third: bool = Field(False, description="Debt details reached somebody else.")

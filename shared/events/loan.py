@@ -1,0 +1,161 @@
+"""Topics `loan` and `loan-urgent`: what a bank core says. Only intake may read them (7 days)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+
+from shared.events.base import MAX_TEXT, EventData, Reference
+from shared.geo import Point
+from shared.money import MAX_AMOUNT_MINOR, Currency
+
+AmountMinor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR, strict=True)]
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Obligor(EventData):
+    """Someone bound by the loan."""
+
+    party_ref: Reference = Field(description="The core's reference of the person.", examples=["P-000042"])
+    role: Literal["borrower", "co_borrower", "guarantor"] = Field(description="Capacity in which the person is bound.")
+    liability: Literal["full", "joint", "secondary"] = Field(description="Extent of the liability.")
+
+
+class DueItem(EventData):
+    """One amount due on one date, in minor units of the loan's currency."""
+
+    kind: Literal["instalment", "statement_minimum", "charge"] = Field(description="What fell due.")
+    due_date: date = Field(description="Due date in the tenant's calendar.", examples=["2026-03-05"])
+    principal: AmountMinor = Field(description="Principal part, minor units.")
+    interest: AmountMinor = Field(0, description="Interest part, minor units.")
+    fee: AmountMinor = Field(0, description="Fee part, minor units.")
+    penalty: AmountMinor = Field(0, description="Penalty part, minor units.")
+    paid: AmountMinor = Field(0, description="Already paid towards this item, minor units.")
+
+
+class LoanFact(EventData):
+    """What every loan event carries."""
+
+    tenant: Reference = Field(description="Tenant.", examples=["bank"])
+    core: Reference = Field(description="Name of the sending core.", examples=["core-a"])
+    loan_ref: Reference = Field(description="The core's loan reference.", examples=["L-000042"])
+    party_ref: Reference = Field(description="The core's reference of the leading obligor.", examples=["P-000042"])
+    business_date: date = Field(description="The core's business date.", examples=["2026-03-10"])
+    core_sequence: int = Field(ge=1, le=2**62, description="Monotone number of the core for this party; gaps allowed.")
+    currency: Currency
+
+
+class LoanOverdue(LoanFact):
+    """A loan is past due: complete state as of `business_date`. Opens or updates the party's case."""
+
+    obligors: list[Obligor] = Field(min_length=1, max_length=50, description="Everyone bound by the loan.")
+    value_date: date = Field(description="Date from which the state holds.")
+    booked_at: AwareDatetime = Field(description="When the core booked it.")
+    cause: ShortText = Field("day_close", description="Why the core sent it.")
+    corrects: Reference | None = Field(None, description="Id of the event that this one corrects.")
+    product_class: Literal["card", "consumer", "mortgage", "business"] = Field(description="Product class.")
+    creditor: ShortText = Field(description="Who owns the debt.")
+    servicer: ShortText = Field(description="Who services it.")
+    originated_on: date = Field(description="Date of origination.")
+    jurisdiction: str = Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="ISO 3166 place.", examples=["CN"])
+    balance: AmountMinor = Field(description="Whole outstanding balance, minor units.")
+    due_items: list[DueItem] = Field(min_length=1, max_length=600, description="All items due and not settled.")
+    core_dpd: int | None = Field(None, ge=0, le=40_000, description="The core's own days past due, if it gives them.")
+    flags: list[Literal["charged_off", "sold", "disputed", "deceased", "insolvent", "represented"]] = Field(
+        default_factory=list, max_length=6, description="States the core knows."
+    )
+    feed: Reference = Field("live", description="Feed the record came from.")
+
+
+class PaymentReceived(LoanFact):
+    """Money arrived. Identified by the core's transaction reference alone; two equal payments are two payments."""
+
+    transaction_ref: Reference = Field(description="The core's transaction reference.", examples=["T-000917"])
+    amount: AmountMinor = Field(gt=0, description="Amount in minor units.")
+    value_date: date = Field(description="Value date.")
+    booked_at: AwareDatetime = Field(description="When the core booked it.")
+    cleared: bool = Field(description="False while the money can still bounce: contact pauses, nothing cures.")
+    payer_ref: Reference = Field(description="Pseudonymous payer reference.")
+    allocation: list[DueItem] = Field(
+        default_factory=list, max_length=600, description="Due items after the core's allocation; empty: provisional."
+    )
+    balance: AmountMinor | None = Field(
+        None, description="Balance after the payment, minor units, if the core says so."
+    )
+
+
+class PaymentReversed(LoanFact):
+    """An earlier payment was taken back."""
+
+    transaction_ref: Reference = Field(description="Reference of the payment that is reversed.")
+    amount: AmountMinor = Field(gt=0, description="Amount in minor units.")
+    booked_at: AwareDatetime = Field(description="When the core booked it.")
+    due_items: list[DueItem] = Field(min_length=1, max_length=600, description="Due items after the reversal.")
+
+
+class LoanCured(LoanFact):
+    """The core says the loan is no longer past due."""
+
+    balance: AmountMinor = Field(description="Balance, minor units.")
+
+
+class ContactPoint(EventData):
+    """A way to reach the person, with the lawful source it came from (CBA guide 2026: six sources)."""
+
+    kind: Literal["home", "mobile", "email"] = Field(description="Kind of contact point.")
+    value: str = Field(min_length=1, max_length=400, description="Address line, number or e-mail (personal).")
+    point: Point | None = Field(None, description="Position of a home, WGS-84.")
+    source: Literal["contract", "on_file", "authorised", "public_channel", "reserved_contact", "credit_bureau"] = Field(
+        description="Lawful source code."
+    )
+
+
+class PartyUpdated(EventData):
+    """A person as the core knows them; creates the party when the reference is new. Personal data: never republished."""
+
+    tenant: Reference = Field(description="Tenant.")
+    core: Reference = Field(description="Name of the sending core.")
+    party_ref: Reference = Field(description="The core's reference of the person.")
+    core_sequence: int = Field(ge=1, le=2**62, description="Monotone number of the core for this party.")
+    name: str = Field(min_length=1, max_length=200, description="Full name (personal).")
+    language: str = Field("zh", pattern=r"^[a-z]{2,3}$", description="Preferred language, ISO 639.")
+    time_zones: list[str] = Field(min_length=1, max_length=4, description="Candidate IANA zones of the person.")
+    jurisdiction: str = Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="Place whose law applies.")
+    contact_points: list[ContactPoint] = Field(min_length=1, max_length=20, description="Contact points with source.")
+    history_known_from: date = Field(description="Past contacts are attested complete from this date on.")
+
+    @field_validator("name")
+    @classmethod
+    def _no_control_characters(cls, value: str) -> str:
+        if any(ord(character) < 32 for character in value):
+            raise ValueError("control characters are not allowed")
+        return value
+
+    @model_validator(mode="after")
+    def _one_point_per_home(self) -> Self:
+        if any(contact.kind == "home" and contact.point is None for contact in self.contact_points):
+            raise ValueError("a home contact point needs a position")
+        return self
+
+
+class PartyDeceased(EventData):
+    """The person has died: every contact stops."""
+
+    tenant: Reference = Field(description="Tenant.")
+    core: Reference = Field(description="Name of the sending core.")
+    party_ref: Reference = Field(description="The core's reference of the person.")
+    core_sequence: int = Field(ge=1, le=2**62, description="Monotone number of the core for this party.")
+    reported_on: date = Field(description="Date of the report.")
+
+
+class BusinessDayClosed(EventData):
+    """The core has finished a business date; the next one is expected."""
+
+    tenant: Reference = Field(description="Tenant.")
+    core: Reference = Field(description="Name of the sending core.")
+    business_date: date = Field(description="The closed date.")
+    open_loans: int = Field(ge=0, description="Loans past due at close.")
+    overdue_total: dict[str, int] = Field(description="Overdue sum per currency, minor units (control total).")
+    note: str = Field("", max_length=MAX_TEXT, description="Free remark of the core's operator.")

@@ -1,0 +1,81 @@
+"""Topic `plan`: what was agreed, and whether it is kept."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from shared.events.base import CaseId, EventData, PartyId, PlanId, Reference
+from shared.money import Money
+
+
+class Instalment(EventData):
+    """One payment of the schedule."""
+
+    number: int = Field(ge=1, le=600, description="Position, from 1.")
+    due_date: date = Field(description="Due date.")
+    amount: Money = Field(description="Amount due.")
+
+
+class PlanFact(EventData):
+    """What every plan event carries."""
+
+    plan_id: PlanId
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(ge=1, description="Version of the plan.")
+
+
+class PlanProposed(PlanFact):
+    """An affordable schedule was worked out."""
+
+    kind: Literal["instalments", "token", "pause"] = Field(description="Kind of arrangement.")
+    instalments: list[Instalment] = Field(max_length=60, description="Schedule, at most 60 months (card rule art. 70).")
+    total: Money = Field(description="Sum of the schedule.")
+    monthly_surplus: Money = Field(description="What the household can pay above its protected minimum.")
+    table_id: Reference = Field(description="Protected-minimum table used.", examples=["demonstration-cn-2026"])
+
+
+class PlanRefused(PlanFact):
+    """A schedule that would go below the protected minimum was refused."""
+
+    rule: Reference = Field(description="Rule.", examples=["PLAN-PROTECTED-MINIMUM"])
+    wished: Money = Field(description="Instalment that was asked for.")
+    most: Money = Field(description="Highest affordable instalment.")
+
+
+class PlanSigned(PlanFact):
+    """Both sides signed; the plan hold stands since before this commit."""
+
+    kind: Literal["instalments", "token", "pause"] = Field(description="Kind of arrangement.")
+    instalments: list[Instalment] = Field(max_length=60, description="Schedule.")
+    total: Money = Field(description="Sum of the schedule.")
+    signed_at: AwareDatetime = Field(description="Business time.")
+    hold_id: UUID = Field(description="Compliance's hold that stops collection while the plan is kept.")
+    visit_id: UUID | None = Field(None, description="Visit at which it was signed, if any.")
+    document_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the signed document.")
+
+
+class PlanPaymentMatched(PlanFact):
+    """A payment from the core was matched to instalments, first in first out."""
+
+    transaction_ref: Reference = Field(description="The core's transaction reference.")
+    amount: Money = Field(description="Part of the payment that was matched.")
+    instalments: list[int] = Field(description="Instalments touched.")
+    paid_total: Money = Field(description="Paid on the plan so far.")
+
+
+class PlanCompleted(PlanFact):
+    """Every instalment is paid, or the case cured."""
+
+    paid_total: Money = Field(description="Paid on the plan.")
+    cause: Literal["paid", "cured"] = Field(description="Why it is complete.")
+
+
+class PlanBroken(PlanFact):
+    """Ended by default after warning and review (never by one missed instalment)."""
+
+    missed: list[int] = Field(description="Missed instalments.")
