@@ -1,0 +1,164 @@
+"""Real servers for the tests: one PostgreSQL and one Kafka for all workers, and for all test runs of this checkout.
+
+A server starts when the first test asks for it and stops with the last run. Databases, topics and groups are per test.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from shared.database.migrations import migrate
+from shared.embedded.home import PROJECT_FOLDER, Home
+from shared.embedded.kafka import KafkaAccess
+from shared.embedded.provision import (
+    ServiceDatabase,
+    create_database,
+    drop,
+    drop_database,
+    provision_topics,
+    quoted,
+)
+from shared.embedded.servers import EmbeddedServers
+from shared.events.topics import TOPICS
+from shared.settings import ServiceSettings
+
+TEST_HOME = Home().folder / "test"
+_SERVERS = EmbeddedServers(TEST_HOME)
+
+DatabaseFactory = Callable[[str], Awaitable[ServiceDatabase]]
+SettingsFactory = Callable[..., Awaitable[ServiceSettings]]
+TopicsFactory = Callable[..., Awaitable[None]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The run (xdist's controller and each worker) counts as a holder, so that no server stops between two workers."""
+    _SERVERS.home.hold()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last run out stops the servers and removes their data: nothing is left."""
+    _SERVERS.release(remove_data=True)
+
+
+@pytest.fixture(scope="session")
+def servers() -> EmbeddedServers:
+    """The embedded servers of the tests (not started; ask for `postgres` or `kafka`). Do not stop or pause them."""
+    return _SERVERS
+
+
+@pytest.fixture(scope="session")
+def postgres(servers: EmbeddedServers) -> str:
+    """The superuser's URL of a running PostgreSQL."""
+    servers.start(kafka=False)
+    return servers.postgres.admin_url
+
+
+@pytest.fixture(scope="session")
+def kafka(servers: EmbeddedServers) -> KafkaAccess:
+    """A running broker: its address, and the password of every principal."""
+    servers.start(postgres=False)
+    return servers.kafka.access
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A name prefix that no other test has."""
+    return f"t{uuid4().hex[:10]}_"
+
+
+@pytest.fixture
+async def topics(kafka: KafkaAccess, prefix: str) -> AsyncIterator[TopicsFactory]:
+    """`await topics("case", "visit")` makes those topics of the catalogue (none named: all) with their access rules."""
+
+    async def make(*names: str) -> None:
+        await provision_topics(kafka, prefix, {name: TOPICS[name] for name in names or TOPICS})
+
+    yield make
+    await drop(prefix, kafka=kafka)
+
+
+@pytest.fixture
+async def service_database(postgres: str, servers: EmbeddedServers, prefix: str) -> AsyncIterator[DatabaseFactory]:
+    """`await service_database("visits")` gives a migrated, empty database of this test's own (about 50 ms)."""
+    made: dict[str, ServiceDatabase] = {}
+
+    async def make(service: str) -> ServiceDatabase:
+        if service not in made:
+            template = await _template(postgres, servers.home, service)
+            made[service] = await create_database(
+                postgres,
+                prefix + service,
+                role=f"test_{service}",
+                password=servers.home.password,
+                template=template,
+            )
+        return made[service]
+
+    yield make
+    for service in made:
+        await drop_database(postgres, prefix + service)
+
+
+@pytest.fixture
+def service_settings(
+    request: pytest.FixtureRequest, service_database: DatabaseFactory, prefix: str, tmp_path: Path
+) -> SettingsFactory:
+    """`await service_settings("visits", http_port=…)` gives settings with a database of its own and the real broker.
+
+    `with_kafka=False` starts no broker; the address then leads nowhere.
+    """
+
+    async def make(service: str, *, with_kafka: bool = True, **overrides: Any) -> ServiceSettings:
+        values: dict[str, Any] = {
+            "environment": "development",
+            "prefix": prefix,
+            "database_url": SecretStr((await service_database(service)).url),
+            "kafka_bootstrap": "127.0.0.1:9",
+            "key_folder": tmp_path / "keys",
+            "oidc_client_id": service,
+        }
+        if with_kafka:
+            access: KafkaAccess = request.getfixturevalue("kafka")
+            values |= {
+                "kafka_bootstrap": access.bootstrap,
+                "kafka_username": service,
+                "kafka_password": SecretStr(access.passwords[service]),
+            }
+        return ServiceSettings(**(values | overrides))
+
+    return make
+
+
+async def _template(admin_url: str, home: Home, service: str) -> str:
+    """A migrated database to copy from; its name holds the digest of what made it, so that edits make a new one."""
+    sources = sorted((PROJECT_FOLDER / "services" / service / "migrations").rglob("*.py"))
+    sources += sorted((PROJECT_FOLDER / "shared" / "database").glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    name, draft = f"template_{service}_{digest}", f"draft_{service}_{digest}"
+    connection = await asyncpg.connect(admin_url)
+    try:
+        # Workers and runs wait here for the first one. The name appears only when the migrations went through.
+        await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 1))", name)
+        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
+            await connection.execute(f"DROP DATABASE IF EXISTS {quoted(draft)} WITH (FORCE)")
+            database = await create_database(admin_url, draft, role=f"test_{service}", password=home.password)
+            await migrate(database.owner_url, f"services.{service}")
+            await connection.execute(f"ALTER DATABASE {quoted(draft)} RENAME TO {quoted(name)}")
+    finally:
+        await connection.close()
+    return name
+
+
+@pytest.fixture
+def own_servers(tmp_path: Path) -> Iterator[EmbeddedServers]:
+    """Servers of this test alone, in a folder of their own, for tests that stop, pause or kill them. Not started."""
+    servers = EmbeddedServers(tmp_path / "home")
+    servers.home.hold()
+    yield servers
+    servers.release()
