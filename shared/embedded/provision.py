@@ -5,6 +5,7 @@ between prefixes; what each may do is ruled per prefixed topic and group, from `
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -152,7 +153,12 @@ def _provision_topics(admin: AdminClient, prefix: str, topics: Mapping[str, Topi
         _settle(admin.create_topics(new, operation_timeout=TIMEOUT_SECONDS), ignore=KafkaError.TOPIC_ALREADY_EXISTS)
     if known:
         _settle(admin.incremental_alter_configs(known))
-    _settle(admin.create_acls(access_rules(prefix, topics)))
+    rules = access_rules(prefix, topics)
+    _settle(admin.create_acls(rules))
+    # The controller has answered, the broker learns of it a moment later, in the order of the request.
+    names = {prefix + spec.name for spec in topics.values()}
+    _wait_until(lambda: names <= admin.list_topics(timeout=TIMEOUT_SECONDS).topics.keys())
+    _wait_until(lambda: bool(admin.describe_acls(_matching(rules[-1])).result(timeout=TIMEOUT_SECONDS)))
 
 
 def _topic_config(spec: TopicSpec) -> dict[str, str]:
@@ -194,6 +200,18 @@ def _allow(
     return AclBinding(kind, name, pattern, f"User:{principal}", "*", operation, AclPermissionType.ALLOW)
 
 
+def _matching(rule: AclBinding) -> AclBindingFilter:
+    return AclBindingFilter(
+        rule.restype,
+        rule.name,
+        rule.resource_pattern_type,
+        rule.principal,
+        rule.host,
+        rule.operation,
+        rule.permission_type,
+    )
+
+
 async def ensure_principals(kafka: KafkaAccess) -> None:
     """Gives an external broker the principals with the passwords of `kafka`; the embedded one is born with them."""
     admin = kafka.admin()
@@ -231,19 +249,8 @@ def _drop_topics(admin: AdminClient, prefix: str, topics: Mapping[str, TopicSpec
     names = {prefix + spec.name for spec in topics.values()} & admin.list_topics(timeout=TIMEOUT_SECONDS).topics.keys()
     if names:
         _settle(admin.delete_topics(sorted(names)), ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
-    filters = [
-        AclBindingFilter(
-            rule.restype,
-            rule.name,
-            rule.resource_pattern_type,
-            rule.principal,
-            rule.host,
-            AclOperation.ANY,
-            AclPermissionType.ANY,
-        )
-        for rule in access_rules(prefix, topics)
-    ]
-    _settle(admin.delete_acls(filters))
+    _settle(admin.delete_acls([_matching(rule) for rule in access_rules(prefix, topics)]))
+    _wait_until(lambda: not names & admin.list_topics(timeout=TIMEOUT_SECONDS).topics.keys())
 
 
 def _settle(futures: Mapping[Any, Future[Any]], *, ignore: int | None = None) -> None:
@@ -254,6 +261,14 @@ def _settle(futures: Mapping[Any, Future[Any]], *, ignore: int | None = None) ->
         except KafkaException as error:
             if error.args[0].code() != ignore:
                 raise
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise EmbeddedServerError(f"the broker did not carry out a change within {TIMEOUT_SECONDS} s")
+        time.sleep(0.01)
 
 
 def quoted(name: str) -> str:
