@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.clock import Clock
 from shared.database.unit_of_work import UnitOfWork
+from shared.messaging import intent_store, outbox
 from shared.settings import ServiceSettings
 
 _SERVER_SETTINGS = {
@@ -27,6 +28,24 @@ _SERVER_SETTINGS = {
 }
 
 
+class Signal:
+    """Wakes every loop that waits for something to be committed. A hint only: listeners also look by themselves."""
+
+    def __init__(self) -> None:
+        self._listeners: list[asyncio.Event] = []
+
+    def listen(self) -> asyncio.Event:
+        """An event that is set at each signal; the listener clears it."""
+        event = asyncio.Event()
+        self._listeners.append(event)
+        return event
+
+    def send(self) -> None:
+        """Wake all listeners."""
+        for event in self._listeners:
+            event.set()
+
+
 class Database:
     """Pool of connections of one service's own role."""
 
@@ -35,8 +54,8 @@ class Database:
         self.settings = settings
         self.clock = clock
         self.service = service
-        self.events_committed = asyncio.Event()
-        self.intents_committed = asyncio.Event()
+        self.events_committed = Signal()
+        self.intents_committed = Signal()
 
     @classmethod
     async def open(
@@ -61,7 +80,7 @@ class Database:
                 "server_settings": _SERVER_SETTINGS | {"application_name": service},
             },
         )
-        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        sqlalchemy_event.listen(engine.sync_engine, "checkout", _refuse_closed)
         return cls(engine, settings=settings, clock=clock, service=service)
 
     async def close(self) -> None:
@@ -86,7 +105,7 @@ class Database:
             if read_only:
                 await connection.execution_options(postgresql_readonly=True)
             async with connection.begin():
-                # SQLAlchemy sends BEGIN with the first statement of its own; the driver's statements must come after it.
+                # SQLAlchemy sends BEGIN with its own first statement; the driver's statements must come after it.
                 await connection.exec_driver_sql("SELECT 1")
                 sql = await _driver_connection(connection)
                 try:
@@ -109,18 +128,16 @@ class Database:
             self._signal(uow)
 
     async def _append(self, uow: UnitOfWork) -> None:
-        from shared.messaging import intent_store, outbox
-
         if uow.events:
-            await outbox.append(uow, prefix=self.settings.prefix)
+            await outbox.append(uow)
         if uow.intents:
             await intent_store.insert(uow)
 
     def _signal(self, uow: UnitOfWork) -> None:
         if uow.events:
-            self.events_committed.set()
+            self.events_committed.send()
         if uow.intents:
-            self.intents_committed.set()
+            self.intents_committed.send()
 
 
 async def _driver_connection(connection: AsyncConnection) -> asyncpg.Connection:

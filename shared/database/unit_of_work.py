@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +15,7 @@ from shared.messaging.intents import NewIntent
 
 if TYPE_CHECKING:
     from shared.events import NewEvent
+    from shared.events.base import EventData
 
 _LOW_64_BITS = (1 << 64) - 1
 
@@ -21,7 +23,7 @@ _LOW_64_BITS = (1 << 64) - 1
 def party_lock_key(party_id: UUID) -> int:
     """The advisory-lock key of a party: the low 64 bits of its id as a signed number (62 of them are random).
 
-    The one-number key space of this database's advisory locks belongs to parties; everything else uses the two-number one.
+    The one-number key space of this database's advisory locks belongs to parties; all others use the two-number one.
     """
     low = party_id.int & _LOW_64_BITS
     return low - (1 << 64) if low >> 63 else low
@@ -29,6 +31,14 @@ def party_lock_key(party_id: UUID) -> int:
 
 class ReadOnlyTransactionError(RuntimeError):
     """An event or intent was recorded in a read-only transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What an event passes on to the events that it causes."""
+
+    correlation_id: str
+    traceparent: str
 
 
 class UnitOfWork:
@@ -52,12 +62,13 @@ class UnitOfWork:
         self.now = now
         self.real_now = real_now
         self.read_only = read_only
-        self.events: list[NewEvent] = []
+        self.events: list[NewEvent[EventData]] = []
         self.intents: list[NewIntent] = []
-        self.causes: Mapping[UUID, str] = {}
+        self.causes: Mapping[str, Cause] = {}
+        """Causes by event id; `emit` takes correlation and trace from `causation_id`."""
 
     async def lock_parties(self, party_ids: Iterable[UUID]) -> None:
-        """Take the parties' transaction-level advisory locks: all in one statement, sorted, so that two batches cannot deadlock.
+        """Take the parties' transaction-level advisory locks: one statement, sorted, so that batches cannot deadlock.
 
         Call it before reading any state of the parties; a statement sees what was committed before it began.
         """
@@ -65,13 +76,13 @@ class UnitOfWork:
         if keys:
             await self.sql.fetchval("SELECT count(pg_advisory_xact_lock(key)) FROM unnest($1::bigint[]) AS key", keys)
 
-    def emit(self, event: NewEvent) -> None:
+    def emit(self, event: NewEvent[Any]) -> None:
         """Append `event` to the outbox at commit; its sequence is assigned there. Raises ReadOnlyTransactionError."""
         self._require_writable()
         self.events.append(event)
 
     def intend(self, intent: NewIntent) -> None:
-        """Record `intent` at commit; an intent of the same kind and key is kept as it is. Raises ReadOnlyTransactionError."""
+        """Record `intent` at commit, unless one of its kind and key exists. Raises ReadOnlyTransactionError."""
         self._require_writable()
         self.intents.append(intent)
 

@@ -22,7 +22,7 @@ IntentClock = Literal["real", "business"]
 class NewIntent:
     """An intent to be recorded with the transaction that decided it.
 
-    `kind` names the handler; `kind` + `key` is unique for ever: a second insert changes nothing. `payload` must be JSON.
+    `kind` names the handler; `kind` + `key` is unique: a second insert changes nothing. `payload` must be JSON.
     `due_at` is compared with the clock named by `clock`. `party_id` is locked while the answer is committed.
     """
 
@@ -36,7 +36,7 @@ class NewIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A recorded intent, leased to one worker. `id` is the idempotency key of the call; `attempts` counts earlier calls."""
+    """A recorded intent, leased to one worker. `id` is the call's idempotency key; `attempts` counts earlier calls."""
 
     id: UUID
     kind: str

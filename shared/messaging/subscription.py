@@ -11,13 +11,19 @@ from uuid import UUID
 if TYPE_CHECKING:
     from shared.database.unit_of_work import UnitOfWork
     from shared.events import Event, Received
+    from shared.events.base import EventData
 
 
 class InboxKey(NamedTuple):
     """Identity of an event (CloudEvents: source + id)."""
 
     source: str
-    event_id: UUID
+    event_id: str
+
+
+def inbox_key(event: Event[EventData]) -> InboxKey:
+    """The identity of `event`."""
+    return InboxKey(event.source, event.id)
 
 
 class Outcome(StrEnum):
@@ -30,8 +36,8 @@ class Outcome(StrEnum):
     DEAD = "dead"  # in the dead-letter table
 
 
-Handle = Callable[["UnitOfWork", Sequence["Received"]], Awaitable[Mapping[InboxKey, Outcome]]]
-HeartbeatHook = Callable[["UnitOfWork", Sequence["Event"]], Awaitable[None]]
+Handle = Callable[["UnitOfWork", Sequence["Received[EventData]"]], Awaitable[Mapping[InboxKey, Outcome]]]
+HeartbeatHook = Callable[["UnitOfWork", Sequence["Event[EventData]"]], Awaitable[None]]
 PartiesOf = Callable[["UnitOfWork", Sequence[str]], Awaitable[Mapping[str, UUID]]]
 
 
@@ -40,7 +46,7 @@ class Subscription:
     """One topic of a service.
 
     `handle` receives a whole batch of one partition in offset order, parties locked, and returns only the outcomes that
-    are not `applied`. It may be called again with a part of the same batch after a rollback, so it keeps nothing in memory.
+    are not `applied`. It may be called again with a part of the batch after a rollback, so it keeps nothing in memory.
 
     `parties_of` is for topics whose Kafka key is not a party id (`loan*`: `tenant|core|party_ref`). It resolves keys to
     our party ids inside the transaction, before locks are taken; a key it leaves out is locked and parked under an id

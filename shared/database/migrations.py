@@ -1,0 +1,55 @@
+"""Runs a service's Alembic migrations as the owner of its database."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, MigrationStep
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+LOCK_TIMEOUT_SECONDS = 4
+_WAIT_FOR_OTHER_RUN_SECONDS = 120
+# The two-number key space of advisory locks is ours to name; the one-number space belongs to parties.
+_MIGRATION_LOCK = {"space": 1, "key": 1}
+
+
+def script_folder(package: str) -> Path:
+    """The folder of the migrations of `package` (for instance `services.intake`). Raises FileNotFoundError."""
+    module = importlib.import_module(package)
+    folder = Path(next(iter(module.__path__))) / "migrations"
+    if not (folder / "versions").is_dir():
+        raise FileNotFoundError(f"{package} has no migrations/versions folder")
+    return folder
+
+
+async def migrate(owner_url: str, package: str) -> None:
+    """Bring the database at `owner_url` to the newest revision of `package`, in one transaction.
+
+    Concurrent runs wait for each other. A statement that cannot get its table lock within 4 s fails instead of queueing
+    everybody behind it; the run is then rolled back and can be repeated. Raises sqlalchemy.exc.DBAPIError.
+    """
+    engine = create_async_engine(make_url(owner_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade, ScriptDirectory(str(script_folder(package))))
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_FOR_OTHER_RUN_SECONDS}s'"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), _MIGRATION_LOCK)
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
+
+    def steps(revision: str | tuple[str, ...], _context: MigrationContext) -> list[MigrationStep]:
+        return scripts._upgrade_revs("heads", revision)  # type: ignore[arg-type,return-value]
+
+    with EnvironmentContext(Config(), scripts, fn=steps) as environment:
+        environment.configure(connection=connection)
+        environment.run_migrations()

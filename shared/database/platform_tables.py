@@ -1,0 +1,237 @@
+"""The tables that every service has: event plumbing, intents, idempotency, data keys.
+
+Plumbing tables are keyed by ids that are unique across tenants. The inbox and the outbox stay local to a shard; tables
+that grow with the portfolio are hash-partitioned.
+"""
+
+from __future__ import annotations
+
+from shared.database.schema import Operations, create_hash_partitions, grant
+
+_CONSUMING = """
+CREATE TABLE inbox (
+    source      text NOT NULL,
+    event_id    text NOT NULL,
+    topic       text NOT NULL,
+    partition   smallint NOT NULL,
+    "offset"    bigint NOT NULL,
+    outcome     text NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (source, event_id)
+);
+CREATE INDEX inbox_recorded_at ON inbox USING brin (recorded_at);
+
+CREATE TABLE consumer_cluster (
+    only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    cluster_id text NOT NULL
+);
+
+CREATE TABLE consumer_position (
+    topic         text NOT NULL,
+    partition     smallint NOT NULL,
+    cluster_id    text NOT NULL,
+    next_offset   bigint NOT NULL,
+    caught_up_to  timestamptz,
+    PRIMARY KEY (topic, partition)
+) WITH (fillfactor = 50);
+
+CREATE TABLE sequence_received (
+    source         text NOT NULL,
+    topic          text NOT NULL,
+    aggregate_type text NOT NULL,
+    aggregate_id   text NOT NULL,
+    last           bigint NOT NULL,
+    PRIMARY KEY (aggregate_id, aggregate_type, topic, source)
+) PARTITION BY HASH (aggregate_id);
+
+CREATE TABLE dead_letter (
+    id           uuid PRIMARY KEY,
+    party_id     uuid,
+    topic        text NOT NULL,
+    partition    smallint NOT NULL,
+    "offset"     bigint NOT NULL,
+    source       text,
+    event_id     text,
+    type         text,
+    reason       text NOT NULL,
+    detail       text NOT NULL,
+    digest       bytea NOT NULL,
+    sealed       bytea NOT NULL,
+    state        text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replayed', 'discarded')),
+    attempts     integer NOT NULL DEFAULT 0,
+    recorded_at  timestamptz NOT NULL,
+    resolved_at  timestamptz,
+    UNIQUE (topic, partition, "offset")
+);
+CREATE INDEX dead_letter_open ON dead_letter (party_id) WHERE state = 'open';
+
+CREATE TABLE parked_party (
+    party_id  uuid PRIMARY KEY,
+    cause     text NOT NULL,
+    known     boolean NOT NULL,
+    parked_at timestamptz NOT NULL
+);
+
+CREATE TABLE waiting_record (
+    topic          text NOT NULL,
+    partition      smallint NOT NULL,
+    "offset"       bigint NOT NULL,
+    party_id       uuid NOT NULL,
+    behind         text NOT NULL CHECK (behind IN ('party', 'gap')),
+    source         text NOT NULL,
+    event_id       text NOT NULL,
+    type           text NOT NULL,
+    aggregate_type text NOT NULL,
+    aggregate_id   text NOT NULL,
+    sequence       bigint NOT NULL,
+    handled        boolean NOT NULL DEFAULT false,
+    sealed         bytea NOT NULL,
+    recorded_at    timestamptz NOT NULL,
+    PRIMARY KEY (topic, partition, "offset")
+);
+CREATE INDEX waiting_record_party ON waiting_record (party_id);
+CREATE INDEX waiting_record_stream ON waiting_record (aggregate_id, sequence) WHERE behind = 'gap';
+"""
+
+_PRODUCING = """
+CREATE TABLE sequence_issued (
+    topic          text NOT NULL,
+    aggregate_type text NOT NULL,
+    aggregate_id   uuid NOT NULL,
+    last           bigint NOT NULL,
+    PRIMARY KEY (aggregate_id, aggregate_type, topic)
+) PARTITION BY HASH (aggregate_id);
+
+CREATE TABLE outbox (
+    seq        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id   uuid NOT NULL,
+    topic      text NOT NULL,
+    partition  smallint NOT NULL,
+    key        bytea NOT NULL,
+    value      bytea NOT NULL,
+    headers    bytea NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX outbox_created_at ON outbox USING brin (created_at);
+
+CREATE TABLE outbox_pending (
+    topic        text NOT NULL,
+    seq          bigint NOT NULL,
+    partition    smallint NOT NULL,
+    housekeeping boolean NOT NULL,
+    PRIMARY KEY (topic, seq)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+
+CREATE TABLE outbox_blocked (
+    topic      text NOT NULL,
+    key        bytea NOT NULL,
+    seq        bigint NOT NULL,
+    partition  smallint NOT NULL,
+    reason     text NOT NULL,
+    blocked_at timestamptz NOT NULL,
+    PRIMARY KEY (topic, key)
+);
+
+CREATE TABLE relay_shard (
+    topic        text NOT NULL,
+    partition    smallint NOT NULL,
+    owner        text,
+    epoch        bigint NOT NULL DEFAULT 0,
+    leased_until timestamptz,
+    PRIMARY KEY (topic, partition)
+) WITH (fillfactor = 50);
+
+CREATE TABLE relay_member (
+    owner        text PRIMARY KEY,
+    leased_until timestamptz NOT NULL
+);
+
+CREATE TABLE heartbeat_turn (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    sent_at  timestamptz NOT NULL
+);
+
+CREATE TABLE intent (
+    id           uuid PRIMARY KEY,
+    kind         text NOT NULL,
+    key          text NOT NULL,
+    party_id     uuid,
+    payload      bytea NOT NULL,
+    due_at       timestamptz NOT NULL,
+    clock        text NOT NULL CHECK (clock IN ('real', 'business')),
+    traceparent  text,
+    attempts     integer NOT NULL DEFAULT 0,
+    retry_at     timestamptz,
+    leased_until timestamptz,
+    lease        uuid,
+    done_at      timestamptz,
+    recorded_at  timestamptz NOT NULL,
+    UNIQUE (kind, key)
+) WITH (fillfactor = 70);
+CREATE INDEX intent_due ON intent (clock, kind, due_at) WHERE done_at IS NULL;
+"""
+
+_COMMANDS_AND_KEYS = """
+CREATE TABLE idempotency_key (
+    tenant           text NOT NULL,
+    caller           text NOT NULL,
+    route            text NOT NULL,
+    key              text NOT NULL,
+    body_sha256      bytea NOT NULL,
+    status           smallint NOT NULL,
+    response_body    bytea NOT NULL,
+    response_headers text NOT NULL,
+    recorded_at      timestamptz NOT NULL,
+    PRIMARY KEY (tenant, caller, route, key)
+);
+CREATE INDEX idempotency_key_recorded_at ON idempotency_key USING brin (recorded_at);
+
+CREATE TABLE party_key (
+    tenant      text NOT NULL,
+    party_id    uuid NOT NULL,
+    wrapped_key bytea NOT NULL,
+    wrapped_by  text NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant, party_id)
+) PARTITION BY HASH (party_id);
+"""
+
+_PARTITIONED = ("sequence_received", "sequence_issued", "party_key")
+
+_PRIVILEGES: dict[str, tuple[str, ...]] = {
+    "inbox": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "consumer_cluster": ("SELECT", "INSERT", "UPDATE"),
+    "consumer_position": ("SELECT", "INSERT", "UPDATE"),
+    "sequence_received": ("SELECT", "INSERT", "UPDATE"),
+    "dead_letter": ("SELECT", "INSERT", "UPDATE"),
+    "parked_party": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "waiting_record": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "sequence_issued": ("SELECT", "INSERT", "UPDATE"),
+    # Rows are immutable: what was decided to be sent can be sent again, never changed.
+    "outbox": ("SELECT", "INSERT", "DELETE"),
+    "outbox_pending": ("SELECT", "INSERT", "DELETE"),
+    "outbox_blocked": ("SELECT", "INSERT", "DELETE"),
+    "relay_shard": ("SELECT", "INSERT", "UPDATE"),
+    "relay_member": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "heartbeat_turn": ("SELECT", "INSERT", "UPDATE"),
+    "intent": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "idempotency_key": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "party_key": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+}
+
+
+def create(op: Operations) -> None:
+    """Create the platform tables and grant the runtime role what it needs. Called by each service's first migration."""
+    for script in (_CONSUMING, _PRODUCING, _COMMANDS_AND_KEYS):
+        for statement in filter(str.strip, script.split(";\n")):
+            op.execute(statement)
+    for table in _PARTITIONED:
+        create_hash_partitions(op, table, storage="fillfactor = 70")
+    for table, privileges in _PRIVILEGES.items():
+        grant(op, table, *privileges)
+
+
+def drop(op: Operations) -> None:
+    """Drop the platform tables (development only: the inbox is what makes redelivery harmless)."""
+    for table in reversed(_PRIVILEGES):
+        op.execute(f"DROP TABLE {table}")

@@ -1,0 +1,48 @@
+"""What migrations share: grants of least privilege and hash partitions."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sqlalchemy import Connection, text
+
+OWNER_SUFFIX = "_owner"
+HASH_PARTITIONS = 8
+
+
+class Operations(Protocol):
+    """The part of `alembic.op` that is needed here (the module itself satisfies it)."""
+
+    def execute(self, sqltext: str) -> None:
+        """Run one statement."""
+        ...
+
+    def get_bind(self) -> Connection:
+        """The connection the migration runs on."""
+        ...
+
+
+def runtime_role(op: Operations) -> str:
+    """The role the service runs as: the migrating role without `_owner` (itself, where it has no such ending)."""
+    current = str(op.get_bind().execute(text("SELECT current_user")).scalar_one())
+    return current.removesuffix(OWNER_SUFFIX)
+
+
+def grant(op: Operations, table: str, *privileges: str) -> None:
+    """Grant `privileges` (SELECT, INSERT, UPDATE, DELETE) on `table` to the runtime role, and nothing else."""
+    role = runtime_role(op)
+    preparer = op.get_bind().dialect.identifier_preparer
+    op.execute(f"GRANT {', '.join(privileges)} ON {table} TO {preparer.quote(role)}")
+
+
+def create_hash_partitions(op: Operations, table: str, *, count: int = HASH_PARTITIONS, storage: str = "") -> None:
+    """Create the `count` partitions of a table declared `PARTITION BY HASH`, named `<table>_0` and so on.
+
+    `storage` is an optional storage clause, for instance `fillfactor = 80` for rows that are updated often.
+    """
+    clause = f" WITH ({storage})" if storage else ""
+    for index in range(count):
+        op.execute(
+            f"CREATE TABLE {table}_{index} PARTITION OF {table} "
+            f"FOR VALUES WITH (MODULUS {count}, REMAINDER {index}){clause}"
+        )
