@@ -25,7 +25,7 @@ class Point(BaseModel):
 
     def cell(self) -> str:
         """The H3 cell (about 500 m edge) that may travel on topics instead of the exact point."""
-        return h3.latlng_to_cell(self.lat, self.lon, CELL_RESOLUTION)
+        return str(h3.latlng_to_cell(self.lat, self.lon, CELL_RESOLUTION))
 
 
 def distance_m(a: Point, b: Point) -> float:

@@ -1,7 +1,7 @@
 """Identifiers (RFC 9562).
 
-Entities carry a UUIDv8: 48-bit Unix milliseconds, version, 16-bit shard, variant, random rest. The shard is drawn once, at a
-party's birth, and copied to everything that belongs to the party, so that one party's rows stay together when tables are spread.
+Entities carry a UUIDv8: 48-bit Unix milliseconds, version, 16-bit shard, variant, random rest. The shard is drawn once,
+at a party's birth, and copied to everything that belongs to the party, so its rows stay together when tables spread.
 Events carry a UUIDv7. Derived ids (UUIDv8 over SHA-256) name the same thing the same way in every process.
 """
 
@@ -23,7 +23,7 @@ def draw_shard() -> int:
 
 
 def entity_id(shard: int, *, unix_ms: int | None = None) -> UUID:
-    """A new entity id in `shard`: 48 bits time | 4 version (8) | 12 high shard bits | 2 variant | 4 low shard bits | 58 random.
+    """A new entity id: 48 bits time | 4 version (8) | 12 high shard bits | 2 variant | 4 low shard bits | 58 random.
 
     Raises ValueError when the shard is outside 0..65535.
     """
@@ -52,7 +52,7 @@ def event_id() -> UUID:
 
 
 def derived_id(namespace: str, *parts: str) -> UUID:
-    """The same parts give the same id in every process (SHA-256, length-prefixed so that no two lists of parts collide)."""
+    """The same parts give the same id in every process (SHA-256; length-prefixed so that no two lists collide)."""
     digest = hashlib.sha256()
     for part in (namespace, *parts):
         encoded = part.encode()

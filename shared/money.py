@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-# ISO 4217 minor-unit exponents of the currencies the shipped packs and feeds use; an unlisted currency is refused, not guessed.
+# ISO 4217 minor-unit exponents of the currencies that packs and feeds use; an unlisted one is refused, not guessed.
 EXPONENTS: Final[dict[str, int]] = {
     "AUD": 2, "BHD": 3, "CAD": 2, "CHF": 2, "CNY": 2, "EUR": 2, "GBP": 2, "HKD": 2, "INR": 2, "JPY": 0,
     "KRW": 0, "KWD": 3, "NZD": 2, "SGD": 2, "TWD": 2, "USD": 2, "VND": 0,
@@ -64,7 +64,7 @@ class Money(BaseModel):
 
 
 def parse_money(text: str, currency: str) -> Money:
-    """Decimal text of major units to exact money. Raises ValueError when inexact in minor units: refused, not rounded."""
+    """Decimal text of major units to money. Raises ValueError when inexact in minor units: refused, not rounded."""
     exponent = EXPONENTS[known_currency(currency)]
     try:
         scaled = Decimal(text).scaleb(exponent)

@@ -12,7 +12,7 @@ from shared.clock import Clock, SteppedClock, SystemClock
 
 
 class ServiceSettings(BaseSettings):
-    """Everything a service process needs to know about its surroundings. Secrets come from the environment or mounted files only."""
+    """All that a service process needs to know about its surroundings. Secrets come from the environment only."""
 
     model_config = SettingsConfigDict(env_prefix="DOORSTEP_", extra="ignore", frozen=True)
 

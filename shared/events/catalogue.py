@@ -1,4 +1,4 @@
-"""The catalogue: every event type, its topic, version and model. A type is `<family>.<past tense>`; version is its major version."""
+"""The catalogue: every event type with its topics, major version and model. A type is `<family>.<past tense>`."""
 
 from __future__ import annotations
 

@@ -132,15 +132,18 @@ def _event(
     identity = attributes["ce_id"]
     return Event(
         id=identity, source=attributes["ce_source"], type=event_type.name, version=event_type.version,
-        tenant=attributes["ce_tenant"], key=key_text, party_id=party_id, aggregate_type=event_type.aggregate,
-        aggregate_id=attributes.get("ce_aggregateid") or key_text, sequence=sequence, time=time, recorded_time=recorded_time,
-        correlation_id=attributes.get("ce_correlationid") or identity, causation_id=attributes.get("ce_causationid", ""),
+        tenant=attributes["ce_tenant"], key=key_text, party_id=party_id,
+        aggregate_type=event_type.aggregate,
+        aggregate_id=attributes.get("ce_aggregateid") or key_text, sequence=sequence, time=time,
+        recorded_time=recorded_time,
+        correlation_id=attributes.get("ce_correlationid") or identity,
+        causation_id=attributes.get("ce_causationid", ""),
         traceparent=attributes.get("traceparent", ""), data=data,
     )  # fmt: skip
 
 
 def _check_key(topic: str, key: str, party_id: UUID | None, data: EventData) -> None:
-    """Order is per key: a record filed under another party's key would be processed in the wrong order, under the wrong lock."""
+    """Order is per key: a record under another party's key would be processed out of order, under the wrong lock."""
     if topic in _CORE_TOPICS:
         party_ref = getattr(data, "party_ref", None)
         if party_ref is not None and key != f"{getattr(data, 'tenant', '')}|{getattr(data, 'core', '')}|{party_ref}":

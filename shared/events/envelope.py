@@ -14,7 +14,7 @@ DataT = TypeVar("DataT", bound=EventData)
 
 @dataclass(frozen=True, slots=True)
 class NewEvent(Generic[DataT]):
-    """An event that domain code wants published. The unit of work adds id, source, sequence, tenant, recorded time and trace.
+    """An event that domain code wants published. The unit of work adds id, source, sequence, tenant, trace.
 
     `party_id` is None for events without a party; these name their `partition` and get the key `-`.
     `time` is business time: when it happened.
@@ -34,10 +34,10 @@ class NewEvent(Generic[DataT]):
 
 @dataclass(frozen=True, slots=True)
 class Event(Generic[DataT]):
-    """A decoded event. Identity is `source` + `id`; `sequence` is gapless per (source, topic, aggregate type, aggregate id).
+    """A decoded event. Identity is `source` + `id`.
 
-    On `loan*` topics `party_id` is None (the core does not know our ids), `key` is `tenant|core|party_ref` and `sequence`
-    is the core's own, with gaps.
+    `sequence` is gapless per (source, topic, aggregate type, aggregate id). On `loan*` topics `party_id` is None (the
+    core does not know our ids), `key` is `tenant|core|party_ref` and `sequence` is the core's own, with gaps.
     """
 
     id: str

@@ -113,7 +113,7 @@ class ContactPoint(EventData):
 
 
 class PartyUpdated(EventData):
-    """A person as the core knows them; creates the party when the reference is new. Personal data: never republished."""
+    """A person as the core knows them; a new reference creates the party. Personal data: never republished."""
 
     tenant: Reference = Field(description="Tenant.")
     core: Reference = Field(description="Name of the sending core.")

@@ -1,4 +1,4 @@
-"""The topics: who writes, who reads, how long. Topics, principals' rights and the event catalogue's document come from here."""
+"""The topics: who writes, who reads, how long. Topics, rights and documents are generated from here."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _ALL: Final = (
         frozenset({"intake"}),
         7,
         express=True,
-    ),  # fmt: skip
+    ),
     TopicSpec("case", "Cases: what intake concludes", frozenset({"intake"}), _EVERYONE, 14),
     TopicSpec("visit", "The saga of each visit", frozenset({"assignment", "visits"}), _EVERYONE, 14),
     TopicSpec("plan", "Plans agreed and kept", frozenset({"plans"}), _EVERYONE, 14),

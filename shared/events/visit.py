@@ -1,4 +1,4 @@
-"""Topic `visit`: the saga of one visit, from proposal to record. Until `visit.assigned` assignment owns the plan, then visits."""
+"""Topic `visit`: the saga of one visit. Until `visit.assigned` assignment owns the plan, afterwards visits does."""
 
 from __future__ import annotations
 
