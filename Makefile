@@ -1,0 +1,3 @@
+.PHONY: demo test serve down bench lint
+demo test serve down bench lint:
+	./doorstep $@ $(ARGS)
