@@ -1,0 +1,115 @@
+"""The closed catalogue of scopes: what each allows, and which client may hold it. A route names exactly one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+Client = Literal[
+    "intake",
+    "assignment",
+    "visits",
+    "plans",
+    "compliance",
+    "core",
+    "collector-app",
+    "customer-portal",
+    "dispatcher",
+    "auditor",
+    "operator",
+    "demo-driver",
+]
+CLIENTS: Final[frozenset[str]] = frozenset(get_args(Client))
+SERVICES: Final = ("intake", "assignment", "visits", "plans", "compliance")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One permission: its name (`<service>.<verb>`), what it allows, and the clients that may be granted it."""
+
+    name: str
+    allows: str
+    clients: frozenset[str]
+
+
+def _scope(name: str, allows: str, *clients: Client) -> Scope:
+    # The demo driver plays every person of the demo; it exists only at the development issuer.
+    return Scope(name, allows, frozenset(clients) | {"demo-driver"})
+
+
+_ALL: Final = (
+    # intake
+    _scope(
+        "intake.read", "Read cases, loans and arrangements without contact data.", "dispatcher", "auditor", "operator"
+    ),
+    _scope(
+        "intake.read-contact-card",
+        "Read a party's contact card and exact point, under a stated purpose.",
+        "assignment",
+        "visits",
+    ),
+    _scope("intake.check-balance", "Ask for a signed balance answer about a party.", "compliance", "visits"),
+    _scope("intake.record-stop", "Record that a customer asks that contact stops.", "customer-portal", "dispatcher"),
+    # assignment
+    _scope("assignment.read", "Read the plan of visits, routes and their state.", "dispatcher", "auditor", "operator"),
+    _scope("assignment.plan", "Start planning for a field day.", "dispatcher"),
+    _scope("assignment.manage-collectors", "Register collectors, their shifts and vehicles.", "dispatcher"),
+    # visits
+    _scope("visits.read", "Read visits.", "dispatcher", "auditor", "operator", "collector-app"),
+    _scope("visits.answer-offer", "Accept, decline or move an offered visit, as the customer.", "customer-portal"),
+    _scope("visits.set-off", "Report that the collector is on the way.", "collector-app"),
+    _scope("visits.check-in", "Begin a visit at the door, with its permit.", "collector-app"),
+    _scope("visits.record-outcome", "Record what happened at the door.", "collector-app"),
+    _scope("visits.check-out", "End a visit; always accepted.", "collector-app"),
+    _scope("visits.send-sos", "Call for help; always accepted.", "collector-app", "dispatcher"),
+    _scope(
+        "visits.request-stop",
+        "Pass on a customer's request to stop; always accepted.",
+        "collector-app",
+        "customer-portal",
+    ),
+    _scope("visits.complain", "File a complaint; always accepted.", "collector-app", "customer-portal"),
+    _scope("visits.upload", "Upload evidence that was recorded offline; always accepted.", "collector-app"),
+    # plans
+    _scope(
+        "plans.read", "Read repayment plans.", "dispatcher", "auditor", "operator", "customer-portal", "collector-app"
+    ),
+    _scope("plans.propose", "Propose a plan for a party.", "collector-app", "customer-portal", "dispatcher"),
+    _scope("plans.sign", "Sign a proposed plan, as the customer.", "customer-portal", "collector-app"),
+    _scope("plans.withdraw", "Withdraw a plan or its signature.", "customer-portal"),
+    # compliance
+    _scope("compliance.read-windows", "Ask when a party may lawfully be contacted.", "assignment", "visits", "plans"),
+    _scope("compliance.request-permit", "Ask for a permit for one contact.", "assignment", "visits", "plans"),
+    _scope("compliance.use-permit", "Redeem or release a permit.", "assignment", "visits", "plans"),
+    _scope("compliance.report-contact", "Report a contact made outside these services.", "core", "dispatcher"),
+    _scope("compliance.read", "Read decisions, holds and findings.", "auditor", "operator", "dispatcher"),
+    _scope("compliance.read-log", "Read the audit log: leaves, proofs, checkpoints.", "auditor", "operator"),
+    _scope("compliance.set-hold", "Place or lift a hold on a party.", "dispatcher"),
+    # every service
+    *(
+        scope
+        for service in SERVICES
+        for scope in (
+            _scope(f"{service}.snapshot", f"Read snapshots of what {service} owns, to fill gaps in events.", *SERVICES),
+            _scope(
+                f"{service}.operate", f"Operate {service}: dead letters, parked parties, replay, republish.", "operator"
+            ),
+        )
+    ),
+)
+
+SCOPES: Final[dict[str, Scope]] = {scope.name: scope for scope in _ALL}
+if len(SCOPES) != len(_ALL):
+    raise AssertionError("a scope is declared twice")
+
+
+def known_scope(name: str) -> str:
+    """`name` itself. Raises ValueError when the catalogue does not hold it."""
+    if name not in SCOPES:
+        raise ValueError(f"scope {name!r} is not in shared/security/scopes.py")
+    return name
+
+
+def scopes_of(client: str) -> frozenset[str]:
+    """Every scope that may be granted to `client`."""
+    return frozenset(scope.name for scope in _ALL if client in scope.clients)

@@ -1,0 +1,147 @@
+"""The closed list of metrics: a name that is not here does not exist, so dashboards and alerts can be held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal, get_args
+
+from opentelemetry import metrics
+from opentelemetry.metrics import Counter, Histogram
+from opentelemetry.metrics import _Gauge as Gauge
+
+MetricName = Literal[
+    "doorstep.consumer.events",
+    "doorstep.consumer.batch.duration",
+    "doorstep.consumer.batch.size",
+    "doorstep.consumer.oldest_unprocessed.age",
+    "doorstep.consumer.lag",
+    "doorstep.consumer.event.latency",
+    "doorstep.consumer.paused",
+    "doorstep.outbox.oldest_unpublished.age",
+    "doorstep.outbox.published",
+    "doorstep.outbox.blocked_keys",
+    "doorstep.relay.wave.duration",
+    "doorstep.intents.due",
+    "doorstep.intents.oldest_due.age",
+    "doorstep.intents.calls",
+    "doorstep.dead_letters.open",
+    "doorstep.parties.parked",
+    "doorstep.watermark.age",
+    "doorstep.commands",
+    "doorstep.permits.granted",
+    "doorstep.permits.refused",
+    "doorstep.recall.duration",
+    "doorstep.tokens.refused",
+]
+Kind = Literal["counter", "gauge", "histogram"]
+# Labels are few and closed: never an id of a party, case, visit or person.
+Label = Literal["topic", "partition", "type", "outcome", "kind", "reason", "role", "rule", "route"]
+LABELS: Final[frozenset[str]] = frozenset(get_args(Label))
+
+_LATENCY_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_SIZES: Final = (1, 10, 50, 100, 250, 500, 1000, 2500)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: what kind it is, its unit (UCUM) and what it means."""
+
+    kind: Kind
+    unit: str
+    meaning: str
+    buckets: tuple[float, ...] = ()
+
+
+METRICS: Final[dict[MetricName, Metric]] = {
+    "doorstep.consumer.events": Metric("counter", "{event}", "Events consumed, by topic and outcome."),
+    "doorstep.consumer.batch.duration": Metric(
+        "histogram", "s", "Time from batch to commit, by topic.", _LATENCY_SECONDS
+    ),
+    "doorstep.consumer.batch.size": Metric("histogram", "{event}", "Events per batch, by topic.", _SIZES),
+    "doorstep.consumer.oldest_unprocessed.age": Metric(
+        "gauge", "s", "Age of the oldest event not yet processed, by topic and partition; alert on this, not on lag."
+    ),
+    "doorstep.consumer.lag": Metric("gauge", "{event}", "Events behind the end of the log, by topic and partition."),
+    "doorstep.consumer.event.latency": Metric(
+        "histogram", "s", "From an event's recorded time to its commit here, by topic.", _LATENCY_SECONDS
+    ),
+    "doorstep.consumer.paused": Metric("gauge", "1", "1 while a partition waits after a transient error."),
+    "doorstep.outbox.oldest_unpublished.age": Metric("gauge", "s", "Age of the oldest event not yet published."),
+    "doorstep.outbox.published": Metric("counter", "{event}", "Events acknowledged by the broker, by topic."),
+    "doorstep.outbox.blocked_keys": Metric("gauge", "{key}", "Keys that a refused event holds back; alert above zero."),
+    "doorstep.relay.wave.duration": Metric(
+        "histogram", "s", "Time of one wave, sent to acknowledged.", _LATENCY_SECONDS
+    ),
+    "doorstep.intents.due": Metric("gauge", "{intent}", "Intents due and not yet carried out, by kind."),
+    "doorstep.intents.oldest_due.age": Metric("gauge", "s", "How long the oldest due intent has waited, by kind."),
+    "doorstep.intents.calls": Metric("counter", "{call}", "Intent calls, by kind and outcome."),
+    "doorstep.dead_letters.open": Metric("gauge", "{record}", "Dead letters nobody has resolved; alert above zero."),
+    "doorstep.parties.parked": Metric("gauge", "{party}", "Parties whose events wait behind a dead letter."),
+    "doorstep.watermark.age": Metric("gauge", "s", "Age of the service's low watermark: how old its facts may be."),
+    "doorstep.commands": Metric("counter", "{command}", "Commands, by outcome: done, replayed, running, reused."),
+    "doorstep.permits.granted": Metric("counter", "{permit}", "Permits granted, by kind of contact."),
+    "doorstep.permits.refused": Metric("counter", "{permit}", "Permits refused, by rule."),
+    "doorstep.recall.duration": Metric(
+        "histogram", "s", "From learning of a stopping fact to the visit's recall.", _LATENCY_SECONDS
+    ),
+    "doorstep.tokens.refused": Metric("counter", "{token}", "Access tokens refused, by reason."),
+}
+
+
+def count(name: MetricName, amount: int = 1, **labels: str) -> None:
+    """Add to a counter. Raises ValueError for a label outside the closed set."""
+    _counter(name).add(amount, _checked(labels))
+
+
+def set_gauge(name: MetricName, value: float, **labels: str) -> None:
+    """Set a gauge. Raises ValueError for a label outside the closed set."""
+    _gauge(name).set(value, _checked(labels))
+
+
+def observe(name: MetricName, value: float, **labels: str) -> None:
+    """Record into a histogram. Raises ValueError for a label outside the closed set."""
+    _histogram(name).record(value, _checked(labels))
+
+
+def forget_instruments() -> None:
+    """Tests: let the instruments bind to a newly installed provider."""
+    for binding in (_counter, _gauge, _histogram):
+        binding.cache_clear()
+
+
+def _checked(labels: dict[str, str]) -> dict[str, str]:
+    if not LABELS.issuperset(labels):
+        raise ValueError(f"labels {sorted(set(labels) - LABELS)} are not in shared/telemetry/metrics.py")
+    return labels
+
+
+def _declared(name: MetricName, kind: Kind) -> Metric:
+    metric = METRICS[name]
+    if metric.kind != kind:
+        raise ValueError(f"{name} is a {metric.kind}, not a {kind}")
+    return metric
+
+
+@cache
+def _counter(name: MetricName) -> Counter:
+    metric = _declared(name, "counter")
+    return metrics.get_meter("doorstep").create_counter(name, unit=metric.unit, description=metric.meaning)
+
+
+@cache
+def _gauge(name: MetricName) -> Gauge:
+    metric = _declared(name, "gauge")
+    return metrics.get_meter("doorstep").create_gauge(name, unit=metric.unit, description=metric.meaning)
+
+
+@cache
+def _histogram(name: MetricName) -> Histogram:
+    metric = _declared(name, "histogram")
+    return metrics.get_meter("doorstep").create_histogram(
+        name, unit=metric.unit, description=metric.meaning, explicit_bucket_boundaries_advisory=metric.buckets
+    )
+
+
+Instrument = Callable[[MetricName], Counter | Gauge | Histogram]

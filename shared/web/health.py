@@ -1,0 +1,61 @@
+"""Liveness, readiness and metrics. Readiness asks the database only: while Kafka is away, writes still land in the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from shared.database import Database
+from shared.telemetry.setup import metrics_exposition
+from shared.web.problem_responses import TRANSIENT_DATABASE_ERRORS
+from shared.web.problems import TemporarilyUnavailable
+
+PROBE_TIMEOUT_SECONDS: Final = 2.0
+Probe = Callable[[], Awaitable[None]]
+
+
+class Health(BaseModel):
+    """The service's own word about itself."""
+
+    status: Literal["live", "ready"] = Field(description="What was asked and holds.")
+    service: str = Field(description="Name of the service.")
+
+
+def health_router(*, service: str, database: Database, probes: Mapping[str, Probe]) -> APIRouter:
+    """Routes `/health/live`, `/health/ready`, `/metrics`. A probe raises when its part is not ready."""
+    router = APIRouter(tags=["operation"])
+
+    async def database_reachable() -> None:
+        async with database.read_only() as uow:
+            await uow.sql.fetchval("SELECT 1")
+
+    checks: dict[str, Probe] = {"database": database_reachable, **probes}
+
+    @router.get("/health/live", summary="Is the process alive?")
+    async def live() -> Health:
+        """Answers as long as the event loop turns."""
+        return Health(status="live", service=service)
+
+    @router.get("/health/ready", summary="Can the service take requests?")
+    async def ready() -> Health:
+        """Answers 503, naming the missing part, while the database cannot be reached."""
+        for name, check in checks.items():
+            try:
+                async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+                    await check()
+            except (*TRANSIENT_DATABASE_ERRORS, OSError) as error:
+                raise TemporarilyUnavailable(f"{name} is not reachable", retry_after_seconds=1, part=name) from error
+        return Health(status="ready", service=service)
+
+    @router.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        """Prometheus text format."""
+        content, media_type = metrics_exposition()
+        return Response(content, media_type=media_type)
+
+    return router

@@ -1,0 +1,140 @@
+"""What no route has to think about: body size, slow bodies, NUL characters, and the time a request may take."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.web.problem_responses import problem_response
+from shared.web.problems import (
+    BodyNotReceived,
+    BodyTooLarge,
+    FieldError,
+    InvalidRequest,
+    Problem,
+    TemporarilyUnavailable,
+)
+
+NUL_DETAIL = "contains the NUL character"
+
+
+class _ClientGone(Exception):
+    """The client closed the connection before its body was complete."""
+
+
+class RequestLimits:
+    """ASGI middleware. Bodies are small documents, so each is read whole, and checked, before the app sees the request."""
+
+    def __init__(
+        self, app: ASGIApp, *, body_limit_bytes: int, body_timeout_seconds: float, request_timeout_seconds: float
+    ) -> None:
+        self._app = app
+        self._body_limit_bytes = body_limit_bytes
+        self._body_timeout_seconds = body_timeout_seconds
+        self._request_timeout_seconds = request_timeout_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse with 408, 413 or 422, answer 503 when the app takes too long, otherwise pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            _refuse_nul_in_address(scope)
+            body = await self._read(scope, receive)
+            _refuse_nul_in_json(Headers(scope=scope), body)
+            async with asyncio.timeout(self._request_timeout_seconds) as limit:
+                await self._app(scope, _Replay(body, receive), watched_send)
+        except _ClientGone:
+            return
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, send)
+        except TimeoutError:
+            if started or not limit.expired():
+                raise
+            # The effect may or may not have been committed; repeating with the same key finds out.
+            await problem_response(TemporarilyUnavailable("took too long", retry_after_seconds=1))(scope, receive, send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdigit() and int(declared) > self._body_limit_bytes:
+            raise self._too_large()
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._body_timeout_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _ClientGone
+                    chunks.append(message.get("body", b""))
+                    size += len(chunks[-1])
+                    if size > self._body_limit_bytes:
+                        raise self._too_large()
+                    if not message.get("more_body", False):
+                        return b"".join(chunks)
+        except TimeoutError as error:
+            raise BodyNotReceived() from error
+
+    def _too_large(self) -> BodyTooLarge:
+        # What is still on its way will not be read, so the connection cannot be used again.
+        return BodyTooLarge(headers={"Connection": "close"}, limit_bytes=self._body_limit_bytes)
+
+
+class _Replay:
+    """Hands the app the body that was already read, then the connection's own messages."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _refuse_nul_in_address(scope: Scope) -> None:
+    if "\x00" in scope["path"]:
+        raise InvalidRequest(errors=[FieldError("path", "", "nul", NUL_DETAIL)])
+    if b"%00" in scope.get("query_string", b""):
+        raise InvalidRequest(errors=[FieldError("query", "", "nul", NUL_DETAIL)])
+
+
+def _refuse_nul_in_json(headers: Headers, body: bytes) -> None:
+    """PostgreSQL's text cannot hold NUL: refused here once, rather than failing in some column later."""
+    if b"\\u0000" not in body or "json" not in headers.get("content-type", "json"):
+        return
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return  # the app answers for what is not JSON
+    errors = [FieldError("body", pointer, "nul", NUL_DETAIL) for pointer in _nul_pointers(document)]
+    if errors:
+        raise InvalidRequest(errors=errors[:50])
+
+
+def _nul_pointers(document: Any) -> Iterator[str]:
+    pending: list[tuple[str, Any]] = [("", document)]
+    while pending:
+        pointer, value = pending.pop()
+        if isinstance(value, str) and "\x00" in value:
+            yield pointer
+        elif isinstance(value, list):
+            pending += [(f"{pointer}/{index}", item) for index, item in enumerate(value)]
+        elif isinstance(value, dict):
+            if any("\x00" in name for name in value):
+                yield pointer
+            pending += [(f"{pointer}/{name}", item) for name, item in value.items() if "\x00" not in name]
