@@ -215,7 +215,7 @@ _PRIVILEGES: dict[str, tuple[str, ...]] = {
     "relay_member": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "heartbeat_turn": ("SELECT", "INSERT", "UPDATE"),
     "intent": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "idempotency_key": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "idempotency_key": ("SELECT", "INSERT", "DELETE"),
     "party_key": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 

@@ -1,6 +1,6 @@
 """The relay: from the outbox to Kafka, in order, until acknowledged.
 
-A *wave* is one record batch of one partition, at most. Kafka appends a batch whole or not at all, so rows of one key may
+A *wave* is at most one record batch per partition. Kafka appends a batch whole or not at all, so rows of one key may
 share it; the next batch of the partition goes out only after the former was acknowledged (`acks=all`, idempotent
 producer). Rows are then forgotten one by one: several transactions write the outbox at once, so a watermark would lose
 the rows that commit late.
@@ -30,13 +30,13 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from shared.database.engine import Database
 from shared.database.unit_of_work import UnitOfWork
 from shared.events.codec import Header
-from shared.messaging import metrics
 from shared.messaging.backoff import backoff_seconds
 from shared.messaging.connection import KAFKA_TIMEOUT_SECONDS, start_producer, stop_producer
 from shared.messaging.failures import is_transient
 from shared.messaging.liveness import Pulse
 from shared.messaging.outbox import unpack_headers
 from shared.messaging.relay_shards import LEASE_SECONDS, RelayShards
+from shared.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -198,9 +198,8 @@ class Relay:
         await asyncio.gather(
             *(self._publish_shard(producer, topic, partition, shard, sent) for partition, shard in by_partition.items())
         )
-        metrics.count("doorstep.events.published", len(sent.acknowledged), topic=topic)
-        metrics.observe("doorstep.relay.batch.size", len(rows), topic=topic)
-        metrics.observe("doorstep.relay.batch.seconds", time.perf_counter() - started, topic=topic)
+        metrics.count("doorstep.outbox.published", len(sent.acknowledged), topic=topic)
+        metrics.observe("doorstep.relay.wave.duration", time.perf_counter() - started, topic=topic)
         return sent
 
     async def _publish_shard(
@@ -244,7 +243,6 @@ class Relay:
             await acknowledged
 
     async def _pause(self, error: BaseException, attempt: int, *, topic: str = "") -> None:
-        metrics.count("doorstep.relay.failures", topic=topic)
         expected = isinstance(error, KafkaError | TimeoutError | OSError) or is_transient(error)
         loud = not expected or isinstance(error, _MISCONFIGURED)
         log.log(logging.ERROR if loud else logging.WARNING, "relay %s paused: %r", topic, error, exc_info=not expected)
@@ -282,5 +280,4 @@ async def _settle(uow: UnitOfWork, topic: str, sent: _Sent) -> None:
             await uow.sql.execute(_FORGET, housekeeping)
     for row, reason in sent.refused:
         await uow.sql.execute(_BLOCK, topic, row.key, row.seq, row.partition, reason, uow.real_now)
-        metrics.count("doorstep.relay.blocked", topic=topic)
         log.error("relay %s: row %d refused, its key is blocked until resolved: %s", topic, row.seq, reason)

@@ -1,0 +1,147 @@
+"""What this service has read: positions, claims and outcomes. PostgreSQL is the truth; Kafka's offsets serve tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.database.unit_of_work import UnitOfWork
+from shared.messaging.failures import ConsumerHaltedError, PositionLostError
+from shared.messaging.records import Entry
+from shared.messaging.subscription import InboxKey, Outcome
+
+_CLAIM = """
+INSERT INTO inbox (source, event_id, topic, partition, "offset", outcome, recorded_at)
+SELECT e.source, e.event_id, $3, $4, e."offset", 'applied', $6
+FROM unnest($1::text[], $2::text[], $5::bigint[]) AS e(source, event_id, "offset")
+ON CONFLICT (source, event_id) DO NOTHING
+RETURNING source, event_id
+"""
+
+_SET_OUTCOMES = """
+UPDATE inbox SET outcome = o.outcome
+FROM unnest($1::text[], $2::text[], $3::text[]) AS o(source, event_id, outcome)
+WHERE inbox.source = o.source AND inbox.event_id = o.event_id
+"""
+
+_MOVE = """
+UPDATE consumer_position SET next_offset = $4
+WHERE topic = $1 AND partition = $2 AND next_offset = $3
+"""
+
+_MOVE_MANY = """
+UPDATE consumer_position p SET next_offset = m.next_offset, caught_up_to = coalesce(m.caught_up_to, p.caught_up_to)
+FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::timestamptz[])
+  AS m(topic, partition, expected, next_offset, caught_up_to)
+WHERE p.topic = m.topic AND p.partition = m.partition AND p.next_offset = m.expected
+RETURNING p.topic, p.partition
+"""
+
+_TRIM = """
+DELETE FROM inbox WHERE (source, event_id) IN (SELECT source, event_id FROM inbox WHERE recorded_at < $1 LIMIT $2)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step of one partition's position, valid only from `expected`."""
+
+    topic: str
+    partition: int
+    expected: int
+    next_offset: int
+    caught_up_to: datetime | None = None
+
+
+async def confirm_cluster(uow: UnitOfWork, cluster_id: str) -> None:
+    """Accept `cluster_id` as the broker that our positions belong to (an operator's decision after a change)."""
+    await uow.sql.execute(
+        "INSERT INTO consumer_cluster (cluster_id) VALUES ($1) ON CONFLICT (only_row) DO UPDATE SET cluster_id = $1",
+        cluster_id,
+    )
+    await uow.sql.execute("UPDATE consumer_position SET cluster_id = $1", cluster_id)
+
+
+async def check_cluster(uow: UnitOfWork, cluster_id: str) -> None:
+    """Remember the first cluster; raises ConsumerHaltedError when it is another one now."""
+    known = await uow.sql.fetchval("SELECT cluster_id FROM consumer_cluster")
+    if known is None:
+        await uow.sql.execute(
+            "INSERT INTO consumer_cluster (cluster_id) VALUES ($1) ON CONFLICT DO NOTHING", cluster_id
+        )
+    elif known != cluster_id:
+        raise ConsumerHaltedError("cluster_changed", f"positions belong to {known}, the broker is {cluster_id}")
+
+
+async def load_position(uow: UnitOfWork, topic: str, partition: int, *, cluster_id: str, beginning: int) -> int:
+    """The next offset to process; a partition never read before begins at its first record."""
+    await uow.sql.execute(
+        "INSERT INTO consumer_position (topic, partition, cluster_id, next_offset) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT DO NOTHING",
+        topic,
+        partition,
+        cluster_id,
+        beginning,
+    )
+    return int(
+        await uow.sql.fetchval(
+            "SELECT next_offset FROM consumer_position WHERE topic = $1 AND partition = $2", topic, partition
+        )
+    )
+
+
+async def move(uow: UnitOfWork, step: Move) -> None:
+    """Move one position, as the first statement of its transaction: lock and fence. Raises PositionLostError."""
+    status: str = await uow.sql.execute(_MOVE, step.topic, step.partition, step.expected, step.next_offset)
+    if status != "UPDATE 1":
+        raise PositionLostError(f"{step.topic}/{step.partition} no longer stands at {step.expected}")
+
+
+async def move_many(uow: UnitOfWork, steps: Sequence[Move]) -> set[tuple[str, int]]:
+    """Move positions that stand where they are expected; returns those that did."""
+    ordered = sorted(steps, key=lambda step: (step.topic, step.partition))
+    rows = await uow.sql.fetch(
+        _MOVE_MANY,
+        [step.topic for step in ordered],
+        [step.partition for step in ordered],
+        [step.expected for step in ordered],
+        [step.next_offset for step in ordered],
+        [step.caught_up_to for step in ordered],
+    )
+    return {(row["topic"], row["partition"]) for row in rows}
+
+
+async def claim(uow: UnitOfWork, entries: Sequence[Entry]) -> set[InboxKey]:
+    """Claim the entries (all of one partition, distinct); returns the identities that nobody had claimed before."""
+    keyed = [(entry.inbox_key, entry.offset) for entry in entries if entry.inbox_key is not None]
+    if not keyed:
+        return set()
+    rows = await uow.sql.fetch(
+        _CLAIM,
+        [key.source for key, _ in keyed],
+        [key.event_id for key, _ in keyed],
+        entries[0].topic,
+        entries[0].record.partition,
+        [offset for _, offset in keyed],
+        uow.real_now,
+    )
+    return {InboxKey(row[0], row[1]) for row in rows}
+
+
+async def set_outcomes(uow: UnitOfWork, outcomes: Mapping[InboxKey, Outcome]) -> None:
+    """Write the outcomes that are not, or no longer, the present ones."""
+    if outcomes:
+        ordered = sorted(outcomes)
+        await uow.sql.execute(
+            _SET_OUTCOMES,
+            [key.source for key in ordered],
+            [key.event_id for key in ordered],
+            [str(outcomes[key]) for key in ordered],
+        )
+
+
+async def trim(uow: UnitOfWork, *, before: datetime, limit: int) -> int:
+    """Forget up to `limit` events recorded before `before`: longer ago than any topic can be read again."""
+    status: str = await uow.sql.execute(_TRIM, before, limit)
+    return int(status.rsplit(" ", 1)[1])
