@@ -17,8 +17,8 @@ from shared.web.problems import NotAllowed, NotAuthenticated
 class Caller:
     """Who calls, as the issuer's token says.
 
-    `subject` is a person or a service, `client_id` the software that acts; `attributes` holds facts about the subject that
-    the issuer vouches for (for instance `collector_id` or `party_id`), never what the request claims.
+    `subject` is a person or a service, `client_id` the software that acts; `attributes` holds facts about the subject
+    that the issuer vouches for (for instance `collector_id` or `party_id`), never what the request claims.
     """
 
     subject: str
@@ -41,7 +41,9 @@ class Caller:
 
 
 class RequiredScope:
-    """Callable dependency: authenticates the request and demands one scope. The app refuses to start with a route without one."""
+    """Callable dependency: authenticates the request and demands one scope. The app refuses to start with a route
+    without one.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = known_scope(name)
@@ -60,7 +62,9 @@ class RequiredScope:
 
 
 def scope(name: str) -> RequiredScope:
-    """`Depends(scope("visits.check-in"))`. Raises ValueError, at import, for a scope that the catalogue does not hold."""
+    """`Depends(scope("visits.check-in"))`. Raises ValueError, at import, for a scope that the catalogue does not
+    hold.
+    """
     return RequiredScope(name)
 
 

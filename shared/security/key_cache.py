@@ -1,4 +1,6 @@
-"""Public keys of others (JWKS, RFC 7517): cached, rotated on an unknown key id, kept for a while when their owner is away."""
+"""Public keys of others (JWKS, RFC 7517): cached, rotated on an unknown key id, kept for a while when their owner is
+away.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class KeysUnavailableError(Exception):
 class KeyCache:
     """Keys by id. A fetch happens when the keys are older than FRESH_SECONDS or an id is unknown, at most every 10 s.
 
-    While the owner is away, keys serve up to STALE_SECONDS: long enough for an outage, bounded so that a withdrawn key dies.
+    While the owner is away, keys serve up to STALE_SECONDS: long enough for an outage, bounded so that a withdrawn key
+    dies.
     """
 
     def __init__(
@@ -104,7 +107,7 @@ class KeyCache:
         self._tried_at = self._monotonic()
         try:
             address = self._jwks_url or await self._discover()
-            keys = KeySet.import_key_set((await self._document(address)))  # type: ignore[arg-type]
+            keys = KeySet.import_key_set(await self._document(address))  # type: ignore[arg-type]
         except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError):
             return  # what is known serves on, until STALE_SECONDS
         self._keys = {key.kid: key for key in keys if key.kid and key.key_type != "oct"}

@@ -1,8 +1,8 @@
 """Key-encryption keys (KEKs): the port behind which a key management service stands, and the development form.
 
-The calls are synchronous and local on purpose: they happen inside transactions, where no network call is allowed. A production
-adapter asks its KMS once, at start (and on rotation), to decrypt this service's KEKs into memory; the KMS thereby keeps the
-root key, the access log and the right to refuse. Data keys never leave the process unwrapped.
+The calls are synchronous and local on purpose: they happen inside transactions, where no network call is allowed. A
+production adapter asks its KMS once, at start (and on rotation), to decrypt this service's KEKs into memory; the KMS
+thereby keeps the root key, the access log and the right to refuse. Data keys never leave the process unwrapped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Personal data columns, encrypted under one data key per party: to erase a person is to delete one row.
 
 A sealed value is `0x01 ‖ nonce (12) ‖ AES-256-GCM ciphertext and tag`, bound to tenant, party and `table.column`: moved
-to another row or column it does not open. Every opening reads the wrapped key's row in the caller's transaction, so erasure
-holds from its commit on, in all processes; only the unwrapping is cached.
+to another row or column it does not open. Every opening reads the wrapped key's row in the caller's transaction, so
+erasure holds from its commit on, in all processes; only the unwrapping is cached.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Sealed(NamedTuple):
 
 
 class PartyCipher:
-    """Seals and opens the personal data of one tenant. Share one per process; the cache of unwrapped keys is bounded."""
+    """Seals and opens the personal data of one tenant. Share one per process; the cache of unwrapped keys is
+    bounded.
+    """
 
     def __init__(self, keys: KeyManagement, *, tenant: str, cached_keys: int = 20_000) -> None:
         self._keys = keys
@@ -102,7 +104,9 @@ class PartyCipher:
         return [self._opened(ciphers.get(value.party_id), value) for value in values]
 
     async def erase(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[UUID]:
-        """Delete the parties' keys; returns those that had one. Blind indexes of the party are the store's to delete."""
+        """Delete the parties' keys; returns those that had one. Blind indexes of the party are the store's to
+        delete.
+        """
         rows = await uow.sql.fetch(_ERASE, self._tenant, sorted(set(party_ids)))
         return {row["party_id"] for row in rows}
 
@@ -122,7 +126,9 @@ class PartyCipher:
         return len(parties)
 
     def blind_index(self, field: str, text: str) -> bytes:
-        """A keyed digest (HMAC-SHA-256, 16 bytes) to find rows by an exact, already normalised value without revealing it."""
+        """A keyed digest (HMAC-SHA-256, 16 bytes) to find rows by an exact, already normalised value without revealing
+        it.
+        """
         secret = self._keys.derive(f"blind-index|{self._tenant}|{field}")
         return hmac.digest(secret, text.encode(), "sha256")[:16]
 

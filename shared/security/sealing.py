@@ -1,7 +1,8 @@
 """Sealing of raw bytes that cannot be tied to a party yet: parked and dead-lettered records of one service.
 
-A sealed record is `0x01 ‖ length of the KEK's id ‖ KEK's id ‖ wrapped key (60) ‖ nonce (12) ‖ AES-256-GCM ciphertext and tag`, one
-data key per record. Such rows are not erased with a party's key: whoever erases a party deletes its parked rows too.
+A sealed record is `0x01 ‖ length of the KEK's id ‖ KEK's id ‖ wrapped key (60) ‖ nonce (12) ‖ AES-256-GCM ciphertext
+and tag`, one data key per record. Such rows are not erased with a party's key: whoever erases a party deletes its
+parked rows too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ed25519 signing keys with names, their publication (JWKS), and signed documents (compact JWS, RFC 7515 and RFC 9864).
 
-One key per purpose (`permit`, `balance`, `checkpoint`), so that no signature can be passed off for another's; the JWS `typ` says
-the same once more. In production the private file is a mounted secret, or the port is replaced by an HSM's.
+One key per purpose (`permit`, `balance`, `checkpoint`), so that no signature can be passed off for another's; the JWS
+`typ` says the same once more. In production the private file is a mounted secret, or the port is replaced by an HSM's.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SigningKey:
 
     def sign_bytes(self, content: bytes) -> bytes:
         """The bare 64-byte signature of `content` (for checkpoints)."""
-        return self._private.sign(content)
+        return bytes(self._private.sign(content))
 
     def sign_document(self, document: Mapping[str, Any], *, kind: str) -> str:
         """A compact JWS of `document`; `kind` becomes `typ` (for instance `permit+jwt`)."""
@@ -93,12 +93,12 @@ class SigningKey:
 
 def signer_name(token: str) -> str:
     """Name of the key that a signed document claims to be signed with. Proves nothing. Raises SignatureInvalidError."""
-    return _header(token)["kid"].rpartition("-")[0]
+    return str(_header(token)["kid"]).rpartition("-")[0]
 
 
 def verify_document(token: str, keys: Iterable[Mapping[str, Any]], *, kind: str) -> dict[str, Any]:
     """The document, checked against `keys` (JWKs) by key id. Raises SignatureInvalidError."""
-    key_set = KeySet.import_key_set({"keys": list(keys)})  # type: ignore[typeddict-item]
+    key_set = KeySet.import_key_set({"keys": [dict(key) for key in keys]})
     header = _header(token)
     matching = [key for key in key_set.keys if key.kid == header["kid"]]
     if not matching:
@@ -107,7 +107,9 @@ def verify_document(token: str, keys: Iterable[Mapping[str, Any]], *, kind: str)
 
 
 async def verify_remote_document(token: str, cache: KeyCache, *, kind: str) -> dict[str, Any]:
-    """The document, checked against keys that their owner publishes. Raises SignatureInvalidError, KeysUnavailableError."""
+    """The document, checked against keys that their owner publishes. Raises SignatureInvalidError,
+    KeysUnavailableError.
+    """
     header = _header(token)
     try:
         key = await cache.key(header["kid"])

@@ -17,6 +17,7 @@ from shared.clock import Clock
 from shared.security.callers import Caller
 from shared.security.key_cache import KeyCache, KeysUnavailableError, UnknownKeyError
 from shared.settings import ServiceSettings
+from shared.telemetry.metrics import count
 from shared.web.problems import NotAllowed, NotAuthenticated, TemporarilyUnavailable
 
 ALGORITHMS: Final = ("Ed25519", "EdDSA", "ES256", "RS256")
@@ -68,7 +69,9 @@ class TokenVerifier:
         )
 
     async def verify(self, token: str) -> Caller:
-        """The caller. Raises NotAuthenticated (401), NotAllowed (403, foreign tenant), TemporarilyUnavailable (503, no keys)."""
+        """The caller. Raises NotAuthenticated (401), NotAllowed (403, foreign tenant), TemporarilyUnavailable (503, no
+        keys).
+        """
         claims = await self._verified_claims(token)
         if claims.get(DEVELOPMENT_CLAIM) and not self._allow_development_issuer:
             raise _refusal("a token of a development issuer")
@@ -118,6 +121,7 @@ def _attributes(value: object) -> Mapping[str, str]:
 
 
 def _refusal(reason: str) -> NotAuthenticated:
+    count("doorstep.tokens.refused", reason=reason)
     return NotAuthenticated(
         f"the access token is {reason}" if reason == "expired" else f"the access token is refused: {reason}",
         headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},

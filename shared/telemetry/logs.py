@@ -1,4 +1,6 @@
-"""JSON logs, one line each, that cannot carry personal data: free text comes from the source code, values only by allowed name."""
+"""JSON logs, one line each, that cannot carry personal data: free text comes from the source code, values only by
+allowed name.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,15 @@ from typing import Any, Final, TextIO
 
 from opentelemetry import trace
 
-# `extra=` fields that may be logged. Ids here are of machines and events; a party's id is pseudonymous but still left out.
+# `extra=` fields that may be logged. Ids here are of machines and events; a party's id is pseudonymous but still left
+# out.
 ALLOWED_FIELDS: Final = frozenset(
     {
-        "topic", "partition", "offset", "next_offset", "group", "event_id", "event_type", "source", "sequence", "batch_size",
-        "intent_kind", "intent_id", "attempt", "retry_seconds", "role", "reason", "outcome", "count", "duration_ms", "port",
-        "http_method", "http_route", "http_status", "visit_id", "permit_id", "plan_id", "remote", "sqlstate", "state",
-        "cluster_id", "owner", "watermark_age_seconds", "error_kind", "error_type", "kid", "tree_size", "setting",
+        "topic", "partition", "offset", "next_offset", "group", "event_id", "event_type", "source", "sequence",
+        "batch_size", "intent_kind", "intent_id", "attempt", "retry_seconds", "role", "reason", "outcome", "count",
+        "duration_ms", "port", "http_method", "http_route", "http_status", "visit_id", "permit_id", "plan_id", "remote",
+        "sqlstate", "state", "cluster_id", "owner", "watermark_age_seconds", "error_kind", "error_type", "kid",
+        "tree_size", "setting",
     }
 )  # fmt: skip
 # Faults of machines: their texts name hosts and codes, never people.
@@ -27,7 +31,9 @@ _MAX_FRAMES: Final = 20
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one JSON object. Arguments of `%` messages are dropped unless they are numbers or the logger is trusted."""
+    """Formats a record as one JSON object. Arguments of `%` messages are dropped unless they are numbers or the logger
+    is trusted.
+    """
 
     def __init__(self, *, service: str, tenant: str) -> None:
         super().__init__()
@@ -85,7 +91,9 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 
 
 def setup_logging(*, service: str, tenant: str, level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send every logger of the process, uvicorn's included, through one JSON handler. Start uvicorn with `log_config=None`."""
+    """Send every logger of the process, uvicorn's included, through one JSON handler. Start uvicorn with
+    `log_config=None`.
+    """
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonFormatter(service=service, tenant=tenant))
     root = logging.getLogger()

@@ -1,15 +1,16 @@
-"""The closed list of metrics: a name that is not here does not exist, so dashboards and alerts can be held against it."""
+"""The closed list of metrics: a name that is not here does not exist, so dashboards and alerts can be held against
+it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, get_args
 
 from opentelemetry import metrics
 from opentelemetry.metrics import Counter, Histogram
-from opentelemetry.metrics import _Gauge as Gauge
+from opentelemetry.metrics import _Gauge as Gauge  # the API exports the class under this name only
 
 MetricName = Literal[
     "doorstep.consumer.events",
@@ -80,7 +81,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.dead_letters.open": Metric("gauge", "{record}", "Dead letters nobody has resolved; alert above zero."),
     "doorstep.parties.parked": Metric("gauge", "{party}", "Parties whose events wait behind a dead letter."),
     "doorstep.watermark.age": Metric("gauge", "s", "Age of the service's low watermark: how old its facts may be."),
-    "doorstep.commands": Metric("counter", "{command}", "Commands, by outcome: done, replayed, running, reused."),
+    "doorstep.commands": Metric("counter", "{command}", "Commands, by outcome: done, refused, replayed."),
     "doorstep.permits.granted": Metric("counter", "{permit}", "Permits granted, by kind of contact."),
     "doorstep.permits.refused": Metric("counter", "{permit}", "Permits refused, by rule."),
     "doorstep.recall.duration": Metric(
@@ -142,6 +143,3 @@ def _histogram(name: MetricName) -> Histogram:
     return metrics.get_meter("doorstep").create_histogram(
         name, unit=metric.unit, description=metric.meaning, explicit_bucket_boundaries_advisory=metric.buckets
     )
-
-
-Instrument = Callable[[MetricName], Counter | Gauge | Histogram]

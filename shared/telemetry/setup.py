@@ -39,7 +39,9 @@ class Telemetry:
 def setup_telemetry(
     settings: ServiceSettings, *, service: str, version: str = "0.1.0", sampled_share: float = 0.1
 ) -> Telemetry:
-    """Install the global providers, once per process. A caller's sampling decision is kept; roots are sampled by share."""
+    """Install the global providers, once per process. A caller's sampling decision is kept; roots are sampled by
+    share.
+    """
     global _registry
     resource = Resource.create(
         {

@@ -37,7 +37,9 @@ class RouteWithoutScopeError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class ApiDefinition:
-    """What one service's API is made of. `state` is put on `request.app.state` beside `database`, `settings`, `verifier`."""
+    """What one service's API is made of. `state` is put on `request.app.state` beside `database`, `settings`,
+    `verifier`.
+    """
 
     service: str
     title: str

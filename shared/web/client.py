@@ -99,7 +99,9 @@ class ServiceClient:
     async def command(
         self, path: str, answer: type[A], *, body: BaseModel | None, idempotency_key: str, method: str = "POST"
     ) -> A:
-        """Send a command under a deterministic key; retried with the same key. Raises RemoteProblem, RemoteUnavailable."""
+        """Send a command under a deterministic key; retried with the same key. Raises RemoteProblem,
+        RemoteUnavailable.
+        """
         return await self._call(
             method, path, answer, body=body, headers={HEADER: f'"{idempotency_key}"'}, idempotent=True
         )

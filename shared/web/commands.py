@@ -1,8 +1,8 @@
 """Idempotent commands: one transaction holds the claim of the key, the effect and the stored response.
 
-Follows draft-ietf-httpapi-idempotency-key-header-07. The claim is a transaction advisory lock that is only *tried*: a second
-request with the same key learns at once that the first is running (409) instead of waiting on its row. The response is built
-after the commit, from the very bytes that were stored, so nobody sees a 201 that was not committed.
+Follows draft-ietf-httpapi-idempotency-key-header-07. The claim is a transaction advisory lock that is only *tried*: a
+second request with the same key learns at once that the first is running (409) instead of waiting on its row. The
+response is built after the commit, from the very bytes that were stored, so nobody sees a 201 that was not committed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from shared.database import Database, UnitOfWork
 from shared.security.callers import caller_of
+from shared.telemetry.metrics import count
 from shared.web.idempotency_key import idempotency_key_of
 from shared.web.problem_responses import problem_bytes
 from shared.web.problems import MEDIA_TYPE, CommandRunning, IdempotencyKeyReused, Problem
@@ -87,12 +88,13 @@ async def command(
     handler: Handler,
     status: int = 200,
 ) -> Response:
-    """Carry out a command exactly once per (caller, route, Idempotency-Key): claim → lock parties → handler → store → commit.
+    """Carry out a command exactly once per (caller, route, Idempotency-Key): claim → lock parties → handler → store →
+    commit.
 
     The route is the method with the actual path and query, so one key used on two resources is two commands. Bodies are
-    compared by SHA-256 of the validated model's set fields, so layout does not matter; without a model, of the raw bytes.
-    A handler that *returns* a `Problem` commits its effects and the refusal is replayed; a *raised* one rolls back and is
-    not remembered. Raises IdempotencyKeyMissing (400), CommandRunning (409), IdempotencyKeyReused (422).
+    compared by SHA-256 of the validated model's set fields, so layout does not matter; without a model, of the raw
+    bytes. A handler that *returns* a `Problem` commits its effects and the refusal is replayed; a *raised* one rolls
+    back and is not remembered. Raises IdempotencyKeyMissing (400), CommandRunning (409), IdempotencyKeyReused (422).
     """
     claim = await _claim_of(request, body)
     database = cast(Database, request.app.state.database)
@@ -103,6 +105,7 @@ async def command(
             await uow.lock_parties(parties)
             stored = _as_stored(await handler(uow), status)
             await _store(uow, claim, stored)
+    count("doorstep.commands", outcome="replayed" if replayed else "refused" if stored.status >= 400 else "done")
     return stored.response(replayed=replayed)
 
 

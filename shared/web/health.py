@@ -1,4 +1,6 @@
-"""Liveness, readiness and metrics. Readiness asks the database only: while Kafka is away, writes still land in the outbox."""
+"""Liveness, readiness and metrics. Readiness asks the database only: while Kafka is away, writes still land in the
+outbox.
+"""
 
 from __future__ import annotations
 

@@ -23,12 +23,14 @@ from shared.web.problems import (
 NUL_DETAIL = "contains the NUL character"
 
 
-class _ClientGone(Exception):
+class _ClientGoneError(Exception):
     """The client closed the connection before its body was complete."""
 
 
 class RequestLimits:
-    """ASGI middleware. Bodies are small documents, so each is read whole, and checked, before the app sees the request."""
+    """ASGI middleware. Bodies are small documents, so each is read whole, and checked, before the app sees the
+    request.
+    """
 
     def __init__(
         self, app: ASGIApp, *, body_limit_bytes: int, body_timeout_seconds: float, request_timeout_seconds: float
@@ -56,7 +58,7 @@ class RequestLimits:
             _refuse_nul_in_json(Headers(scope=scope), body)
             async with asyncio.timeout(self._request_timeout_seconds) as limit:
                 await self._app(scope, _Replay(body, receive), watched_send)
-        except _ClientGone:
+        except _ClientGoneError:
             return
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
@@ -77,7 +79,7 @@ class RequestLimits:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise _ClientGone
+                        raise _ClientGoneError
                     chunks.append(message.get("body", b""))
                     size += len(chunks[-1])
                     if size > self._body_limit_bytes:

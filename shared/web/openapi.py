@@ -36,7 +36,7 @@ _FASTAPI_ERROR_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 _PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "title": "Problem",
-    "description": "What went wrong (RFC 9457). Branch on `type`, never on the wording. Further members depend on the type.",
+    "description": "What went wrong (RFC 9457). Branch on `type`, not on the wording.",
     "required": ["type", "title", "status"],
     "properties": {
         "type": {"type": "string", "format": "uri", "description": "Identifies the meaning of the problem."},
@@ -109,7 +109,9 @@ def describe(document: dict[str, Any], *, scopes: Mapping[tuple[str, str], str],
 
 
 def gaps(document: Mapping[str, Any]) -> list[str]:
-    """What a reader would miss: operations without summary or description, fields and parameters without description."""
+    """What a reader would miss: operations without summary or description, fields and parameters without
+    description.
+    """
     missing = [
         f"{method.upper()} {path}: {part}"
         for path, method, operation in _operations(document)

@@ -1,7 +1,7 @@
 """Problems (RFC 9457): what went wrong, in a form that people and programs can both act on.
 
-This module knows no framework, so that pure domain code may raise or return a problem. One subclass per meaning: callers branch
-on `kind`, never on the wording. Texts never contain personal values: name the field, not what was in it.
+This module knows no framework, so that pure domain code may raise or return a problem. One subclass per meaning:
+callers branch on `kind`, never on the wording. Texts never contain personal values: name the field, not what was in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True)
 class FieldError:
-    """One field that was refused. `pointer` is a JSON Pointer (RFC 6901) inside `location` (body, query, path or header)."""
+    """One field that was refused. `pointer` is a JSON Pointer (RFC 6901) inside `location` (body, query, path or
+    header).
+    """
 
     location: str
     pointer: str
@@ -27,11 +29,11 @@ class FieldError:
         return {"in": self.location, "pointer": self.pointer, "kind": self.kind, "detail": self.detail}
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818  # a problem is an answer, not an accident
     """A refusal with a meaning. Prefer a `KnownProblem` subclass: those are listed in the OpenAPI document.
 
-    Raised inside a command it rolls everything back and is not remembered, so a retry tries again; *returned* from a command's
-    handler it commits what the handler did (a refusal that must be audited) and is replayed to retries.
+    Raised inside a command it rolls everything back and is not remembered, so a retry tries again; *returned* from a
+    command's handler it commits what the handler did (a refusal that must be audited) and is replayed to retries.
     """
 
     kind: str = "error"
@@ -74,7 +76,9 @@ class Problem(Exception):
 
 
 class KnownProblem(Problem):
-    """Base of problems with a fixed meaning: subclasses set `kind`, `status`, `title` and explain themselves in the docstring."""
+    """Base of problems with a fixed meaning: subclasses set `kind`, `status`, `title` and explain themselves in the
+    docstring.
+    """
 
     def __init__(
         self,
