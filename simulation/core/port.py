@@ -1,0 +1,77 @@
+"""The core's balance port (docs/rooms.md): what intake asks for balance checks and reconciliation.
+
+Simulation only: it listens on the loopback address and holds made-up people, so it asks for no token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import FastAPI, Query
+
+from simulation.core.ledger import Ledger
+
+MAX_REFERENCES = 200
+MAX_PAGE = 1000
+_START_TIMEOUT_SECONDS = 10
+
+
+def balance_port(ledger: Ledger) -> FastAPI:
+    """The port's application over `ledger`."""
+    app = FastAPI(title="Simulated bank core", docs_url=None, redoc_url=None)
+
+    @app.get("/v1/balances")
+    async def balances(
+        loan_ref: Annotated[list[str] | None, Query(max_length=MAX_REFERENCES)] = None,
+        after: str = "",
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
+    ) -> dict[str, Any]:
+        """Named loans, or a page of all of them in order of reference."""
+        if loan_ref is not None:
+            known = [ledger.loans[reference] for reference in loan_ref if reference in ledger.loans]
+            return {"items": [ledger.balance_row(loan) for loan in known], "next": None}
+        references = [reference for reference in ledger.loans if reference > after]
+        page = references[:limit]
+        return {
+            "items": [ledger.balance_row(ledger.loans[reference]) for reference in page],
+            "next": page[-1] if len(references) > limit else None,
+        }
+
+    @app.get("/v1/control-totals")
+    async def control_totals() -> dict[str, Any]:
+        """Open loans and sums per currency, for the whole book."""
+        late = ledger.late_loans()
+        return {
+            "business_date": ledger.business_date.isoformat(),
+            "open_loans": len(late),
+            "overdue_minor": {"TWD": sum(loan.overdue for loan in late)},
+            "balance_minor": {"TWD": sum(loan.balance for loan in ledger.loans.values())},
+        }
+
+    return app
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals stay with the process that runs the simulation."""
+        yield
+
+
+@asynccontextmanager
+async def served(ledger: Ledger, *, host: str, port: int) -> AsyncIterator[None]:
+    """The port listens inside this context. Raises TimeoutError when it cannot start."""
+    server = _Server(uvicorn.Config(balance_port(ledger), host=host, port=port, log_level="error", access_log=False))
+    task = asyncio.create_task(server.serve(), name="core balance port")
+    try:
+        async with asyncio.timeout(_START_TIMEOUT_SECONDS):
+            while not server.started:
+                await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await task

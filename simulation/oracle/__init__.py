@@ -1,0 +1,5 @@
+"""The oracle: judges a run from raw topics and public answers. It shares no code with the services."""
+
+from simulation.oracle.verdict import Breach, History, Verdict, judge
+
+__all__ = ["Breach", "History", "Verdict", "judge"]
