@@ -159,7 +159,7 @@ def _as_stored(result: BaseModel | Answer | Problem | None, status: int) -> _Sto
         return _StoredResponse(result.status, problem_bytes(result), {**result.headers, "Content-Type": MEDIA_TYPE})
     answer = result if isinstance(result, Answer) else Answer(result)
     if answer.body is None:
-        return _StoredResponse(204 if status == 200 else answer.status or status, b"", dict(answer.headers))
+        return _StoredResponse(answer.status or (204 if status == 200 else status), b"", dict(answer.headers))
     return _StoredResponse(
         answer.status or status,
         answer.body.model_dump_json(by_alias=True).encode(),
