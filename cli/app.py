@@ -1,0 +1,80 @@
+"""The command line: `./doorstep COMMAND`. The work lives in other modules, imported when needed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli.contracts import contracts_app
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals may hold passwords or personal data
+    help="Lawful, safe and humane home-visit collection, on one machine.",
+)
+app.add_typer(contracts_app, name="contracts")
+console = Console(stderr=True)
+
+PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--doorstep-help"]}
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def demo(
+    context: typer.Context,
+    portfolio: Annotated[Path | None, typer.Option(help="CSV of accounts; a seeded portfolio when left out.")] = None,
+) -> None:
+    """Run a portfolio of overdue loans through all five services, and show what became of it."""
+    from simulation.demo import run
+
+    raise typer.Exit(run(portfolio=portfolio, arguments=context.args))
+
+
+@app.command(context_settings=PASS_THROUGH)
+def test(context: typer.Context) -> None:
+    """Run the tests on real servers; further arguments go to pytest (./doorstep test tests/unit -k money)."""
+    from cli.checks import run_tests
+
+    raise typer.Exit(run_tests(context.args))
+
+
+@app.command()
+def lint() -> None:
+    """Check style, format, types and the rooms' borders; says how to mend what it finds."""
+    from cli.checks import run_lint
+
+    raise typer.Exit(run_lint())
+
+
+@app.command()
+def serve(
+    detach: Annotated[bool, typer.Option("--detach", help="Leave it running; `down` stops it.")] = False,
+    prefix: Annotated[str, typer.Option(help="Serve the run with this name prefix (the demo prints its own).")] = "",
+) -> None:
+    """Start PostgreSQL, Kafka, the issuer and the five services, and keep them running until Ctrl-C."""
+    from cli.serve import serve as run
+    from cli.serve import serve_detached
+
+    raise typer.Exit(serve_detached(prefix) if detach else run(prefix))
+
+
+@app.command()
+def down() -> None:
+    """Stop what `serve` started."""
+    from cli.serve import down as run
+
+    raise typer.Exit(run())
+
+
+@app.command(context_settings=PASS_THROUGH)
+def bench(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A module of benchmarks/.")] = "event_path",
+) -> None:
+    """Measure; each figure is a ratio against a floor measured in the same run."""
+    from importlib import import_module
+
+    if not name.isidentifier():
+        raise typer.BadParameter(f"{name!r} is no benchmark's name")
+    raise typer.Exit(import_module(f"benchmarks.{name}").main(context.args))

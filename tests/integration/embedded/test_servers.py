@@ -1,0 +1,126 @@
+"""The embedded servers' life: shared, stopped by the last one out, recovered after a crash."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from shared.embedded.home import PROJECT_FOLDER, Home
+from shared.embedded.servers import EmbeddedServers
+
+PATIENCE_SECONDS = 30
+
+
+def _processes_of(folder: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and str(folder) in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _wait_until_gone(folder: Path) -> list[psutil.Process]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (left := _processes_of(folder)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
+def _wait_until_down(servers: EmbeddedServers) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while servers.postgres.is_running() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _other_holder(folder: Path, *, then: str) -> subprocess.Popen[str]:
+    """Another process that starts PostgreSQL of `folder`, says its port, and waits for a line."""
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom shared.embedded.servers import EmbeddedServers\n"
+        f"servers = EmbeddedServers(Path({str(folder)!r}))\nservers.start(kafka=False)\n"
+        "print(servers.postgres.port, flush=True)\nsys.stdin.readline()\n" + then
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT_FOLDER
+    )
+
+
+def test_two_starts_share_one_server(own_servers):
+    folder = own_servers.home.folder
+    other = _other_holder(folder, then="servers.release()")
+    own_servers.start(kafka=False)
+    assert int(other.stdout.readline()) == own_servers.postgres.port
+    other.communicate("\n", timeout=PATIENCE_SECONDS)
+    assert own_servers.postgres.is_running(), "the first to leave must not stop what another one uses"
+
+
+def test_last_one_out_leaves_no_process(tmp_path):
+    servers = EmbeddedServers(tmp_path / "home")
+    servers.start()
+    assert _processes_of(tmp_path)
+    servers.release(remove_data=True)
+    assert not _wait_until_gone(tmp_path)
+    assert not (tmp_path / "home").exists()
+
+
+def test_killed_holder_leaves_no_process(tmp_path):
+    other = _other_holder(tmp_path / "home", then="")
+    other.stdout.readline()
+    other.send_signal(signal.SIGKILL)
+    other.communicate()
+    assert not _wait_until_gone(tmp_path)
+
+
+async def test_committed_rows_survive_a_crash(own_servers):
+    own_servers.start(kafka=False)
+    connection = await asyncpg.connect(own_servers.postgres.admin_url)
+    await connection.execute("CREATE TABLE survivor AS SELECT 1 AS id")
+    own_servers.postgres.kill()
+    await connection.close(timeout=1) if not connection.is_closed() else None
+    await asyncio.to_thread(_wait_until_down, own_servers)
+    port = own_servers.postgres.port
+    own_servers.start(kafka=False)
+    assert own_servers.postgres.port == port, "clients find the server again at its address"
+    connection = await asyncpg.connect(own_servers.postgres.admin_url)
+    assert await connection.fetchval("SELECT count(*) FROM survivor") == 1
+    await connection.close()
+
+
+def test_fsync_is_on(own_servers):
+    own_servers.start(kafka=False)
+    settings = (own_servers.postgres.data / "postgresql.conf").read_text()
+    assert "\nfsync = on\n" in settings
+    assert "\nsynchronous_commit = on\n" in settings
+
+
+def test_broker_pauses_and_comes_back(own_servers):
+    own_servers.start(postgres=False)
+    admin = own_servers.kafka.access.admin()
+    own_servers.kafka.pause()
+    assert own_servers.kafka.is_running()
+    own_servers.kafka.resume()
+    assert admin.list_topics(timeout=10).brokers
+
+
+def test_broker_killed_and_started_keeps_address(own_servers):
+    own_servers.start(postgres=False)
+    before = own_servers.kafka.access
+    own_servers.kafka.kill()
+    assert not own_servers.kafka.is_running()
+    own_servers.start(postgres=False)
+    assert own_servers.kafka.access == before
+
+
+def test_secret_is_private(tmp_path):
+    home = Home(tmp_path / "home")
+    assert home.password("visits") == Home(tmp_path / "home").password("visits") != home.password("intake")
+    assert (home.folder / "secret").stat().st_mode & 0o777 == 0o600
+    assert os.stat(home.folder).st_mode & 0o066 == 0
