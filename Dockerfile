@@ -1,0 +1,17 @@
+# One image for all five services and the tools; the command chooses. No root, no compiler, no secret inside.
+FROM python:3.13-slim AS build
+WORKDIR /build
+COPY requirements.lock .
+RUN python -m venv /opt/doorstep && /opt/doorstep/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+
+FROM python:3.13-slim
+ENV PATH=/opt/doorstep/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=build /opt/doorstep /opt/doorstep
+WORKDIR /app
+COPY shared shared
+COPY services services
+COPY cli cli
+COPY simulation simulation
+COPY tools tools
+USER 10001
+CMD ["python", "-m", "cli", "--help"]

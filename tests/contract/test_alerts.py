@@ -1,0 +1,48 @@
+"""Alerts and runbooks belong together, and alerts watch metrics that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shared.telemetry.metrics import METRICS
+
+ROOT = Path(__file__).parents[2]
+RULES = [
+    rule
+    for group in yaml.safe_load((ROOT / "deploy/k8s/slo/alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]
+]
+_SUFFIX = {"counter": {"_total"}, "gauge": {""}, "histogram": {"_bucket", "_sum", "_count"}}
+_UNITS = {"s": "_seconds"}
+
+
+def exposed_names() -> set[str]:
+    """Names under which Prometheus sees our metrics."""
+    return {
+        name.replace(".", "_") + _UNITS.get(metric.unit, "") + suffix
+        for name, metric in METRICS.items()
+        for suffix in _SUFFIX[metric.kind]
+    }
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_alert_has_a_runbook_that_says_what_to_do(rule: dict[str, dict[str, str]]) -> None:
+    text = (ROOT / rule["annotations"]["runbook"]).read_text()
+
+    assert text.startswith(f"# {rule['alert']}\n")
+    assert {"## What it means", "## Look", "## Do"} <= set(text.splitlines())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_alert_watches_a_metric_that_exists(rule: dict[str, str]) -> None:
+    watched = set(re.findall(r"\bdoorstep_\w+", rule["expr"]))
+
+    assert watched <= exposed_names()
+
+
+def test_every_runbook_belongs_to_an_alert() -> None:
+    named = {Path(rule["annotations"]["runbook"]).name for rule in RULES}
+
+    assert {path.name for path in (ROOT / "docs/runbooks").glob("*.md")} == named

@@ -1,0 +1,99 @@
+"""The rendered base is fresh, keeps to the restricted Pod Security level, and agrees with the code."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.events.topics import SERVICES
+from shared.service import ROLES
+from shared.settings import ServiceSettings
+
+FOLDER = Path(__file__).parents[2] / "deploy/k8s"
+RENDERED = (FOLDER / "base.yaml").read_text()
+OBJECTS: list[dict[str, Any]] = [item for item in yaml.safe_load_all(RENDERED) if item]
+
+
+def objects(kind: str) -> dict[str, dict[str, Any]]:
+    return {item["metadata"]["name"]: item for item in OBJECTS if item["kind"] == kind}
+
+
+PODS = [item for item in OBJECTS if item["kind"] in {"Deployment", "Job"}]
+NAMES = [item["metadata"]["name"] for item in PODS]
+
+
+def inputs_digest() -> str:
+    """Digest of everything that the rendering is made from."""
+    digest = hashlib.sha256()
+    for path in sorted((FOLDER / "base").rglob("*.yaml")):
+        digest.update(str(path.relative_to(FOLDER)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def test_rendering_is_fresh() -> None:
+    stated = re.search(r"sha256 of base/: ([0-9a-f]{64})", RENDERED)
+
+    assert stated is not None
+    assert stated[1] == inputs_digest(), "render again: kubectl kustomize deploy/k8s/base > deploy/k8s/base.yaml"
+
+
+def test_every_service_has_every_role_and_a_migration() -> None:
+    assert set(objects("Deployment")) == {f"{service}-{role}" for service in SERVICES for role in ROLES}
+    assert set(objects("Job")) == {f"{service}-migrate" for service in SERVICES}
+    assert set(objects("PodDisruptionBudget")) == set(objects("Deployment"))
+
+
+@pytest.mark.parametrize("pod", PODS, ids=NAMES)
+def test_pod_is_restricted(pod: dict[str, Any]) -> None:
+    spec = pod["spec"]["template"]["spec"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert spec["automountServiceAccountToken"] is False
+    for container in spec["containers"]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert {"requests", "limits"} <= set(container["resources"])
+
+
+@pytest.mark.parametrize("pod", PODS, ids=NAMES)
+def test_pod_runs_its_own_service_with_its_own_secret(pod: dict[str, Any]) -> None:
+    service, _, role = pod["metadata"]["name"].partition("-")
+    container = pod["spec"]["template"]["spec"]["containers"][0]
+    secrets = [source["secretRef"]["name"] for source in container["envFrom"] if "secretRef" in source]
+
+    assert all(name.startswith(f"{service}-") for name in secrets)
+    if role == "migrate":
+        assert (container["command"], container["args"]) == (
+            ["python", "-m", "shared.database"], [f"services.{service}"],
+        )  # fmt: skip
+    else:
+        assert (container["command"], container["args"]) == (["python", "-m", f"services.{service}"], ["--roles", role])
+
+
+def test_settings_in_the_config_map_exist() -> None:
+    known = {f"DOORSTEP_{name.upper()}" for name in ServiceSettings.model_fields}
+
+    assert set(objects("ConfigMap")["platform"]["data"]) <= known
+
+
+def test_the_base_holds_no_secret() -> None:
+    assert objects("Secret") == {}
+
+
+def test_traffic_is_denied_unless_named() -> None:
+    policies = objects("NetworkPolicy")
+
+    assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for service in SERVICES:
+        spec = policies[f"{service}-edges"]["spec"]
+        assert spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == service
+        assert all(rule["to"] and rule["ports"] for rule in spec["egress"])
+        assert all(rule["from"] and rule["ports"] for rule in spec["ingress"])
+
+
+def test_namespace_enforces_the_restricted_level() -> None:
+    assert objects("Namespace")["doorstep"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
