@@ -14,7 +14,9 @@ from shared.security.tokens import TokenVerifier
 from tests.unit.security.conftest import Counting, Monotonic
 
 
-def source(line: Counting, monotonic: Monotonic, *, secret: str = "v" * 24, client_id: str = "visits", **more: object) -> ClientCredentials:
+def source(
+    line: Counting, monotonic: Monotonic, *, secret: str = "v" * 24, client_id: str = "visits", **more: object
+) -> ClientCredentials:
     return ClientCredentials(
         issuer="http://issuer.test",
         client_id=client_id,
@@ -26,7 +28,9 @@ def source(line: Counting, monotonic: Monotonic, *, secret: str = "v" * 24, clie
     )
 
 
-async def test_token_is_cached_until_near_its_end(line: Counting, monotonic: Monotonic, verifier: TokenVerifier) -> None:
+async def test_token_is_cached_until_near_its_end(
+    line: Counting, monotonic: Monotonic, verifier: TokenVerifier
+) -> None:
     tokens = source(line, monotonic)
     first = (await asyncio.gather(*(tokens.token() for _ in range(10))))[0]
     assert (await verifier.verify(first)).scopes == {"compliance.read-windows", "intake.snapshot"}

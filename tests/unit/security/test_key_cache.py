@@ -19,9 +19,7 @@ async def test_keys_are_fetched_once(verifier: TokenVerifier, issuer: Developmen
     assert line.paths == ["/.well-known/openid-configuration", "/jwks"]
 
 
-async def test_new_key_is_fetched(
-    verifier: TokenVerifier, issuer: DevelopmentIssuer, monotonic: Monotonic
-) -> None:
+async def test_new_key_is_fetched(verifier: TokenVerifier, issuer: DevelopmentIssuer, monotonic: Monotonic) -> None:
     old = issuer.sign(CLAIMS)
     await verifier.verify(old)
     issuer.rotate()
@@ -102,7 +100,9 @@ async def test_wrong_discovery_document(document: object) -> None:
 
 async def test_symmetric_key_in_the_set_is_ignored() -> None:
     keys = {"keys": [{"kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0", "kid": "k"}]}
-    cache = KeyCache(jwks_url="http://s.test/jwks", transport=httpx.MockTransport(lambda _: httpx.Response(200, json=keys)))
+    cache = KeyCache(
+        jwks_url="http://s.test/jwks", transport=httpx.MockTransport(lambda _: httpx.Response(200, json=keys))
+    )
     with pytest.raises(UnknownKeyError):
         await cache.key("k")
     await cache.close()

@@ -132,7 +132,9 @@ async def test_changed_claim(verifier: TokenVerifier, issuer: DevelopmentIssuer)
         await verifier.verify(f"{header}.{changed}.{signature}")
 
 
-@pytest.mark.parametrize("token", ["", "a", "a.b", "a.b.c", "..", "ü.b.c", "e30.e30.e30", "x" * 9000, "e30.e30.e30.e30.e30"])
+@pytest.mark.parametrize(
+    "token", ["", "a", "a.b", "a.b.c", "..", "ü.b.c", "e30.e30.e30", "x" * 9000, "e30.e30.e30.e30.e30"]
+)
 async def test_nonsense(verifier: TokenVerifier, token: str) -> None:
     with pytest.raises(NotAuthenticated):
         await verifier.verify(token)

@@ -48,7 +48,8 @@ from shared.settings import ServiceSettings
 from shared.telemetry.metrics import count, observe, set_gauge
 from shared.telemetry.setup import metrics_exposition, setup_telemetry
 count("doorstep.permits.refused", rule="before-setup")
-settings = ServiceSettings(environment="development", database_url=SecretStr("postgresql://x@y/z"), kafka_bootstrap="k:1")
+url = SecretStr("postgresql://x@y/z")
+settings = ServiceSettings(environment="development", database_url=url, kafka_bootstrap="k:1")
 telemetry = setup_telemetry(settings, service="visits", sampled_share=1)
 count("doorstep.permits.refused", 3, rule="cn-hours")
 set_gauge("doorstep.intents.due", 5, kind="permit")
