@@ -34,7 +34,8 @@ class Platform:
     """Starts what is asked for, in order, and stops it in reverse; `async with` stops whatever was started.
 
     External servers are used instead of the embedded ones when `DOORSTEP_DATABASE_URL` (of a role that may make
-    databases and roles), or `DOORSTEP_KAFKA_BOOTSTRAP` with `DOORSTEP_KAFKA_PASSWORD` (of the super user `admin`), is set.
+    databases and roles) or `DOORSTEP_KAFKA_BOOTSTRAP` is set, the latter with `DOORSTEP_KAFKA_PASSWORD` of its super
+    user `admin`; the principals' passwords are then set there anew.
     `prefix` keeps runs apart on shared servers. `environment` is given to every service (`DOORSTEP_CLOCK_FILE`, …).
     """
 

@@ -4,11 +4,12 @@ import httpx
 import pytest
 
 from cli.platform import ISSUER, Platform
-from shared.embedded.home import ProcessIdentity
+from shared.embedded.home import ProcessIdentity, write_private
 
 
 @pytest.fixture
 async def platform(tmp_path, prefix):
+    (tmp_path / "home").mkdir()
     async with Platform(folder=tmp_path / "home", prefix=prefix) as platform:
         yield platform
 
@@ -42,7 +43,9 @@ def test_servers_are_required_first(tmp_path):
         _ = Platform(folder=tmp_path / "home").admin_url
 
 
-async def test_external_servers_are_used(platform, postgres, kafka, monkeypatch):
+async def test_external_servers_are_used(platform, servers, postgres, kafka, monkeypatch):
+    # The same secret, thus the same passwords: other tests use these principals now.
+    write_private(platform.servers.home.folder / "secret", (servers.home.folder / "secret").read_text())
     monkeypatch.setenv("DOORSTEP_DATABASE_URL", postgres)
     monkeypatch.setenv("DOORSTEP_KAFKA_BOOTSTRAP", kafka.bootstrap)
     monkeypatch.setenv("DOORSTEP_KAFKA_PASSWORD", kafka.passwords["admin"])
