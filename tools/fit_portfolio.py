@@ -1,4 +1,4 @@
-"""Fit the portfolio generator: `python -m tools.fit_portfolio UCI_Credit_Card.csv` writes simulation/portfolio/fitted.json."""
+"""Fit the portfolio generator: `python -m tools.fit_portfolio FILE.csv` writes simulation/portfolio/fitted.json."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def main() -> None:
     print(f"{fitted.source} {fitted.sha256[:16]}: {fitted.accounts} accounts, {fitted.overdue_accounts} late in August")
     for months_late, behaviour in fitted.repayment.items():
         print(
-            f"  {months_late} late: {behaviour.accounts} moves, cure {behaviour.cure:.3f}, back {behaviour.roll_back:.3f}, "
-            f"stay {behaviour.stay:.3f}, forward {behaviour.roll_forward:.3f}"
+            f"  {months_late} late: {behaviour.accounts} moves, cure {behaviour.cure:.3f}, "
+            f"back {behaviour.roll_back:.3f}, stay {behaviour.stay:.3f}, forward {behaviour.roll_forward:.3f}"
         )
     print(f"written: {arguments.output.name} ({arguments.output.stat().st_size:,} bytes)")
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from shared.events.loan import ContactPoint, DueItem, LoanOverdue, Obligor, PartyUpdated, PaymentReceived, PaymentReversed
+from shared.events.loan import (
+    ContactPoint,
+    DueItem,
+    LoanOverdue,
+    Obligor,
+    PartyUpdated,
+    PaymentReceived,
+    PaymentReversed,
+)
 from simulation.portfolio.accounts import CURRENCY, MINOR_PER_UNIT, Account, unpaid_minimums
 from simulation.portfolio.people import JURISDICTION, TIME_ZONE, Person, person_of
 
@@ -150,7 +158,9 @@ class Ledger:
 
 
 def _loan(account: Account, *, as_of: date, seed: int) -> Loan:
-    dues = [Due(item.due_date, item.amount_minor) for item in unpaid_minimums(account, as_of=as_of) if item.amount_minor]
+    dues = [
+        Due(item.due_date, item.amount_minor) for item in unpaid_minimums(account, as_of=as_of) if item.amount_minor
+    ]
     balance = max(account.bills[-1], 0) * MINOR_PER_UNIT
     return Loan(person=person_of(account.number, seed=seed), account=account, balance=balance, dues=dues)
 
@@ -177,4 +187,6 @@ def _allocated(dues: Sequence[Due], amount: int) -> list[Due]:
 
 
 def _items(dues: Sequence[Due]) -> list[DueItem]:
-    return [DueItem(kind="statement_minimum", due_date=due.due_date, principal=due.amount, paid=due.paid) for due in dues]
+    return [
+        DueItem(kind="statement_minimum", due_date=due.due_date, principal=due.amount, paid=due.paid) for due in dues
+    ]

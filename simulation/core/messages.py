@@ -66,8 +66,8 @@ class Mouth:
         return Message(topic, key, data.model_dump_json().encode(), tuple(headers), event_id)
 
     def _traceparent(self) -> str:
-        sampled = self._random.random() < _SAMPLED_TRACE_SHARE
-        return f"00-{self._random.getrandbits(128) or 1:032x}-{self._random.getrandbits(64) or 1:016x}-{'01' if sampled else '00'}"
+        flags = "01" if self._random.random() < _SAMPLED_TRACE_SHARE else "00"
+        return f"00-{self._random.getrandbits(128) or 1:032x}-{self._random.getrandbits(64) or 1:016x}-{flags}"
 
 
 def opening(ledger: Ledger, *, at: datetime, seed: int, wronged: int = 3) -> Opening:
@@ -112,7 +112,9 @@ def _statements(ledger: Ledger, loan: Loan, mouth: Mouth, draw: random.Random, a
 def _with_duplicates(messages: Sequence[Message], draw: random.Random) -> list[Message]:
     """Some messages again, byte for byte, up to fifty places later."""
     places = [(float(place), message) for place, message in enumerate(messages)]
-    places += [(place + draw.uniform(0.5, 50), message) for place, message in places if draw.random() < _DUPLICATE_SHARE]
+    places += [
+        (place + draw.uniform(0.5, 50), message) for place, message in places if draw.random() < _DUPLICATE_SHARE
+    ]
     return [message for _, message in sorted(places, key=lambda placed: placed[0])]
 
 

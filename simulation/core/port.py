@@ -6,6 +6,7 @@ Simulation only: it listens on the loopback address and holds made-up people, so
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any
@@ -56,6 +57,14 @@ def balance_port(ledger: Ledger) -> FastAPI:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals stay with the process that runs the simulation."""
@@ -69,8 +78,7 @@ async def served(ledger: Ledger, *, host: str, port: int) -> AsyncIterator[None]
     task = asyncio.create_task(server.serve(), name="core balance port")
     try:
         async with asyncio.timeout(_START_TIMEOUT_SECONDS):
-            while not server.started:
-                await asyncio.sleep(0.01)
+            await server.listening.wait()
         yield
     finally:
         server.should_exit = True

@@ -52,9 +52,8 @@ class Record:
     @property
     def stream(self) -> tuple[str, str, str, str]:
         """What the sequence counts: source, topic, aggregate type, aggregate id."""
-        return (
-            self.identity[0], self.topic, self.headers.get("ce_aggregatetype", ""), self.headers.get("ce_aggregateid", self.key),
-        )  # fmt: skip
+        aggregate = self.headers.get("ce_aggregateid", self.key)
+        return self.identity[0], self.topic, self.headers.get("ce_aggregatetype", ""), aggregate
 
     @property
     def place(self) -> str:

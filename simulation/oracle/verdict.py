@@ -48,9 +48,9 @@ class History:
     @cached_property
     def events(self) -> list[Record]:
         """Records without re-deliveries (same identity, same bytes), in order of arrival."""
-        seen: dict[tuple[str, str], Record] = {}
-        for record in sorted(self.records, key=lambda record: (record.arrived_at, record.topic, record.partition, record.offset)):
-            seen.setdefault((*record.identity, record.topic), record)  # type: ignore[arg-type]
+        seen: dict[tuple[tuple[str, str], str], Record] = {}
+        for record in sorted(self.records, key=lambda each: (each.arrived_at, each.topic, each.partition, each.offset)):
+            seen.setdefault((record.identity, record.topic), record)
         return list(seen.values())
 
     @cached_property

@@ -32,9 +32,10 @@ _AS_OF: Final = date(2026, 3, 2)
 _SEED: Final = 20_090_301
 METHOD: Final = (
     "Status paths April to August of the accounts late in August with a positive bill: relative frequency of each path "
-    "(237 in the UCI file; a first-order Markov chain missed April's statuses by 0.16 in total variation). Limit, bills and "
-    "payments: quantiles given the month's status class. Gaussian "
-    "copula over their normal scores, ties broken at random. Moves out of each late status: pooled over April to August, all accounts. September is not used."
+    "(237 in the UCI file; a first-order Markov chain missed April's statuses by 0.16 in total variation). Limit, bills "
+    "and payments: quantiles given the month's status class. Gaussian "
+    "copula over their normal scores, ties broken at random. Moves out of each late status: pooled over April to August, all "
+    "accounts. September is not used."
 )
 
 
@@ -68,7 +69,8 @@ def targets_of(overdue: Sequence[Account]) -> Targets:
     bills = np.array([account.bills for account in overdue], dtype=np.float64)
     payments = np.array([account.payments for account in overdue], dtype=np.float64)
     owed = np.array(
-        [sum(item.amount_minor for item in unpaid_minimums(account, as_of=_AS_OF)) for account in overdue], dtype=np.float64
+        [sum(item.amount_minor for item in unpaid_minimums(account, as_of=_AS_OF)) for account in overdue],
+        dtype=np.float64,
     )
     limits = np.array([account.limit for account in overdue], dtype=np.float64)
     columns = np.column_stack([limits, bills[:, 4], owed, bills[:, 3], payments[:, 4]])
@@ -126,22 +128,23 @@ def _correlation(statuses: Integers, values: Floats) -> list[list[float]]:
     """Copula of the class-conditional normal scores.
 
     An unused or fully paid month has no bill to rank, and its ties would wash out the dependence between the months'
-    bills and payments; those come from accounts that used the card throughout. The limit's dependence needs no such care.
+    bills and payments; those come from accounts that used the card throughout. The limit's needs no such care.
     """
-    matrix = _score_correlation(statuses, values, (statuses >= 0).all(axis=1))
-    everyone = _score_correlation(statuses, values, np.ones(len(values), dtype=np.bool_))
+    used = (statuses >= 0).sum(axis=1) == statuses.shape[1]
+    matrix = _score_correlation(statuses[used], values[used])
+    everyone = _score_correlation(statuses, values)
     matrix[0], matrix[:, 0] = everyone[0], everyone[:, 0]
     return [_rounded(row) for row in _nearest_correlation(matrix)]
 
 
-def _score_correlation(statuses: Integers, values: Floats, rows: NDArray[np.bool_]) -> Floats:
-    classes, chosen = np.array(_classes(statuses[rows])), values[rows]
+def _score_correlation(statuses: Integers, values: Floats) -> Floats:
+    classes = np.array(_classes(statuses))
     random = np.random.default_rng(_SEED)
-    scores = np.empty_like(chosen)
-    for column in range(chosen.shape[1]):
+    scores = np.empty_like(values)
+    for column in range(values.shape[1]):
         for name in np.unique(classes[:, column]):
             of_class = classes[:, column] == name
-            scores[of_class, column] = normal_scores(chosen[of_class, column], random)
+            scores[of_class, column] = normal_scores(values[of_class, column], random)
     return np.asarray(np.corrcoef(scores, rowvar=False), dtype=np.float64)
 
 

@@ -36,10 +36,12 @@ class Repayment(_Closed):
 
 
 class Targets(_Closed):
-    """Statistics of the source's overdue accounts that the generator does not use: what the goodness-of-fit tests compare with."""
+    """Statistics of the overdue accounts that the generator does not use: goodness-of-fit tests compare with them."""
 
     status: list[list[float]] = Field(description="Share of each status (-2..8) per month April..August.")
-    spearman: list[list[float]] = Field(description="Rank correlation of limit, August bill, overdue sum, July bill, August payment.")
+    spearman: list[list[float]] = Field(
+        description="Rank correlation of limit, August bill, overdue sum, July bill, August payment."
+    )
     august_bill: list[float] = Field(description="21 quantiles of August's bill, TWD.")
     overdue: list[float] = Field(description="21 quantiles of the sum of unpaid minimums, TWD minor units.")
     paid_nothing: list[float] = Field(description="Share without a payment, months May..August.")

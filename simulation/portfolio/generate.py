@@ -22,7 +22,9 @@ def generate_accounts(fitted: Fitted, *, count: int, seed: int) -> list[Account]
     """
     random = np.random.default_rng(seed)
     paths = _paths(fitted, count, random)
-    levels = probabilities(random.multivariate_normal(np.zeros(len(VARIABLES)), np.array(fitted.correlation), size=count))
+    levels = probabilities(
+        random.multivariate_normal(np.zeros(len(VARIABLES)), np.array(fitted.correlation), size=count)
+    )
     classes = np.array([[status_class(int(status)) for status in path] for path in paths])
     limits = _values(fitted.limits, classes[:, -1], levels[:, 0])
     limits = np.maximum(np.round(limits / _LIMIT_STEP), 1) * _LIMIT_STEP
@@ -52,7 +54,7 @@ def _paths(fitted: Fitted, count: int, random: np.random.Generator) -> Integers:
 
 
 def _values(quantiles: dict[str, list[float]], classes: NDArray[np.str_], levels: Floats) -> Floats:
-    """Each level through its class's quantile function. A class too rare in the source to have one takes the nearest."""
+    """Each level through its class's quantile function; a class too rare to have one takes the nearest."""
     values = np.empty(len(levels))
     known = list(quantiles)
     for name in np.unique(classes):

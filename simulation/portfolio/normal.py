@@ -13,7 +13,7 @@ _STANDARD = NormalDist()
 
 
 def normal_scores(values: Floats, random: np.random.Generator) -> Floats:
-    """Standard-normal scores of the ranks (rank - 1/2) / n; ties are broken at random, so that atoms keep their mass."""
+    """Standard-normal scores of the ranks (rank - 1/2) / n; ties broken at random, so that atoms keep their mass."""
     order = np.lexsort((random.random(len(values)), values))
     scores = np.empty(len(values))
     scores[order] = [_STANDARD.inv_cdf((rank + 0.5) / len(values)) for rank in range(len(values))]

@@ -15,7 +15,8 @@ _FAMILY_NAMES: Final = (
     "Wang", "Li", "Zhang", "Liu", "Chen", "Yang", "Zhao", "Huang", "Zhou", "Wu", "Xu", "Sun", "Hu", "Zhu", "Gao", "Lin",
 )  # fmt: skip
 _GIVEN_NAMES: Final = (
-    "Wei", "Fang", "Na", "Min", "Jing", "Lei", "Qiang", "Yan", "Jie", "Juan", "Tao", "Ming", "Chao", "Xia", "Ping", "Gang",
+    "Wei", "Fang", "Na", "Min", "Jing", "Lei", "Qiang", "Yan", "Jie", "Juan", "Tao", "Ming", "Chao", "Xia", "Ping",
+    "Gang",
 )  # fmt: skip
 # Centres of a made-up city: the extent and spacing of Shanghai's districts, but no district of it.
 _TOWNS: Final = (

@@ -31,7 +31,9 @@ def read_accounts(path: Path) -> list[Account]:
     """Every account of the file, in its order. Raises PortfolioError, OSError."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
-        missing = [name for name in ("ID", _LIMIT, *_STATUSES, *_BILLS, *_PAYMENTS) if name not in (rows.fieldnames or [])]
+        missing = [
+            name for name in ("ID", _LIMIT, *_STATUSES, *_BILLS, *_PAYMENTS) if name not in (rows.fieldnames or [])
+        ]
         if missing:
             raise PortfolioError(f"{path.name}: missing columns {', '.join(missing)}")
         accounts = [_account(row, line=rows.line_num) for row in rows]
