@@ -1,0 +1,143 @@
+"""Compliance's events, built from its own objects. Each is keyed by the party, in one gapless sequence per party."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.compliance.domain.audit import Finding
+from services.compliance.domain.holds import Hold
+from services.compliance.domain.permits import Permit, PermitState
+from shared.events import NewEvent
+from shared.events.base import EventData, TimeWindow
+from shared.events.compliance import (
+    HoldEnded,
+    HoldPlaced,
+    PermitGranted,
+    PermitRefused,
+    PermitReleased,
+    PermitRevoked,
+    PermitUsed,
+    ViolationFound,
+)
+from shared.events.stop import PartyStopped, StopCause
+
+_NO_CAUSE: Final = "not_said"
+
+
+def granted(permit: Permit, now: datetime) -> NewEvent[EventData]:
+    """`compliance.permit_granted`."""
+    data = PermitGranted(
+        permit_id=permit.permit_id,
+        party_id=permit.party_id,
+        channel=permit.channel,
+        purpose=permit.purpose,
+        subject_id=permit.subject_id,
+        decision_id=permit.decision_id,
+        window=TimeWindow(start=permit.window.start, end=permit.window.end),
+        rule_set=permit.rule_set,
+        device_id=permit.device_id,
+    )
+    return _event("compliance.permit_granted", permit.party_id, data, now)
+
+
+def refused(data: PermitRefused, now: datetime) -> NewEvent[EventData]:
+    """`compliance.permit_refused`."""
+    return _event("compliance.permit_refused", data.party_id, data, now)
+
+
+def revoked(permit: Permit, now: datetime) -> NewEvent[EventData]:
+    """`compliance.permit_revoked`. Raises ValueError for a permit that was not revoked."""
+    if permit.revoked_real is None or permit.fact_arrived_real is None:
+        raise ValueError("the permit was not revoked")
+    data = PermitRevoked(
+        permit_id=permit.permit_id,
+        party_id=permit.party_id,
+        channel=permit.channel,
+        purpose=permit.purpose,
+        subject_id=permit.subject_id,
+        cause=permit.revoke_cause or _NO_CAUSE,
+        fact_arrived_at=permit.fact_arrived_real,
+        revoked_at=permit.revoked_real,
+        used=permit.state is PermitState.USED,
+    )
+    return _event("compliance.permit_revoked", permit.party_id, data, now)
+
+
+def used(permit: Permit, now: datetime) -> NewEvent[EventData]:
+    """`compliance.permit_used`."""
+    data = PermitUsed(
+        permit_id=permit.permit_id,
+        party_id=permit.party_id,
+        channel=permit.channel,
+        purpose=permit.purpose,
+        subject_id=permit.subject_id,
+        used_at=permit.used_at or now,
+    )
+    return _event("compliance.permit_used", permit.party_id, data, now)
+
+
+def released(permit: Permit, now: datetime) -> NewEvent[EventData]:
+    """`compliance.permit_released`."""
+    data = PermitReleased(
+        permit_id=permit.permit_id,
+        party_id=permit.party_id,
+        channel=permit.channel,
+        purpose=permit.purpose,
+        subject_id=permit.subject_id,
+        cause=permit.release_cause or _NO_CAUSE,
+    )
+    return _event("compliance.permit_released", permit.party_id, data, now)
+
+
+def violation(
+    finding_id: UUID, *, party_id: UUID, contact_id: UUID | None, finding: Finding, now: datetime
+) -> NewEvent[EventData]:
+    """`compliance.violation_found`."""
+    data = ViolationFound(
+        finding_id=finding_id,
+        party_id=party_id,
+        contact_id=contact_id,
+        rule=finding.rule,
+        citation=finding.citation,
+        severity=finding.severity,
+        conduct=finding.conduct,
+        harm=finding.harm,
+    )
+    return _event("compliance.violation_found", party_id, data, now)
+
+
+def hold_placed(hold: Hold, now: datetime) -> NewEvent[EventData]:
+    """`compliance.hold_placed`."""
+    return _event("compliance.hold_placed", hold.party_id, HoldPlaced.model_validate(_hold_fields(hold)), now)
+
+
+def hold_ended(hold: Hold, now: datetime) -> NewEvent[EventData]:
+    """`compliance.hold_ended`; its `valid_to` is when it stopped to hold."""
+    return _event("compliance.hold_ended", hold.party_id, HoldEnded.model_validate(_hold_fields(hold)), now)
+
+
+def stopped(
+    party_id: UUID, *, cause: StopCause, since: datetime, arrived_at: datetime, reference: str
+) -> NewEvent[EventData]:
+    """`party.stopped` for a request that reached compliance itself."""
+    data = PartyStopped(
+        party_id=party_id, cause=cause, scope="party", since=since, arrived_at=arrived_at, reference=reference
+    )
+    return _event("party.stopped", party_id, data, since)
+
+
+def _hold_fields(hold: Hold) -> dict[str, object]:
+    return {
+        "hold_id": hold.hold_id,
+        "party_id": hold.party_id,
+        "kind": hold.kind,
+        "valid_from": hold.valid_from,
+        "valid_to": hold.until,
+        "source_ref": hold.source_ref,
+    }
+
+
+def _event(name: str, party_id: UUID, data: EventData, now: datetime) -> NewEvent[EventData]:
+    return NewEvent(type=name, party_id=party_id, aggregate_id=party_id, data=data, time=now)

@@ -1,0 +1,189 @@
+"""The audit of a contact that was made: two verdicts, on the facts then known (conduct) and now known (harm)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, Literal
+
+from services.compliance.domain.facts import Counted, PartyFacts, Question
+from services.compliance.domain.local_time import Span, local_dates
+from services.compliance.domain.packs import (
+    CapRule,
+    CrewRule,
+    EvidenceRule,
+    HoldRule,
+    HoursRule,
+    Rule,
+    RuleBook,
+    Severity,
+)
+from services.compliance.domain.permits import Permit, PermitState
+from services.compliance.domain.rules.caps import busiest, matching
+from services.compliance.domain.rules.crew import judge_crew
+from services.compliance.domain.rules.holds import judge_hold
+from services.compliance.domain.rules.hours import judge_hours
+from shared.events.contact import ContactRecorded
+
+PERMIT_RULES: Final[dict[str, str]] = {
+    "PERMIT-MISSING": "Doorstep: no contact without a permit",
+    "PERMIT-FOREIGN": "Doorstep: a permit is for one party, channel, purpose and subject",
+    "PERMIT-WINDOW": "Doorstep: a permit is valid from the start to the end of its window",
+    "PERMIT-CREW": "Doorstep: only the permit's collectors make the visit",
+    "PERMIT-RELEASED": "Doorstep: a released permit covers nothing",
+    "PERMIT-REUSED": "Doorstep: a permit covers one contact",
+    "PERMIT-REVOKED": "Doorstep: no contact begins on a revoked permit",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that the contact broke. `conduct`: on the facts then known; `harm`: on the facts now known."""
+
+    rule: str
+    citation: str
+    severity: Severity
+    detail: str
+    conduct: bool = True
+    harm: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the audit looks at beside the contact itself."""
+
+    permit: Permit | None
+    facts: PartyFacts
+    jurisdiction: str | None
+    freshness_limit: timedelta
+
+
+def judge_contact(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Finding]:
+    """Every rule the contact broke; none means lawful."""
+    findings = list(_permit_findings(contact, evidence))
+    question = _question(contact, evidence)
+    for rule in book.rules(jurisdiction=evidence.jurisdiction, day=contact.started_at.date()):
+        if contact.channel in rule.channels and contact.purpose in rule.purposes_blocked:
+            finding = _rule_finding(rule, contact, question, evidence.facts)
+            if finding is not None:
+                findings.append(finding)
+    return findings
+
+
+def counted(contact: ContactRecorded, zones: tuple[str, ...]) -> Counted:
+    """How the recorded contact counts."""
+    return Counted(
+        channel=contact.channel, purpose=contact.purpose, span=Span(contact.started_at, contact.ended_at), zones=zones,
+        attempt=contact.attempt, contact=contact.contact, conversation=contact.conversation,
+        household_contacted=contact.household_contacted, debtor_met=contact.debtor_met, permit_id=contact.permit_id,
+    )  # fmt: skip
+
+
+def _permit_findings(contact: ContactRecorded, evidence: Evidence) -> Iterator[Finding]:
+    permit = evidence.permit
+    if permit is None:
+        yield _permit_finding("PERMIT-MISSING", "no permit, or one that compliance did not grant to this party")
+        return
+    subject = contact.visit_id or contact.plan_id
+    bound = (permit.channel, permit.purpose) == (contact.channel, contact.purpose)
+    if not bound or (subject is not None and subject != permit.subject_id):
+        yield _permit_finding("PERMIT-FOREIGN", "granted for another channel, purpose or subject")
+    if permit.state is PermitState.RELEASED:
+        yield _permit_finding("PERMIT-RELEASED", "given back before the contact")
+    if permit.contact_id is not None and permit.contact_id != contact.contact_id:
+        yield _permit_finding("PERMIT-REUSED", "already used for another contact")
+    if not permit.window.holds(Span(contact.started_at, contact.ended_at)):
+        yield _permit_finding("PERMIT-WINDOW", "began or ended outside the permitted window", "medium")
+    if contact.channel == "visit" and not set(contact.crew) <= set(permit.crew):
+        yield _permit_finding("PERMIT-CREW", "a collector at the door is not of the permitted crew")
+    yield from _revocation_finding(contact, permit, evidence.freshness_limit)
+
+
+def _revocation_finding(contact: ContactRecorded, permit: Permit, limit: timedelta) -> Iterator[Finding]:
+    """Zero check-ins later than F after the fact reached us; those within F harm, but nobody could know."""
+    arrived = permit.fact_arrived_real
+    if permit.revoked_real is None or arrived is None or contact.started_real < arrived:
+        return
+    late = contact.started_real > arrived + limit
+    detail = f"began after the fact ({permit.revoke_cause}) had arrived"
+    yield replace(_permit_finding("PERMIT-REVOKED", detail, "high" if late else "low"), conduct=late)
+
+
+def _permit_finding(rule: str, detail: str, severity: Severity = "high") -> Finding:
+    return Finding(rule, PERMIT_RULES[rule], severity, detail)
+
+
+def _question(contact: ContactRecorded, evidence: Evidence) -> Question:
+    permit = evidence.permit
+    return Question(
+        party_id=contact.party_id,
+        case_id=None,
+        subject_id=contact.visit_id or contact.plan_id or contact.contact_id,
+        channel=contact.channel,
+        purpose=contact.purpose,
+        jurisdiction=evidence.jurisdiction or "",
+        zones=permit.zones if permit is not None else (),
+        span=Span(contact.started_at, contact.ended_at),
+        duration=contact.ended_at - contact.started_at,
+        crew=tuple(contact.crew),
+        now=contact.started_at,
+        real_now=contact.started_real,
+    )
+
+
+def _rule_finding(rule: Rule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> Finding | None:
+    match rule:
+        case HoursRule():
+            ruling = judge_hours(rule, question, facts)
+            return _finding(rule, ruling.detail) if ruling.refuses else None
+        case CrewRule():
+            ruling = judge_crew(rule, question, facts)
+            return _finding(rule, ruling.detail) if ruling.refuses else None
+        case HoldRule():
+            return _hold_finding(rule, question, facts)
+        case CapRule():
+            return _cap_finding(rule, contact, question, facts)
+        case EvidenceRule():
+            return None if _shown(rule, contact) else _finding(rule, f"not recorded: {rule.evidence}")
+        case _:
+            return None
+
+
+def _hold_finding(rule: HoldRule, question: Question, facts: PartyFacts) -> Finding | None:
+    ruling = judge_hold(rule, question, facts)
+    if not ruling.refuses:
+        return None
+    then_known = replace(facts, holds=tuple(h for h in facts.holds if h.recorded_real <= question.real_now))
+    conduct = judge_hold(rule, question, then_known).refuses
+    return replace(_finding(rule, ruling.detail), conduct=conduct, severity=rule.severity if conduct else "low")
+
+
+def _cap_finding(rule: CapRule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> Finding | None:
+    """`facts.counted` holds the other contacts made, not reservations: what was only reserved has harmed nobody."""
+    zones = question.candidate_zones(facts)
+    if not zones or not counted(contact, zones).counts_as(rule.unit):
+        return None
+    most = busiest(matching(rule, facts.counted), local_dates(contact.started_at, zones), rule.window_days)
+    if most < rule.limit:
+        return None
+    return _finding(rule, f"number {most + 1} where {rule.limit} in {rule.window_days} local dates are allowed")
+
+
+def _shown(rule: EvidenceRule, contact: ContactRecorded) -> bool:
+    match rule.evidence:
+        case "identity_shown":  # there is nobody to show it to when the door stays closed
+            return contact.identity_shown is True or not (contact.contact or contact.household_contacted)
+        case "recording_complete":
+            return contact.recording_complete is True
+        case "not_disclosed_to_third":
+            return not contact.debt_disclosed_to_third
+
+
+def _finding(rule: Rule, detail: str) -> Finding:
+    return Finding(rule.id, rule.citation, rule.severity, detail)
+
+
+def verdict(findings: Iterable[Finding]) -> Literal["lawful", "violation"]:
+    """`lawful`, or `violation` when a rule was broken on the facts then known."""
+    return "violation" if any(finding.conduct for finding in findings) else "lawful"

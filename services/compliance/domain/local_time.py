@@ -1,0 +1,91 @@
+"""The person's local time: dates and hours in every zone the person may be in.
+
+Zone data comes from the pinned `tzdata` package, never from the machine, so that the rule-set hash says which was used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+
+class Span(NamedTuple):
+    """A half-open span [start, end) of time."""
+
+    start: datetime
+    end: datetime
+
+    def holds(self, other: Span) -> bool:
+        """Whether `other` lies wholly inside."""
+        return self.start <= other.start and other.end <= self.end
+
+    @property
+    def length(self) -> timedelta:
+        """Its duration; negative when it is empty."""
+        return self.end - self.start
+
+
+class UnknownZoneError(ValueError):
+    """The name is not one of the IANA time-zone database."""
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """All names of the packaged database."""
+    return frozenset((resources.files("tzdata") / "zones").read_text().split())
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """The zone of that IANA name. Raises UnknownZoneError."""
+    if name not in zone_names():
+        raise UnknownZoneError(name)
+    with (resources.files("tzdata") / "zoneinfo").joinpath(*name.split("/")).open("rb") as data:
+        return ZoneInfo.from_file(data, key=name)
+
+
+def known_zones(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, sorted and without repetition; empty when one of them is unknown.
+
+    A guess would be worse than nothing.
+    """
+    unique = sorted(set(names))
+    return tuple(unique) if zone_names().issuperset(unique) else ()
+
+
+def local_date(moment: datetime, zone_name: str) -> date:
+    """The date there."""
+    return moment.astimezone(zone(zone_name)).date()
+
+
+def local_dates(moment: datetime, zone_names: Iterable[str]) -> frozenset[date]:
+    """The date in each zone: with two possible zones an event falls on both."""
+    return frozenset(local_date(moment, name) for name in zone_names)
+
+
+def hours_on(day: date, *, opens: time, closes: time, zone_name: str) -> Span:
+    """[opens, closes) of the local date, in UTC. A clock change inside the span only ever narrows it."""
+    start = max(_instants(day, opens, zone_name))
+    end = min(_instants(day, closes, zone_name))
+    return Span(start, end)
+
+
+def midnight_after(day: date, zone_names: Sequence[str]) -> datetime:
+    """The first moment at which it is `day` or later in all zones."""
+    return max(max(_instants(day, time(0), name)) for name in zone_names)
+
+
+def intersection(spans: Iterable[Span]) -> Span:
+    """What all spans share; its length is not positive when they share nothing. Needs at least one span."""
+    listed = list(spans)
+    return Span(max(span.start for span in listed), min(span.end for span in listed))
+
+
+def _instants(day: date, clock: time, zone_name: str) -> tuple[datetime, datetime]:
+    """Both readings of a local time: they differ where the clock is set back (twice) or forward (never)."""
+    local = datetime.combine(day, clock, tzinfo=zone(zone_name))
+    return local.replace(fold=0).astimezone(UTC), local.replace(fold=1).astimezone(UTC)

@@ -1,0 +1,162 @@
+"""A permit: the signed right to make one contact, and the reservation of the party's budget behind it.
+
+A reservation never lapses to free: it is released by a signed release or counts as used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from services.compliance.domain.canonical import Json, format_time
+from services.compliance.domain.facts import Counted
+from services.compliance.domain.local_time import Span
+from shared.events.contact import Channel, Purpose
+from shared.web.problems import KnownProblem
+
+ISSUER = "compliance"
+
+
+class PermitState(StrEnum):
+    """`granted` and `used` hold the budget; `recorded` hands it to the contact's own record.
+
+    `released` gives it back.
+    """
+
+    GRANTED = "granted"
+    USED = "used"
+    RECORDED = "recorded"
+    RELEASED = "released"
+
+
+class PermitAlreadyUsed(KnownProblem):  # reads as a fact at the call site
+    """The permit was used for another contact: the second use is a violation and is recorded as one."""
+
+    kind, status, title = "permit-already-used", 409, "The permit was used for another contact"
+
+
+class PermitNotReleasable(KnownProblem):
+    """The permit was used: a contact that was made cannot be given back to the budget."""
+
+    kind, status, title = "permit-not-releasable", 409, "A used permit cannot be released"
+
+
+class PermitReleased(KnownProblem):
+    """The permit was given back and covers no contact any more."""
+
+    kind, status, title = "permit-released", 409, "The permit was released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """One permit. `window` and `used_at` are business time, `granted_real` and `revoked_real` real time."""
+
+    permit_id: UUID
+    party_id: UUID
+    tenant: str
+    decision_id: UUID
+    request_id: UUID
+    case_id: UUID
+    subject_id: UUID
+    channel: Channel
+    purpose: Purpose
+    crew: tuple[UUID, ...]
+    device_id: str | None
+    place_cell: str | None
+    window: Span
+    duration: timedelta
+    zones: tuple[str, ...]
+    rule_set: str
+    granted_real: datetime
+    state: PermitState = PermitState.GRANTED
+    contact_id: UUID | None = None
+    used_at: datetime | None = None
+    release_cause: str | None = None
+    revoked_real: datetime | None = None
+    revoke_cause: str | None = None
+    fact_arrived_real: datetime | None = None
+
+    def claims(self) -> dict[str, Json]:
+        """The claims of its token. `nbf` and `exp` are BUSINESS seconds.
+
+        Fractions are cut towards the inside of the window.
+        """
+        return {
+            "iss": ISSUER,
+            "jti": str(self.permit_id),
+            "sub": str(self.party_id),
+            "tenant": self.tenant,
+            "subject_id": str(self.subject_id),
+            "channel": self.channel,
+            "purpose": self.purpose,
+            "crew": [str(collector) for collector in self.crew],
+            "device_id": self.device_id,
+            "place_cell": self.place_cell,
+            "nbf": -int(-self.window.start.timestamp() // 1),
+            "exp": int(self.window.end.timestamp()),
+            "duration_minutes": self.duration // timedelta(minutes=1),
+            "iat_real": format_time(self.granted_real),
+            "rule_set": self.rule_set,
+            "decision_id": str(self.decision_id),
+        }
+
+    def reservation(self) -> Counted:
+        """How it counts until its contact is recorded: as everything."""
+        return Counted(
+            channel=self.channel, purpose=self.purpose, span=self.window, zones=self.zones, permit_id=self.permit_id
+        )
+
+    @property
+    def reserves(self) -> bool:
+        """Whether it holds the budget itself."""
+        return self.state in (PermitState.GRANTED, PermitState.USED)
+
+    def recallable(self, *, now: datetime) -> bool:
+        """Whether a later fact still changes something: unused, or under way inside its window."""
+        under_way = self.state is PermitState.USED and now < self.window.end
+        return self.revoked_real is None and (self.state is PermitState.GRANTED or under_way)
+
+
+def use(permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> Permit:
+    """The permit after its one use was reported. A revoked one is used too, if it was: the audit judges that.
+
+    Raises PermitAlreadyUsed, PermitReleased.
+    """
+    if permit.state is PermitState.RELEASED:
+        raise PermitReleased()
+    if permit.state is PermitState.GRANTED:
+        return replace(permit, state=PermitState.USED, contact_id=contact_id, used_at=used_at.astimezone(UTC))
+    if permit.contact_id is None and contact_id is not None:
+        return replace(permit, contact_id=contact_id)
+    if contact_id is not None and contact_id != permit.contact_id:
+        raise PermitAlreadyUsed()
+    return permit
+
+
+def release(permit: Permit, *, cause: str) -> Permit:
+    """The permit after its holder gave it back unused; repeated, nothing changes. Raises PermitNotReleasable."""
+    if permit.state is PermitState.RELEASED:
+        return permit
+    if permit.state is not PermitState.GRANTED:
+        raise PermitNotReleasable()
+    return replace(permit, state=PermitState.RELEASED, release_cause=cause)
+
+
+def revoke(permit: Permit, *, cause: str, fact_arrived_real: datetime, real_now: datetime) -> Permit:
+    """The permit after a later fact: void if unused; if under way, its holder gets a notice to end.
+
+    The budget stays reserved.
+    """
+    return replace(permit, revoked_real=real_now, revoke_cause=cause, fact_arrived_real=fact_arrived_real)
+
+
+def recorded(permit: Permit, *, contact_id: UUID, used_at: datetime) -> Permit:
+    """The permit after its contact's own record took over the count."""
+    return replace(
+        permit,
+        state=PermitState.RECORDED,
+        contact_id=permit.contact_id or contact_id,
+        used_at=permit.used_at or used_at,
+    )

@@ -1,0 +1,86 @@
+"""What one rule answers, and when it would answer otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from services.compliance.domain.canonical import Json, format_time
+from services.compliance.domain.packs import Rule
+
+NEVER: Final = "never"
+
+
+class Answer(StrEnum):
+    """A decision is a result, not an error."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    NEEDS_FACT = "needs-fact"
+
+
+@dataclass(frozen=True, slots=True)
+class Earliest:
+    """When a refusal ends: at a moment (business time), or after a named event (`never`: not at all)."""
+
+    at: datetime | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """One rule's answer, with the values it looked at. `values` hold nothing personal."""
+
+    rule: Rule
+    answer: Answer
+    detail: str = ""
+    values: Mapping[str, Json] = field(default_factory=dict)
+    earliest: Earliest = Earliest()
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it stands in the way."""
+        return self.answer is not Answer.ALLOW
+
+    def document(self) -> dict[str, Json]:
+        """Its form in the decision record."""
+        document: dict[str, Json] = {
+            "rule": self.rule.id,
+            "citation": self.rule.citation,
+            "answer": self.answer.value,
+            "values": dict(self.values),
+        }
+        if self.refuses:
+            document["detail"] = self.detail
+            document["earliest_lawful"] = earliest_document(self.earliest)
+        return document
+
+
+def earliest_document(earliest: Earliest) -> dict[str, Json]:
+    """`{"at": time}` or `{"after": event}`."""
+    if earliest.at is not None:
+        return {"at": format_time(earliest.at)}
+    return {"after": earliest.after or NEVER}
+
+
+def allow(rule: Rule, **values: Json) -> Ruling:
+    """The rule is satisfied."""
+    return Ruling(rule, Answer.ALLOW, values=values)
+
+
+def deny_until(rule: Rule, moment: datetime, detail: str, **values: Json) -> Ruling:
+    """Refused now, not by this rule any more at `moment`."""
+    return Ruling(rule, Answer.DENY, detail, values, Earliest(at=moment))
+
+
+def deny_after(rule: Rule, event: str, detail: str, **values: Json) -> Ruling:
+    """Refused until `event` happens."""
+    return Ruling(rule, Answer.DENY, detail, values, Earliest(after=event))
+
+
+def needs(rule: Rule, fact: str, detail: str, **values: Json) -> Ruling:
+    """Nothing can be said before `fact` is known."""
+    return Ruling(rule, Answer.NEEDS_FACT, detail, values, Earliest(after=fact))

@@ -1,0 +1,144 @@
+"""Placing and ending holds.
+
+The hold, its leaf, its event, and the recall of every permit it forbids, in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.compliance import announcements
+from services.compliance.domain.holds import Hold, HoldKind, HoldScope, ended, same_source
+from services.compliance.domain.leaves import NewLeaf
+from services.compliance.instruments import Instruments
+from services.compliance.recalls import Contacts, Recall, recall
+from services.compliance.store import holds as store
+from services.compliance.store.leaves import append_leaves
+from shared.database import UnitOfWork
+from shared.ids import entity_id, event_id, shard_of
+from shared.security.party_keys import Plain
+
+_REASON = "hold.sealed_reason"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewHold:
+    """A hold to be placed. `fact_arrived_real`: when its fact reached our topic or API."""
+
+    party_id: UUID
+    kind: HoldKind
+    scope: HoldScope
+    valid_from: datetime
+    valid_to: datetime | None = None
+    source_ref: str
+    fact_arrived_real: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndHolds:
+    """Which open holds of a party end, and why: those of the kind and source."""
+
+    party_id: UUID
+    kind: HoldKind
+    source_ref: str
+    cause: str
+
+
+async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold]) -> list[Hold]:
+    """Place the holds; one that stands already (same party, scope, kind, source) is returned as it is.
+
+    Parties are locked.
+    """
+    standing = await store.load_holds(uow, {one.party_id for one in new}) if new else {}
+    holds: list[Hold] = []
+    fresh: list[tuple[Hold, NewHold]] = []
+    for one in new:
+        known = standing.setdefault(one.party_id, [])
+        hold = same_source(known, kind=one.kind, scope=one.scope, source_ref=one.source_ref)
+        if hold is None:
+            hold = _hold(one, uow)
+            known.append(hold)
+            fresh.append((hold, one))
+        holds.append(hold)
+    reasons = await _sealed_reasons(uow, instruments, fresh)
+    await store.insert_holds(uow, [(hold, reasons.get(hold.hold_id)) for hold, _ in fresh])
+    await append_leaves(uow, instruments.cipher, [_leaf(hold, uow) for hold, _ in fresh])
+    for hold, _ in fresh:
+        uow.emit(announcements.hold_placed(hold, uow.now))
+    await recall(uow, instruments, [_recall(instruments, hold, one) for hold, one in fresh])
+    return holds
+
+
+async def end(uow: UnitOfWork, instruments: Instruments, ends: Sequence[EndHolds]) -> list[Hold]:
+    """End the open holds that are named; those that ended before stay as they are. The parties are locked."""
+    standing = await store.load_holds(uow, {one.party_id for one in ends}) if ends else {}
+    over = [
+        store.EndedHold(ended(hold, at=uow.now), one.cause)
+        for one in ends
+        for hold in standing.get(one.party_id, [])
+        if (hold.kind, hold.source_ref) == (one.kind, one.source_ref) and hold.ended_at is None
+    ]
+    await _end(uow, instruments, over)
+    return [one.hold for one in over]
+
+
+async def end_one(uow: UnitOfWork, instruments: Instruments, hold: Hold, *, cause: str) -> Hold:
+    """End this hold; one that ended before stays as it is. The party is locked."""
+    if hold.ended_at is not None:
+        return hold
+    over = store.EndedHold(ended(hold, at=uow.now), cause)
+    await _end(uow, instruments, [over])
+    return over.hold
+
+
+async def _end(uow: UnitOfWork, instruments: Instruments, over: Sequence[store.EndedHold]) -> None:
+    await store.end_holds(uow, over)
+    await append_leaves(uow, instruments.cipher, [_leaf(one.hold, uow, cause=one.cause) for one in over])
+    for one in over:
+        uow.emit(announcements.hold_ended(one.hold, uow.now))
+
+
+def _hold(new: NewHold, uow: UnitOfWork) -> Hold:
+    return Hold(
+        hold_id=entity_id(shard_of(new.party_id)),
+        party_id=new.party_id,
+        kind=new.kind,
+        scope=new.scope,
+        valid_from=new.valid_from,
+        valid_to=new.valid_to,
+        source_ref=new.source_ref,
+        recorded_real=uow.real_now,
+    )
+
+
+def _recall(instruments: Instruments, hold: Hold, new: NewHold) -> Recall:
+    contacts: Contacts = frozenset(
+        (channel, purpose)
+        for channel, purpose in instruments.book.blocked_by(hold.kind)
+        if hold.covers(channel, purpose)
+    )
+    return Recall(party_id=hold.party_id, cause=hold.kind, fact_arrived_real=new.fact_arrived_real, contacts=contacts)
+
+
+async def _sealed_reasons(
+    uow: UnitOfWork, instruments: Instruments, fresh: Sequence[tuple[Hold, NewHold]]
+) -> dict[UUID, bytes]:
+    told = [(hold.hold_id, Plain(hold.party_id, _REASON, one.reason)) for hold, one in fresh if one.reason]
+    sealed = await instruments.cipher.seal_many(uow, [plain for _, plain in told])
+    return {hold_id: value for (hold_id, _), value in zip(told, sealed, strict=True)}
+
+
+def _leaf(hold: Hold, uow: UnitOfWork, *, cause: str | None = None) -> NewLeaf:
+    return NewLeaf(
+        kind="hold" if cause is None else "hold_end",
+        leaf_id=event_id(),
+        party_id=hold.party_id,
+        occurred_at=uow.now,
+        recorded_at=uow.real_now,
+        public={"hold_id": str(hold.hold_id), "hold_kind": hold.kind, "scope": hold.scope, "cause": cause},
+        committed={"source_ref": hold.source_ref.encode()},
+    )

@@ -1,0 +1,49 @@
+"""What every desk of compliance works with: rules, keys, limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+from services.compliance.domain.packs import RuleBook
+from services.compliance.log.note import NoteKey
+from services.compliance.rule_book import rule_book
+from shared.security.key_management import LocalKeyManagement
+from shared.security.party_keys import PartyCipher
+from shared.security.signing import SigningKey
+from shared.settings import ServiceSettings
+
+PERMIT_KIND = "permit+jwt"
+REVOCATIONS_KIND = "revocations+jwt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instruments:
+    """Opened once per process. The keys of permits and of checkpoints differ.
+
+    Neither signature passes for the other's.
+    """
+
+    tenant: str
+    book: RuleBook
+    cipher: PartyCipher
+    permit_key: SigningKey
+    checkpoint_key: SigningKey
+    log_key: NoteKey
+    freshness_limit: timedelta
+
+    @classmethod
+    def open(cls, settings: ServiceSettings) -> Self:
+        """Load rules and keys. Raises PackError, PermissionError."""
+        checkpoint_key = SigningKey.open(settings.key_folder, "checkpoint")
+        origin = f"doorstep.example/{settings.tenant}/audit"
+        return cls(
+            tenant=settings.tenant,
+            book=rule_book(),
+            cipher=PartyCipher(LocalKeyManagement.open(settings.key_folder, "compliance"), tenant=settings.tenant),
+            permit_key=SigningKey.open(settings.key_folder, "permit"),
+            checkpoint_key=checkpoint_key,
+            log_key=NoteKey(origin, checkpoint_key.public_bytes),
+            freshness_limit=timedelta(seconds=settings.freshness_limit_seconds),
+        )

@@ -1,0 +1,55 @@
+"""The last signed head, remembered outside the database.
+
+A restored or rewritten table cannot make us sign another tree.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from services.compliance.log.note import Checkpoint, NoteKey, opened
+
+
+class ForkRefused(RuntimeError):  # noqa: N818  # reads as a fact at the call site
+    """The tree is smaller than, or different from, one that was signed before.
+
+    Nothing is signed until a person decides.
+    """
+
+
+class SignedHead:
+    """The file that holds the newest signed note. Written and synced before the note is published anywhere."""
+
+    def __init__(self, path: Path, key: NoteKey) -> None:
+        self._path = path
+        self._key = key
+
+    def load(self) -> Checkpoint | None:
+        """The remembered head; None before the first one. Raises NoteError when the file is not a note of our key."""
+        if not self._path.exists():
+            return None
+        return opened(self._path.read_text(encoding="utf-8"), self._key)
+
+    def remember(self, note: str) -> None:
+        """Replace the remembered head, durably: whole or not at all."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(note)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+
+
+def refuse_fork(remembered: Checkpoint | None, *, size: int, root_at_remembered: bytes | None) -> None:
+    """Refuse unless the tree of `size` leaves extends the remembered one. Raises ForkRefused.
+
+    `root_at_remembered` is the present tree's root at the remembered size, None when the tree is smaller.
+    """
+    if remembered is None:
+        return
+    if size < remembered.size or root_at_remembered is None:
+        raise ForkRefused(f"{size} leaves, but a tree of {remembered.size} was signed")
+    if root_at_remembered != remembered.root:
+        raise ForkRefused(f"the first {remembered.size} leaves are not those that were signed")

@@ -1,0 +1,55 @@
+"""Verification of proofs, as a client does it: RFC 9162 sections 2.1.3.2 and 2.1.4.2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.compliance.log.reference import node_hash
+
+
+def included(*, leaf_hash: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+    """Whether `path` proves that the leaf is at `index` of the tree of `size` leaves under `root`."""
+    if not 0 <= index < size:
+        return False
+    position, last = index, size - 1
+    value = leaf_hash
+    for sibling in path:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            value = node_hash(sibling, value)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            value = node_hash(value, sibling)
+        position >>= 1
+        last >>= 1
+    return last == 0 and value == root
+
+
+def consistent(*, first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
+    """Whether `path` proves that the tree of `second` leaves extends the tree of `first`; 0 < first."""
+    if first == second:
+        return not path and first_root == second_root
+    if not 0 < first < second or not path:
+        return False
+    nodes = [first_root, *path] if first & (first - 1) == 0 else list(path)
+    position, last = first - 1, second - 1
+    while position & 1:
+        position >>= 1
+        last >>= 1
+    old = new = nodes[0]
+    for sibling in nodes[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            new = node_hash(new, sibling)
+        position >>= 1
+        last >>= 1
+    return last == 0 and old == first_root and new == second_root

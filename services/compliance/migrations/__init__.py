@@ -1,0 +1,1 @@
+"""Alembic migrations of compliance; run as the owner role."""

@@ -1,0 +1,1 @@
+"""All SQL of compliance: set-wise statements, arrays in, rows out."""

@@ -1,0 +1,251 @@
+"""The SQL of what compliance knows: cases, versions, watermarks; and the facts of a decision, read together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final, TypeVar
+from uuid import UUID
+
+import asyncpg
+
+from services.compliance.domain.facts import Counted, Freshness, PartyFacts
+from services.compliance.domain.holds import Hold
+from services.compliance.domain.local_time import Span
+from services.compliance.store.holds import load_holds
+from shared.database import UnitOfWork
+from shared.events.platform import ServiceHeartbeat
+from shared.events.topics import PARTITIONS, heartbeat_topics
+
+V = TypeVar("V")
+FEEDERS: Final = ("intake", "assignment", "visits", "plans")
+# Longer than any window of a loaded pack; the counters' look-back.
+_LOOK_BACK: Final = timedelta(days=400)
+
+_CASES = "SELECT * FROM party_fact WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_SAVE_CASES = """
+INSERT INTO party_fact AS f
+  (tenant, party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from)
+SELECT $1, c.party_id, c.case_id, c.case_version, c.case_open, c.held, c.jurisdiction,
+       string_to_array(c.zones, ','), c.history_known_from
+FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::bool[], $6::bool[], $7::text[], $8::text[], $9::date[])
+  AS c(party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from)
+ORDER BY c.party_id
+ON CONFLICT (tenant, party_id) DO UPDATE SET
+  case_id = excluded.case_id, case_version = excluded.case_version, case_open = excluded.case_open,
+  held = excluded.held, jurisdiction = excluded.jurisdiction, zones = excluded.zones, history_known_from = excluded.history_known_from
+"""
+_VERSIONS = (
+    "SELECT party_id, kind, subject_id, version FROM version_seen WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+)
+_SEE_VERSIONS = """
+INSERT INTO version_seen AS v (tenant, party_id, kind, subject_id, version)
+SELECT $1, s.party_id, s.kind, s.subject_id, max(s.version)
+FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[]) AS s(party_id, kind, subject_id, version)
+GROUP BY s.party_id, s.kind, s.subject_id ORDER BY s.party_id, s.kind, s.subject_id
+ON CONFLICT (tenant, party_id, kind, subject_id) DO UPDATE SET version = greatest(v.version, excluded.version)
+"""
+_RESERVED = """
+SELECT party_id, permit_id, channel, purpose, window_start, window_end, zones FROM permit
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used') AND window_end >= $3
+"""
+_CONTACTS = """
+SELECT party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact, conversation,
+       household_contacted, debtor_met
+FROM contact_audit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ended_at >= $3
+"""
+_WATERMARKS = """
+SELECT service, count(*) AS shards, min(low_watermark) AS low_watermark FROM feeder_watermark
+WHERE service = ANY($1::text[]) GROUP BY service
+"""
+_NAMED = """
+SELECT DISTINCT n.party_id, w.service FROM feeder_watermark w CROSS JOIN unnest(w.named_parties) AS n(party_id)
+WHERE n.party_id = ANY($1::uuid[])
+UNION ALL SELECT party_id, 'compliance' FROM parked_party WHERE party_id = ANY($1::uuid[])
+"""
+_HEARD = """
+INSERT INTO feeder_watermark AS w (service, topic, partition, low_watermark, named_parties)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (service, topic, partition) DO UPDATE
+SET low_watermark = excluded.low_watermark, named_parties = excluded.named_parties
+WHERE w.low_watermark <= excluded.low_watermark
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFact:
+    """What compliance keeps of a case."""
+
+    party_id: UUID
+    case_id: UUID
+    version: int
+    is_open: bool
+    held: bool
+    jurisdiction: str
+    zones: tuple[str, ...]
+    history_known_from: date | None
+
+
+async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, CaseFact]:
+    """The case of each party that is known."""
+    rows = await uow.sql.fetch(_CASES, uow.tenant, sorted(set(party_ids)))
+    return {
+        row["party_id"]: CaseFact(
+            party_id=row["party_id"],
+            case_id=row["case_id"],
+            version=row["case_version"],
+            is_open=row["case_open"],
+            held=row["held"],
+            jurisdiction=row["jurisdiction"],
+            zones=tuple(row["zones"]),
+            history_known_from=row["history_known_from"],
+        )
+        for row in rows
+    }
+
+
+async def save_cases(uow: UnitOfWork, cases: Sequence[CaseFact]) -> None:
+    """Insert or replace; one row per party."""
+    if cases:
+        await uow.sql.execute(
+            _SAVE_CASES,
+            uow.tenant,
+            [case.party_id for case in cases],
+            [case.case_id for case in cases],
+            [case.version for case in cases],
+            [case.is_open for case in cases],
+            [case.held for case in cases],
+            [case.jurisdiction for case in cases],
+            [",".join(case.zones) for case in cases],
+            [case.history_known_from for case in cases],
+        )
+
+
+async def see_versions(uow: UnitOfWork, seen: Sequence[tuple[UUID, str, UUID, int]]) -> None:
+    """Remember (party, kind, subject, version) as seen; lower ones change nothing."""
+    if seen:
+        parties, kinds, subjects, versions = zip(*seen, strict=True)
+        await uow.sql.execute(_SEE_VERSIONS, uow.tenant, parties, kinds, subjects, versions)
+
+
+async def hear(uow: UnitOfWork, heartbeats: Sequence[ServiceHeartbeat]) -> None:
+    """Keep the low watermark of each (service, topic, partition); it never goes back."""
+    latest = {(beat.service, beat.topic, beat.partition): beat for beat in heartbeats}
+    if latest:
+        await uow.sql.executemany(
+            _HEARD,
+            [
+                (service, topic, partition, beat.low_watermark, sorted({*beat.parked_parties, *beat.blocked_parties}))
+                for (service, topic, partition), beat in sorted(latest.items())
+            ],
+        )
+
+
+async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
+    """The low watermark of each feeder.
+
+    The oldest over all partitions of its topics, None while one was never heard.
+    """
+    rows = {row["service"]: row for row in await uow.sql.fetch(_WATERMARKS, list(FEEDERS))}
+    return {
+        service: row["low_watermark"]
+        if (row := rows.get(service)) is not None and row["shards"] >= PARTITIONS * len(heartbeat_topics(service))
+        else None
+        for service in FEEDERS
+    }
+
+
+async def load_facts(
+    uow: UnitOfWork, party_ids: Iterable[UUID], *, reservations: bool = True
+) -> dict[UUID, PartyFacts]:
+    """Everything a decision on the parties looks at, in seven statements for any number of parties.
+
+    Without `reservations` only contacts that were made are counted (the audit's view).
+    """
+    ids = sorted(set(party_ids))
+    cases = await load_cases(uow, ids)
+    watermarks = await load_watermarks(uow)
+    named = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
+    versions = await _load_versions(uow, ids)
+    holds = await load_holds(uow, ids)
+    counted = await _load_counted(uow, ids, reservations=reservations)
+    return {
+        party_id: _facts(
+            party_id, cases.get(party_id), holds.get(party_id, []), counted.get(party_id, []),
+            versions.get(party_id, {}),
+            Freshness(watermarks=watermarks, named_by=tuple(sorted(named.get(party_id, [])))),
+        )
+        for party_id in ids
+    }  # fmt: skip
+
+
+def _facts(
+    party_id: UUID, case: CaseFact | None, holds: Sequence[Hold], counted: Sequence[Counted],
+    versions: Mapping[tuple[str, UUID], int], freshness: Freshness,
+) -> PartyFacts:  # fmt: skip
+    if case is None:
+        return PartyFacts(party_id=party_id, holds=tuple(holds), counted=tuple(counted), freshness=freshness)
+    return PartyFacts(
+        party_id=party_id,
+        known=True,
+        held=case.held,
+        case_id=case.case_id,
+        case_open=case.is_open,
+        case_version=case.version,
+        jurisdiction=case.jurisdiction,
+        zones=case.zones,
+        history_known_from=case.history_known_from,
+        versions=versions,
+        holds=tuple(holds),
+        counted=tuple(counted),
+        freshness=freshness,
+    )
+
+
+async def _load_versions(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, UUID], int]]:
+    found: dict[UUID, dict[tuple[str, UUID], int]] = {}
+    for row in await uow.sql.fetch(_VERSIONS, uow.tenant, ids):
+        found.setdefault(row["party_id"], {})[row["kind"], row["subject_id"]] = row["version"]
+    return found
+
+
+async def _load_counted(uow: UnitOfWork, ids: Sequence[UUID], *, reservations: bool) -> dict[UUID, list[Counted]]:
+    since = uow.now - _LOOK_BACK
+    contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, ids, since)
+    reserved = await uow.sql.fetch(_RESERVED, uow.tenant, ids, since) if reservations else []
+    found = [(row["party_id"], _contact(row)) for row in contacts]
+    found += [(row["party_id"], _reservation(row)) for row in reserved]
+    return _grouped(found)
+
+
+def _contact(row: asyncpg.Record) -> Counted:
+    return Counted(
+        channel=row["channel"],
+        purpose=row["purpose"],
+        span=Span(row["started_at"], row["ended_at"]),
+        zones=tuple(row["zones"]),
+        attempt=row["attempt"],
+        contact=row["contact"],
+        conversation=row["conversation"],
+        household_contacted=row["household_contacted"],
+        debtor_met=row["debtor_met"],
+        permit_id=row["permit_id"],
+    )
+
+
+def _reservation(row: asyncpg.Record) -> Counted:
+    return Counted(
+        channel=row["channel"],
+        purpose=row["purpose"],
+        span=Span(row["window_start"], row["window_end"]),
+        zones=tuple(row["zones"]),
+        permit_id=row["permit_id"],
+    )
+
+
+def _grouped(pairs: Iterable[tuple[UUID, V]]) -> dict[UUID, list[V]]:
+    groups: dict[UUID, list[V]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups

@@ -1,0 +1,105 @@
+"""The SQL of leaves waiting for the tree: bytes, salts and party chains, in the transaction that decided them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from services.compliance.domain.leaves import SALT_BYTES, BuiltLeaf, Chain, NewLeaf, build
+from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher, Plain, Sealed
+
+_CHAINS = """
+SELECT party_id, sealed_salt, sequence, last_hash FROM party_chain
+WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+"""
+_SAVE_CHAINS = """
+INSERT INTO party_chain (tenant, party_id, sealed_salt, sequence, last_hash)
+SELECT $1, c.* FROM unnest($2::uuid[], $3::bytea[], $4::bigint[], $5::bytea[]) AS c ORDER BY 2
+ON CONFLICT (tenant, party_id) DO UPDATE
+SET sealed_salt = excluded.sealed_salt, sequence = excluded.sequence, last_hash = excluded.last_hash
+"""
+_ENTRIES = """
+INSERT INTO log_entry (leaf_id, party_id, kind, leaf, leaf_hash, recorded_at)
+SELECT e.*, $6 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[]) AS e
+"""
+_PENDING = """
+INSERT INTO log_pending (leaf_id) SELECT p.leaf_id FROM unnest($1::uuid[]) WITH ORDINALITY AS p(leaf_id, position)
+ORDER BY p.position
+"""
+_SALTS = """
+INSERT INTO leaf_salt (tenant, party_id, leaf_id, sealed_salts)
+SELECT $1, s.* FROM unnest($2::uuid[], $3::uuid[], $4::bytea[]) AS s
+"""
+_CHAIN_SALT = "party_chain.sealed_salt"
+_LEAF_SALTS = "leaf_salt.sealed_salts"
+
+
+async def append_leaves(uow: UnitOfWork, cipher: PartyCipher, leaves: Sequence[NewLeaf]) -> None:
+    """Append leaves in order to their parties' chains and to the queue of the tree. The parties are locked."""
+    if not leaves:
+        return
+    chains = await _chains(uow, cipher, {leaf.party_id for leaf in leaves if leaf.party_id is not None})
+    built: list[tuple[NewLeaf, BuiltLeaf]] = []
+    for leaf in leaves:
+        result = build(leaf, None if leaf.party_id is None else chains[leaf.party_id][0], secrets.token_bytes)
+        if leaf.party_id is not None and result.chain is not None:
+            chains[leaf.party_id] = (result.chain, chains[leaf.party_id][1])
+        built.append((leaf, result))
+    await _save_chains(uow, chains)
+    await _save_salts(uow, cipher, built)
+    await uow.sql.execute(
+        _ENTRIES,
+        [leaf.leaf_id for leaf, _ in built],
+        [leaf.party_id for leaf, _ in built],
+        [leaf.kind for leaf, _ in built],
+        [one.content for _, one in built],
+        [one.hash for _, one in built],
+        uow.real_now,
+    )
+    await uow.sql.execute(_PENDING, [leaf.leaf_id for leaf, _ in built])
+
+
+async def _chains(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, tuple[Chain, bytes]]:
+    """Each party's chain with its sealed salt; a party without one begins it."""
+    ids = sorted(party_ids)
+    rows = await uow.sql.fetch(_CHAINS, uow.tenant, ids)
+    opened = await cipher.open_many(uow, [Sealed(r["party_id"], _CHAIN_SALT, bytes(r["sealed_salt"])) for r in rows])
+    chains: dict[UUID, tuple[Chain, bytes]] = {}
+    for row, salt in zip(rows, opened, strict=True):
+        # An erased party gets no new commitments to its old name; a fresh salt starts an unlinkable chain.
+        if salt is not None:
+            chain = Chain(bytes.fromhex(salt), row["sequence"], row["last_hash"])
+            chains[row["party_id"]] = (chain, bytes(row["sealed_salt"]))
+    fresh = [(party_id, secrets.token_bytes(SALT_BYTES)) for party_id in ids if party_id not in chains]
+    sealed = await cipher.seal_many(uow, [Plain(party_id, _CHAIN_SALT, salt.hex()) for party_id, salt in fresh])
+    for (party_id, new_salt), sealed_salt in zip(fresh, sealed, strict=True):
+        chains[party_id] = (Chain(new_salt), sealed_salt)
+    return chains
+
+
+async def _save_chains(uow: UnitOfWork, chains: dict[UUID, tuple[Chain, bytes]]) -> None:
+    if chains:
+        await uow.sql.execute(
+            _SAVE_CHAINS,
+            uow.tenant,
+            list(chains),
+            [sealed for _, sealed in chains.values()],
+            [chain.sequence for chain, _ in chains.values()],
+            [chain.last_hash for chain, _ in chains.values()],
+        )
+
+
+async def _save_salts(uow: UnitOfWork, cipher: PartyCipher, built: Sequence[tuple[NewLeaf, BuiltLeaf]]) -> None:
+    salted = [
+        (leaf.party_id, leaf.leaf_id, one.salts) for leaf, one in built if leaf.party_id is not None and one.salts
+    ]
+    texts = [json.dumps({name: salt.hex() for name, salt in salts.items()}) for _, _, salts in salted]
+    plain = [Plain(party_id, _LEAF_SALTS, text) for (party_id, _, _), text in zip(salted, texts, strict=True)]
+    sealed = await cipher.seal_many(uow, plain)
+    if salted:
+        await uow.sql.execute(
+            _SALTS, uow.tenant, [party_id for party_id, _, _ in salted], [leaf_id for _, leaf_id, _ in salted], sealed
+        )
