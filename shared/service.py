@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+import argparse
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
+
+import uvicorn
+import uvloop
 
 from shared.clock import Clock
 from shared.database.engine import Database
+from shared.messaging.dead_letters import Replayer
 from shared.messaging.intents import IntentHandler
+from shared.messaging.liveness import Pulse
+from shared.messaging.quiet import QuietProbe
+from shared.messaging.runtime import Loop, consumer_loops, relay_loops, worker_loops
 from shared.messaging.subscription import HeartbeatHook, Subscription
+from shared.operations import operations_router
+from shared.security.key_management import LocalKeyManagement
+from shared.security.sealing import RecordSealer
 from shared.settings import ServiceSettings
+from shared.telemetry.logs import setup_logging
+from shared.telemetry.setup import setup_telemetry
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+log = logging.getLogger(__name__)
+
 Role = Literal["api", "consumer", "relay", "worker"]
-ROLES: tuple[Role, ...] = ("api", "consumer", "relay", "worker")
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+ROLES: tuple[Role, ...] = get_args(Role)
+STOP_SECONDS = 25.0
+_WATCH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +48,7 @@ class ServiceDefinition:
     """What a service is made of; built by its `app.py` in `define(settings) -> ServiceDefinition`, and by nothing else.
 
     `lifespan` opens what the handlers need (HTTP clients, keys) and closes it when the process stops. `build_api` is
-    called once, after the lifespan was entered, when the role `api` runs.
+    called once, after the lifespan was entered, when the role `api` runs; `/internal` routes are added to its result.
     """
 
     name: str
@@ -38,21 +61,203 @@ class ServiceDefinition:
     version: str = "0.1.0"
 
 
-class ServiceRuntime:
-    """A running service process. `database` and `clock` are ready when lifespan, API and handlers are built."""
+class LoopStuckError(RuntimeError):
+    """A loop has not gone round for too long; the process ends, so that it is started anew."""
 
-    def __init__(self, definition: ServiceDefinition, *, roles: Sequence[Role] = ROLES) -> None:
+
+class ServiceRuntime:
+    """A running service process. `database` and `clock` are ready when lifespan, API and handlers are used."""
+
+    def __init__(
+        self, definition: ServiceDefinition, *, roles: Sequence[Role] = ROLES, instance: str | None = None
+    ) -> None:
         self.definition = definition
         self.settings = definition.settings
         self.roles = tuple(roles)
+        self.instance = instance or socket.gethostname()
         self.clock: Clock = definition.settings.clock()
         self.database: Database
+        self.started = asyncio.Event()
+        self.http_port: int | None = None
+        self._stop = asyncio.Event()
+        self._pulses: list[Pulse] = []
+
+    def stop(self) -> None:
+        """Ask `run` to end gracefully."""
+        self._stop.set()
 
     async def run(self) -> None:
-        """Run the roles until SIGTERM or SIGINT, then stop gracefully within one deadline."""
-        raise NotImplementedError
+        """Run the roles until `stop`, then end gracefully within one deadline. Raises what ended a role by itself."""
+        async with AsyncExitStack() as resources:
+            self.database = await Database.open(self.settings, self.clock, service=self.definition.name)
+            resources.push_async_callback(self.database.close)
+            if self.definition.lifespan is not None:
+                await resources.enter_async_context(self.definition.lifespan(self))
+            sealer = RecordSealer(
+                LocalKeyManagement.open(self.settings.key_folder, self.definition.name), service=self.definition.name
+            )
+            first = self._inputs(sealer)
+            if "api" in self.roles:
+                probe = QuietProbe(self.database, reads=self._reads())
+                resources.push_async_callback(probe.close)
+                first.append(self._api(probe, sealer))
+            # The relay ends last: it publishes what the others have just committed.
+            await self._run_loops(first, self._outputs())
+
+    async def _run_loops(self, first: Sequence[Loop], last: Sequence[Loop]) -> None:
+        tasks = {asyncio.create_task(loop.run(), name=type(loop).__name__): loop for loop in (*first, *last)}
+        watch = asyncio.create_task(self._watch(), name="watch")
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        self.started.set()
+        try:
+            done, _ = await asyncio.wait({*tasks, watch, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await task
+            if stopping not in done:
+                raise RuntimeError(f"{', '.join(task.get_name() for task in done)} ended by itself")
+        finally:
+            watch.cancel()
+            stopping.cancel()
+            await _stop_in_order(tasks, first, last)
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    def _inputs(self, sealer: RecordSealer) -> list[Loop]:
+        loops: list[Loop] = []
+        definition = self.definition
+        if "consumer" in self.roles:
+            loops += consumer_loops(
+                self.database,
+                definition.subscriptions,
+                sealer=sealer,
+                instance=self.instance,
+                pulse=self._pulse("consumer"),
+                on_heartbeats=definition.on_heartbeats,
+            )
+        if "worker" in self.roles:
+            loops += worker_loops(self.database, definition.intent_handlers, pulse=self._pulse("worker"))
+        return loops
+
+    def _outputs(self) -> list[Loop]:
+        if "relay" not in self.roles:
+            return []
+        return relay_loops(self.database, reads=self._reads(), instance=self.instance, pulse=self._pulse("relay"))
+
+    def _api(self, probe: QuietProbe, sealer: RecordSealer) -> Loop:
+        app = self.definition.build_api(self)
+        replayer = Replayer(self.database, self.definition.subscriptions, sealer=sealer)
+        app.include_router(
+            operations_router(self.database, quiet=probe, replayer=replayer, sealer=sealer), include_in_schema=False
+        )
+        return _HttpServer(app, self)
+
+    def _reads(self) -> list[str]:
+        return [subscription.topic for subscription in self.definition.subscriptions]
+
+    def _pulse(self, role: Role) -> Pulse:
+        pulse = Pulse(role)
+        self._pulses.append(pulse)
+        return pulse
+
+    async def _watch(self) -> None:
+        """Liveness comes from the loops themselves."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            stuck = [loop for pulse in self._pulses for loop in pulse.stuck()]
+            if stuck:
+                raise LoopStuckError(", ".join(stuck))
 
 
-def run_service(define: Callable[[ServiceSettings], ServiceDefinition]) -> None:
+class _HttpServer(uvicorn.Server):
+    """Uvicorn inside the service's own event loop. Signals are the runtime's."""
+
+    def __init__(self, app: FastAPI, runtime: ServiceRuntime) -> None:
+        settings = runtime.settings
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.http_host,
+                port=settings.http_port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(STOP_SECONDS / 2),
+            )
+        )
+        self._runtime = runtime
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+    async def run(self) -> None:  # type: ignore[override]  # our loops are awaited; uvicorn's own `run` would block
+        """Serve until stopped."""
+        await self.serve()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and remember the port that was given for port 0. Raises OSError when the address is taken."""
+        await super().startup(sockets)
+        if self.should_exit:
+            raise OSError(f"cannot listen on {self.config.host}:{self.config.port}")
+        self._runtime.http_port = self.servers[0].sockets[0].getsockname()[1]
+
+    def stop(self) -> None:
+        """Accept no more requests and finish those that run."""
+        self.should_exit = True
+
+
+async def _stop_in_order(tasks: dict[asyncio.Task[None], Loop], first: Sequence[Loop], last: Sequence[Loop]) -> None:
+    """Stop `first`, then `last`; one deadline for all. What has not ended by then is cancelled."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            for group in (first, last):
+                for loop in group:
+                    loop.stop()
+                ending = [task for task, loop in tasks.items() if loop in group]
+                if ending:
+                    await asyncio.wait(ending)
+    except TimeoutError:
+        log.warning("some loops did not end in time and are cancelled")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def serve(definition: ServiceDefinition, *, roles: Sequence[Role] = ROLES, instance: str | None = None) -> None:
+    """Run a service until SIGTERM or SIGINT."""
+    runtime = ServiceRuntime(definition, roles=roles, instance=instance)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runtime.stop)
+    # What is loaded by now stays: the collector need not look at it again, and batches make garbage in gulps.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    await runtime.run()
+
+
+@overload
+def run_service(define: Callable[[ServiceSettings], ServiceDefinition]) -> None: ...
+@overload
+def run_service(define: Callable[[SettingsT], ServiceDefinition], *, settings_type: type[SettingsT]) -> None: ...
+def run_service(
+    define: Callable[[Any], ServiceDefinition], *, settings_type: type[ServiceSettings] = ServiceSettings
+) -> None:
     """Entry of `python -m services.<s> --roles api,consumer,relay,worker`: read settings, define, run."""
-    raise NotImplementedError
+    parser = argparse.ArgumentParser(description="Run one service")
+    parser.add_argument("--roles", default=",".join(ROLES), help="comma-separated, of " + ", ".join(ROLES))
+    parser.add_argument("--instance", default=None, help="name of this replica; by default the host's name")
+    arguments = parser.parse_args()
+    roles = [role for role in ROLES if role in arguments.roles.split(",")]
+    if unknown := set(arguments.roles.split(",")) - set(ROLES):
+        parser.error(f"unknown roles: {', '.join(sorted(unknown))}")
+    settings = settings_type()
+    definition = define(settings)
+    setup_logging(service=definition.name, tenant=settings.tenant)
+    telemetry = setup_telemetry(settings, service=definition.name, version=definition.version)
+    try:
+        uvloop.run(serve(definition, roles=roles, instance=arguments.instance))
+    finally:
+        telemetry.shutdown()

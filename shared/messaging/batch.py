@@ -26,7 +26,7 @@ class BatchProcessor:
     def __init__(self, subscription: Subscription, *, sealer: RecordSealer, dead_letter_limit: int) -> None:
         self.subscription = subscription
         self._sealer = sealer
-        self._dead_letter_limit = dead_letter_limit
+        self.dead_letter_limit = dead_letter_limit
 
     async def process(self, uow: UnitOfWork, entries: Sequence[Entry], step: Move) -> None:
         """Process `entries` (offset order) and move the position. Raises PositionLostError, ConsumerHaltedError."""
@@ -36,7 +36,7 @@ class BatchProcessor:
         any_parked, any_gap = await parking.anything_held(uow)
         ready, outcomes = await self._order(uow, fresh, any_gap=any_gap)
         run, dead, behind = await self._sort_out(uow, ready, any_parked=any_parked)
-        await parking.bury(uow, self._sealer, dead, limit=self._dead_letter_limit)
+        await parking.bury(uow, self._sealer, dead, limit=self.dead_letter_limit)
         await waiting.keep(uow, self._sealer, [entry for entry in behind if not entry.kept], behind="party")
         outcomes |= _all(dead, Outcome.DEAD) | _all(behind, Outcome.WAITING)
         # A released record was claimed as waiting long ago; what it becomes now must be written, whatever it is.

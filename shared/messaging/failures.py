@@ -45,7 +45,8 @@ def is_transient(error: BaseException) -> bool:
             return state in _TRANSIENT_STATES or state[:2] in _TRANSIENT_CLASSES
         if isinstance(link, KafkaError):
             return bool(link.retriable)
-        if isinstance(link, _TRANSIENT_TYPES):
+        # The driver's own refusal of a value (out of range, wrong type) is an InterfaceError and a ValueError: poison.
+        if isinstance(link, _TRANSIENT_TYPES) and not isinstance(link, ValueError):
             return True
     return False
 

@@ -25,6 +25,18 @@ FROM unnest($1::text[], $2::text[], $3::text[]) AS o(source, event_id, outcome)
 WHERE inbox.source = o.source AND inbox.event_id = o.event_id
 """
 
+_BEGIN = """
+INSERT INTO consumer_position (topic, partition, next_offset, cluster_id)
+SELECT b.topic, b.partition, b.beginning, $4 FROM unnest($1::text[], $2::smallint[], $3::bigint[])
+  AS b(topic, partition, beginning)
+ON CONFLICT DO NOTHING
+"""
+
+_POSITIONS = """
+SELECT topic, partition, next_offset FROM consumer_position
+WHERE (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::smallint[]))
+"""
+
 _MOVE = """
 UPDATE consumer_position SET next_offset = $4
 WHERE topic = $1 AND partition = $2 AND next_offset = $3
@@ -74,21 +86,15 @@ async def check_cluster(uow: UnitOfWork, cluster_id: str) -> None:
         raise ConsumerHaltedError("cluster_changed", f"positions belong to {known}, the broker is {cluster_id}")
 
 
-async def load_position(uow: UnitOfWork, topic: str, partition: int, *, cluster_id: str, beginning: int) -> int:
-    """The next offset to process; a partition never read before begins at its first record."""
-    await uow.sql.execute(
-        "INSERT INTO consumer_position (topic, partition, cluster_id, next_offset) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT DO NOTHING",
-        topic,
-        partition,
-        cluster_id,
-        beginning,
-    )
-    return int(
-        await uow.sql.fetchval(
-            "SELECT next_offset FROM consumer_position WHERE topic = $1 AND partition = $2", topic, partition
-        )
-    )
+async def load_positions(
+    uow: UnitOfWork, beginnings: Mapping[tuple[str, int], int], *, cluster_id: str
+) -> dict[tuple[str, int], int]:
+    """The next offset to process of each (topic, partition); one never read before begins at its first record."""
+    ordered = sorted(beginnings)
+    columns = [topic for topic, _ in ordered], [partition for _, partition in ordered]
+    await uow.sql.execute(_BEGIN, *columns, [beginnings[place] for place in ordered], cluster_id)
+    rows = await uow.sql.fetch(_POSITIONS, *columns)
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 async def move(uow: UnitOfWork, step: Move) -> None:

@@ -120,7 +120,7 @@ def classify(record: RawRecord, subscription: Subscription) -> Entry:
     internal = subscription.parties_of is None
     _identify(entry, record.key, internal=internal)
     if internal and entry.party_known:
-        _number(entry, headers, source)
+        _number(entry, headers, source, subscription.aggregates)
     if name not in subscription.types and name and entry.inbox_key is not None:
         if name in CATALOGUE:
             entry.verdict = Verdict.SKIP
@@ -174,10 +174,10 @@ def _identify(entry: Entry, key: bytes | None, *, internal: bool) -> None:
         entry.key_id = entry.party_id = derived_id("kafka-key", text)
 
 
-def _number(entry: Entry, headers: dict[str, bytes], source: str) -> None:
+def _number(entry: Entry, headers: dict[str, bytes], source: str, aggregates: frozenset[str]) -> None:
     aggregate_type, aggregate_id = _attribute(headers, "ce_aggregatetype"), _attribute(headers, "ce_aggregateid")
     digits = _attribute(headers, "ce_sequence")
-    if source and aggregate_type and aggregate_id and digits.isascii() and digits.isdigit():
+    if source and aggregate_type in aggregates and aggregate_id and digits.isascii() and digits.isdigit():
         number = int(digits)
         if 0 < number <= _LARGEST_SEQUENCE:
             entry.stream, entry.sequence = Stream((source, aggregate_type, aggregate_id)), number

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -281,3 +282,15 @@ async def _settle(uow: UnitOfWork, topic: str, sent: _Sent) -> None:
     for row, reason in sent.refused:
         await uow.sql.execute(_BLOCK, topic, row.key, row.seq, row.partition, reason, uow.real_now)
         log.error("relay %s: row %d refused, its key is blocked until resolved: %s", topic, row.seq, reason)
+
+
+async def resolve_blocked(uow: UnitOfWork, topic: str, *, action: Literal["retry", "skip"]) -> int:
+    """Free the blocked keys of `topic`; returns how many.
+
+    `retry` sends the refused rows again (after the cause was removed). `skip` gives them up: their numbers are missing
+    for the readers, who hold the stream back and ask for a snapshot.
+    """
+    rows = await uow.sql.fetch("DELETE FROM outbox_blocked WHERE topic = $1 RETURNING seq", topic)
+    if action == "skip":
+        await uow.sql.execute(_ACKNOWLEDGE, topic, [row["seq"] for row in rows])
+    return len(rows)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
+
+from shared.events.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from shared.database.unit_of_work import UnitOfWork
@@ -58,3 +61,8 @@ class Subscription:
     handle: Handle
     monotone_types: frozenset[str] = frozenset()
     parties_of: PartiesOf | None = None
+
+    @cached_property
+    def aggregates(self) -> frozenset[str]:
+        """The aggregate types whose sequences concern us: those of the handled types."""
+        return frozenset(CATALOGUE[name].aggregate for name in self.types)

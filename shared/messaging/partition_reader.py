@@ -1,0 +1,148 @@
+"""One partition's batches: through the processor, whatever happens to them.
+
+Transient failures are repeated with backoff and never bisected. An unclassified failure halves the batch until the
+poison stands alone; that one is tried as if transient a few times, and then it is a dead letter. Neighbours go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from aiokafka import TopicPartition
+from opentelemetry.trace import SpanKind
+
+from shared.database.engine import Database
+from shared.events import Event
+from shared.events.base import EventData
+from shared.messaging.backoff import backoff_seconds
+from shared.messaging.batch import BatchProcessor
+from shared.messaging.failures import ConsumerHaltedError, PositionLostError, is_transient
+from shared.messaging.inbox import Move
+from shared.messaging.records import Entry, RawRecord, Verdict, classify
+from shared.messaging.tracing import batch_span
+from shared.telemetry import metrics
+
+log = logging.getLogger(__name__)
+
+POISON_TRIES = 5
+
+
+@dataclass(slots=True)
+class Partition:
+    """One assigned partition. `position` stands in PostgreSQL; `read_to` may be ahead by records without effect."""
+
+    place: TopicPartition
+    topic: str
+    position: int
+    read_to: int
+    last_timestamp_ms: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def last_read_at(self) -> datetime | None:
+        """Kafka's time of the last record read."""
+        return datetime.fromtimestamp(self.last_timestamp_ms / 1000, UTC) if self.last_timestamp_ms else None
+
+
+class PartitionReader:
+    """Processes the record batches of partitions of one topic, and moves their positions."""
+
+    def __init__(self, database: Database, processor: BatchProcessor, *, slots: asyncio.Semaphore) -> None:
+        self._database = database
+        self._processor = processor
+        self._slots = slots
+
+    async def process(self, partition: Partition, records: Sequence[RawRecord]) -> list[Event[EventData]]:
+        """Process `records`, which begin at or after `read_to`; returns the heartbeats among them.
+
+        Raises PositionLostError and ConsumerHaltedError; every other failure is dealt with here.
+        """
+        entries: list[Entry] = []
+        heartbeats: list[Event[EventData]] = []
+        for record in records:
+            entry = classify(record, self._processor.subscription)
+            if entry.verdict is Verdict.HEARTBEAT and entry.received is not None:
+                heartbeats.append(entry.received.event)
+            elif entry.verdict is Verdict.SKIP:
+                self._note_skipped(entry)
+                if entry.stream is not None:
+                    entries.append(entry)
+            else:
+                entries.append(entry)
+        upto = records[-1].offset + 1
+        async with partition.lock:
+            if entries:
+                await self._settle(partition, entries, upto)
+            partition.read_to = upto
+            partition.last_timestamp_ms = records[-1].timestamp
+        return heartbeats
+
+    async def _settle(self, partition: Partition, entries: list[Entry], upto: int) -> None:
+        remaining = [(entries, upto)]
+        tries = 0
+        while remaining:
+            part, part_upto = remaining.pop()
+            try:
+                await self._transact(partition, part, part_upto)
+                tries = 0
+            except (PositionLostError, ConsumerHaltedError):
+                raise
+            except Exception as error:
+                if is_transient(error):
+                    tries += 1
+                    await self._pause(partition, error, tries)
+                    remaining.append((part, part_upto))
+                elif len(part) > 1:
+                    half = len(part) // 2
+                    log.warning("batch of %d fails (%s): bisecting", len(part), type(error).__name__)
+                    remaining += [(part[half:], part_upto), (part[:half], part[half].offset)]
+                elif (tries := tries + 1) < POISON_TRIES:
+                    await self._pause(partition, error, tries)
+                    remaining.append((part, part_upto))
+                else:
+                    tries = 0
+                    self._give_up(part[0], error)
+                    remaining.append((part, part_upto))
+
+    async def _transact(self, partition: Partition, entries: Sequence[Entry], upto: int) -> None:
+        step = Move(partition.topic, partition.place.partition, expected=partition.position, next_offset=upto)
+        started = time.perf_counter()
+        attributes: dict[str, str | int] = {
+            "messaging.system": "kafka",
+            "messaging.destination.name": partition.topic,
+            "messaging.destination.partition.id": str(partition.place.partition),
+            "messaging.kafka.offset": entries[0].offset,
+            "messaging.batch.message_count": len(entries),
+        }
+        with batch_span(f"process {partition.topic}", kind=SpanKind.CONSUMER, attributes=attributes):
+            async with self._slots, self._database.unit_of_work() as uow:
+                await self._processor.process(uow, entries, step)
+        partition.position = upto
+        metrics.observe("doorstep.consumer.batch.duration", time.perf_counter() - started, topic=partition.topic)
+        metrics.observe("doorstep.consumer.batch.size", len(entries), topic=partition.topic)
+
+    def _give_up(self, entry: Entry, error: Exception) -> None:
+        """The poison stands alone and stays poison. Its message may quote personal data, so only its type is kept."""
+        if entry.verdict is not Verdict.HANDLE:
+            # Not even setting it aside works: that is our fault, not the record's.
+            raise ConsumerHaltedError("cannot_set_aside", type(error).__name__) from error
+        log.error("record %s/%d/%d is poison", entry.topic, entry.record.partition, entry.offset, exc_info=error)
+        entry.kill("handler_failed", type(error).__name__)
+
+    def _note_skipped(self, entry: Entry) -> None:
+        metrics.count("doorstep.consumer.events", topic=entry.topic, outcome="skipped")
+        if entry.reason:
+            log.error("record %s/%d/%d skipped: %s", entry.topic, entry.record.partition, entry.offset, entry.reason)
+            metrics.count("doorstep.consumer.events", topic=entry.topic, outcome=entry.reason)
+
+    async def _pause(self, partition: Partition, error: Exception, tries: int) -> None:
+        seconds = backoff_seconds(tries)
+        place = f"{partition.topic}/{partition.place.partition}"
+        log.warning("%s paused for %.1f s: %s", place, seconds, type(error).__name__)
+        metrics.set_gauge("doorstep.consumer.paused", 1, topic=partition.topic)
+        await asyncio.sleep(seconds)
+        metrics.set_gauge("doorstep.consumer.paused", 0, topic=partition.topic)

@@ -1,0 +1,93 @@
+"""Puts the event runtime of one service together: which loops each role runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared.database.engine import Database
+from shared.events.topics import TOPICS
+from shared.messaging.batch import BatchProcessor
+from shared.messaging.consumer import TopicGroup
+from shared.messaging.dead_letters import Replayer
+from shared.messaging.express import BULK, EXPRESS, ExpressGate
+from shared.messaging.gaps import GapKeeper
+from shared.messaging.heartbeats import Heartbeats
+from shared.messaging.intents import IntentHandler
+from shared.messaging.liveness import Pulse
+from shared.messaging.relay import Relay
+from shared.messaging.retention import Retention
+from shared.messaging.subscription import HeartbeatHook, Subscription
+from shared.messaging.worker import Worker
+from shared.security.sealing import RecordSealer
+
+DEAD_LETTER_LIMIT = 1_000
+
+
+class Loop(Protocol):
+    """Something that runs until it is told to stop."""
+
+    async def run(self) -> None:
+        """Run until stopped."""
+        ...
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        ...
+
+
+def consumer_loops(
+    database: Database,
+    subscriptions: Sequence[Subscription],
+    *,
+    sealer: RecordSealer,
+    instance: str,
+    pulse: Pulse,
+    on_heartbeats: HeartbeatHook | None = None,
+    batch_records: int = 1_000,
+    dead_letter_limit: int = DEAD_LETTER_LIMIT,
+) -> list[Loop]:
+    """The consumer role: express topics and all others in groups of their own, and the keeper of gaps."""
+    processors = [
+        BatchProcessor(subscription, sealer=sealer, dead_letter_limit=dead_letter_limit)
+        for subscription in subscriptions
+    ]
+    express = [processor for processor in processors if TOPICS[processor.subscription.topic].express]
+    bulk = [processor for processor in processors if not TOPICS[processor.subscription.topic].express]
+    gate = ExpressGate(has_express=bool(express))
+    loops: list[Loop] = [
+        TopicGroup(
+            database,
+            members,
+            name=name,
+            instance=instance,
+            gate=gate,
+            on_heartbeats=on_heartbeats,
+            pulse=pulse,
+            batch_records=batch_records,
+        )
+        for name, members in ((EXPRESS, express), (BULK, bulk))
+        if members
+    ]
+    if loops:
+        loops.append(GapKeeper(database, Replayer(database, subscriptions, sealer=sealer), pulse=pulse))
+    return loops
+
+
+def relay_loops(
+    database: Database, *, reads: Sequence[str], instance: str, pulse: Pulse, batch_rows: int = 1_000
+) -> list[Loop]:
+    """The relay role: the outbox to Kafka, and the heartbeat that travels with it."""
+    writes = [spec.name for spec in TOPICS.values() if database.service in spec.writers]
+    # A restarted process is another owner: what it held before it died is not known to be whole.
+    owner = f"{instance}/{os.getpid()}"
+    return [
+        Relay(database, topics=writes, owner=owner, pulse=pulse, batch_rows=batch_rows),
+        Heartbeats(database, reads=reads, pulse=pulse),
+    ]
+
+
+def worker_loops(database: Database, handlers: Sequence[IntentHandler], *, pulse: Pulse) -> list[Loop]:
+    """The worker role: intents and timers, and what the tables need not keep."""
+    return [Worker(database, handlers, pulse=pulse), Retention(database, pulse=pulse)]

@@ -1,0 +1,159 @@
+"""Carries out intents: lease, call outside any transaction, commit the answer under the parties' locks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from opentelemetry.trace import SpanKind
+
+from shared.database.engine import Database
+from shared.database.unit_of_work import Cause
+from shared.messaging import intent_store
+from shared.messaging.backoff import backoff_seconds
+from shared.messaging.failures import is_transient
+from shared.messaging.intents import Answer, Intent, IntentHandler
+from shared.messaging.liveness import Pulse
+from shared.messaging.tracing import batch_span
+from shared.telemetry import metrics
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60.0
+_CALL_SECONDS = 50.0
+_FIRST_POLL_SECONDS = 0.05
+_LAST_POLL_SECONDS = 0.5
+_LONGEST_RETRY_SECONDS = 60.0
+
+
+class Worker:
+    """One loop per kind of intent, so that no kind waits for another's slow partner."""
+
+    def __init__(self, database: Database, handlers: Sequence[IntentHandler], *, pulse: Pulse) -> None:
+        self._database = database
+        self._handlers = list(handlers)
+        self._pulse = pulse
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask `run` to end after the calls in flight."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        async with asyncio.TaskGroup() as group:
+            for handler in self._handlers:
+                group.create_task(self._run_kind(handler), name=f"worker-{handler.kind}")
+
+    async def _run_kind(self, handler: IntentHandler) -> None:
+        committed = self._database.intents_committed.listen()
+        poll_seconds = _FIRST_POLL_SECONDS
+        attempt = 0
+        while not self._stopping.is_set():
+            self._pulse.beat(handler.kind)
+            committed.clear()
+            try:
+                busy = await self.work_once(handler)
+                attempt = 0
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                attempt += 1
+                log.warning("worker %s: %s; trying again", handler.kind, type(error).__name__)
+                await self._wait(self._stopping, backoff_seconds(attempt, limit=10))
+                continue
+            poll_seconds = _FIRST_POLL_SECONDS if busy else min(poll_seconds * 1.5, _LAST_POLL_SECONDS)
+            if not busy:
+                await self._wait(committed, poll_seconds)
+
+    async def work_once(self, handler: IntentHandler) -> bool:
+        """Carry out the intents of one kind that are due now, up to one batch; false when there were none."""
+        lease_id = uuid4()
+        async with self._database.unit_of_work() as uow:
+            leased = await intent_store.lease(
+                uow,
+                handler.kind,
+                limit=handler.batch_size,
+                lease_id=lease_id,
+                duration=timedelta(seconds=LEASE_SECONDS),
+            )
+        if not leased:
+            return False
+        attributes: dict[str, str | int] = {"doorstep.intent.kind": handler.kind, "doorstep.intent.count": len(leased)}
+        with batch_span(f"intent {handler.kind}", kind=SpanKind.INTERNAL, attributes=attributes):
+            answers = await self._call(handler, leased)
+            answered = [(intent, answer) for intent, answer in zip(leased, answers, strict=True) if answer is not None]
+            unanswered = [intent for intent, answer in zip(leased, answers, strict=True) if answer is None]
+            unanswered += await self._commit(handler, answered, lease_id)
+            await self._postpone(unanswered, lease_id)
+        metrics.count("doorstep.intents.calls", len(leased) - len(unanswered), kind=handler.kind, outcome="done")
+        metrics.count("doorstep.intents.calls", len(unanswered), kind=handler.kind, outcome="retried")
+        return True
+
+    async def _call(self, handler: IntentHandler, leased: Sequence[Intent]) -> Sequence[Answer | None]:
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                answers = await handler.call(leased)
+            if len(answers) != len(leased):
+                raise ValueError(f"{len(leased)} intents, {len(answers)} answers")
+            return answers
+        except Exception as error:  # the edge: no answer is a failed try, and the intent stays
+            log.log(
+                logging.WARNING if is_transient(error) else logging.ERROR,
+                "intent %s got no answer: %s",
+                handler.kind,
+                type(error).__name__,
+                exc_info=not is_transient(error),
+            )
+            return [None] * len(leased)
+
+    async def _commit(
+        self, handler: IntentHandler, answered: Sequence[tuple[Intent, Answer]], lease_id: UUID
+    ) -> list[Intent]:
+        """Commit the answers; returns the intents whose answer was not committed. One bad answer spoils no other."""
+        if not answered:
+            return []
+        try:
+            await self._commit_together(handler, answered, lease_id)
+            return []
+        except Exception as error:
+            if is_transient(error):
+                log.warning("answers to %s not committed: %s", handler.kind, type(error).__name__)
+                return [intent for intent, _ in answered]
+            if len(answered) == 1:
+                log.error("answer to %s cannot be committed", handler.kind, exc_info=error)
+                return [answered[0][0]]
+        failed: list[Intent] = []
+        for pair in answered:
+            failed += await self._commit(handler, [pair], lease_id)
+        return failed
+
+    async def _commit_together(
+        self, handler: IntentHandler, answered: Sequence[tuple[Intent, Answer]], lease_id: UUID
+    ) -> None:
+        async with self._database.unit_of_work() as uow:
+            # Done first: it locks the intents, and leaves out those whose lease ran out and is another worker's now.
+            ours = await intent_store.finish(uow, [intent.id for intent, _ in answered], lease_id=lease_id)
+            pairs = [pair for pair in answered if pair[0].id in ours]
+            await uow.lock_parties(intent.party_id for intent, _ in pairs if intent.party_id is not None)
+            uow.causes = {str(intent.id): Cause(str(intent.id), intent.traceparent or "") for intent, _ in pairs}
+            if pairs:
+                await handler.commit(uow, pairs)
+
+    async def _postpone(self, intents: Sequence[Intent], lease_id: UUID) -> None:
+        if intents:
+            delays = [
+                (intent.id, timedelta(seconds=backoff_seconds(intent.attempts + 1, limit=_LONGEST_RETRY_SECONDS)))
+                for intent in intents
+            ]
+            async with self._database.unit_of_work() as uow:
+                await intent_store.postpone(uow, delays, lease_id=lease_id)
+
+    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()

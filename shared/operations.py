@@ -1,0 +1,176 @@
+"""What operators and the demo's clock ask of every service: quietness, dead letters, blocked keys, republishing."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from shared.database.engine import Database
+from shared.messaging import dead_letters, outbox
+from shared.messaging.dead_letters import DeadLetter, LetterState, Replayer, ReplayFailedError, UnknownDeadLetterError
+from shared.messaging.quiet import QuietProbe
+from shared.messaging.relay import resolve_blocked
+from shared.security.callers import scope
+from shared.security.sealing import RecordSealer
+from shared.web.problems import Conflict, NotFound
+
+log = logging.getLogger(__name__)
+
+
+class QuietAnswer(BaseModel):
+    """What the service has left to do; heartbeats count nowhere."""
+
+    quiet: bool = Field(description="Nothing is left.")
+    outbox: int = Field(description="Events that Kafka has not acknowledged.")
+    unread: int = Field(description="Records before the present log ends that are not processed.")
+    intents: int = Field(description="Intents and timers due.")
+    held: int = Field(description="Records held behind a gap of their sequence.")
+
+
+class DeadLetterView(BaseModel):
+    """One record that could not be processed; never its content."""
+
+    id: UUID
+    party_id: UUID | None
+    topic: str
+    partition: int
+    offset: int
+    type: str | None
+    reason: str
+    detail: str
+    sha256: str = Field(description="Digest of key and value.")
+    state: LetterState
+    attempts: int
+    recorded_at: datetime
+
+
+class RawRecordView(BaseModel):
+    """The raw record, base64. May hold personal data: reading it is logged."""
+
+    letter: DeadLetterView
+    key: str | None
+    value: str | None
+    headers: list[tuple[str, str]]
+
+
+class ReplayAnswer(BaseModel):
+    """How a replay ended."""
+
+    handled: int = Field(description="Records that went to the handlers.")
+
+
+class BlockedAnswer(BaseModel):
+    """How the resolution of a blocked key ended."""
+
+    resolved: int = Field(description="Keys that are free again.")
+
+
+class RepublishAnswer(BaseModel):
+    """How many events will be sent again."""
+
+    events: int
+
+
+def operations_router(database: Database, *, quiet: QuietProbe, replayer: Replayer, sealer: RecordSealer) -> APIRouter:
+    """Routes under `/internal`, all under the scope `<service>.operate`."""
+    router = APIRouter(
+        prefix="/internal", tags=["operation"], dependencies=[Depends(scope(f"{database.service}.operate"))]
+    )
+
+    @router.get("/quiet", summary="Is there anything left to do?")
+    async def ask_quiet() -> QuietAnswer:
+        """Counts of what is left."""
+        left = await quiet.ask()
+        return QuietAnswer(
+            quiet=left.quiet, outbox=left.outbox, unread=left.unread, intents=left.intents, held=left.held
+        )
+
+    @router.get("/dead-letters", summary="List dead letters")
+    async def list_letters(
+        state: LetterState = "open",
+        after: UUID | None = None,
+        limit: int = Query(100, ge=1, le=1_000),
+    ) -> list[DeadLetterView]:
+        """By id, beginning after `after`."""
+        async with database.read_only() as uow:
+            letters = await dead_letters.list_dead_letters(uow, state=state, after=after, limit=limit)
+        return [_view(letter) for letter in letters]
+
+    @router.get("/dead-letters/{letter_id}", summary="Show a dead letter's raw record")
+    async def show_letter(letter_id: UUID) -> RawRecordView:
+        """The record as Kafka gave it."""
+        try:
+            async with database.read_only() as uow:
+                letter, record = await dead_letters.show(uow, sealer, letter_id)
+        except UnknownDeadLetterError as error:
+            raise NotFound("no such dead letter") from error
+        log.info("raw record of dead letter %s was read", letter_id)
+        return RawRecordView(
+            letter=_view(letter),
+            key=_text(record.key),
+            value=_text(record.value),
+            headers=[(name, b64encode(value).decode()) for name, value in record.headers],
+        )
+
+    @router.post("/dead-letters/{letter_id}/replay", summary="Replay a dead letter and what waits behind it")
+    async def replay_letter(letter_id: UUID) -> ReplayAnswer:
+        """Safe to repeat: a letter that is resolved is not found any more."""
+        return ReplayAnswer(handled=await _attempt(replayer.replay, letter_id))
+
+    @router.post("/dead-letters/{letter_id}/discard", summary="Give a dead letter up, release what waits behind it")
+    async def discard_letter(letter_id: UUID) -> ReplayAnswer:
+        """Safe to repeat."""
+        return ReplayAnswer(handled=await _attempt(replayer.discard, letter_id))
+
+    @router.post("/blocked-keys/{topic}/{action}", summary="Resolve the keys that the relay blocked")
+    async def resolve(topic: str, action: Literal["retry", "skip"]) -> BlockedAnswer:
+        """`retry` sends the refused rows again; `skip` gives them up, which readers see as a gap."""
+        async with database.unit_of_work() as uow:
+            return BlockedAnswer(resolved=await resolve_blocked(uow, topic, action=action))
+
+    @router.post("/republish/{topic}", summary="Send retained events again")
+    async def republish(topic: str, since: AwareDatetime, until: AwareDatetime) -> RepublishAnswer:
+        """Readers recognise repetitions."""
+        async with database.unit_of_work() as uow:
+            count = await outbox.republish(uow, topic, since=since, until=until)
+        database.events_committed.send()
+        return RepublishAnswer(events=count)
+
+    return router
+
+
+async def _attempt(action: Callable[[UUID], Awaitable[int]], letter_id: UUID) -> int:
+    try:
+        return await action(letter_id)
+    except UnknownDeadLetterError as error:
+        raise NotFound("no open dead letter of this id") from error
+    except ReplayFailedError as error:
+        raise Conflict(f"the record still cannot be processed: {error.reason}") from error
+
+
+def _view(letter: DeadLetter) -> DeadLetterView:
+    return DeadLetterView(
+        id=letter.id,
+        party_id=letter.party_id,
+        topic=letter.topic,
+        partition=letter.partition,
+        offset=letter.offset,
+        type=letter.type,
+        reason=letter.reason,
+        detail=letter.detail,
+        sha256=letter.digest,
+        state=letter.state,
+        attempts=letter.attempts,
+        recorded_at=letter.recorded_at,
+    )
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else b64encode(raw).decode()
