@@ -57,6 +57,11 @@ _ALL: Final = (
     # visits
     _scope("visits.read", "Read visits.", "dispatcher", "auditor", "operator", "collector-app"),
     _scope("visits.answer-offer", "Accept, decline or move an offered visit, as the customer.", "customer-portal"),
+    _scope(
+        "visits.carry-messages", "Read the messages for customers, links included, to carry them (message gateway)."
+    ),
+    _scope("visits.read-door", "Ask who is at the door, with the code that the crew shows.", "customer-portal"),
+    _scope("visits.answer-alarm", "Say that somebody looks after an alarm.", "dispatcher"),
     _scope("visits.set-off", "Report that the collector is on the way.", "collector-app"),
     _scope("visits.check-in", "Begin a visit at the door, with its permit.", "collector-app"),
     _scope("visits.record-outcome", "Record what happened at the door.", "collector-app"),

@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi import APIRouter
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet, OKPKey
 from joserfc.jws import JWSRegistry
-from starlette.responses import JSONResponse
 
 from shared.security.key_cache import KeyCache, UnknownKeyError
 from shared.security.key_management import read_private_file, write_private_file
@@ -116,19 +114,6 @@ async def verify_remote_document(token: str, cache: KeyCache, *, kind: str) -> d
     except UnknownKeyError as error:
         raise SignatureInvalidError("signed with an unknown key") from error
     return _verified(token, key, header, kind)
-
-
-def jwks_router(*keys: SigningKey) -> APIRouter:
-    """`/.well-known/jwks.json`: the public halves of `keys`."""
-    router = APIRouter(tags=["operation"])
-
-    @router.get("/.well-known/jwks.json", summary="Public signing keys")
-    async def jwks() -> JSONResponse:
-        """The keys (RFC 7517) that verify what this service signs; may be cached for five minutes."""
-        published = [key for named in keys for key in named.public_keys()]
-        return JSONResponse({"keys": published}, headers={"Cache-Control": "public, max-age=300"})
-
-    return router
 
 
 def _generate(name: str) -> OKPKey:

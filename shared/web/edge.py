@@ -9,8 +9,9 @@ from opentelemetry import trace
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.messaging.failures import is_transient
 from shared.web.problem_responses import problem_response
-from shared.web.problems import InternalError
+from shared.web.problems import InternalError, Problem, TemporarilyUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Edge:
             self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; add headers; turn any fault into a 500 problem that names the trace and nothing else."""
+        """Pass the request on; add headers; turn any fault into a 500 or 503 problem that names the trace only."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -58,4 +59,7 @@ class Edge:
             log.exception("request failed", extra={"http_method": scope["method"]})
             if started:
                 raise
-            await problem_response(InternalError())(scope, receive, send_with_headers)
+            # What passes by itself (a lost connection, a deadlock) may be repeated with the same key; the rest may not.
+            transient = is_transient(error)
+            problem: Problem = TemporarilyUnavailable(retry_after_seconds=1) if transient else InternalError()
+            await problem_response(problem)(scope, receive, send_with_headers)

@@ -8,16 +8,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal
 
+import asyncpg
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response
 
 from shared.database import Database
 from shared.telemetry.setup import metrics_exposition
-from shared.web.problem_responses import TRANSIENT_DATABASE_ERRORS
 from shared.web.problems import TemporarilyUnavailable
 
 PROBE_TIMEOUT_SECONDS: Final = 2.0
+# What a probe may raise to say "not now"; anything else is a fault of the probe.
+NOT_READY: Final = (OSError, TimeoutError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 Probe = Callable[[], Awaitable[None]]
 
 
@@ -50,7 +53,7 @@ def health_router(*, service: str, database: Database, probes: Mapping[str, Prob
             try:
                 async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
                     await check()
-            except (*TRANSIENT_DATABASE_ERRORS, OSError) as error:
+            except NOT_READY as error:
                 raise TemporarilyUnavailable(f"{name} is not reachable", retry_after_seconds=1, part=name) from error
         return Health(status="ready", service=service)
 

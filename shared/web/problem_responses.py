@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import asyncpg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from opentelemetry import trace
@@ -46,22 +45,6 @@ _QUOTING_KINDS: Final = frozenset({"uuid_parsing", "url_parsing", "json_invalid"
 _FIELD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _MAX_ERRORS: Final = 50
 
-# What a database says when the same request may simply be tried again (architecture section 4, "transient").
-TRANSIENT_DATABASE_ERRORS: Final = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InterfaceError,
-    ConnectionError,
-    TimeoutError,
-)
-
 
 def problem_bytes(problem: Problem) -> bytes:
     """The problem document as bytes. The present trace's id is a member, so that a report leads to the logs."""
@@ -81,12 +64,10 @@ def problem_response(problem: Problem) -> Response:
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Make every error of the app a problem document. The last resort (500) is the edge middleware's."""
+    """Make every error of the app a problem document. Faults (500, 503) are the edge middleware's."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
-    for kind in TRANSIENT_DATABASE_ERRORS:
-        app.add_exception_handler(kind, _on_transient)
 
 
 async def _on_problem(_: Request, error: Exception) -> Response:
@@ -105,11 +86,6 @@ async def _on_http(_: Request, error: Exception) -> Response:
     if known is not None:
         return problem_response(known(headers=error.headers))
     return problem_response(Problem("http-error", error.status_code, headers=error.headers))
-
-
-async def _on_transient(_: Request, error: Exception) -> Response:
-    trace.get_current_span().set_attribute("error.type", type(error).__qualname__)
-    return problem_response(TemporarilyUnavailable(retry_after_seconds=1))
 
 
 def validation_problem(errors: Sequence[Any]) -> Problem:

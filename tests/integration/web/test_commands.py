@@ -199,3 +199,26 @@ async def test_old_responses_are_forgotten(api: Api) -> None:
 
 async def test_ready_with_database(api: Api) -> None:
     assert (await api.http.get("/health/ready")).json() == {"status": "ready", "service": "visits"}
+
+
+async def test_deadlock_is_503_and_may_be_repeated(serve: Callable[[APIRouter], Api]) -> None:
+    router = APIRouter()
+
+    async def fail(uow: UnitOfWork) -> Effect:
+        await uow.sql.execute("DO $$ BEGIN RAISE deadlock_detected; END $$")
+        raise AssertionError
+
+    @router.post("/v1/effects")
+    async def act(
+        body: Effect, request: Request, caller: Annotated[Caller, Depends(scope("visits.check-in"))]
+    ) -> Response:
+        """Fail."""
+        return await command(request, body=body, parties=[], handler=fail)
+
+    response = await serve(router).post()
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+
+
+async def test_value_that_the_database_cannot_hold_is_a_fault(api: Api) -> None:
+    response = await api.post(body={"number": 2**40})
+    assert response.status_code == 500

@@ -13,11 +13,11 @@ from shared.security.key_cache import KeyCache
 from shared.security.signing import (
     SignatureInvalidError,
     SigningKey,
-    jwks_router,
     signer_name,
     verify_document,
     verify_remote_document,
 )
+from shared.web.jwks import jwks_router
 
 DOCUMENT = {"permit_id": "p", "party": "张"}
 
