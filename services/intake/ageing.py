@@ -1,0 +1,59 @@
+"""The day close: quiet loans age too. Resumable, exactly once: each step commits with the intent of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from services.intake.domain.conclusion import Circumstances, Trigger, conclude
+from services.intake.folding import DAY_CLOSE, Folding, day_close_intent, new_id
+from services.intake.store import books, days
+from shared.database import UnitOfWork
+from shared.messaging import Answer, Intent, TimerDue
+
+
+@dataclass(frozen=True)
+class DayClose:
+    """Intent handler: recomputes days past due of the open cases of a core, and publishes bucket changes only."""
+
+    folding: Folding
+    kind: str = DAY_CLOSE
+    batch_size: int = 1
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """Nobody is asked: the close itself is the answer."""
+        return [TimerDue() for _ in intents]
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Age one batch of cases per intent, and intend the next batch."""
+        for intent, _ in answered:
+            after = intent.payload["after"]
+            await self._step(
+                uow,
+                core=intent.payload["core"],
+                closed_on=date.fromisoformat(intent.payload["closed_on"]),
+                after=None if after is None else UUID(after),
+                trigger=Trigger(DAY_CLOSE, str(intent.id), uow.now, uow.real_now, silent=True),
+            )
+
+    async def _step(self, uow: UnitOfWork, *, core: str, closed_on: date, after: UUID | None, trigger: Trigger) -> None:
+        limit = self.folding.settings.ageing_batch
+        parties = await days.parties_to_age(uow, core, closed_on, after=after, limit=limit)
+        if not parties:
+            return
+        await uow.lock_parties(parties)
+        before = await books.load(uow, dict.fromkeys(parties, core))
+        circumstances = Circumstances(self.folding.policy, closed_on, new_id)
+        aged = {}
+        for party_id, book in before.items():
+            # A copy: conclusions are drawn from what changed, and here only the date did.
+            aged[party_id], events = conclude(book, replace(book), trigger, circumstances)
+            for event in events:
+                uow.emit(event)
+        await books.save(uow, before, aged)
+        if len(parties) == limit:
+            uow.intend(day_close_intent(uow, core=core, closed_on=closed_on, after=parties[-1]))

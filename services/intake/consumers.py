@@ -1,0 +1,93 @@
+"""Which events intake listens to, and what each means for a book."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from services.intake.folding import Folding
+from services.intake.following import Following
+from services.intake.store.parties import Parties, Reference, reference_of, reserve
+from shared.database import UnitOfWork
+from shared.events import Received
+from shared.events.base import EventData
+from shared.messaging import InboxKey, Outcome, Subscription
+
+_LOAN_TYPES = frozenset(
+    {
+        "loan.overdue",
+        "loan.payment_received",
+        "loan.payment_reversed",
+        "loan.cured",
+        "loan.business_day_closed",
+        "party.updated",
+        "party.deceased",
+    }
+)
+# Facts that can only reduce contact run even while the party is parked.
+_REDUCING = frozenset({"loan.payment_received", "party.deceased"})
+
+
+class CoreFacts:
+    """Handler of `loan` and `loan-urgent`. The core's references become our ids before the locks are taken."""
+
+    def __init__(self, folding: Folding) -> None:
+        self._folding = folding
+        # Between `parties_of` and `handle` of one transaction; gone with it.
+        self._resolved: WeakKeyDictionary[UnitOfWork, Parties] = WeakKeyDictionary()
+
+    async def parties_of(self, uow: UnitOfWork, keys: Sequence[str]) -> Mapping[str, UUID]:
+        """Party ids of Kafka keys; keys of no possible party are left out."""
+        references = {key: reference for key in keys if (reference := reference_of(key, uow.tenant)) is not None}
+        parties = await self._reserve(uow, references.values())
+        return {key: parties.ids[reference] for key, reference in references.items()}
+
+    async def handle(self, uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        """Fold the facts of a batch."""
+        events = [received.event for received in batch]
+        references = {reference_of(event.key, uow.tenant) for event in events} - {None}
+        parties = await self._reserve(uow, [reference for reference in references if reference is not None])
+        return await self._folding.fold(uow, events, parties)
+
+    async def _reserve(self, uow: UnitOfWork, references: Iterable[Reference]) -> Parties:
+        known = self._resolved.get(uow) or Parties({}, frozenset())
+        missing = [reference for reference in references if reference not in known.ids]
+        if not missing:
+            return known
+        found = await reserve(uow, missing)
+        known = Parties({**known.ids, **found.ids}, known.fresh | found.fresh)
+        self._resolved[uow] = known
+        return known
+
+
+def subscriptions(folding: Folding, following: Following) -> list[Subscription]:
+    """Everything intake reads."""
+    facts = CoreFacts(folding)
+    return [
+        *(
+            Subscription(
+                topic=topic,
+                types=_LOAN_TYPES,
+                handle=facts.handle,
+                monotone_types=_REDUCING,
+                parties_of=facts.parties_of,
+            )
+            for topic in ("loan", "loan-urgent")
+        ),
+        Subscription(
+            topic="stop",
+            types=frozenset({"party.parked", "party.unparked", "party.stopped"}),
+            handle=following.handle,
+            monotone_types=frozenset({"party.parked", "party.stopped"}),
+        ),
+        Subscription(
+            topic="plan", types=frozenset({"plan.signed", "plan.completed", "plan.broken"}), handle=following.handle
+        ),
+        Subscription(topic="visit", types=frozenset({"visit.completed"}), handle=following.handle),
+        Subscription(
+            topic="compliance",
+            types=frozenset({"compliance.permit_granted", "compliance.permit_revoked", "compliance.permit_released"}),
+            handle=following.handle,
+        ),
+    ]

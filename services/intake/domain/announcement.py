@@ -1,0 +1,188 @@
+"""Building the events that intake publishes: `case.*` in the order of the case's versions, and `party.stopped`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+from uuid import UUID
+
+from services.intake.domain.assessment import Assessment
+from services.intake.domain.book import Case, Receipt, Reversal
+from shared.events import NewEvent
+from shared.events.base import EventData
+from shared.events.case import (
+    Bucket,
+    CaseBucketChanged,
+    CaseCured,
+    CaseLoan,
+    CaseOpened,
+    CasePaymentPosted,
+    CasePaymentReversed,
+    CaseReleased,
+    CaseSuspended,
+    CaseUpdated,
+)
+from shared.events.stop import PartyStopped, StopCause
+from shared.money import Money
+
+if TYPE_CHECKING:
+    from services.intake.domain.conclusion import CureCause, Trigger
+
+_ProductClass = Literal["card", "consumer", "mortgage", "business"]
+
+
+class CaseWriter:
+    """Writes the events of one case, each under the next version."""
+
+    def __init__(self, party_id: UUID, case: Case, trigger: Trigger) -> None:
+        self.version = case.version
+        self.trigger = trigger
+        self.events: list[NewEvent[Any]] = []
+        self._party_id = party_id
+        self._case_id = case.case_id
+
+    def opened(self, state: Assessment) -> None:
+        """`case.opened`, also when a cured case opens again: complete state."""
+        self._append("case.opened", CaseOpened(version=self._next(), **self._state(state)))
+
+    def updated(self, state: Assessment) -> None:
+        """`case.updated`: complete state."""
+        self._append("case.updated", CaseUpdated(version=self._next(), cause=self.trigger.type, **self._state(state)))
+
+    def bucket_changed(self, before: Bucket, state: Assessment) -> None:
+        """`case.bucket_changed`."""
+        data = CaseBucketChanged(
+            version=self._next(), before=before, after=state.bucket, business_date=state.as_of, **self._identity()
+        )
+        self._append("case.bucket_changed", data)
+
+    def payment_posted(self, loan_id: UUID, transaction_ref: str, receipt: Receipt) -> None:
+        """`case.payment_posted`."""
+        data = CasePaymentPosted(
+            version=self._next(),
+            loan_id=loan_id,
+            transaction_ref=transaction_ref,
+            amount=_money(receipt.amount_minor, receipt.currency),
+            value_date=receipt.value_date,
+            booked_at=receipt.booked_at,
+            cleared=receipt.cleared,
+            payer_ref=receipt.payer_ref,
+            **self._identity(),
+        )
+        self._append("case.payment_posted", data)
+
+    def payment_reversed(self, loan_id: UUID, transaction_ref: str, reversal: Reversal) -> None:
+        """`case.payment_reversed`."""
+        data = CasePaymentReversed(
+            version=self._next(),
+            loan_id=loan_id,
+            transaction_ref=transaction_ref,
+            amount=_money(reversal.amount_minor, reversal.currency),
+            **self._identity(),
+        )
+        self._append("case.payment_reversed", data)
+
+    def cured(self, state: Assessment, cause: CureCause, others: list[NewEvent[Any]]) -> None:
+        """`case.cured`, and `party.stopped` appended to `others`."""
+        data = CaseCured(
+            version=self._next(),
+            business_date=state.as_of,
+            cause=cause,
+            overdue_totals=_totals(state.overdue_minor),
+            **self._identity(),
+        )
+        self._append("case.cured", data)
+        others.append(
+            stopped(self._party_id, "cured", "collection", self.trigger, reference=f"{self._case_id}:{self.version}")
+        )
+
+    def suspended(self, cause: str) -> None:
+        """`case.suspended`, once per cause."""
+        self._append("case.suspended", CaseSuspended(version=self._next(), cause=cause, **self._identity()))
+
+    def released(self, cause: str) -> None:
+        """`case.released`: the last cause is gone."""
+        self._append("case.released", CaseReleased(version=self._next(), cause=cause, **self._identity()))
+
+    def _next(self) -> int:
+        self.version += 1
+        return self.version
+
+    def _identity(self) -> dict[str, Any]:
+        return {"case_id": self._case_id, "party_id": self._party_id}
+
+    def _state(self, state: Assessment) -> dict[str, Any]:
+        return {
+            "case_id": self._case_id,
+            "party_id": self._party_id,
+            "business_date": state.as_of,
+            "bucket": state.bucket,
+            "dpd_contractual": state.days_contractual,
+            "dpd_effective": state.days_effective,
+            "overdue_totals": _totals(state.overdue_minor),
+            "loans": [
+                CaseLoan.model_construct(
+                    loan_id=loan.loan_id,
+                    loan_ref=loan.loan_ref,
+                    product_class=cast(_ProductClass, loan.product_class),
+                    overdue=_money(loan.overdue_minor, loan.currency),
+                    balance=_money(loan.balance_minor, loan.currency),
+                    oldest_due_date=loan.oldest_due_date,
+                    dpd_contractual=loan.days,
+                )
+                for loan in state.loans
+            ],
+            "jurisdiction": state.jurisdiction,
+            "time_zones": list(state.time_zones),
+            "language": state.language,
+            "cell": state.cell,
+            "history_known_from": state.history_known_from,
+            "held": state.held,
+        }
+
+    def _append(self, name: str, data: EventData) -> None:
+        self.events.append(
+            NewEvent(
+                type=name,
+                party_id=self._party_id,
+                aggregate_id=self._case_id,
+                data=data,
+                time=self.trigger.happened_at,
+                causation_id=self.trigger.event_id,
+            )
+        )
+
+
+def stopped(
+    party_id: UUID,
+    cause: str,
+    scope: Literal["party", "visit_channel", "collection"],
+    trigger: Trigger,
+    *,
+    reference: str,
+) -> NewEvent[Any]:
+    """`party.stopped` on the express topic."""
+    data = PartyStopped(
+        party_id=party_id,
+        cause=cast(StopCause, cause),
+        scope=scope,
+        since=trigger.happened_at,
+        arrived_at=trigger.learned_at,
+        reference=reference,
+    )
+    return NewEvent(
+        type="party.stopped",
+        party_id=party_id,
+        aggregate_id=party_id,
+        data=data,
+        time=trigger.happened_at,
+        causation_id=trigger.event_id,
+    )
+
+
+def _money(amount_minor: int, currency: str) -> Money:
+    return Money(amount_minor=amount_minor, currency=currency)
+
+
+def _totals(totals: Sequence[tuple[str, int]]) -> list[Money]:
+    return [_money(amount, currency) for currency, amount in totals]

@@ -1,0 +1,227 @@
+"""What follows from a book on a date: arrears, buckets, totals per currency, and why nobody may act. Always derived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.intake.domain.book import Book, Loan, Movement, Receipt, Statement
+from services.intake.domain.delinquency import arrears, effective_days
+from services.intake.domain.policy import DelinquencyPolicy
+from shared.events.case import Bucket
+
+# Flags of a loan that stop action on its case. A charge-off alone neither permits nor cures.
+_SUSPENDING_FLAGS = frozenset({"disputed", "represented", "insolvent", "sold"})
+UNKNOWN_LANGUAGE = "und"  # ISO 639-2: undetermined
+
+
+class LoanArrears(Struct, frozen=True):
+    """One loan that is past due."""
+
+    loan_id: UUID
+    loan_ref: str
+    product_class: str
+    currency: str
+    overdue_minor: int
+    balance_minor: int
+    oldest_due_date: date
+    days: int
+
+
+class Assessment(Struct, frozen=True):
+    """The case as it stands on `as_of`."""
+
+    as_of: date
+    loans: tuple[LoanArrears, ...]
+    overdue_minor: tuple[tuple[str, int], ...]
+    bucket: Bucket
+    days_contractual: int
+    days_effective: int
+    jurisdiction: str
+    language: str
+    time_zones: tuple[str, ...]
+    cell: str | None
+    history_known_from: date | None
+    held: bool
+
+    @property
+    def is_past_due(self) -> bool:
+        """Whether any loan is past due."""
+        return bool(self.loans)
+
+
+def newest_date(book: Book, closed: date | None) -> date:
+    """The newest business date the book knows of; `closed`: the core's last closed date. Raises ValueError if empty."""
+    dates = [loan.statement.position.business_date for loan in book.loans.values() if loan.statement is not None]
+    dates += [movement.position.business_date for movement in book.movements.values()]
+    if book.case is not None:
+        dates.append(book.case.as_of)
+    if closed is not None:
+        dates.append(closed)
+    return max(dates)
+
+
+def assess(book: Book, as_of: date, policy: DelinquencyPolicy) -> Assessment:
+    """The state of all loans of a party on `as_of`. Currencies are never added."""
+    profile = book.person.profile
+    past_due: list[LoanArrears] = []
+    totals: dict[str, int] = {}
+    jurisdiction = "" if profile is None else profile.jurisdiction
+    days_effective = 0
+    for loan_ref in sorted(book.loans):
+        loan = book.loans[loan_ref]
+        if loan.terms is None:
+            continue
+        jurisdiction = jurisdiction or loan.terms.jurisdiction
+        found = _loan_arrears(loan, movements_of(book, loan_ref), as_of, policy)
+        if found is None:
+            continue
+        past_due.append(found)
+        totals[found.currency] = totals.get(found.currency, 0) + found.overdue_minor
+        effective = effective_days(
+            found.oldest_due_date, as_of, grace_days=policy.grace_days, pauses=book.person.pauses
+        )
+        days_effective = max(days_effective, effective)
+    days = max((loan.days for loan in past_due), default=0)
+    return Assessment(
+        as_of=as_of,
+        loans=tuple(past_due),
+        overdue_minor=tuple(sorted(totals.items())),
+        bucket=policy.bucket(days),
+        days_contractual=days,
+        days_effective=days_effective,
+        jurisdiction=jurisdiction,
+        language=UNKNOWN_LANGUAGE if profile is None else profile.language,
+        time_zones=() if profile is None else profile.time_zones,
+        cell=None if profile is None else profile.cell,
+        history_known_from=None if profile is None else profile.history_known_from,
+        held=profile is None,
+    )
+
+
+def suspensions(book: Book, past_due: Iterable[LoanArrears]) -> tuple[str, ...]:
+    """Why nobody may act on the case, sorted; empty when somebody may."""
+    causes: set[str] = set()
+    for found in past_due:
+        loan = book.loans[found.loan_ref]
+        if loan.terms is not None:
+            causes.update(_SUSPENDING_FLAGS.intersection(loan.terms.flags))
+    if is_deceased(book):
+        causes.add("deceased")
+    if book.person.parked_by:
+        causes.add("facts_incomplete")
+    if any(_is_pending(book.loans.get(movement.loan_ref), movement) for movement in book.movements.values()):
+        causes.add("payment_pending")
+    return tuple(sorted(causes))
+
+
+def stops(book: Book) -> frozenset[str]:
+    """Facts about the person that end contact at once, as causes of `party.stopped`."""
+    flags = {flag for loan in book.loans.values() if loan.terms is not None for flag in loan.terms.flags}
+    causes = {cause for flag, cause in (("disputed", "dispute"), ("represented", "represented")) if flag in flags}
+    if is_deceased(book):
+        causes.add("deceased")
+    return frozenset(causes)
+
+
+def is_deceased(book: Book) -> bool:
+    """Whether the core has reported the death of the person, directly or by a flag of a loan."""
+    if book.person.deceased_on is not None:
+        return True
+    return any(loan.terms is not None and "deceased" in loan.terms.flags for loan in book.loans.values())
+
+
+def movements_of(book: Book, loan_ref: str) -> list[Movement]:
+    """The movements at hand that concern a loan."""
+    if not book.movements:
+        return []
+    return [movement for movement in book.movements.values() if movement.loan_ref == loan_ref]
+
+
+def effective_statement(loan: Loan, movements: Sequence[Movement]) -> Statement | None:
+    """The newest statement of what is due, in the loan's currency: the loan's own, or one that came with a movement.
+
+    Uncleared, unallocated and foreign-currency money states nothing: it pauses, but neither cures nor advances.
+    """
+    newest = loan.statement
+    for movement in movements:
+        for statement in _statements(movement):
+            if loan.terms is not None and statement.currency != loan.terms.currency:
+                continue
+            if newest is None or statement.position > newest.position:
+                newest = statement
+    return newest
+
+
+def balance_minor(loan: Loan, movements: Sequence[Movement]) -> int:
+    """The newest stated balance, carried forward over the movements after it, minor units; never below 0."""
+    stated = loan.statement if loan.statement is not None and loan.statement.balance_minor is not None else None
+    for movement in movements:
+        for statement in _statements(movement):
+            if statement.balance_minor is not None and (stated is None or statement.position > stated.position):
+                stated = statement
+    if stated is None:
+        return 0
+    balance = stated.balance_minor or 0
+    for movement in movements:
+        receipt, reversal = movement.receipt, movement.reversal
+        if loan.terms is not None and receipt is not None and receipt.currency != loan.terms.currency:
+            continue
+        if receipt is not None and receipt.cleared and receipt.position > stated.position:
+            balance -= receipt.amount_minor
+        if reversal is not None and reversal.position > stated.position and _was_deducted(receipt):
+            balance += reversal.amount_minor
+    return max(0, balance)
+
+
+def _was_deducted(receipt: Receipt | None) -> bool:
+    """An uncleared payment never lowered the balance, so taking it back does not raise it."""
+    return receipt is not None and receipt.cleared
+
+
+def _statements(movement: Movement) -> list[Statement]:
+    found: list[Statement] = []
+    receipt, reversal = movement.receipt, movement.reversal
+    if receipt is not None and receipt.cleared and receipt.items:
+        found.append(
+            Statement(receipt.position, receipt.currency, receipt.items, receipt.balance_minor, "loan.payment_received")
+        )
+    if reversal is not None:
+        found.append(Statement(reversal.position, reversal.currency, reversal.items, None, "loan.payment_reversed"))
+    return found
+
+
+def _is_pending(loan: Loan | None, movement: Movement) -> bool:
+    """Money on its way: it pauses contact until the core has cleared, allocated or returned it."""
+    receipt = movement.receipt
+    if receipt is None or movement.is_reversed:
+        return False
+    if not receipt.cleared or loan is None or loan.terms is None:
+        return True
+    allocated = bool(receipt.items) and receipt.currency == loan.terms.currency
+    return not allocated and (loan.statement is None or receipt.position > loan.statement.position)
+
+
+def _loan_arrears(
+    loan: Loan, movements: Sequence[Movement], as_of: date, policy: DelinquencyPolicy
+) -> LoanArrears | None:
+    statement = effective_statement(loan, movements)
+    if statement is None or loan.terms is None:
+        return None
+    currency = loan.terms.currency
+    found = arrears(statement.items, as_of, threshold_minor=policy.threshold_minor(currency))
+    if found is None:
+        return None
+    return LoanArrears(
+        loan_id=loan.loan_id,
+        loan_ref=loan.loan_ref,
+        product_class=loan.terms.product_class,
+        currency=currency,
+        overdue_minor=found.overdue_minor,
+        balance_minor=balance_minor(loan, movements),
+        oldest_due_date=found.oldest_due_date,
+        days=found.days,
+    )

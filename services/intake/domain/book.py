@@ -1,0 +1,192 @@
+"""The book of one party: what the core has said, kept so that order and repetition of arrival do not matter.
+
+Every part is a *register* that holds the fact with the highest position, or a movement identified by its transaction
+reference. Merging is therefore commutative, associative and idempotent; everything else is derived (`assessment`).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from hashlib import blake2b
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from services.intake.domain.delinquency import DueAmount, Pause
+from shared.events.case import Bucket
+
+_encode = msgspec.json.encode
+
+
+class Position(NamedTuple):
+    """Where a fact stands in the one total order of a loan: business date, then the core's sequence, then its content.
+
+    The digest of the canonical state only decides between two different statements under one number (a fault of the
+    core): any order of arrival ends with the same one.
+    """
+
+    business_date: date
+    core_sequence: int
+    digest: str = ""
+
+
+class Terms(Struct, frozen=True):
+    """What a loan is; from the newest `loan.overdue`."""
+
+    position: Position
+    product_class: str
+    currency: str
+    creditor: str
+    servicer: str
+    originated_on: date
+    jurisdiction: str
+    obligors: tuple[tuple[str, str, str], ...]
+    flags: tuple[str, ...]
+
+
+class Statement(Struct, frozen=True):
+    """A complete statement of what is due on a loan, as the core gave it. `balance_minor` None: not stated."""
+
+    position: Position
+    currency: str
+    items: tuple[DueAmount, ...]
+    balance_minor: int | None
+    origin: str
+
+
+class Receipt(Struct, frozen=True):
+    """The newest record of a payment. `items`: the due items after the core's allocation; empty: not allocated."""
+
+    position: Position
+    amount_minor: int
+    currency: str
+    value_date: date
+    booked_at: datetime
+    cleared: bool
+    payer_ref: str
+    items: tuple[DueAmount, ...]
+    balance_minor: int | None
+
+
+class Reversal(Struct, frozen=True):
+    """The newest record that takes a payment back; `items` are the due items after it."""
+
+    position: Position
+    amount_minor: int
+    currency: str
+    booked_at: datetime
+    items: tuple[DueAmount, ...]
+
+
+class Movement(Struct, frozen=True):
+    """Money under one transaction reference of the core. Two equal payments have two references and are two payments.
+
+    `posted` counts what was announced: 0 nothing, 1 the payment while uncleared, 2 the cleared payment. A reversal is
+    announced once (`reversal_posted`), after its payment.
+    """
+
+    transaction_ref: str
+    loan_ref: str
+    receipt: Receipt | None = None
+    reversal: Reversal | None = None
+    posted: int = 0
+    reversal_posted: bool = False
+
+    @property
+    def position(self) -> Position:
+        """The later position of receipt and reversal."""
+        if self.receipt is None or self.reversal is None:
+            newest = self.receipt or self.reversal
+            if newest is None:
+                raise ValueError("a movement without any record")
+            return newest.position
+        return max(self.receipt.position, self.reversal.position)
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether the money was taken back and not paid again since."""
+        if self.reversal is None:
+            return False
+        return self.receipt is None or self.receipt.position < self.reversal.position
+
+    @property
+    def is_uncleared(self) -> bool:
+        """Whether the money is there but can still bounce."""
+        return self.receipt is not None and not self.receipt.cleared and not self.is_reversed
+
+
+class Loan(Struct, frozen=True):
+    """One loan. Without `terms` it is only known from movements or a cure: it waits for its `loan.overdue`."""
+
+    loan_id: UUID
+    loan_ref: str
+    terms: Terms | None = None
+    statement: Statement | None = None
+
+
+class Profile(Struct, frozen=True):
+    """What is known of a person, personal data left out."""
+
+    core_sequence: int
+    language: str
+    time_zones: tuple[str, ...]
+    jurisdiction: str
+    cell: str | None
+    history_known_from: date
+
+
+class Person(Struct, frozen=True):
+    """The party itself. Without `profile` it is *held*: known by reference only, and not to be contacted."""
+
+    profile: Profile | None = None
+    deceased_on: date | None = None
+    parked_by: tuple[str, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+
+
+NOBODY = Person()
+
+
+class Case(Struct, frozen=True):
+    """The party's case. `version` counts its events, so it equals their `sequence` on topic `case`.
+
+    `status` is `open` or `cured`. `as_of` is the newest business date it was assessed at; `suspended` names the causes
+    that were announced; the rest repeats the assessment, for lists.
+    """
+
+    case_id: UUID
+    version: int
+    status: str
+    as_of: date
+    suspended: tuple[str, ...]
+    opened_at: datetime
+    bucket: Bucket = "current"
+    days_contractual: int = 0
+    days_effective: int = 0
+    overdue_minor: tuple[tuple[str, int], ...] = ()
+    held: bool = True
+
+
+class Book(Struct, frozen=True):
+    """Everything about one party. `movements` holds those that still matter and those named by the facts at hand."""
+
+    party_id: UUID
+    core: str
+    person: Person
+    loans: dict[str, Loan]
+    movements: dict[str, Movement]
+    case: Case | None
+
+
+def digest_of(currency: str, items: tuple[DueAmount, ...], balance_minor: int | None, rest: object = None) -> str:
+    """Hash of a complete canonical state (items sorted), 16 bytes as hex."""
+    return blake2b(_encode((currency, items, balance_minor, rest)), digest_size=16).hexdigest()
+
+
+def matters(movement: Movement, loan: Loan | None) -> bool:
+    """Whether a movement can still change what is derived of its loan; the others are history."""
+    if movement.is_uncleared:
+        return True
+    return loan is None or loan.terms is None or loan.statement is None or movement.position > loan.statement.position

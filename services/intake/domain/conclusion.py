@@ -1,0 +1,175 @@
+"""From two states of a book to what the other services must hear: the difference, as events.
+
+`case.opened` comes first in a case's life, whatever arrived first; payments before what they cause; suspensions last.
+The case's version grows with each of its events, so version and `sequence` are the same number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from msgspec.structs import replace
+
+from services.intake.domain import announcement
+from services.intake.domain.assessment import Assessment, assess, newest_date, stops, suspensions
+from services.intake.domain.book import Book, Case, Movement
+from services.intake.domain.merge import NewLoanId, merge
+from services.intake.domain.policy import DelinquencyPolicy
+from shared.events import NewEvent
+from shared.events.base import EventData
+from shared.messaging import Outcome
+
+CureCause = Literal["payment", "core_statement", "correction"]
+_NOT_ANNOUNCED, _ANNOUNCED_UNCLEARED, _ANNOUNCED_CLEARED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The fact behind a change. `happened_at` is business time, `learned_at` real time (start of the recall clock)."""
+
+    type: str
+    event_id: str
+    happened_at: datetime
+    learned_at: datetime
+    is_correction: bool = False
+    silent: bool = False
+    """Ageing by the calendar: only bucket changes are published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a conclusion depends on besides the book: the tenant's policy and the core's last closed business date."""
+
+    policy: DelinquencyPolicy
+    closed: date | None
+    new_id: NewLoanId
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The book after a fact, what became of the fact, and the events to be published, in order."""
+
+    book: Book
+    outcome: Outcome
+    events: list[NewEvent[Any]]
+
+
+def fold(book: Book, fact: EventData, trigger: Trigger, circumstances: Circumstances) -> Folded:
+    """Merge a fact and conclude. What changes nothing publishes nothing. Raises LookupError for an unknown kind."""
+    merged, outcome = merge(book, fact, circumstances.new_id)
+    if merged is book:
+        return Folded(book, outcome, [])
+    after, events = conclude(book, merged, trigger, circumstances)
+    return Folded(after, outcome, events)
+
+
+def conclude(
+    before: Book, after: Book, trigger: Trigger, circumstances: Circumstances
+) -> tuple[Book, list[NewEvent[Any]]]:
+    """The case of `after`, and the events that tell the difference from `before`."""
+    events: list[NewEvent[Any]] = []
+    if after.case is not None or any(loan.terms is not None for loan in after.loans.values()):
+        after = _conclude_case(before, after, trigger, circumstances, events)
+    for cause in sorted(stops(after) - stops(before)):
+        scope: Literal["party", "collection"] = "party" if cause == "deceased" else "collection"
+        events.append(announcement.stopped(after.party_id, cause, scope, trigger, reference=trigger.event_id))
+    return after, events
+
+
+def _conclude_case(
+    before: Book, after: Book, trigger: Trigger, circumstances: Circumstances, events: list[NewEvent[Any]]
+) -> Book:
+    as_of = newest_date(after, circumstances.closed)
+    present = assess(after, as_of, circumstances.policy)
+    previous = None if before.case is None else assess(before, before.case.as_of, circumstances.policy)
+    case = after.case or Case(
+        case_id=circumstances.new_id(after.party_id),
+        version=0,
+        status="new",
+        as_of=as_of,
+        suspended=(),
+        opened_at=trigger.happened_at,
+    )
+    writer = announcement.CaseWriter(after.party_id, case, trigger)
+    if case.status == "new":
+        writer.opened(present)
+    movements = {
+        reference: _announce_movement(after, movement, writer, events)
+        for reference, movement in after.movements.items()
+    }
+    if case.status != "new":
+        _announce_state(case, previous, present, writer, trigger)
+    status = "open" if present.is_past_due else "cured"
+    if status == "cured" and case.status != "cured":
+        writer.cured(present, _cure_cause(trigger), events)
+    suspended = suspensions(after, present.loans) if status == "open" else ()
+    _announce_suspensions(case, suspended, status, writer)
+    events[:0] = writer.events
+    concluded = Case(
+        case_id=case.case_id,
+        version=writer.version,
+        status=status,
+        as_of=as_of,
+        suspended=suspended,
+        opened_at=case.opened_at,
+        bucket=present.bucket,
+        days_contractual=present.days_contractual,
+        days_effective=present.days_effective,
+        overdue_minor=present.overdue_minor,
+        held=present.held,
+    )
+    return replace(after, case=concluded, movements=movements)
+
+
+def _announce_state(
+    case: Case, previous: Assessment | None, present: Assessment, writer: announcement.CaseWriter, trigger: Trigger
+) -> None:
+    if case.status == "cured":
+        if present.is_past_due:
+            writer.opened(present)
+        return
+    if previous is None or not present.is_past_due:
+        return
+    if not trigger.silent and replace(previous, as_of=present.as_of) != present:
+        writer.updated(present)
+    if previous.bucket != present.bucket:
+        writer.bucket_changed(previous.bucket, present)
+
+
+def _announce_suspensions(case: Case, suspended: tuple[str, ...], status: str, writer: announcement.CaseWriter) -> None:
+    for cause in suspended:
+        if cause not in case.suspended:
+            writer.suspended(cause)
+    if status == "open" and case.suspended and not suspended:
+        writer.released(case.suspended[-1])
+
+
+def _announce_movement(
+    book: Book, movement: Movement, writer: announcement.CaseWriter, events: list[NewEvent[Any]]
+) -> Movement:
+    """Tell of a payment once its loan is known: once while uncleared, once cleared; of its reversal after it, once."""
+    loan = book.loans[movement.loan_ref]
+    receipt, reversal = movement.receipt, movement.reversal
+    if loan.terms is None or receipt is None:
+        return movement
+    reached = _ANNOUNCED_CLEARED if receipt.cleared else _ANNOUNCED_UNCLEARED
+    if movement.posted < reached:
+        writer.payment_posted(loan.loan_id, movement.transaction_ref, receipt)
+        if not movement.is_reversed:
+            stopped = announcement.stopped(
+                book.party_id, "payment", "collection", writer.trigger, reference=movement.transaction_ref
+            )
+            events.append(stopped)
+        movement = replace(movement, posted=reached)
+    if reversal is not None and not movement.reversal_posted:
+        writer.payment_reversed(loan.loan_id, movement.transaction_ref, reversal)
+        movement = replace(movement, reversal_posted=True)
+    return movement
+
+
+def _cure_cause(trigger: Trigger) -> CureCause:
+    if trigger.type == "loan.payment_received":
+        return "payment"
+    return "correction" if trigger.is_correction else "core_statement"

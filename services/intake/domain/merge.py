@@ -1,0 +1,190 @@
+"""Merging one fact of the core into a party's book. Stale and repeated facts change nothing; early ones are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from services.intake.domain.assessment import effective_statement, movements_of
+from services.intake.domain.book import (
+    Book,
+    Loan,
+    Movement,
+    Position,
+    Profile,
+    Receipt,
+    Reversal,
+    Statement,
+    Terms,
+    digest_of,
+)
+from services.intake.domain.delinquency import DueAmount
+from shared.events.base import EventData
+from shared.events.loan import (
+    DueItem,
+    LoanCured,
+    LoanFact,
+    LoanOverdue,
+    PartyDeceased,
+    PartyUpdated,
+    PaymentReceived,
+    PaymentReversed,
+)
+from shared.messaging import Outcome
+
+# The id of a loan the party has not had before, in the party's shard.
+NewLoanId = Callable[[UUID], UUID]
+
+
+def merge(book: Book, fact: EventData, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+    """The book with `fact`, and what became of it. Raises LookupError for a type that is no fact about a party."""
+    merger = _MERGERS.get(type(fact))
+    if merger is None:
+        raise LookupError(f"{type(fact).__name__} is no fact about a party")
+    return merger(book, fact, new_loan_id)
+
+
+def _merge_overdue(book: Book, fact: LoanOverdue, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+    items = due_amounts(fact.due_items)
+    flags = tuple(sorted(set(fact.flags)))
+    digest = digest_of(fact.currency, items, fact.balance, flags)
+    position = Position(fact.business_date, fact.core_sequence, digest)
+    loan = book.loans.get(fact.loan_ref) or Loan(new_loan_id(book.party_id), fact.loan_ref)
+    known = loan.terms is not None and loan.terms.position >= position
+    stale = loan.statement is not None and loan.statement.position >= position
+    if known and stale:
+        return book, Outcome.IGNORED
+    applied = effective_statement(loan, movements_of(book, fact.loan_ref))
+    repeated = applied is not None and applied.position[2] == digest and applied.position[0] == fact.business_date
+    merged = Loan(
+        loan_id=loan.loan_id,
+        loan_ref=loan.loan_ref,
+        terms=loan.terms if known else _terms(fact, position, flags),
+        statement=loan.statement if stale else Statement(position, fact.currency, items, fact.balance, "loan.overdue"),
+    )
+    # A repeated state still moves the position: facts between the two numbers must not win over it later.
+    return _with_loan(book, merged), Outcome.IGNORED if repeated or stale else Outcome.APPLIED
+
+
+def _merge_cured(book: Book, fact: LoanCured, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+    position = Position(fact.business_date, fact.core_sequence, digest_of(fact.currency, (), fact.balance))
+    loan = book.loans.get(fact.loan_ref) or Loan(new_loan_id(book.party_id), fact.loan_ref)
+    if loan.statement is not None and loan.statement.position >= position:
+        return book, Outcome.IGNORED
+    merged = replace(loan, statement=Statement(position, fact.currency, (), fact.balance, "loan.cured"))
+    return _with_loan(book, merged), Outcome.PENDING if loan.terms is None else Outcome.APPLIED
+
+
+def _merge_payment(book: Book, fact: PaymentReceived, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+    receipt = Receipt(
+        position=_position(fact),
+        amount_minor=fact.amount,
+        currency=fact.currency,
+        value_date=fact.value_date,
+        booked_at=fact.booked_at,
+        cleared=fact.cleared,
+        payer_ref=fact.payer_ref,
+        items=due_amounts(fact.allocation),
+        balance_minor=fact.balance,
+    )
+    movement = book.movements.get(fact.transaction_ref) or Movement(fact.transaction_ref, fact.loan_ref)
+    if movement.receipt is not None and movement.receipt.position >= receipt.position:
+        return book, Outcome.IGNORED
+    return _with_movement(book, replace(movement, loan_ref=fact.loan_ref, receipt=receipt), new_loan_id)
+
+
+def _merge_reversal(book: Book, fact: PaymentReversed, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+    reversal = Reversal(
+        position=_position(fact),
+        amount_minor=fact.amount,
+        currency=fact.currency,
+        booked_at=fact.booked_at,
+        items=due_amounts(fact.due_items),
+    )
+    movement = book.movements.get(fact.transaction_ref) or Movement(fact.transaction_ref, fact.loan_ref)
+    if movement.reversal is not None and movement.reversal.position >= reversal.position:
+        return book, Outcome.IGNORED
+    return _with_movement(book, replace(movement, reversal=reversal), new_loan_id)
+
+
+def _merge_person(book: Book, fact: PartyUpdated, _: NewLoanId) -> tuple[Book, Outcome]:
+    known = book.person.profile
+    if known is not None and known.core_sequence >= fact.core_sequence:
+        return book, Outcome.IGNORED
+    home = next((contact.point for contact in fact.contact_points if contact.kind == "home"), None)
+    profile = Profile(
+        core_sequence=fact.core_sequence,
+        language=fact.language,
+        time_zones=tuple(fact.time_zones),
+        jurisdiction=fact.jurisdiction,
+        cell=None if home is None else home.cell(),
+        history_known_from=fact.history_known_from,
+    )
+    return replace(book, person=replace(book.person, profile=profile)), Outcome.APPLIED
+
+
+def _merge_death(book: Book, fact: PartyDeceased, _: NewLoanId) -> tuple[Book, Outcome]:
+    if book.person.deceased_on is not None and book.person.deceased_on <= fact.reported_on:
+        return book, Outcome.IGNORED
+    return replace(book, person=replace(book.person, deceased_on=fact.reported_on)), Outcome.APPLIED
+
+
+def due_amounts(items: Sequence[DueItem]) -> tuple[DueAmount, ...]:
+    """Due items in canonical order."""
+    amounts = [
+        DueAmount(item.due_date, item.kind, item.principal, item.interest, item.fee, item.penalty, item.paid)
+        for item in items
+    ]
+    if len(amounts) > 1:
+        amounts.sort()
+    return tuple(amounts)
+
+
+def _position(fact: LoanFact) -> Position:
+    return Position(fact.business_date, fact.core_sequence)
+
+
+def _terms(fact: LoanOverdue, position: Position, flags: tuple[str, ...]) -> Terms:
+    return Terms(
+        position=position,
+        product_class=fact.product_class,
+        currency=fact.currency,
+        creditor=fact.creditor,
+        servicer=fact.servicer,
+        originated_on=fact.originated_on,
+        jurisdiction=fact.jurisdiction,
+        obligors=tuple((obligor.party_ref, obligor.role, obligor.liability) for obligor in fact.obligors),
+        flags=flags,
+    )
+
+
+def _with_loan(book: Book, loan: Loan) -> Book:
+    return replace(book, loans={**book.loans, loan.loan_ref: loan})
+
+
+def _with_movement(book: Book, movement: Movement, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+    movements = {**book.movements, movement.transaction_ref: movement}
+    loan = book.loans.get(movement.loan_ref)
+    early = loan is None or loan.terms is None or movement.receipt is None
+    loans = book.loans
+    if loan is None:
+        loans = {**loans, movement.loan_ref: Loan(new_loan_id(book.party_id), movement.loan_ref)}
+    merged = replace(book, loans=loans, movements=movements)
+    return merged, Outcome.PENDING if early else Outcome.APPLIED
+
+
+_Merger = Callable[[Book, Any, NewLoanId], tuple[Book, Outcome]]
+_MERGERS: Final[dict[type[EventData], _Merger]] = cast(
+    "dict[type[EventData], _Merger]",
+    {
+        LoanOverdue: _merge_overdue,
+        LoanCured: _merge_cured,
+        PaymentReceived: _merge_payment,
+        PaymentReversed: _merge_reversal,
+        PartyUpdated: _merge_person,
+        PartyDeceased: _merge_death,
+    },
+)

@@ -1,0 +1,131 @@
+"""One batch of the core's facts, whichever way it came: load the books, fold each party's facts in order, save once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from services.intake.domain.book import Book
+from services.intake.domain.calendar import check_business_date, latest_possible_date
+from services.intake.domain.conclusion import Circumstances, Trigger, fold
+from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.settings import IntakeSettings
+from services.intake.store import books, cards, days
+from services.intake.store.parties import Parties, Reference
+from shared.database import UnitOfWork
+from shared.events import Event
+from shared.events.base import EventData
+from shared.events.loan import BusinessDayClosed, LoanFact, LoanOverdue, PartyUpdated, PaymentReceived, PaymentReversed
+from shared.ids import entity_id, shard_of
+from shared.messaging import InboxKey, NewIntent, Outcome
+from shared.security.party_keys import PartyCipher
+
+DAY_CLOSE = "day_close"
+
+
+class ForeignTenantError(ValueError):
+    """A fact of a tenant that this deployment does not serve."""
+
+
+@dataclass(frozen=True)
+class Folding:
+    """Folds facts into books. Shared by the consumer and the HTTP route, so that both mean the same."""
+
+    settings: IntakeSettings
+    policy: DelinquencyPolicy
+    cipher: PartyCipher
+
+    async def fold(
+        self, uow: UnitOfWork, events: Sequence[Event[EventData]], parties: Parties
+    ) -> dict[InboxKey, Outcome]:
+        """Fold `events` (in order; the parties in `parties` are locked); returns the outcomes other than applied.
+
+        Raises FutureBusinessDateError and ForeignTenantError: the caller refuses the one record and repeats the others.
+        """
+        closed = await days.closed_dates(uow)
+        facts: list[tuple[Event[EventData], UUID, str]] = []
+        for event in events:
+            self.check(uow, event.data, closed)
+            if isinstance(event.data, BusinessDayClosed):
+                await self._close_day(uow, event.data, closed)
+            else:
+                reference = reference_in(event.data)
+                facts.append((event, parties.ids[reference], reference.core))
+        before = await self._load(uow, facts, parties.fresh)
+        after = dict(before)
+        outcomes: dict[InboxKey, Outcome] = {}
+        people: dict[UUID, PartyUpdated] = {}
+        circumstances = {
+            core: Circumstances(self.policy, closed.get(core), new_id) for core in {core for _, _, core in facts}
+        }
+        for event, party_id, core in facts:
+            folded = fold(after[party_id], event.data, _trigger(event), circumstances[core])
+            after[party_id] = folded.book
+            for announced in folded.events:
+                uow.emit(announced)
+            if folded.outcome is not Outcome.APPLIED:
+                outcomes[InboxKey(event.source, event.id)] = folded.outcome
+            elif isinstance(event.data, PartyUpdated):
+                people[party_id] = event.data
+        await books.save(uow, before, after)
+        await cards.save(uow, self.cipher, people)
+        return outcomes
+
+    def check(self, uow: UnitOfWork, fact: EventData, closed: Mapping[str, date]) -> None:
+        """Refuse what cannot be true. Raises FutureBusinessDateError, ForeignTenantError."""
+        tenant, core = str(getattr(fact, "tenant", "")), str(getattr(fact, "core", ""))
+        if tenant != uow.tenant:
+            raise ForeignTenantError("the fact is of another tenant")
+        if isinstance(fact, LoanFact | BusinessDayClosed):
+            today = self.settings.local_date(uow.now)
+            latest = latest_possible_date(closed.get(core), today, days_ahead=self.settings.days_ahead)
+            check_business_date(fact.business_date, latest)
+
+    async def _load(
+        self, uow: UnitOfWork, facts: Sequence[tuple[Event[EventData], UUID, str]], fresh: frozenset[UUID]
+    ) -> dict[UUID, Book]:
+        cores = {party_id: core for _, party_id, core in facts}
+        transactions = [
+            (party_id, event.data.transaction_ref)
+            for event, party_id, _ in facts
+            if isinstance(event.data, PaymentReceived | PaymentReversed) and party_id not in fresh
+        ]
+        known = {party_id: core for party_id, core in cores.items() if party_id not in fresh}
+        loaded = await books.load(uow, known, transactions=transactions)
+        return loaded | {party_id: books.blank(party_id, cores[party_id]) for party_id in cores if party_id in fresh}
+
+    async def _close_day(self, uow: UnitOfWork, fact: BusinessDayClosed, closed: dict[str, date]) -> None:
+        """Remember the close and have the open cases aged, once per core and date."""
+        known = closed.get(fact.core)
+        if known is not None and known >= fact.business_date:
+            return
+        closed[fact.core] = fact.business_date
+        await days.close(uow, fact)
+        uow.intend(day_close_intent(uow, core=fact.core, closed_on=fact.business_date))
+
+
+def day_close_intent(uow: UnitOfWork, *, core: str, closed_on: date, after: UUID | None = None) -> NewIntent:
+    """The intent that ages the open cases of `core` whose party id lies after `after`."""
+    return NewIntent(
+        kind=DAY_CLOSE,
+        key=f"{uow.tenant}|{core}|{closed_on}|{after or ''}",
+        due_at=uow.real_now,
+        payload={"core": core, "closed_on": closed_on.isoformat(), "after": None if after is None else str(after)},
+    )
+
+
+def reference_in(fact: EventData) -> Reference:
+    """The person that a fact is about."""
+    return Reference(str(getattr(fact, "core", "")), str(getattr(fact, "party_ref", "")))
+
+
+def _trigger(event: Event[EventData]) -> Trigger:
+    corrects = isinstance(event.data, LoanOverdue) and event.data.corrects is not None
+    return Trigger(event.type, event.id, event.time, event.recorded_time, is_correction=corrects)
+
+
+def new_id(party_id: UUID) -> UUID:
+    """A new id in the shard of the party."""
+    return entity_id(shard_of(party_id))

@@ -1,0 +1,118 @@
+"""What the other services say: who is parked, which arrangements pause a case, which permits stand, what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from msgspec.structs import replace
+
+from services.intake.domain.book import Person
+from services.intake.domain.conclusion import Circumstances, Trigger, conclude
+from services.intake.domain.delinquency import Pause
+from services.intake.folding import Folding, new_id
+from services.intake.store import books, cases, days, permits
+from shared.database import UnitOfWork
+from shared.events import Event, Received
+from shared.events.base import EventData
+from shared.events.compliance import PermitGranted, PermitReleased, PermitRevoked
+from shared.events.plan import PlanBroken, PlanCompleted, PlanSigned
+from shared.events.stop import PartyParked, PartyStopped, PartyUnparked
+from shared.events.visit import VisitCompleted
+from shared.messaging import InboxKey, Outcome
+from shared.messaging.subscription import inbox_key
+
+
+@dataclass(frozen=True)
+class Following:
+    """Handler of the internal topics. Handlers of different topics commute: each touches its own part of the book."""
+
+    folding: Folding
+
+    async def handle(self, uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        """Apply a batch; events without a party of ours are ignored."""
+        events = [received.event for received in batch]
+        await permits.note(uow, [event.data for event in events if isinstance(event.data, PermitGranted)])
+        await permits.void(
+            uow, [event.data for event in events if isinstance(event.data, PermitRevoked | PermitReleased)]
+        )
+        await cases.add_entries(uow, [entry for event in events if (entry := _entry(event, uow)) is not None])
+        return await self._change_people(uow, events)
+
+    async def _change_people(self, uow: UnitOfWork, events: Sequence[Event[EventData]]) -> dict[InboxKey, Outcome]:
+        changes = [event for event in events if isinstance(event.data, _CHANGING) and event.party_id is not None]
+        if not changes:
+            return {}
+        ids = [event.party_id for event in changes if event.party_id is not None]
+        # A party may be parked before its case opens: nothing but its person is written then, and needs no core.
+        before = await books.load(uow, dict.fromkeys(ids, "") | await cases.cores(uow, ids))
+        closed = await days.closed_dates(uow)
+        after = dict(before)
+        outcomes: dict[InboxKey, Outcome] = {}
+        for event in changes:
+            book = None if event.party_id is None else after.get(event.party_id)
+            person = (
+                None if book is None else _changed(book.person, event, self.folding.settings.local_date(event.time))
+            )
+            if book is None or person is None or person == book.person:
+                outcomes[inbox_key(event)] = Outcome.IGNORED
+                continue
+            trigger = Trigger(event.type, event.id, event.time, event.recorded_time)
+            circumstances = Circumstances(self.folding.policy, closed.get(book.core), new_id)
+            after[book.party_id], announced = conclude(book, replace(book, person=person), trigger, circumstances)
+            for new_event in announced:
+                uow.emit(new_event)
+        await books.save(uow, before, after)
+        return outcomes
+
+
+_CHANGING = PartyParked | PartyUnparked | PlanSigned | PlanCompleted | PlanBroken
+
+
+def _changed(person: Person, event: Event[EventData], today: date) -> Person | None:
+    match event.data:
+        case PartyParked(service=service):
+            return replace(person, parked_by=tuple(sorted({*person.parked_by, service})))
+        case PartyUnparked(service=service):
+            return replace(person, parked_by=tuple(name for name in person.parked_by if name != service))
+        case PlanSigned(kind="pause", plan_id=plan_id, instalments=instalments):
+            last = max((instalment.due_date for instalment in instalments), default=today)
+            pauses = {*person.pauses, Pause(today, last, str(plan_id))}
+            return replace(person, pauses=tuple(sorted(pauses)))
+        case PlanCompleted(plan_id=plan_id) | PlanBroken(plan_id=plan_id):
+            return replace(person, pauses=_cut(person.pauses, str(plan_id), today))
+        case _:
+            return None
+
+
+def _cut(pauses: tuple[Pause, ...], reference: str, today: date) -> tuple[Pause, ...]:
+    """The pauses with those of one arrangement ended before `today`."""
+    cut = (
+        Pause(pause.first, min(pause.last, today), pause.reference) if pause.reference == reference else pause
+        for pause in pauses
+    )
+    return tuple(sorted(pause for pause in cut if pause.first <= pause.last))
+
+
+def _entry(event: Event[EventData], uow: UnitOfWork) -> cases.NewEntry | None:
+    """What goes into the case's timeline, free of personal data."""
+    if event.party_id is None:
+        return None
+    detail, reference = "", ""
+    match event.data:
+        case PlanSigned(kind=kind, total=total, plan_id=plan_id):
+            detail, reference = f"{kind}, {total}", str(plan_id)
+        case PlanCompleted(cause=cause, plan_id=plan_id):
+            detail, reference = cause, str(plan_id)
+        case PlanBroken(plan_id=plan_id):
+            reference = str(plan_id)
+        case VisitCompleted(outcome=outcome, visit_id=visit_id):
+            detail, reference = outcome, str(visit_id)
+        case PartyStopped(cause=cause, reference=reference):
+            if event.source == f"/services/{uow.service}":
+                return None
+            detail = cause
+        case _:
+            return None
+    return cases.NewEntry(event.party_id, event.id, event.time, event.type, detail, reference)

@@ -1,0 +1,63 @@
+"""What intake is told besides the settings of every service (prefix `DOORSTEP_INTAKE_`)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.intake.domain.policy import DelinquencyPolicy
+from shared.money import known_currency
+
+Days = Annotated[int, Field(ge=0, le=40_000)]
+
+
+class IntakeSettings(BaseSettings):
+    """The tenant's calendar and its delinquency policy."""
+
+    model_config = SettingsConfigDict(env_prefix="DOORSTEP_INTAKE_", extra="ignore", frozen=True)
+
+    time_zone: str = Field("Asia/Shanghai", description="IANA zone of the tenant's business dates.")
+    days_ahead: int = Field(
+        1,
+        ge=0,
+        le=7,
+        description="How far a business date may lie after the expected one: cores roll over in the evening.",
+    )
+    bucket_last_days: tuple[Days, Days, Days, Days] = Field((30, 60, 90, 120), description="Last DPD of B1 to B4.")
+    grace_days: Days = Field(0, description="Days after a due date that effective DPD leaves out.")
+    materiality_minor: dict[str, int] = Field(
+        default_factory=dict, description="Unpaid rest per currency, minor units, up to which an item is not past due."
+    )
+    ageing_batch: int = Field(500, ge=1, le=5_000, description="Cases aged in one transaction of the day close.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        ZoneInfo(name)
+        return name
+
+    @field_validator("materiality_minor")
+    @classmethod
+    def _known_currencies(cls, amounts: dict[str, int]) -> dict[str, int]:
+        return {known_currency(currency): amount for currency, amount in amounts.items()}
+
+    @model_validator(mode="after")
+    def _policy_in_order(self) -> Self:
+        self.policy()
+        return self
+
+    def policy(self) -> DelinquencyPolicy:
+        """The delinquency policy. Raises ValueError when its limits are not in order."""
+        return DelinquencyPolicy(
+            bucket_last_days=self.bucket_last_days,
+            grace_days=self.grace_days,
+            materiality_minor=self.materiality_minor,
+        )
+
+    def local_date(self, moment: datetime) -> date:
+        """The tenant's calendar date at `moment`."""
+        return moment.astimezone(ZoneInfo(self.time_zone)).date()

@@ -1,0 +1,283 @@
+"""Loading and saving the books of many parties, set-wise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from services.intake.domain.book import (
+    NOBODY,
+    Book,
+    Case,
+    Loan,
+    Movement,
+    Person,
+    Profile,
+    Receipt,
+    Reversal,
+    Statement,
+    Terms,
+    matters,
+)
+from services.intake.domain.delinquency import Pause
+from shared.database import UnitOfWork
+
+_encode = msgspec.json.encode
+_terms = msgspec.json.Decoder(Terms).decode
+_statement = msgspec.json.Decoder(Statement).decode
+_receipt = msgspec.json.Decoder(Receipt).decode
+_reversal = msgspec.json.Decoder(Reversal).decode
+_profile = msgspec.json.Decoder(Profile).decode
+_pauses = msgspec.json.Decoder(tuple[Pause, ...]).decode
+_totals = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
+
+_LOANS = """
+SELECT party_id, core, loan_ref, loan_id, terms, statement FROM loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+"""
+_MOVEMENTS = """
+SELECT party_id, core, transaction_ref, loan_ref, receipt, reversal, posted, reversal_posted FROM movement
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND matters
+"""
+_NAMED_MOVEMENTS = """
+SELECT m.party_id, m.core, m.transaction_ref, m.loan_ref, m.receipt, m.reversal, m.posted, m.reversal_posted
+FROM unnest($2::uuid[], $3::text[]) AS k(party_id, transaction_ref)
+JOIN movement m ON m.tenant = $1 AND m.party_id = k.party_id AND m.transaction_ref = k.transaction_ref
+"""
+_CASES = """
+SELECT party_id, case_id, version, status, as_of, suspended, opened_at, bucket, days_contractual, days_effective,
+       overdue_minor, held, core
+FROM case_file WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+"""
+_PEOPLE = """
+SELECT party_id, profile, deceased_on, parked_by, pauses FROM person WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+"""
+
+_SAVE_LOANS = """
+INSERT INTO loan (tenant, party_id, core, loan_ref, loan_id, terms, statement)
+SELECT $1, party_id, core, loan_ref, loan_id, terms::jsonb, statement::jsonb
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[])
+  AS n(party_id, core, loan_ref, loan_id, terms, statement)
+ON CONFLICT (tenant, party_id, core, loan_ref) DO UPDATE SET terms = excluded.terms, statement = excluded.statement
+"""
+_SAVE_MOVEMENTS = """
+INSERT INTO movement AS m (tenant, party_id, core, transaction_ref, loan_ref, receipt, reversal, posted,
+                           reversal_posted, matters)
+SELECT $1, party_id, core, transaction_ref, loan_ref, receipt::jsonb, reversal::jsonb, posted, reversal_posted, matters
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::smallint[], $9::boolean[],
+            $10::boolean[])
+  AS n(party_id, core, transaction_ref, loan_ref, receipt, reversal, posted, reversal_posted, matters)
+ON CONFLICT (tenant, party_id, core, transaction_ref) DO UPDATE
+SET loan_ref = excluded.loan_ref, receipt = excluded.receipt, reversal = excluded.reversal, posted = excluded.posted,
+    reversal_posted = excluded.reversal_posted, matters = excluded.matters
+"""
+_SAVE_CASES = """
+INSERT INTO case_file (tenant, party_id, case_id, core, version, status, as_of, suspended, opened_at, bucket,
+                       days_contractual, days_effective, overdue_minor, held)
+SELECT $1, party_id, case_id, core, version, status, as_of,
+       CASE suspended WHEN '' THEN '{}' ELSE string_to_array(suspended, ',') END,
+       opened_at, bucket, days_contractual, days_effective, overdue_minor::jsonb, held
+FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::date[], $8::text[], $9::timestamptz[],
+            $10::text[], $11::integer[], $12::integer[], $13::text[], $14::boolean[])
+  AS n(party_id, case_id, core, version, status, as_of, suspended, opened_at, bucket, days_contractual, days_effective,
+       overdue_minor, held)
+ON CONFLICT (tenant, party_id) DO UPDATE
+SET version = excluded.version, status = excluded.status, as_of = excluded.as_of, suspended = excluded.suspended,
+    bucket = excluded.bucket, days_contractual = excluded.days_contractual,
+    days_effective = excluded.days_effective, overdue_minor = excluded.overdue_minor, held = excluded.held
+"""
+_SAVE_PEOPLE = """
+INSERT INTO person (tenant, party_id, profile, deceased_on, parked_by, pauses)
+SELECT $1, party_id, profile::jsonb, deceased_on,
+       CASE parked_by WHEN '' THEN '{}' ELSE string_to_array(parked_by, ',') END, pauses::jsonb
+FROM unnest($2::uuid[], $3::text[], $4::date[], $5::text[], $6::text[])
+  AS n(party_id, profile, deceased_on, parked_by, pauses)
+ON CONFLICT (tenant, party_id) DO UPDATE
+SET profile = excluded.profile, deceased_on = excluded.deceased_on, parked_by = excluded.parked_by,
+    pauses = excluded.pauses
+"""
+
+
+def blank(party_id: UUID, core: str) -> Book:
+    """The book of a party of which nothing is stored."""
+    return Book(party_id=party_id, core=core, person=NOBODY, loans={}, movements={}, case=None)
+
+
+async def load(
+    uow: UnitOfWork, cores: Mapping[UUID, str], *, transactions: Iterable[tuple[UUID, str]] = ()
+) -> dict[UUID, Book]:
+    """The books of the parties in `cores` (party id → its core), with the movements that matter and the named ones."""
+    ids = sorted(cores)
+    if not ids:
+        return {}
+    loans: dict[UUID, dict[str, Loan]] = {}
+    for party_id, _core, loan_ref, loan_id, terms, statement in await uow.sql.fetch(_LOANS, uow.tenant, ids):
+        loans.setdefault(party_id, {})[loan_ref] = Loan(
+            loan_id, loan_ref, _terms(terms) if terms else None, _statement(statement) if statement else None
+        )
+    movements: dict[UUID, dict[str, Movement]] = {}
+    rows = await uow.sql.fetch(_MOVEMENTS, uow.tenant, ids)
+    named = sorted(set(transactions))
+    if named:
+        rows += await uow.sql.fetch(
+            _NAMED_MOVEMENTS, uow.tenant, [party_id for party_id, _ in named], [reference for _, reference in named]
+        )
+    for party_id, _core, reference, loan_ref, receipt, reversal, posted, reversal_posted in rows:
+        movements.setdefault(party_id, {})[reference] = Movement(
+            reference,
+            loan_ref,
+            _receipt(receipt) if receipt else None,
+            _reversal(reversal) if reversal else None,
+            posted,
+            reversal_posted,
+        )
+    cases = {row[0]: _case(row) for row in await uow.sql.fetch(_CASES, uow.tenant, ids)}
+    people = await load_people(uow, ids)
+    return {
+        party_id: Book(
+            party_id=party_id,
+            core=cores[party_id],
+            person=people.get(party_id, NOBODY),
+            loans=loans.get(party_id, {}),
+            movements=movements.get(party_id, {}),
+            case=cases.get(party_id),
+        )
+        for party_id in ids
+    }
+
+
+async def load_people(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, Person]:
+    """The persons among `party_ids`, personal data left out."""
+    return {
+        party_id: Person(
+            profile=_profile(profile) if profile else None,
+            deceased_on=deceased_on,
+            parked_by=tuple(parked_by),
+            pauses=_pauses(pauses),
+        )
+        for party_id, profile, deceased_on, parked_by, pauses in await uow.sql.fetch(_PEOPLE, uow.tenant, party_ids)
+    }
+
+
+async def save(uow: UnitOfWork, before: Mapping[UUID, Book], after: Mapping[UUID, Book]) -> None:
+    """Write what differs, sorted by party. `before` holds the books as they were loaded (or blank)."""
+    changed = [
+        (before[party_id], after[party_id]) for party_id in sorted(after) if after[party_id] is not before[party_id]
+    ]
+    await _save_people(uow, [new for old, new in changed if new.person is not old.person])
+    await _save_loans(
+        uow,
+        [
+            (new, loan)
+            for old, new in changed
+            for reference, loan in sorted(new.loans.items())
+            if old.loans.get(reference) is not loan
+        ],
+    )
+    await _save_movements(
+        uow,
+        [
+            (new, movement)
+            for old, new in changed
+            for reference, movement in sorted(new.movements.items())
+            if old.movements.get(reference) is not movement or _was_dropped(old, new, movement)
+        ],
+    )
+    await _save_cases(uow, [(new, new.case) for old, new in changed if new.case is not None and new.case != old.case])
+
+
+def _was_dropped(old: Book, new: Book, movement: Movement) -> bool:
+    """Whether the movement mattered until now: a newer statement of its loan has overtaken it."""
+    reference = movement.loan_ref
+    return matters(movement, old.loans.get(reference)) != matters(movement, new.loans.get(reference))
+
+
+async def _save_people(uow: UnitOfWork, books: Sequence[Book]) -> None:
+    if not books:
+        return
+    people = [book.person for book in books]
+    await uow.sql.execute(
+        _SAVE_PEOPLE,
+        uow.tenant,
+        [book.party_id for book in books],
+        [None if person.profile is None else _encode(person.profile).decode() for person in people],
+        [person.deceased_on for person in people],
+        [",".join(person.parked_by) for person in people],
+        [_encode(person.pauses).decode() for person in people],
+    )
+
+
+async def _save_loans(uow: UnitOfWork, rows: Sequence[tuple[Book, Loan]]) -> None:
+    if not rows:
+        return
+    await uow.sql.execute(
+        _SAVE_LOANS,
+        uow.tenant,
+        [book.party_id for book, _ in rows],
+        [book.core for book, _ in rows],
+        [loan.loan_ref for _, loan in rows],
+        [loan.loan_id for _, loan in rows],
+        [None if loan.terms is None else _encode(loan.terms).decode() for _, loan in rows],
+        [None if loan.statement is None else _encode(loan.statement).decode() for _, loan in rows],
+    )
+
+
+async def _save_movements(uow: UnitOfWork, rows: Sequence[tuple[Book, Movement]]) -> None:
+    if not rows:
+        return
+    await uow.sql.execute(
+        _SAVE_MOVEMENTS,
+        uow.tenant,
+        [book.party_id for book, _ in rows],
+        [book.core for book, _ in rows],
+        [movement.transaction_ref for _, movement in rows],
+        [movement.loan_ref for _, movement in rows],
+        [None if movement.receipt is None else _encode(movement.receipt).decode() for _, movement in rows],
+        [None if movement.reversal is None else _encode(movement.reversal).decode() for _, movement in rows],
+        [movement.posted for _, movement in rows],
+        [movement.reversal_posted for _, movement in rows],
+        [matters(movement, book.loans.get(movement.loan_ref)) for book, movement in rows],
+    )
+
+
+async def _save_cases(uow: UnitOfWork, rows: Sequence[tuple[Book, Case]]) -> None:
+    if not rows:
+        return
+    cases = [case for _, case in rows]
+    await uow.sql.execute(
+        _SAVE_CASES,
+        uow.tenant,
+        [book.party_id for book, _ in rows],
+        [case.case_id for case in cases],
+        [book.core for book, _ in rows],
+        [case.version for case in cases],
+        [case.status for case in cases],
+        [case.as_of for case in cases],
+        [",".join(case.suspended) for case in cases],
+        [case.opened_at for case in cases],
+        [case.bucket for case in cases],
+        [case.days_contractual for case in cases],
+        [case.days_effective for case in cases],
+        [_encode(case.overdue_minor).decode() for case in cases],
+        [case.held for case in cases],
+    )
+
+
+def _case(row: Sequence[object]) -> Case:
+    return msgspec.convert(
+        {
+            "case_id": row[1],
+            "version": row[2],
+            "status": row[3],
+            "as_of": row[4],
+            "suspended": row[5],
+            "opened_at": row[6],
+            "bucket": row[7],
+            "days_contractual": row[8],
+            "days_effective": row[9],
+            "overdue_minor": _totals(str(row[10])),
+            "held": row[11],
+        },
+        Case,
+    )

@@ -1,0 +1,135 @@
+"""Reading cases: lists, one case, figures; and the case's timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from shared.database import UnitOfWork
+
+_ADD_ENTRIES = """
+INSERT INTO case_entry (tenant, party_id, event_id, happened_at, type, detail, reference)
+SELECT $1, party_id, event_id, happened_at, type, detail, reference
+FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
+  AS n(party_id, event_id, happened_at, type, detail, reference)
+ON CONFLICT DO NOTHING
+"""
+_ENTRIES = """
+SELECT happened_at, type, detail, reference FROM case_entry
+WHERE tenant = $1 AND party_id = $2 ORDER BY happened_at, event_id
+"""
+_CORES = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_PARTY_OF = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND case_id = $2"
+_PAGE = """
+SELECT party_id, case_id, version, status, as_of, suspended, opened_at, bucket, days_contractual, days_effective,
+       overdue_minor, held
+FROM case_file
+WHERE tenant = $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR bucket = $3)
+  AND ($4::uuid IS NULL OR case_id > $4)
+ORDER BY case_id LIMIT $5
+"""
+_PAYMENTS = """
+SELECT transaction_ref, loan_ref, receipt, reversal FROM movement WHERE tenant = $1 AND party_id = $2
+ORDER BY transaction_ref
+"""
+_PARTIES_PAGE = """
+SELECT party_id, core FROM case_file WHERE tenant = $1 AND ($2::uuid IS NULL OR party_id > $2)
+ORDER BY party_id LIMIT $3
+"""
+_BY_STATE = """
+SELECT status, bucket, held, suspended <> '{}' AS is_suspended, count(*) AS cases
+FROM case_file WHERE tenant = $1 GROUP BY 1, 2, 3, 4
+"""
+_TOTALS = """
+SELECT t.entry ->> 0 AS currency, sum((t.entry ->> 1)::bigint)::bigint AS amount_minor
+FROM case_file, jsonb_array_elements(overdue_minor) AS t(entry) WHERE tenant = $1 AND status = 'open' GROUP BY 1
+"""
+_LOANS = """
+SELECT count(*) FILTER (WHERE terms IS NOT NULL), count(*) FILTER (WHERE terms IS NULL) FROM loan WHERE tenant = $1
+"""
+_MOVED = """
+SELECT m.currency, count(*) FILTER (WHERE m.posted > 0) AS posted,
+       count(*) FILTER (WHERE m.posted = 0) AS pending,
+       count(*) FILTER (WHERE m.reversal_posted) AS reversed,
+       coalesce(sum(m.amount) FILTER (WHERE m.posted > 0), 0)::bigint AS posted_minor,
+       coalesce(sum(m.amount) FILTER (WHERE m.reversal_posted), 0)::bigint AS reversed_minor
+FROM (SELECT posted, reversal_posted, coalesce(receipt ->> 'currency', reversal ->> 'currency') AS currency,
+             (coalesce(receipt ->> 'amount_minor', reversal ->> 'amount_minor'))::bigint AS amount
+      FROM movement WHERE tenant = $1) AS m
+GROUP BY 1 ORDER BY 1
+"""
+_OUTCOMES = "SELECT outcome, count(*) FROM inbox WHERE topic IN ('loan', 'loan-urgent', 'http') GROUP BY 1"
+_DEAD = "SELECT count(*) FROM dead_letter WHERE state = 'open'"
+_PEOPLE = "SELECT count(*) FROM person WHERE tenant = $1 AND profile IS NOT NULL"
+_READINGS = "SELECT what, count(*) FROM contact_reading WHERE tenant = $1 GROUP BY 1"
+
+
+class NewEntry(NamedTuple):
+    """One line of a case's timeline."""
+
+    party_id: UUID
+    event_id: str
+    happened_at: datetime
+    type: str
+    detail: str
+    reference: str
+
+
+async def add_entries(uow: UnitOfWork, entries: Sequence[NewEntry]) -> None:
+    """Append to timelines; a line that is there already is kept."""
+    if entries:
+        await uow.sql.execute(_ADD_ENTRIES, uow.tenant, *(list(column) for column in zip(*entries, strict=True)))
+
+
+async def entries_of(uow: UnitOfWork, party_id: UUID) -> list[asyncpg.Record]:
+    """The timeline of a party, oldest first."""
+    return list(await uow.sql.fetch(_ENTRIES, uow.tenant, party_id))
+
+
+async def cores(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The core of each party that has a case."""
+    return dict(await uow.sql.fetch(_CORES, uow.tenant, sorted(set(party_ids))))
+
+
+async def party_of(uow: UnitOfWork, case_id: UUID) -> tuple[UUID, str] | None:
+    """Party and core of a case."""
+    row = await uow.sql.fetchrow(_PARTY_OF, uow.tenant, case_id)
+    return None if row is None else (row[0], row[1])
+
+
+async def page(
+    uow: UnitOfWork, *, status: str | None, bucket: str | None, after: UUID | None, limit: int
+) -> list[asyncpg.Record]:
+    """Cases in order of id."""
+    return list(await uow.sql.fetch(_PAGE, uow.tenant, status, bucket, after, limit))
+
+
+async def payments_of(uow: UnitOfWork, party_id: UUID) -> list[asyncpg.Record]:
+    """Every movement of a party, in order of reference."""
+    return list(await uow.sql.fetch(_PAYMENTS, uow.tenant, party_id))
+
+
+async def parties_page(uow: UnitOfWork, *, after: UUID | None, limit: int) -> dict[UUID, str]:
+    """Parties with a case and their cores, in order of id."""
+    return dict(await uow.sql.fetch(_PARTIES_PAGE, uow.tenant, after, limit))
+
+
+async def figures(uow: UnitOfWork) -> dict[str, Any]:
+    """Counts and sums over the whole tenant."""
+    by_state = await uow.sql.fetch(_BY_STATE, uow.tenant)
+    loans = await uow.sql.fetchrow(_LOANS, uow.tenant)
+    return {
+        "cases": [dict(row) for row in by_state],
+        "overdue": [dict(row) for row in await uow.sql.fetch(_TOTALS, uow.tenant)],
+        "loans": loans[0],
+        "loans_awaited": loans[1],
+        "payments": [dict(row) for row in await uow.sql.fetch(_MOVED, uow.tenant)],
+        "events": dict(await uow.sql.fetch(_OUTCOMES)),
+        "dead_letters_open": await uow.sql.fetchval(_DEAD),
+        "parties": await uow.sql.fetchval(_PEOPLE, uow.tenant),
+        "readings": dict(await uow.sql.fetch(_READINGS, uow.tenant)),
+    }

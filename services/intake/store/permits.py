@@ -1,0 +1,52 @@
+"""Permits as compliance announces them: a contact card is shown in clear only under one that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.database import UnitOfWork
+from shared.events.compliance import PermitGranted, PermitReleased, PermitRevoked
+
+_NOTE = """
+INSERT INTO known_permit (tenant, party_id, permit_id, channel, starts_at, ends_at, is_void)
+SELECT DISTINCT ON (n.party_id, n.permit_id) $1, n.party_id, n.permit_id, n.channel, n.starts_at, n.ends_at, false
+FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+  AS n(party_id, permit_id, channel, starts_at, ends_at)
+ORDER BY n.party_id, n.permit_id
+ON CONFLICT (tenant, party_id, permit_id) DO UPDATE
+SET channel = excluded.channel, starts_at = excluded.starts_at, ends_at = excluded.ends_at
+"""
+# A permit that is void before it was heard of stays void.
+_VOID = """
+INSERT INTO known_permit (tenant, party_id, permit_id, channel, is_void)
+SELECT DISTINCT ON (n.party_id, n.permit_id) $1, n.party_id, n.permit_id, n.channel, true
+FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS n(party_id, permit_id, channel)
+ORDER BY n.party_id, n.permit_id
+ON CONFLICT (tenant, party_id, permit_id) DO UPDATE SET is_void = true
+"""
+
+
+async def note(uow: UnitOfWork, granted: Sequence[PermitGranted]) -> None:
+    """Remember granted permits."""
+    if granted:
+        await uow.sql.execute(
+            _NOTE,
+            uow.tenant,
+            [permit.party_id for permit in granted],
+            [permit.permit_id for permit in granted],
+            [permit.channel for permit in granted],
+            [permit.window.start for permit in granted],
+            [permit.window.end for permit in granted],
+        )
+
+
+async def void(uow: UnitOfWork, ended: Sequence[PermitRevoked | PermitReleased]) -> None:
+    """Remember that permits ended before their window did."""
+    if ended:
+        await uow.sql.execute(
+            _VOID,
+            uow.tenant,
+            [permit.party_id for permit in ended],
+            [permit.permit_id for permit in ended],
+            [permit.channel for permit in ended],
+        )
