@@ -51,7 +51,7 @@ _ALL: Final = (
     _scope("intake.check-balance", "Ask for a signed balance answer about a party.", "compliance", "visits"),
     _scope("intake.record-stop", "Record that a customer asks that contact stops.", "customer-portal", "dispatcher"),
     # assignment
-    _scope("assignment.read", "Read the plan of visits, routes and their state.", "dispatcher", "auditor", "operator"),
+    _scope("assignment.read", "Read collectors, routes and their state.", "dispatcher", "auditor", "operator", "visits"),
     _scope("assignment.plan", "Start planning for a field day.", "dispatcher"),
     _scope("assignment.manage-collectors", "Register collectors, their shifts and vehicles.", "dispatcher"),
     # visits
@@ -89,7 +89,7 @@ _ALL: Final = (
     _scope("compliance.report-contact", "Report a contact made outside these services.", "core", "dispatcher"),
     _scope("compliance.read", "Read decisions, holds and findings.", "auditor", "operator", "dispatcher"),
     _scope("compliance.read-log", "Read the audit log: leaves, proofs, checkpoints.", "auditor", "operator"),
-    _scope("compliance.set-hold", "Place or lift a hold on a party.", "dispatcher"),
+    _scope("compliance.set-hold", "Place or lift a hold on a party.", "dispatcher", "plans"),
     # every service
     *(
         scope
