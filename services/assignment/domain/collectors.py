@@ -34,7 +34,7 @@ class Collector:
 
     collector_id: UUID
     staff_ref: str
-    display_name: str
+    name: str
     languages: frozenset[str]
     certificates: tuple[Certificate, ...]
     active: bool = True

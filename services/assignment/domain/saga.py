@@ -86,13 +86,16 @@ def agreed(candidacy: Candidacy, visit_id: UUID, version: int, window: TimeWindo
     if visit is None or visit.state is VisitState.AGREED:
         return ignored(candidacy)
     visit = replace(_moved_on(visit, VisitState.AGREED, version, now), window=window)
+    case = candidacy.case
+    same_case = case is not None and case.case_id == visit.case_id
+    case_version = case.version if case is not None and same_case else visit.case_version
     intent = NewIntent(
         kind=PERMIT_INTENT,
         key=str(visit_id),
         party_id=visit.party_id,
         due_at=now,
         clock="business",
-        payload={"visit_id": str(visit_id)},
+        payload={"visit_id": str(visit_id), "request": permit_request(visit, case_version)},
     )
     return Step(candidacy=replace(candidacy, visit=visit), intents=(intent,))
 
@@ -198,25 +201,26 @@ def guard_due(candidacy: Candidacy, visit_id: UUID, *, policy: SelectionPolicy, 
     return withdraw_visit(candidacy, cause="too_late", cooling="withdrawn", policy=policy, now=now)
 
 
-def permit_request(candidacy: Candidacy, visit_id: UUID) -> Mapping[str, Any] | None:
-    """What compliance is asked for an agreed visit (without `request_id`); None when nothing is to be asked."""
-    visit, case = candidacy.visit, candidacy.case
-    if visit is None or case is None or visit.visit_id != visit_id or visit.state is not VisitState.AGREED:
-        return None
+def permit_request(visit: PlannedVisit, case_version: int) -> Mapping[str, Any]:
+    """What compliance is asked for an agreed visit, as JSON, without `request_id`.
+
+    Fixed when the customer agrees: a repeated request is the same request. The versions name what we knew then; a later
+    fact finds the permit and revokes it.
+    """
     return {
-        "party_id": visit.party_id,
-        "case_id": visit.case_id,
-        "subject_id": visit.visit_id,
+        "party_id": str(visit.party_id),
+        "case_id": str(visit.case_id),
+        "subject_id": str(visit.visit_id),
         "channel": "visit",
         "purpose": "collection",
         "jurisdiction": visit.jurisdiction,
-        "time_zones": visit.time_zones,
-        "window": visit.window,
+        "time_zones": list(visit.time_zones),
+        "window": visit.window.model_dump(mode="json"),
         "duration_minutes": visit.duration_minutes,
-        "crew": visit.crew,
+        "crew": [str(member) for member in visit.crew],
         "device_id": visit.device_id,
         "place_cell": visit.cell,
-        "versions": {"case": case.version, "visit": visit.version},
+        "versions": {"case": case_version, "visit": visit.version},
     }
 
 

@@ -1,0 +1,173 @@
+"""Event types to domain functions. Whole batches: load once, fold in offset order, save once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from services.assignment.domain import candidacy as parties
+from services.assignment.domain import saga
+from services.assignment.domain.candidacy import HOLD_CAUSES, Block, Candidacy, Step
+from services.assignment.domain.policy import SelectionPolicy
+from services.assignment.domain.visits import VisitState
+from services.assignment.ledger import Ledger
+from shared.database import UnitOfWork
+from shared.events import Event, Received
+from shared.events.base import EventData
+from shared.messaging import InboxKey, Outcome, Subscription
+from shared.messaging.subscription import inbox_key
+
+Fold = Callable[[Candidacy, Event[Any], SelectionPolicy, datetime], Step]
+_PARKED: Final = "parked"
+# A payment and a cure speak of a moment; everything else on the stop topic holds until it is lifted.
+_PASSING: Final = frozenset({"payment"})
+
+
+def subscriptions(policy: SelectionPolicy) -> list[Subscription]:
+    """What assignment reads."""
+    return [
+        Subscription(
+            topic="stop",
+            types=frozenset(_STOP),
+            handle=_handler(_STOP, policy),
+            monotone_types=frozenset({"party.stopped"}),
+        ),
+        *(
+            Subscription(topic=topic, types=frozenset(folds), handle=_handler(folds, policy))
+            for topic, folds in (("case", _CASE), ("visit", _VISIT), ("compliance", _COMPLIANCE), ("plan", _PLAN))
+        ),
+    ]
+
+
+def _handler(folds: Mapping[str, Fold], policy: SelectionPolicy) -> Any:
+    async def handle(uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        events = [received.event for received in batch if received.event.party_id is not None]
+        ledger = await Ledger.open(uow, [event.party_id for event in events if event.party_id is not None])
+        outcomes: dict[InboxKey, Outcome] = {}
+        for event in events:
+            assert event.party_id is not None
+            step = folds[event.type](ledger[event.party_id], event, policy, uow.now)
+            if not ledger.fold(step, cause_id=event.id):
+                outcomes[inbox_key(event)] = Outcome.IGNORED
+        await ledger.save()
+        return outcomes
+
+    return handle
+
+
+def _case_known(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    return parties.case_known(candidacy, event.data, at=event.time, policy=policy, now=now)
+
+
+def _case_cured(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    return parties.case_cured(candidacy, event.data.case_id, event.data.version, policy=policy, now=now)
+
+
+def _case_suspension(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    data, suspended = event.data, event.type == "case.suspended"
+    return parties.case_suspension(
+        candidacy, data.case_id, data.version, suspended=suspended, policy=policy, now=now
+    )
+
+
+def _case_version(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:
+    return parties.case_version_seen(candidacy, event.data.case_id, event.data.version)
+
+
+def _stopped(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    data = event.data
+    until = data.since + timedelta(days=policy.cooling_days["payment"]) if data.cause in _PASSING else None
+    fact = Block(cause=data.cause, reference=data.reference, since=data.since, until=until)
+    return parties.block(candidacy, fact, policy=policy, now=now)
+
+
+def _parked(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    fact = Block(cause=_PARKED, reference=event.data.service, since=event.recorded_time)
+    return parties.block(candidacy, fact, policy=policy, now=now)
+
+
+def _unparked(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:
+    return parties.unblock(candidacy, cause=_PARKED, reference=event.data.service, at=event.recorded_time)
+
+
+def _held(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    data = event.data
+    cause = HOLD_CAUSES.get(data.kind, data.kind)
+    fact = Block(cause=cause, reference=data.source_ref, since=data.valid_from, until=data.valid_to)
+    return parties.block(candidacy, fact, policy=policy, now=now)
+
+
+def _released(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:
+    data = event.data
+    cause = HOLD_CAUSES.get(data.kind, data.kind)
+    return parties.unblock(candidacy, cause=cause, reference=data.source_ref, at=event.time)
+
+
+def _plan_signed(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    fact = Block(cause="plan_signed", reference=str(event.data.plan_id), since=event.data.signed_at)
+    return parties.block(candidacy, fact, policy=policy, now=now)
+
+
+def _plan_broken(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:
+    return parties.unblock(candidacy, cause="plan_signed", reference=str(event.data.plan_id), at=event.time)
+
+
+def _offered(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, now: datetime) -> Step:
+    return saga.offered(candidacy, event.data.visit_id, event.data.version, now=now)
+
+
+def _agreed(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, now: datetime) -> Step:
+    return saga.agreed(candidacy, event.data.visit_id, event.data.version, event.data.window, now=now)
+
+
+def _declined(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    data = event.data
+    return saga.declined(candidacy, data.visit_id, data.version, data.cause, policy=policy, now=now)
+
+
+def _moved(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, now: datetime) -> Step:
+    return saga.moved(candidacy, event.data.visit_id, event.data.version, event.data.wished, now=now)
+
+
+def _over(state: VisitState) -> Fold:
+    def fold(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+        data = event.data
+        cause = data.outcome if state is VisitState.COMPLETED else data.cause
+        return saga.over(candidacy, data.visit_id, data.version, state, cause, policy=policy, now=now)
+
+    return fold
+
+
+_CASE: Final[dict[str, Fold]] = {
+    "case.opened": _case_known,
+    "case.updated": _case_known,
+    "case.cured": _case_cured,
+    "case.suspended": _case_suspension,
+    "case.released": _case_suspension,
+    "case.bucket_changed": _case_version,
+    "case.payment_posted": _case_version,
+    "case.payment_reversed": _case_version,
+}
+_STOP: Final[dict[str, Fold]] = {
+    "party.stopped": _stopped,
+    "party.parked": _parked,
+    "party.unparked": _unparked,
+}
+_COMPLIANCE: Final[dict[str, Fold]] = {
+    "compliance.hold_placed": _held,
+    "compliance.hold_ended": _released,
+}
+_PLAN: Final[dict[str, Fold]] = {
+    "plan.signed": _plan_signed,
+    "plan.broken": _plan_broken,
+}
+_VISIT: Final[dict[str, Fold]] = {
+    "visit.offered": _offered,
+    "visit.agreed": _agreed,
+    "visit.declined": _declined,
+    "visit.moved": _moved,
+    "visit.recalled": _over(VisitState.RECALLED),
+    "visit.aborted": _over(VisitState.ABORTED),
+    "visit.completed": _over(VisitState.COMPLETED),
+}

@@ -1,0 +1,1 @@
+"""Migrations of assignment, run as the database's owner."""
