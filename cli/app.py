@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from cli.contracts import contracts_app
+from cli.dead_letters import dead_letters_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold passwords or personal data
     help="Lawful, safe and humane home-visit collection, on one machine.",
 )
+app.add_typer(dead_letters_app, name="dlq")
 app.add_typer(contracts_app, name="contracts")
 console = Console(stderr=True)
 

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from cli.processes import ChildProcess
-from shared.embedded.home import LOOPBACK, Progress, free_port, silent
+from shared.embedded.home import LOOPBACK, EmbeddedServerError, Progress, free_port, silent
 from shared.embedded.kafka import ADMIN, PRINCIPALS, KafkaAccess
 from shared.embedded.provision import (
     ServiceDatabase,
+    database_urls,
     drop,
     ensure_principals,
     provision_databases,
@@ -20,8 +21,9 @@ from shared.embedded.provision import (
 )
 from shared.embedded.servers import EmbeddedServers
 from shared.events.topics import SERVICES
-from shared.security.clients import DevelopmentClient, create_clients
+from shared.security.clients import DevelopmentClient, create_clients, read_clients
 from shared.service import ROLES, Role
+from shared.settings import ServiceSettings
 
 ISSUER = "issuer"
 ISSUER_MODULE = "shared.security.issuer"
@@ -99,6 +101,23 @@ class Platform:
         await self.start_issuer()
         await self.start_services()
 
+    def attach(self) -> None:
+        """Joins a run whose servers are up, without starting or holding anything. Raises EmbeddedServerError."""
+        database_url = os.environ.get("DOORSTEP_DATABASE_URL")
+        if not database_url and not self.servers.postgres.is_running():
+            raise EmbeddedServerError("PostgreSQL does not run here; start the platform with ./doorstep serve")
+        self._admin_url = database_url or self.servers.postgres.admin_url
+        bootstrap = os.environ.get("DOORSTEP_KAFKA_BOOTSTRAP")
+        self._kafka = self._external_kafka(bootstrap) if bootstrap else self.servers.kafka.access
+        password = self.servers.home.password
+        self.databases = {
+            service: database_urls(
+                self._admin_url, self.prefix + service, role=self.prefix + service, password=password
+            )
+            for service in SERVICES
+        }
+        self.clients = read_clients(self._clients_file)
+
     async def start_servers(self) -> None:
         """PostgreSQL and Kafka, or the external ones. Raises EmbeddedServerError."""
         database_url, bootstrap = os.environ.get("DOORSTEP_DATABASE_URL"), os.environ.get("DOORSTEP_KAFKA_BOOTSTRAP")
@@ -106,12 +125,15 @@ class Platform:
         await asyncio.to_thread(self.servers.start, self.on_progress, postgres=not database_url, kafka=not bootstrap)
         self._admin_url = database_url or self.servers.postgres.admin_url
         if bootstrap:
-            passwords = {name: self.servers.home.password(f"kafka/{name}") for name in PRINCIPALS}
-            passwords[ADMIN] = os.environ.get("DOORSTEP_KAFKA_PASSWORD", "")
-            self._kafka = KafkaAccess(bootstrap=bootstrap, passwords=passwords)
+            self._kafka = self._external_kafka(bootstrap)
             await ensure_principals(self._kafka)
         else:
             self._kafka = self.servers.kafka.access
+
+    def _external_kafka(self, bootstrap: str) -> KafkaAccess:
+        passwords = {name: self.servers.home.password(f"kafka/{name}") for name in PRINCIPALS}
+        passwords[ADMIN] = os.environ.get("DOORSTEP_KAFKA_PASSWORD", "")
+        return KafkaAccess(bootstrap=bootstrap, passwords=passwords)
 
     async def provision(self) -> None:
         """Databases, roles, migrations, topics and access rules of this prefix."""
@@ -202,21 +224,30 @@ class Platform:
     def _service(self, service: str, name: str, roles: Sequence[Role], environment: Mapping[str, str]) -> ChildProcess:
         # The address others know belongs to the first process; a further one listens beside it.
         port = self.ports[service] if name == service else free_port()
+        environment = self.service_environment(service, port=port) | dict(environment)
+        ready_url = f"http://{LOOPBACK}:{port}/health/ready"
+        return self._child(name, f"services.{service}", ["--roles", ",".join(roles)], environment, ready_url)
+
+    def service_environment(self, service: str, *, port: int | None = None) -> dict[str, str]:
+        """The environment of a service's process: its settings, ready for `os.environ` or a container."""
         settings = self._shared_environment() | {
             "DOORSTEP_DATABASE_URL": self.databases[service].url,
             "DOORSTEP_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "DOORSTEP_KAFKA_USERNAME": service,
             "DOORSTEP_KAFKA_PASSWORD": self.kafka.passwords[service],
             "DOORSTEP_HTTP_HOST": LOOPBACK,
-            "DOORSTEP_HTTP_PORT": str(port),
+            "DOORSTEP_HTTP_PORT": str(port or self.ports[service]),
             "DOORSTEP_OIDC_CLIENT_ID": service,
             "DOORSTEP_OIDC_CLIENT_SECRET": self.clients[service].client_secret,
             "DOORSTEP_KEY_FOLDER": str(self.folder / "keys" / service),
         }
-        ready_url = f"http://{LOOPBACK}:{port}/health/ready"
-        arguments = ["--roles", ",".join(roles)]
-        environment = settings | self.environment | dict(environment)
-        return self._child(name, f"services.{service}", arguments, environment, ready_url)
+        return settings | self.environment
+
+    def settings(self, service: str) -> ServiceSettings:
+        """The same as `ServiceSettings`, for tools that work beside the service."""
+        environment = self.service_environment(service)
+        values: dict[str, Any] = {name.removeprefix("DOORSTEP_").lower(): text for name, text in environment.items()}
+        return ServiceSettings(**values)
 
     def _shared_environment(self) -> dict[str, str]:
         urls = {f"DOORSTEP_{service.upper()}_URL": self.url(service) for service in SERVICES}

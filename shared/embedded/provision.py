@@ -90,12 +90,17 @@ async def create_database(
         await connection.execute(f"GRANT CONNECT ON DATABASE {quoted(name)} TO {quoted(role)}")
     finally:
         await connection.close()
-    database = ServiceDatabase(
-        url=_url(admin_url, name, role, password), owner_url=_url(admin_url, name, owner, password)
-    )
+    database = database_urls(admin_url, name, role=role, password=password)
     if template is None:
         await _set_default_rights(database.owner_url, role)
     return database
+
+
+def database_urls(admin_url: str, name: str, *, role: str, password: Callable[[str], str]) -> ServiceDatabase:
+    """The URLs of a service's database, whether or not it exists."""
+    return ServiceDatabase(
+        url=_url(admin_url, name, role, password), owner_url=_url(admin_url, name, f"{role}_owner", password)
+    )
 
 
 async def _set_default_rights(owner_url: str, role: str) -> None:
