@@ -51,7 +51,7 @@ _ALL: Final = (
     _scope("intake.check-balance", "Ask for a signed balance answer about a party.", "compliance", "visits"),
     _scope("intake.record-stop", "Record that a customer asks that contact stops.", "customer-portal", "dispatcher"),
     # assignment
-    _scope("assignment.read", "Read collectors, routes and their state.", "dispatcher", "auditor", "operator", "visits"),
+    _scope("assignment.read", "Read collectors and routes.", "dispatcher", "auditor", "operator", "visits"),
     _scope("assignment.plan", "Start planning for a field day.", "dispatcher"),
     _scope("assignment.manage-collectors", "Register collectors, their shifts and vehicles.", "dispatcher"),
     # visits

@@ -52,7 +52,7 @@ def select(
     left = sum(area.room for area in areas) if max_visits is None else max_visits
     not_chosen: Counter[str] = Counter()
     for candidate in sorted(candidates, key=lambda each: _rank(each, policy)):
-        if left == 0:
+        if areas and left == 0:
             not_chosen["capacity"] += 1
             continue
         area, reason = _area_for(candidate, areas, reach_m=policy.day.reach_km * 1000)
