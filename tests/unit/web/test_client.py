@@ -89,6 +89,13 @@ async def test_post_without_key_is_not_repeated() -> None:
     assert len(remote.requests) == 1
 
 
+async def test_post_without_key_is_not_repeated_after_503() -> None:
+    remote = Remote(AWAY, OK)
+    with pytest.raises(RemoteUnavailable, match="503"):
+        await client(remote).post_once("/x", Answer, body=Question())
+    assert len(remote.requests) == 1
+
+
 async def test_post_without_key_is_repeated_when_nothing_was_sent() -> None:
     remote = Remote(httpx.ConnectError("down"), OK)
     await client(remote).post_once("/x", Answer, body=Question())
