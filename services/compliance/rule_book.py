@@ -6,7 +6,6 @@ from functools import cache
 from importlib import resources
 from importlib.metadata import version
 
-
 from services.compliance.domain.packs import RuleBook, load
 
 _PACKAGE = "services.compliance"

@@ -50,14 +50,22 @@ class Decision:
 
 
 def decide(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage = "grant") -> Decision:
-    """Ask every applicable rule. One deny denies; else one missing fact needs that fact; else it is allowed."""
+    """Ask every applicable rule. One deny denies; else one missing fact needs that fact; else it is allowed.
+
+    When the asker has seen more than compliance, no deny counts either: it may rest on what is out of date.
+    """
     rulings = tuple(judge(question, facts, book, stage=stage))
     refusals = [ruling for ruling in rulings if ruling.refuses]
     if not refusals:
         return Decision(Answer.ALLOW, rulings, None)
-    denied = any(ruling.answer is Answer.DENY for ruling in refusals)
+    denied = any(ruling.answer is Answer.DENY for ruling in refusals) and not behind(refusals)
     answer = Answer.DENY if denied else Answer.NEEDS_FACT
     return Decision(answer, rulings, _earliest(question, facts, book, stage, refusals))
+
+
+def behind(refusals: Iterable[Ruling]) -> bool:
+    """Whether compliance has seen less than the asker."""
+    return any(ruling.rule.kind == "versions_seen" for ruling in refusals)
 
 
 def judge(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage) -> Iterable[Ruling]:

@@ -10,7 +10,6 @@ import base64
 import logging
 from datetime import datetime, timedelta
 from typing import Final, Protocol
-from uuid import UUID
 
 from services.compliance.log.head import SignedHead, refuse_fork
 from services.compliance.log.note import Checkpoint, NoteKey, sign
@@ -164,8 +163,3 @@ def _contact_audited(one: Audited, leaf_index: int, now: datetime) -> NewEvent[C
     return NewEvent(
         type="compliance.contact_audited", party_id=one.party_id, aggregate_id=one.party_id, data=data, time=now
     )
-
-
-def rule_set_leaf_id(rule_set: str) -> UUID:
-    """The id of the leaf that records a rule set: one per state of the rules."""
-    return derived_id("rule-set", rule_set)

@@ -27,14 +27,14 @@ SELECT contact_id FROM contact_audit
 WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND contact_id = ANY($3::uuid[])
 """
 _CONTACTS = """
-INSERT INTO contact_audit (tenant, party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt,
-                           contact, conversation, household_contacted, debtor_met, verdict, findings, leaf_id,
-                           recorded_real)
+INSERT INTO contact_audit
+  (tenant, party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact,
+   conversation, household_contacted, debtor_met, verdict, findings, leaf_id, recorded_real)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 """
 _FINDINGS = """
-INSERT INTO finding (tenant, party_id, finding_id, contact_id, permit_id, rule, citation, severity, conduct, harm, detail,
-                     recorded_real)
+INSERT INTO finding
+  (tenant, party_id, finding_id, contact_id, permit_id, rule, citation, severity, conduct, harm, detail, recorded_real)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING
 """
 _AUDITED = """
@@ -156,6 +156,6 @@ def _audit_values(uow: UnitOfWork, row: AuditRow) -> tuple[object, ...]:
     one = row.counted
     return (
         uow.tenant, row.party_id, row.contact_id, one.permit_id, one.channel, one.purpose, one.span.start, one.span.end,
-        list(one.zones), one.attempt, one.contact, one.conversation, one.household_contacted, one.debtor_met, row.verdict,
-        row.findings, row.leaf_id, uow.real_now,
+        list(one.zones), one.attempt, one.contact, one.conversation, one.household_contacted, one.debtor_met,
+        row.verdict, row.findings, row.leaf_id, uow.real_now,
     )  # fmt: skip

@@ -34,7 +34,8 @@ FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::bool[], $6::bool[], $7::text[
 ORDER BY c.party_id
 ON CONFLICT (tenant, party_id) DO UPDATE SET
   case_id = excluded.case_id, case_version = excluded.case_version, case_open = excluded.case_open,
-  held = excluded.held, jurisdiction = excluded.jurisdiction, zones = excluded.zones, history_known_from = excluded.history_known_from
+  held = excluded.held, jurisdiction = excluded.jurisdiction, zones = excluded.zones,
+  history_known_from = excluded.history_known_from
 """
 _VERSIONS = (
     "SELECT party_id, kind, subject_id, version FROM version_seen WHERE tenant = $1 AND party_id = ANY($2::uuid[])"

@@ -43,7 +43,7 @@ _OF_PARTY = """
 SELECT l.leaf_index, e.leaf_id, e.kind, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
 WHERE e.party_id = $1 AND l.leaf_index > $2 ORDER BY l.leaf_index LIMIT $3
 """
-_RULE_SET_LEAF = "SELECT EXISTS (SELECT FROM log_entry WHERE kind = 'rule_set' AND leaf_id = $1)"
+_HAS_ENTRY = "SELECT EXISTS (SELECT FROM log_entry WHERE leaf_id = $1)"
 
 
 class PendingLeaf(NamedTuple):
@@ -186,6 +186,6 @@ async def party_leaves(uow: UnitOfWork, party_id: UUID, *, after: int, limit: in
     return [PartyLeaf(r["leaf_index"], r["leaf_id"], r["kind"], bytes(r["leaf"]), bytes(r["leaf_hash"])) for r in rows]
 
 
-async def has_rule_set(uow: UnitOfWork, leaf_id: UUID) -> bool:
-    """Whether that rule set has its leaf."""
-    return bool(await uow.sql.fetchval(_RULE_SET_LEAF, leaf_id))
+async def has_entry(uow: UnitOfWork, leaf_id: UUID) -> bool:
+    """Whether a leaf of that id was appended, in the tree or waiting for it."""
+    return bool(await uow.sql.fetchval(_HAS_ENTRY, leaf_id))

@@ -30,9 +30,9 @@ INSERT INTO permit (tenant, party_id, permit_id, decision_id, request_id, reques
 SELECT $1, p.party_id, p.permit_id, p.decision_id, p.request_id, p.request_sha256, p.case_id, p.subject_id, p.channel,
        p.purpose, string_to_array(p.crew, ',')::uuid[], p.device_id, p.place_cell, p.window_start, p.window_end,
        p.duration_minutes, string_to_array(p.zones, ','), p.rule_set, p.token, p.granted_real, 'granted'
-FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::uuid[], $8::uuid[], $9::text[], $10::text[],
-            $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::int[], $17::text[],
-            $18::text[], $19::text[], $20::timestamptz[])
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::uuid[], $8::uuid[], $9::text[],
+            $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::int[],
+            $17::text[], $18::text[], $19::text[], $20::timestamptz[])
   AS p(party_id, permit_id, decision_id, request_id, request_sha256, case_id, subject_id, channel, purpose, crew,
        device_id, place_cell, window_start, window_end, duration_minutes, zones, rule_set, token, granted_real)
 """

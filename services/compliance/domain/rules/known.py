@@ -25,6 +25,8 @@ def _party_known(rule: FactRule, question: Question, facts: PartyFacts, _book: R
 
 
 def _case_open(rule: FactRule, _question: Question, facts: PartyFacts, _book: RuleBook) -> Ruling:
+    if not facts.known:
+        return needs(rule, "case.opened", "the person's case is not known here")
     if facts.case_open:
         return allow(rule, case_version=facts.case_version)
     return deny_after(rule, "case.opened", "no open case: nothing is overdue", case_version=facts.case_version)
@@ -100,6 +102,8 @@ def _customer_request(rule: FactRule, _question: Question, _facts: PartyFacts, _
 
 
 def _channel_has_hours(rule: FactRule, question: Question, facts: PartyFacts, book: RuleBook) -> Ruling:
+    if facts.jurisdiction is None:
+        return needs(rule, "case.opened", "the person's place is not known")
     day = question.span.start.date()
     for other in book.rules(jurisdiction=facts.jurisdiction, day=day):
         if isinstance(other, HoursRule) and {question.channel} <= set(other.channels):

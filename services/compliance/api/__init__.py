@@ -1,0 +1,34 @@
+"""The HTTP side of compliance: askers, holders of permits, the office, auditors."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from services.compliance.api.holds import router as holds_router
+from services.compliance.api.log import router as log_router
+from services.compliance.api.permits import router as permits_router
+from services.compliance.api.reading import router as reading_router
+from services.compliance.balances import Balances
+from services.compliance.instruments import Instruments
+from shared.security.tokens import TokenVerifier
+from shared.service import ServiceRuntime
+from shared.web.app import ApiDefinition, create_app
+from shared.web.jwks import jwks_router
+
+ROUTERS: tuple[APIRouter, ...] = (permits_router, holds_router, reading_router, log_router)
+
+
+def build(runtime: ServiceRuntime, *, instruments: Instruments, balances: Balances) -> FastAPI:
+    """The API of one process."""
+    return create_app(
+        ApiDefinition(
+            service="compliance",
+            title="Doorstep compliance",
+            description="May we, did we, prove it: permits, holds, findings, and the tamper-evident log.",
+            routers=(*ROUTERS, jwks_router(instruments.permit_key)),
+            settings=runtime.settings,
+            database=runtime.database,
+            verifier=TokenVerifier.from_settings(runtime.settings, runtime.clock),
+            state={"instruments": instruments, "balances": balances},
+        )
+    )

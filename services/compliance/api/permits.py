@@ -1,0 +1,218 @@
+"""Windows, permits, their use and release, revocation lists, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.compliance.api.surroundings import balances_of, database_of, instruments_of
+from services.compliance.domain.canonical import Json, format_time
+from services.compliance.domain.facts import Balance, Freshness
+from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitNotReleasable, PermitReleased
+from services.compliance.instruments import REVOCATIONS_KIND
+from services.compliance.permit_desk import decide_permits
+from services.compliance.permit_life import release_permits, report_second_use, use_permit
+from services.compliance.schemas.permits import (
+    KeysAnswer,
+    PermitAnswers,
+    PermitRequest,
+    PermitRequests,
+    PermitView,
+    ReleasePermit,
+    RevocationsAnswer,
+    UsePermit,
+    WindowsAnswers,
+    WindowsQuestion,
+)
+from services.compliance.store import permits as store
+from services.compliance.store.facts import load_facts, load_watermarks
+from services.compliance.window_desk import windows_of
+from shared.database import UnitOfWork
+from shared.events.base import TimeWindow
+from shared.security.callers import scope
+from shared.web.commands import command
+from shared.web.openapi import QUESTION, problem_responses
+from shared.web.problems import KnownProblem, NotFound, Problem
+
+router = APIRouter(prefix="/v1", tags=["permits"])
+_ASK = [Depends(scope("compliance.request-permit"))]
+_USE = [Depends(scope("compliance.use-permit"))]
+_WINDOWS = [Depends(scope("compliance.read-windows"))]
+
+
+class FactsBehind(KnownProblem):  # reads as a fact at the call site
+    """The asker has seen a later version of the case, visit or plan than compliance.
+
+    Ask again shortly, with a new key.
+    """
+
+    kind, status, title = "facts-behind", 409, "Compliance has not seen these facts yet"
+
+
+@router.post(
+    "/windows", response_model=WindowsAnswers, dependencies=_WINDOWS, openapi_extra=QUESTION, summary="Lawful windows"
+)
+async def ask_windows(request: Request, body: WindowsQuestion) -> WindowsAnswers:
+    """When may these parties be contacted on these days? Advice, not a right: only a permit allows a contact."""
+    book = instruments_of(request).book
+    async with database_of(request).read_only() as uow:
+        facts = await load_facts(uow, {item.party_id for item in body.items})
+        return WindowsAnswers(items=[windows_of(item, facts[item.party_id], book, uow) for item in body.items])
+
+
+@router.post(
+    "/permits",
+    response_model=PermitAnswers,
+    dependencies=_ASK,
+    responses=problem_responses(FactsBehind),
+    summary="Decide on contacts",
+)
+async def request_permits(request: Request, body: PermitRequests) -> Response:
+    """Decide on each contact, in order, in one transaction; an allowed one is reserved and its permit signed.
+
+    Collection visits are checked against the bank's balance first. A refusal is an answer, not an error; only a single
+    request on facts that compliance has not seen yet is 409.
+    """
+    instruments = instruments_of(request)
+    balances = await _confirmed(request, body)
+
+    async def decide(uow: UnitOfWork) -> PermitAnswers:
+        answers = await decide_permits(uow, instruments, body.items, balances)
+        if len(answers) == 1 and any(reason.rule == "FACTS-BEHIND" for reason in answers[0].reasons):
+            raise FactsBehind(retry_after_seconds=1)
+        return PermitAnswers(items=answers)
+
+    return await command(request, body=body, parties={item.party_id for item in body.items}, handler=decide)
+
+
+@router.post(
+    "/permits/{permit_id}/use",
+    response_model=PermitView,
+    dependencies=_USE,
+    responses=problem_responses(NotFound, PermitAlreadyUsed, PermitReleased),
+    summary="Report the permit's use",
+)
+async def use(request: Request, permit_id: UUID, body: UsePermit) -> Response:
+    """Record that the permit's one contact began. A second contact on it is refused and becomes a finding."""
+
+    async def record(uow: UnitOfWork) -> PermitView | Problem:
+        permit = await _load(uow, permit_id)
+        try:
+            return _view(await use_permit(uow, permit, contact_id=body.contact_id, used_at=body.used_at))
+        except PermitAlreadyUsed:
+            return await report_second_use(uow, permit, contact_id=body.contact_id)
+
+    return await command(request, body=body, parties=[await _party(request, permit_id)], handler=record)
+
+
+@router.post(
+    "/permits/{permit_id}/release",
+    response_model=PermitView,
+    dependencies=_USE,
+    responses=problem_responses(NotFound, PermitNotReleasable),
+    summary="Give an unused permit back",
+)
+async def release(request: Request, permit_id: UUID, body: ReleasePermit) -> Response:
+    """Free the reservation. Only this, or the recorded contact, ends it: a permit never lapses to free."""
+    instruments = instruments_of(request)
+
+    async def give_back(uow: UnitOfWork) -> PermitView:
+        await release_permits(uow, instruments, [await _load(uow, permit_id)], cause=body.cause)
+        return _view(await _load(uow, permit_id))
+
+    return await command(request, body=body, parties=[await _party(request, permit_id)], handler=give_back)
+
+
+@router.get(
+    "/permits/{permit_id}",
+    dependencies=_USE,
+    responses=problem_responses(NotFound),
+    summary="One permit",
+)
+async def read_permit(request: Request, permit_id: UUID) -> PermitView:
+    """The permit with its state and token."""
+    async with database_of(request).read_only() as uow:
+        found = await store.find_granted(uow, permit_id)
+    if found is None:
+        raise NotFound("there is no such permit")
+    return _view(found.permit, token=found.token)
+
+
+@router.get("/permit-keys", dependencies=_WINDOWS, summary="Keys that verify permits")
+async def permit_keys(request: Request) -> KeysAnswer:
+    """The public keys (RFC 7517) of permits and revocation lists, older versions included."""
+    return KeysAnswer.model_validate({"keys": instruments_of(request).permit_key.public_keys()})
+
+
+@router.get("/revocations", dependencies=_USE, summary="Revoked permits of one device")
+async def revocations(
+    request: Request,
+    device_id: Annotated[str, Query(min_length=1, max_length=64, description="The device.")],
+) -> RevocationsAnswer:
+    """The signed list, complete for the device as of its date, which is compliance's low watermark."""
+    async with database_of(request).read_only() as uow:
+        # The watermark is read first: the list may hold more than it promises, never less.
+        as_of = Freshness(watermarks=await load_watermarks(uow)).oldest
+        found = await store.load_revocations(uow, device_id, since=uow.now)
+    document: dict[str, Json] = {
+        "iss": "compliance",
+        "number": found.number,
+        "as_of": None if as_of is None else format_time(as_of),
+        "device_id": device_id,
+        "permit_ids": [str(permit_id) for permit_id in found.permit_ids],
+    }
+    return RevocationsAnswer(
+        number=found.number,
+        as_of=as_of,
+        device_id=device_id,
+        permit_ids=list(found.permit_ids),
+        signed=instruments_of(request).permit_key.sign_document(document, kind=REVOCATIONS_KIND),
+    )
+
+
+async def _confirmed(request: Request, body: PermitRequests) -> Mapping[UUID, Balance]:
+    """Balances of the collection visits asked for: a network call, so before the transaction."""
+    visits = [item for item in body.items if _needs_balance(item)]
+    if not visits:
+        return {}
+    return await balances_of(request).confirm((item.party_id, item.case_id) for item in visits)
+
+
+def _needs_balance(item: PermitRequest) -> bool:
+    return item.channel == "visit" and item.purpose == "collection"
+
+
+async def _party(request: Request, permit_id: UUID) -> UUID:
+    async with database_of(request).read_only() as uow:
+        party_id = await store.party_of(uow, permit_id)
+    if party_id is None:
+        raise NotFound("there is no such permit")
+    return party_id
+
+
+async def _load(uow: UnitOfWork, permit_id: UUID) -> Permit:
+    return (await store.load_permits(uow, [permit_id]))[permit_id]
+
+
+def _view(permit: Permit, *, token: str | None = None) -> PermitView:
+    return PermitView(
+        permit_id=permit.permit_id,
+        party_id=permit.party_id,
+        decision_id=permit.decision_id,
+        subject_id=permit.subject_id,
+        channel=permit.channel,
+        purpose=permit.purpose,
+        window=TimeWindow(start=permit.window.start, end=permit.window.end),
+        crew=list(permit.crew),
+        device_id=permit.device_id,
+        state=permit.state.value,
+        revoked=permit.revoked_real is not None,
+        revoke_cause=permit.revoke_cause,
+        contact_id=permit.contact_id,
+        permit=token,
+    )

@@ -1,0 +1,93 @@
+"""Decisions, findings and figures."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+
+from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.domain.audit import PERMIT_RULES
+from services.compliance.domain.packs import RuleBook
+from services.compliance.permit_desk import REPLACES, REUSED
+from services.compliance.schemas.reading import DecisionView, FindingView, RuleCount, SummaryView
+from services.compliance.store import log as log_store
+from services.compliance.store.audits import find_decision
+from services.compliance.store.reading import load_figures, load_findings
+from shared.security.callers import scope
+from shared.web.openapi import problem_responses
+from shared.web.pages import Page, PageRequest, page_request
+from shared.web.problems import InvalidCursor, NotFound
+
+router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(scope("compliance.read"))])
+
+
+@router.get("/decisions/{decision_id}", responses=problem_responses(NotFound), summary="One decision")
+async def read_decision(request: Request, decision_id: UUID) -> DecisionView:
+    """Every rule that was asked, with citation and values, exactly as it was hashed into the log."""
+    async with database_of(request).read_only() as uow:
+        found = await find_decision(uow, decision_id)
+        if found is None:
+            raise NotFound("there is no such decision")
+        record, leaf_id = found
+        return DecisionView(
+            decision_id=decision_id,
+            record=json.loads(record),
+            record_canonical=record.decode(),
+            leaf_id=leaf_id,
+            leaf_index=await log_store.index_of(uow, leaf_id),
+        )
+
+
+@router.get("/findings", responses=problem_responses(InvalidCursor), summary="Findings")
+async def read_findings(request: Request, page: Annotated[PageRequest, Depends(page_request)]) -> Page[FindingView]:
+    """Rules that contacts broke, in the order in which they were found."""
+    after = page.after("findings", datetime, UUID)
+    async with database_of(request).read_only() as uow:
+        rows = await load_findings(uow, after=None if after is None else (after[0], after[1]), limit=page.limit + 1)
+    return page.page(
+        rows, list_name="findings", key=lambda row: (row.recorded_at, row.finding_id), item=lambda row: row
+    )
+
+
+@router.get("/summary", summary="Figures")
+async def read_summary(request: Request) -> SummaryView:
+    """Permits, refusals by rule with citation, audits, findings, the log, recall times: counted from the tables."""
+    instruments = instruments_of(request)
+    async with database_of(request).read_only() as uow:
+        figures = await load_figures(uow)
+        leaves, pending = await log_store.tree_size(uow), await log_store.count_pending(uow)
+    return SummaryView(
+        permits=figures.permits,
+        permits_granted=sum(figures.permits.values()),
+        decisions=figures.decisions,
+        refused_by_rule=_rule_counts(figures.refused_by, instruments.book),
+        contacts_audited=sum(figures.verdicts.values()),
+        contacts_lawful=figures.verdicts.get("lawful", 0),
+        findings=sum(figures.broken.values()),
+        findings_by_rule=_rule_counts(figures.broken, instruments.book),
+        parties_stopped=figures.parties_stopped,
+        holds_open=figures.holds,
+        leaves=leaves,
+        leaves_pending=pending,
+        checkpoints=figures.checkpoints,
+        log_key=instruments.log_key.vkey,
+        log_key_fingerprint=instruments.log_key.fingerprint,
+        rule_set=instruments.book.rule_set,
+        recalls=figures.recalls,
+    )
+
+
+def _rule_counts(counts: dict[str, int], book: RuleBook) -> list[RuleCount]:
+    return [RuleCount(rule=rule, citation=_citation(rule, book), count=count) for rule, count in counts.items()]
+
+
+def _citation(rule_id: str, book: RuleBook) -> str:
+    for rule in (book.rule(rule_id), REUSED, REPLACES):
+        if rule is not None and rule.id == rule_id:
+            return rule.citation
+    return PERMIT_RULES.get(rule_id, "a rule of an earlier rule set")

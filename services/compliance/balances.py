@@ -1,0 +1,129 @@
+"""Balance checks.
+
+Before a collection visit is granted, intake confirms under its signature that something is overdue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from services.compliance.domain.facts import Balance
+from shared.money import Money
+from shared.security.key_cache import KeyCache, KeysUnavailableError
+from shared.security.signing import SignatureInvalidError, verify_remote_document
+from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
+
+log = logging.getLogger(__name__)
+
+ANSWER_KIND: Final = "balance+jwt"
+_CHUNK: Final = 500
+
+
+class BalanceItem(BaseModel):
+    """Whose balance is asked for."""
+
+    party_id: UUID = Field(description="The party.")
+    case_id: UUID = Field(description="The party's case.")
+
+
+class BalanceQuestion(BaseModel):
+    """Body of intake's `/v1/balance-checks`."""
+
+    items: list[BalanceItem] = Field(description="Parties and cases.")
+
+
+class BalanceAnswers(BaseModel):
+    """What compliance reads of intake's answer: only what is signed."""
+
+    class Item(BaseModel):
+        """One answer."""
+
+        answer: str = Field(description="Compact JWS signed by intake.")
+
+    items: list[Item] = Field(description="In the order of the question.")
+
+
+class SignedBalance(BaseModel):
+    """The signed document."""
+
+    party_id: UUID = Field(description="The party.")
+    case_id: UUID = Field(description="The case.")
+    overdue_totals: list[Money] = Field(description="Overdue sums, one per currency.")
+    as_of: AwareDatetime = Field(description="Real time at which it was true.")
+
+
+class Balances(Protocol):
+    """Where confirmed balances come from."""
+
+    async def confirm(self, parties: Iterable[tuple[UUID, UUID]]) -> Mapping[UUID, Balance]:
+        """The confirmed balance of each (party, case); parties without a valid answer are left out.
+
+        Calls the network.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class IntakeBalances:
+    """Asks intake. No answer, or one whose signature does not hold, is no balance: the permit then needs the fact."""
+
+    def __init__(self, client: ServiceClient, keys: KeyCache) -> None:
+        self._client = client
+        self._keys = keys
+
+    async def confirm(self, parties: Iterable[tuple[UUID, UUID]]) -> Mapping[UUID, Balance]:
+        """The confirmed balance of each (party, case); parties without a valid answer are left out.
+
+        Calls the network.
+        """
+        asked = sorted(set(parties))
+        chunks = [asked[start : start + _CHUNK] for start in range(0, len(asked), _CHUNK)]
+        found: dict[UUID, Balance] = {}
+        for answers in await asyncio.gather(*(self._ask(chunk) for chunk in chunks)):
+            found.update(answers)
+        return found
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+        await self._keys.close()
+
+    async def _ask(self, chunk: Sequence[tuple[UUID, UUID]]) -> dict[UUID, Balance]:
+        question = BalanceQuestion(items=[BalanceItem(party_id=party, case_id=case) for party, case in chunk])
+        try:
+            answers = await self._client.ask("/v1/balance-checks", BalanceAnswers, body=question)
+        except (RemoteUnavailable, RemoteProblem) as error:
+            log.warning("no balance answer: %s", error)
+            return {}
+        found: dict[UUID, Balance] = {}
+        for (party_id, case_id), item in zip(chunk, answers.items, strict=False):
+            signed = await self._verified(item.answer)
+            if signed is not None and (signed.party_id, signed.case_id) == (party_id, case_id):
+                found[party_id] = _balance(signed, item.answer)
+        return found
+
+    async def _verified(self, answer: str) -> SignedBalance | None:
+        try:
+            document: dict[str, Any] = await verify_remote_document(answer, self._keys, kind=ANSWER_KIND)
+            return SignedBalance.model_validate(document)
+        except (SignatureInvalidError, KeysUnavailableError, ValidationError) as error:
+            log.warning("a balance answer is refused: %s", type(error).__name__)
+            return None
+
+
+def _balance(signed: SignedBalance, answer: str) -> Balance:
+    return Balance(
+        as_of=signed.as_of,
+        overdue_minor={money.currency: money.amount_minor for money in signed.overdue_totals},
+        digest=hashlib.sha256(answer.encode()).hexdigest(),
+    )

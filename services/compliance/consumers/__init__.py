@@ -1,0 +1,1 @@
+"""From events to facts, holds, recalls and audits. Handlers of different topics commute."""

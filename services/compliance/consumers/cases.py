@@ -1,0 +1,146 @@
+"""Topic `case`: who is overdue, where, since when contacts are attested; payments and cures recall permits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from uuid import UUID
+
+from services.compliance import hold_desk
+from services.compliance.domain.holds import HoldKind
+from services.compliance.instruments import Instruments
+from services.compliance.recalls import Recall, recall
+from services.compliance.store.facts import CaseFact, load_cases, save_cases
+from shared.database import UnitOfWork
+from shared.events import Event, Received
+from shared.events.base import EventData
+from shared.events.case import (
+    CaseBucketChanged,
+    CaseCured,
+    CaseOpened,
+    CasePaymentPosted,
+    CasePaymentReversed,
+    CaseReleased,
+    CaseSuspended,
+)
+from shared.messaging import InboxKey, Outcome, Subscription
+
+TYPES: Final = frozenset(
+    {
+        "case.opened", "case.updated", "case.bucket_changed", "case.payment_posted", "case.payment_reversed",
+        "case.cured",
+        "case.suspended", "case.released",
+    }
+)  # fmt: skip
+MONOTONE: Final = frozenset({"case.payment_posted", "case.cured"})
+_INCOMPLETE: Final[HoldKind] = "facts_incomplete"
+
+
+@dataclass(slots=True)
+class _Fold:
+    """What one batch does."""
+
+    cases: dict[UUID, CaseFact]
+    changed: set[UUID] = field(default_factory=set)
+    recalls: list[Recall] = field(default_factory=list)
+    outcomes: dict[InboxKey, Outcome] = field(default_factory=dict)
+
+
+def subscription(instruments: Instruments) -> Subscription:
+    """Cases, with payments and cures at once even for parked parties."""
+
+    async def handle(uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        return await fold_cases(uow, instruments, batch)
+
+    return Subscription(topic="case", types=TYPES, handle=handle, monotone_types=MONOTONE)
+
+
+async def fold_cases(
+    uow: UnitOfWork, instruments: Instruments, batch: Sequence[Received[EventData]]
+) -> Mapping[InboxKey, Outcome]:
+    """Fold each party's events in order; the highest version wins. The parties are locked."""
+    parties = {one.event.party_id for one in batch if one.event.party_id is not None}
+    fold = _Fold(await load_cases(uow, parties))
+    for one in batch:
+        data = one.event.data
+        if isinstance(data, CaseReleased):
+            ends = hold_desk.EndHolds(
+                party_id=data.party_id, kind=_INCOMPLETE, source_ref=_source(data), cause="case.released"
+            )
+            await hold_desk.end(uow, instruments, [ends])
+        elif isinstance(data, CaseSuspended):
+            await hold_desk.place(uow, instruments, [_suspension(one.event, data, uow)])
+        elif not _apply(fold, one.event):
+            fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
+    await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
+    await recall(uow, instruments, fold.recalls)
+    return fold.outcomes
+
+
+def _apply(fold: _Fold, event: Event[EventData]) -> bool:
+    """Apply one event to its case; False when it is stale or its case is not known."""
+    data = event.data
+    if isinstance(data, CaseOpened):
+        return _describe(fold, event, data)
+    if not isinstance(data, CaseBucketChanged | CasePaymentPosted | CasePaymentReversed | CaseCured):
+        return False
+    if isinstance(data, CasePaymentPosted):
+        fold.recalls.append(_recall(event, data.party_id, "payment"))
+    elif isinstance(data, CaseCured):
+        fold.recalls.append(_recall(event, data.party_id, "cured"))
+    known = fold.cases.get(data.party_id)
+    if known is None or known.case_id != data.case_id or data.version < known.version:
+        return False
+    is_open = known.is_open and not isinstance(data, CaseCured)
+    _change(fold, replace(known, version=data.version, is_open=is_open))
+    return True
+
+
+def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
+    known = fold.cases.get(data.party_id)
+    if known is not None and known.case_id == data.case_id and data.version <= known.version:
+        return False
+    case = CaseFact(
+        party_id=data.party_id,
+        case_id=data.case_id,
+        version=data.version,
+        is_open=any(total.amount_minor > 0 for total in data.overdue_totals),
+        held=data.held,
+        jurisdiction=data.jurisdiction,
+        zones=tuple(data.time_zones),
+        history_known_from=data.history_known_from,
+    )
+    if known is not None and _place(known) != _place(case):
+        # A permit was granted for the hours and the law of where the person was thought to be.
+        fold.recalls.append(replace(_recall(event, data.party_id, "facts_changed"), contacts=None))
+    _change(fold, case)
+    return True
+
+
+def _place(case: CaseFact) -> tuple[str, tuple[str, ...], bool]:
+    return case.jurisdiction, tuple(sorted(case.zones)), case.held
+
+
+def _change(fold: _Fold, case: CaseFact) -> None:
+    fold.cases[case.party_id] = case
+    fold.changed.add(case.party_id)
+
+
+def _recall(event: Event[EventData], party_id: UUID, cause: str) -> Recall:
+    return Recall(party_id=party_id, cause=cause, fact_arrived_real=event.recorded_time)
+
+
+def _suspension(event: Event[EventData], data: CaseSuspended, uow: UnitOfWork) -> hold_desk.NewHold:
+    return hold_desk.NewHold(
+        party_id=data.party_id,
+        kind=_INCOMPLETE,
+        scope="party",
+        valid_from=min(event.time, uow.now),
+        source_ref=_source(data),
+        fact_arrived_real=event.recorded_time,
+    )
+
+
+def _source(data: CaseSuspended) -> str:
+    return f"case:{data.case_id}"

@@ -1,0 +1,121 @@
+"""Topics `visit` and `plan`: versions seen; visits that began use their permit, those that never will give it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from services.compliance import hold_desk
+from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased
+from services.compliance.instruments import Instruments
+from services.compliance.permit_life import release_permits, use_permit
+from services.compliance.store.facts import see_versions
+from services.compliance.store.permits import load_granted_for, load_permits
+from shared.database import UnitOfWork
+from shared.events import Event, Received
+from shared.events.base import EventData
+from shared.events.plan import PlanBroken, PlanCompleted, PlanFact, PlanSigned
+from shared.events.visit import VisitAborted, VisitCheckedIn, VisitFact, VisitRecalled, VisitWithdrawn
+from shared.messaging import InboxKey, Outcome, Subscription
+
+VISIT_TYPES: Final = frozenset(
+    {
+        "visit.proposed", "visit.offered", "visit.agreed", "visit.declined", "visit.moved", "visit.assigned",
+        "visit.withdrawn", "visit.checked_in", "visit.completed", "visit.recalled", "visit.aborted", "visit.sos_raised",
+    }
+)  # fmt: skip
+PLAN_TYPES: Final = frozenset(
+    {
+        "plan.proposed", "plan.refused", "plan.signed", "plan.payment_matched", "plan.completed", "plan.broken",
+    }
+)  # fmt: skip
+# Causes with which visits, the owner of the device, says that nobody came to the door.
+_NOBODY_CAME: Final = frozenset({"permit_expired", "collector_absent"})
+
+
+def visit_subscription(instruments: Instruments) -> Subscription:
+    """Visits."""
+
+    async def handle(uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        return await follow_visits(uow, instruments, batch)
+
+    return Subscription(topic="visit", types=VISIT_TYPES, handle=handle)
+
+
+def plan_subscription(instruments: Instruments) -> Subscription:
+    """Plans."""
+
+    async def handle(uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        return await follow_plans(uow, instruments, batch)
+
+    return Subscription(topic="plan", types=PLAN_TYPES, handle=handle)
+
+
+async def follow_visits(
+    uow: UnitOfWork, instruments: Instruments, batch: Sequence[Received[EventData]]
+) -> Mapping[InboxKey, Outcome]:
+    """Remember versions; a check-in uses its permit; a visit that never reached the door releases its unused ones."""
+    facts = [(one.event, one.event.data) for one in batch if isinstance(one.event.data, VisitFact)]
+    await see_versions(uow, [(data.party_id, "visit", data.visit_id, data.version) for _, data in facts])
+    permits = await load_permits(uow, {data.permit_id for _, data in facts if isinstance(data, VisitCheckedIn)})
+    outcomes: dict[InboxKey, Outcome] = {}
+    over: dict[UUID, str] = {}
+    for event, data in facts:
+        if isinstance(data, VisitCheckedIn):
+            if not await _check_in(uow, data, permits.get(data.permit_id)):
+                outcomes[InboxKey(event.source, event.id)] = Outcome.IGNORED
+        elif (cause := _never_came(event, data)) is not None:
+            over[data.visit_id] = cause
+    for permit in await load_granted_for(uow, over) if over else []:
+        await release_permits(uow, instruments, [permit], cause=over[permit.subject_id])
+    return outcomes
+
+
+async def follow_plans(
+    uow: UnitOfWork, instruments: Instruments, batch: Sequence[Received[EventData]]
+) -> Mapping[InboxKey, Outcome]:
+    """Remember versions.
+
+    A signed plan holds (plans has placed the hold before), a broken or completed one no longer.
+    """
+    facts = [(one.event, one.event.data) for one in batch if isinstance(one.event.data, PlanFact)]
+    await see_versions(uow, [(data.party_id, "plan", data.plan_id, data.version) for _, data in facts])
+    for event, data in facts:
+        if isinstance(data, PlanSigned):
+            await hold_desk.place(uow, instruments, [_plan_hold(event, data, uow)])
+        elif isinstance(data, PlanBroken | PlanCompleted):
+            ends = hold_desk.EndHolds(
+                party_id=data.party_id, kind="plan_active", source_ref=str(data.plan_id), cause=event.type
+            )
+            await hold_desk.end(uow, instruments, [ends])
+    return {}
+
+
+async def _check_in(uow: UnitOfWork, data: VisitCheckedIn, permit: Permit | None) -> bool:
+    if permit is None or permit.party_id != data.party_id:
+        return False
+    try:
+        await use_permit(uow, permit, contact_id=None, used_at=data.checked_in_at)
+    except (PermitReleased, PermitAlreadyUsed):
+        return False  # the audit of the contact names it
+    return True
+
+
+def _never_came(event: Event[EventData], data: VisitFact) -> str | None:
+    if isinstance(data, VisitRecalled | VisitWithdrawn):
+        return event.type
+    if isinstance(data, VisitAborted) and data.cause in _NOBODY_CAME:
+        return data.cause
+    return None
+
+
+def _plan_hold(event: Event[EventData], data: PlanSigned, uow: UnitOfWork) -> hold_desk.NewHold:
+    return hold_desk.NewHold(
+        party_id=data.party_id,
+        kind="plan_active",
+        scope="collection",
+        valid_from=min(data.signed_at, uow.now),
+        source_ref=str(data.plan_id),
+        fact_arrived_real=event.recorded_time,
+    )

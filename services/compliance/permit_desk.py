@@ -1,0 +1,280 @@
+"""The desk that decides on permits: many at once, set-wise, under the party locks, in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from services.compliance import announcements
+from services.compliance.domain.canonical import Json, canonical
+from services.compliance.domain.decisions import Decision, decide, record
+from services.compliance.domain.facts import Balance, PartyFacts, Question
+from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.local_time import Span
+from services.compliance.domain.packs import FactRule
+from services.compliance.domain.permits import Permit, PermitState, release
+from services.compliance.domain.rulings import Answer, Earliest, deny_after
+from services.compliance.instruments import PERMIT_KIND, Instruments
+from services.compliance.schemas.permits import PermitAnswer, PermitRequest, Reason
+from services.compliance.store import permits as store
+from services.compliance.store.audits import DecisionRow, insert_decisions
+from services.compliance.store.facts import load_facts
+from services.compliance.store.leaves import append_leaves
+from shared.database import UnitOfWork
+from shared.events.compliance import PermitRefused
+from shared.ids import entity_id, event_id, shard_of
+
+REUSED: Final = FactRule(
+    id="REQUEST-REUSED",
+    kind="window_fits",
+    citation="Doorstep: a request id names one request; its permit is granted once",
+    purposes_blocked=("collection",),
+)
+REPLACES: Final = FactRule(
+    id="PERMIT-REPLACES",
+    kind="window_fits",
+    citation="Doorstep: only the party's own unused permit for the same channel is replaced",
+    purposes_blocked=("collection",),
+)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What one batch writes."""
+
+    answers: list[PermitAnswer] = field(default_factory=list)
+    granted: list[store.GrantedPermit] = field(default_factory=list)
+    replaced: list[Permit] = field(default_factory=list)
+    decisions: list[DecisionRow] = field(default_factory=list)
+    leaves: list[NewLeaf] = field(default_factory=list)
+
+
+async def decide_permits(
+    uow: UnitOfWork, instruments: Instruments, requests: Sequence[PermitRequest], balances: Mapping[UUID, Balance]
+) -> list[PermitAnswer]:
+    """Decide in order; each grant is reserved before the next request of the party is looked at.
+
+    The parties are locked.
+    """
+    facts = await load_facts(uow, {request.party_id for request in requests})
+    answered = await store.load_answered(uow, [(request.party_id, request.request_id) for request in requests])
+    old = await store.load_permits(uow, {request.replaces for request in requests if request.replaces is not None})
+    outcome = _Outcome()
+    for request in requests:
+        known = answered.get(request.request_id)
+        if known is not None and _same(known, request):
+            outcome.answers.append(_granted_answer(known))
+            continue
+        party = replace(facts[request.party_id], balance=balances.get(request.party_id))
+        replaced = None if request.replaces is None else old.get(request.replaces)
+        granted = _decide(uow, instruments, request, party, outcome, reused=known is not None, replaced=replaced)
+        if granted is not None:
+            answered[request.request_id] = granted
+            facts[request.party_id] = facts[request.party_id].with_reservation(
+                granted.permit.reservation(), replacing=request.replaces
+            )
+            if replaced is not None:
+                outcome.replaced.append(release(replaced, cause="replaced"))
+                old[replaced.permit_id] = outcome.replaced[-1]
+    await _save(uow, instruments, outcome)
+    return outcome.answers
+
+
+def question_of(request: PermitRequest, uow: UnitOfWork) -> Question:
+    """The request as the rules see it."""
+    return Question(
+        party_id=request.party_id,
+        case_id=request.case_id,
+        subject_id=request.subject_id,
+        channel=request.channel,
+        purpose=request.purpose,
+        jurisdiction=request.jurisdiction,
+        zones=tuple(request.time_zones),
+        span=Span(request.window.start, request.window.end),
+        duration=timedelta(minutes=request.duration_minutes),
+        crew=tuple(request.crew),
+        device_id=request.device_id,
+        place_cell=request.place_cell,
+        versions={str(kind): version for kind, version in request.versions.items()},
+        now=uow.now,
+        real_now=uow.real_now,
+    )
+
+
+def reason(ruling_document: Mapping[str, Json], earliest: Earliest) -> Reason:
+    """A refusing rule as the API shows it."""
+    return Reason.model_validate(
+        {
+            "rule": ruling_document["rule"],
+            "citation": ruling_document["citation"],
+            "detail": ruling_document["detail"],
+            "values": ruling_document["values"],
+            "earliest_lawful": earliest.at,
+            "lawful_after": earliest.after,
+        }
+    )
+
+
+def _decide(
+    uow: UnitOfWork, instruments: Instruments, request: PermitRequest, facts: PartyFacts, outcome: _Outcome,
+    *, reused: bool, replaced: Permit | None,
+) -> store.GrantedPermit | None:  # fmt: skip
+    question = question_of(request, uow)
+    decision = decide(question, facts.without(request.replaces), instruments.book)
+    if reused:
+        decision = _refused(decision, REUSED, "the request id was used before, for another contact or a spent permit")
+    elif request.replaces is not None and not _replaceable(replaced, request):
+        decision = _refused(decision, REPLACES, "the permit to be replaced is not this party's, or is not unused")
+    decision_id = entity_id(shard_of(request.party_id))
+    asked: dict[str, Json] = request.model_dump(mode="json")
+    kept = record(
+        decision, question=question, facts=facts, book=instruments.book, decision_id=decision_id, request=asked
+    )
+    content = canonical(kept)
+    leaf = _leaf(decision, request, decision_id, content, instruments, uow)
+    outcome.leaves.append(leaf)
+    outcome.decisions.append(_row(decision, request, decision_id, content, leaf.leaf_id))
+    if decision.answer is not Answer.ALLOW:
+        outcome.answers.append(_refusal(uow, request, decision, decision_id))
+        return None
+    granted = _grant(uow, instruments, request, question, facts, decision_id)
+    outcome.granted.append(granted)
+    outcome.answers.append(_granted_answer(granted))
+    uow.emit(announcements.granted(granted.permit, uow.now))
+    return granted
+
+
+def _grant(
+    uow: UnitOfWork, instruments: Instruments, request: PermitRequest, question: Question, facts: PartyFacts,
+    decision_id: UUID,
+) -> store.GrantedPermit:  # fmt: skip
+    permit = Permit(
+        permit_id=entity_id(shard_of(request.party_id)),
+        party_id=request.party_id,
+        tenant=instruments.tenant,
+        decision_id=decision_id,
+        request_id=request.request_id,
+        case_id=request.case_id,
+        subject_id=request.subject_id,
+        channel=request.channel,
+        purpose=request.purpose,
+        crew=question.crew,
+        device_id=request.device_id,
+        place_cell=request.place_cell,
+        window=question.span,
+        duration=question.duration,
+        zones=question.candidate_zones(facts),
+        rule_set=instruments.book.rule_set,
+        granted_real=uow.real_now,
+    )
+    token = instruments.permit_key.sign_document(permit.claims(), kind=PERMIT_KIND)
+    return store.GrantedPermit(permit, token, _digest(request))
+
+
+def _refusal(uow: UnitOfWork, request: PermitRequest, decision: Decision, decision_id: UUID) -> PermitAnswer:
+    rulings = decision.refusals
+    earliest = decision.earliest or Earliest()
+    data = PermitRefused(
+        decision_id=decision_id,
+        party_id=request.party_id,
+        channel=request.channel,
+        purpose=request.purpose,
+        answer="deny" if decision.answer is Answer.DENY else "needs-fact",
+        rules=[ruling.rule.id for ruling in rulings],
+        citations=[ruling.rule.citation for ruling in rulings],
+        earliest_lawful=earliest.at,
+    )
+    uow.emit(announcements.refused(data, uow.now))
+    return PermitAnswer(
+        request_id=request.request_id,
+        decision_id=decision_id,
+        decision=decision.answer.value,
+        reasons=[reason(ruling.document(), ruling.earliest) for ruling in rulings],
+        earliest_lawful=earliest.at,
+        lawful_after=earliest.after,
+    )
+
+
+def _granted_answer(granted: store.GrantedPermit) -> PermitAnswer:
+    return PermitAnswer(
+        request_id=granted.permit.request_id,
+        decision_id=granted.permit.decision_id,
+        decision="allow",
+        reasons=[],
+        permit_id=granted.permit.permit_id,
+        permit=granted.token,
+    )
+
+
+def _same(known: store.GrantedPermit, request: PermitRequest) -> bool:
+    """Whether the request was answered with a permit that can still be used."""
+    usable = known.permit.state in (PermitState.GRANTED, PermitState.USED) and known.permit.revoked_real is None
+    return usable and known.request_sha256 == _digest(request)
+
+
+def _digest(request: PermitRequest) -> bytes:
+    """What makes a request the same one: everything but the versions, which grow while the asker retries."""
+    return hashlib.sha256(request.model_dump_json(exclude={"versions"}).encode()).digest()
+
+
+def _replaceable(replaced: Permit | None, request: PermitRequest) -> bool:
+    return (
+        replaced is not None
+        and (replaced.party_id, replaced.channel) == (request.party_id, request.channel)
+        and replaced.state is PermitState.GRANTED
+    )
+
+
+def _refused(decision: Decision, rule: FactRule, detail: str) -> Decision:
+    ruling = deny_after(rule, "never", detail)
+    return Decision(Answer.DENY, (*decision.rulings, ruling), Earliest(after="never"))
+
+
+def _leaf(
+    decision: Decision, request: PermitRequest, decision_id: UUID, content: bytes, instruments: Instruments,
+    uow: UnitOfWork,
+) -> NewLeaf:  # fmt: skip
+    return NewLeaf(
+        kind="decision",
+        leaf_id=event_id(),
+        party_id=request.party_id,
+        occurred_at=uow.now,
+        recorded_at=uow.real_now,
+        public={
+            "decision_id": str(decision_id),
+            "answer": decision.answer.value,
+            "channel": request.channel,
+            "purpose": request.purpose,
+            "refused_by": [ruling.rule.id for ruling in decision.refusals],
+            "rule_set": instruments.book.rule_set,
+        },
+        committed={"record": content, "place": (request.place_cell or "").encode()},
+    )
+
+
+def _row(decision: Decision, request: PermitRequest, decision_id: UUID, content: bytes, leaf_id: UUID) -> DecisionRow:
+    return DecisionRow(
+        party_id=request.party_id,
+        decision_id=decision_id,
+        request_id=request.request_id,
+        answer=decision.answer,
+        channel=request.channel,
+        purpose=request.purpose,
+        refused_by=tuple(ruling.rule.id for ruling in decision.refusals),
+        record=content,
+        record_sha256=hashlib.sha256(content).digest(),
+        leaf_id=leaf_id,
+    )
+
+
+async def _save(uow: UnitOfWork, instruments: Instruments, outcome: _Outcome) -> None:
+    await insert_decisions(uow, outcome.decisions)
+    await store.insert_permits(uow, outcome.granted)
+    await store.update_permits(uow, outcome.replaced)
+    for permit in outcome.replaced:
+        uow.emit(announcements.released(permit, uow.now))
+    await append_leaves(uow, instruments.cipher, outcome.leaves)

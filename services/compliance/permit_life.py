@@ -1,0 +1,71 @@
+"""What becomes of a permit after it was granted: use, release, and the count's hand-over to the recorded contact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from services.compliance import announcements
+from services.compliance.domain.audit import PERMIT_RULES, Finding
+from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.permits import Permit, PermitAlreadyUsed, release, use
+from services.compliance.instruments import Instruments
+from services.compliance.store import permits as store
+from services.compliance.store.audits import FindingRow, insert_findings
+from services.compliance.store.leaves import append_leaves
+from shared.database import UnitOfWork
+from shared.ids import derived_id, event_id
+
+
+async def use_permit(uow: UnitOfWork, permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> Permit:
+    """Record the use. The party is locked. Raises PermitReleased, PermitAlreadyUsed."""
+    after = use(permit, contact_id=contact_id, used_at=used_at)
+    if after != permit:
+        await store.update_permits(uow, [after])
+    if after.state is not permit.state:
+        uow.emit(announcements.used(after, uow.now))
+    return after
+
+
+async def report_second_use(uow: UnitOfWork, permit: Permit, *, contact_id: UUID | None) -> PermitAlreadyUsed:
+    """Open the finding of a second use and return the refusal, so that both are kept. The party is locked."""
+    finding = Finding("PERMIT-REUSED", PERMIT_RULES["PERMIT-REUSED"], "high", "a second use was reported")
+    finding_id = derived_id("finding", str(permit.permit_id), str(contact_id), finding.rule)
+    row = FindingRow(
+        party_id=permit.party_id,
+        finding_id=finding_id,
+        contact_id=contact_id,
+        permit_id=permit.permit_id,
+        finding=finding,
+    )
+    await insert_findings(uow, [row])
+    uow.emit(
+        announcements.violation(
+            finding_id, party_id=permit.party_id, contact_id=contact_id, finding=finding, now=uow.now
+        )
+    )
+    return PermitAlreadyUsed()
+
+
+async def release_permits(uow: UnitOfWork, instruments: Instruments, permits: Sequence[Permit], *, cause: str) -> None:
+    """Give unused permits back to the budget; a leaf proves each. The parties are locked.
+
+    Raises PermitNotReleasable.
+    """
+    released = [after for permit in permits if (after := release(permit, cause=cause)) is not permit]
+    await store.update_permits(uow, released)
+    leaves = [
+        NewLeaf(
+            kind="release",
+            leaf_id=event_id(),
+            party_id=permit.party_id,
+            occurred_at=uow.now,
+            recorded_at=uow.real_now,
+            public={"permit_id": str(permit.permit_id), "cause": cause},
+        )
+        for permit in released
+    ]
+    await append_leaves(uow, instruments.cipher, leaves)
+    for permit in released:
+        uow.emit(announcements.released(permit, uow.now))

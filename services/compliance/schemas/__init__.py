@@ -1,0 +1,1 @@
+"""What compliance says and hears over HTTP."""

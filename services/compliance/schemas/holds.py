@@ -1,0 +1,74 @@
+"""Holds and stop requests over HTTP."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from services.compliance.domain.holds import HoldKind, HoldScope
+from shared.events.base import Reference
+from shared.events.contact import Channel
+
+
+class PlaceHold(BaseModel):
+    """Keep contact away from a party."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    party_id: UUID = Field(description="The party.")
+    kind: HoldKind = Field(description="Kind of hold.")
+    scope: HoldScope = Field("collection", description="How much it covers.")
+    valid_from: AwareDatetime = Field(description="Business time from which it holds.")
+    valid_to: AwareDatetime | None = Field(None, description="Business time at which it ends by itself; none: open.")
+    source_ref: Reference = Field(
+        description="What it comes from, for instance the plan's id; one open hold per source."
+    )
+    reason: str | None = Field(
+        None, max_length=400, description="Reason in words; kept encrypted under the party's key."
+    )
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError("valid_to must lie after valid_from")
+        return self
+
+
+class EndHold(BaseModel):
+    """End a hold from now on, never earlier."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cause: Reference = Field(description="Why it ends.", examples=["plan.broken"])
+
+
+class HoldView(BaseModel):
+    """A hold as it stands."""
+
+    hold_id: UUID = Field(description="The hold.")
+    party_id: UUID = Field(description="The party.")
+    kind: HoldKind = Field(description="Kind.")
+    scope: HoldScope = Field(description="Scope.")
+    valid_from: AwareDatetime = Field(description="Business time from.")
+    valid_to: AwareDatetime | None = Field(description="Business time to, if it has an end.")
+    source_ref: str = Field(description="Source.")
+    state: Literal["open", "ended"] = Field(description="Whether its end was recorded.")
+
+
+class StopRequest(BaseModel):
+    """A customer asks that contact stops. Always accepted, whoever the party is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    party_id: UUID = Field(description="The party.")
+    channel_heard: Channel = Field(description="Channel on which the customer said so.")
+    heard_at: AwareDatetime = Field(description="Business time at which it was heard.")
+    detail_code: Reference = Field(description="What was asked, as a code.", examples=["no_visits"])
+
+
+class StopAccepted(BaseModel):
+    """The request stands as a hold."""
+
+    hold_id: UUID = Field(description="The hold that keeps contact away.")

@@ -1,0 +1,99 @@
+"""Decisions, findings, figures and the log over HTTP."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue
+
+
+class DecisionView(BaseModel):
+    """A decision with every rule, citation and value, exactly as it was hashed."""
+
+    decision_id: UUID = Field(description="The decision.")
+    record: dict[str, JsonValue] = Field(description="The record.")
+    record_canonical: str = Field(description="The canonical JSON whose commitment is in the log.")
+    leaf_id: UUID = Field(description="Its leaf.")
+    leaf_index: int | None = Field(description="Index of the leaf; null for at most a second.")
+
+
+class FindingView(BaseModel):
+    """A rule that was broken."""
+
+    finding_id: UUID = Field(description="The finding.")
+    party_id: UUID = Field(description="The party.")
+    contact_id: UUID | None = Field(description="The contact.")
+    permit_id: UUID | None = Field(description="The permit, if one was named.")
+    rule: str = Field(description="The rule.")
+    citation: str = Field(description="Its citation.")
+    severity: str = Field(description="low, medium or high.")
+    conduct: bool = Field(description="Broken on the facts then known.")
+    harm: bool = Field(description="Broken on the facts now known.")
+    detail: str = Field(description="What was wrong.")
+    recorded_at: AwareDatetime = Field(description="Real time.")
+
+
+class RuleCount(BaseModel):
+    """How often a rule spoke."""
+
+    rule: str = Field(description="The rule.")
+    citation: str = Field(description="Its citation.")
+    count: int = Field(description="How often.")
+
+
+class RecallTimes(BaseModel):
+    """From the fact's arrival to the revocation, milliseconds of real time."""
+
+    count: int = Field(description="Permits revoked.")
+    p50_ms: int | None = Field(description="Median.")
+    p95_ms: int | None = Field(description="95th percentile.")
+    p99_ms: int | None = Field(description="99th percentile.")
+
+
+class SummaryView(BaseModel):
+    """Compliance in figures, counted from its own tables."""
+
+    permits: dict[str, int] = Field(description="Permits granted, by state.")
+    permits_granted: int = Field(description="Permits granted in all.")
+    decisions: dict[str, int] = Field(description="Decisions by answer.")
+    refused_by_rule: list[RuleCount] = Field(description="How many decisions each rule refused.")
+    contacts_audited: int = Field(description="Contacts judged.")
+    contacts_lawful: int = Field(description="Of them lawful.")
+    findings: int = Field(description="Findings opened.")
+    findings_by_rule: list[RuleCount] = Field(description="Findings by rule.")
+    parties_stopped: int = Field(description="Parties with an open hold.")
+    holds_open: dict[str, int] = Field(description="Open holds by kind.")
+    leaves: int = Field(description="Leaves in the tree.")
+    leaves_pending: int = Field(description="Leaves waiting for the tree.")
+    checkpoints: int = Field(description="Signed checkpoints.")
+    log_key: str = Field(description="The log's vkey. Publish it elsewhere; verifiers take it from there.")
+    log_key_fingerprint: str = Field(description="SHA-256 of the vkey.")
+    rule_set: str = Field(description="Hash of packs, rule source and time-zone data.")
+    recalls: RecallTimes = Field(description="Recall times.")
+
+
+class InclusionView(BaseModel):
+    """RFC 9162 inclusion proof."""
+
+    leaf_index: int = Field(description="The leaf.")
+    tree_size: int = Field(description="The tree.")
+    leaf_hash: str = Field(description="Base64.")
+    path: list[str] = Field(description="Base64 hashes, leaf to root.")
+
+
+class ConsistencyView(BaseModel):
+    """RFC 9162 consistency proof."""
+
+    first: int = Field(description="Size of the older tree.")
+    second: int = Field(description="Size of the newer tree.")
+    path: list[str] = Field(description="Base64 hashes.")
+
+
+class PartyLeafView(BaseModel):
+    """One leaf of a party's chain with its proof."""
+
+    leaf_id: UUID = Field(description="The leaf.")
+    kind: str = Field(description="Kind of leaf.")
+    record: dict[str, JsonValue] = Field(description="The leaf's content, public part and commitments.")
+    leaf: str = Field(description="Its exact bytes, base64.")
+    proof: InclusionView = Field(description="Proof under the newest checkpoint.")
