@@ -10,6 +10,7 @@ from shared.database import UnitOfWork
 from shared.ids import draw_shard, entity_id
 
 _LONGEST_PART = 64
+_NOBODY = ("", "-")  # facts about the core itself, such as a closed day
 
 _RESERVED = """
 SELECT a.core, a.party_ref, a.party_id
@@ -47,7 +48,9 @@ def reference_of(key: str, tenant: str) -> Reference | None:
     """The reference inside a key `tenant|core|party_ref`; None for another tenant's or a malformed key."""
     named, _, rest = key.partition("|")
     core, separator, party_ref = rest.partition("|")
-    if named != tenant or not separator or not (0 < len(core) <= _LONGEST_PART and 0 < len(party_ref) <= _LONGEST_PART):
+    if named != tenant or not core or not separator or party_ref in _NOBODY:
+        return None
+    if len(core) > _LONGEST_PART or len(party_ref) > _LONGEST_PART:
         return None
     return Reference(core, party_ref)
 

@@ -1,0 +1,92 @@
+"""Days past due: calendar days, month ends, leap days, grace, pauses, materiality, exponents."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.intake.domain.calendar import FutureBusinessDateError, check_business_date, latest_possible_date
+from services.intake.domain.delinquency import DueAmount, Pause, arrears, effective_days
+from services.intake.domain.policy import DelinquencyPolicy
+
+
+def item(day: date, amount: int = 500, paid: int = 0) -> DueAmount:
+    return DueAmount(day, "instalment", amount, 0, 0, 0, paid)
+
+
+@pytest.mark.parametrize(
+    ("due", "as_of", "days"),
+    [
+        (date(2026, 1, 31), date(2026, 3, 1), 29),
+        (date(2024, 2, 28), date(2024, 3, 1), 2),
+        (date(2023, 2, 28), date(2023, 3, 1), 1),
+        (date(2024, 2, 29), date(2025, 3, 1), 366),
+        (date(2025, 12, 31), date(2026, 1, 1), 1),
+    ],
+)
+def test_days_over_month_ends_and_leap_days(due, as_of, days):
+    found = arrears([item(due)], as_of)
+    assert found is not None
+    assert found.days == days
+
+
+def test_due_date_itself_is_not_past_due():
+    assert arrears([item(date(2026, 3, 5))], date(2026, 3, 5)) is None
+
+
+def test_settled_items_do_not_count():
+    found = arrears([item(date(2026, 1, 5), 500, 500), item(date(2026, 2, 5))], date(2026, 3, 5))
+    assert found is not None
+    assert found.oldest_due_date == date(2026, 2, 5)
+
+
+def test_overpaid_item_helps_no_other():
+    found = arrears([item(date(2026, 1, 5), 500, 900), item(date(2026, 2, 5))], date(2026, 3, 5))
+    assert found is not None
+    assert found.overdue_minor == 500
+
+
+def test_rest_within_materiality_does_not_set_the_age():
+    items = [item(date(2026, 1, 5), 500, 401), item(date(2026, 2, 5))]
+    found = arrears(items, date(2026, 3, 5), threshold_minor=99)
+    assert found is not None
+    assert (found.oldest_due_date, found.overdue_minor) == (date(2026, 2, 5), 599)
+
+
+def test_materiality_is_per_currency_in_minor_units():
+    policy = DelinquencyPolicy(materiality_minor={"JPY": 1, "KWD": 1000})
+    assert [policy.threshold_minor(currency) for currency in ("JPY", "KWD", "CNY")] == [1, 1000, 0]
+
+
+@pytest.mark.parametrize(("days", "bucket"), [(0, "current"), (1, "B1"), (30, "B1"), (31, "B2"), (120, "B4"), (121, "B5")])
+def test_bucket_limits(days, bucket):
+    assert DelinquencyPolicy().bucket(days) == bucket
+
+
+def test_unordered_buckets_are_refused():
+    with pytest.raises(ValueError, match="ascending"):
+        DelinquencyPolicy(bucket_last_days=(30, 30, 90, 120))
+
+
+_days = st.integers(0, 400).map(lambda offset: date(2024, 1, 1) + timedelta(days=offset))
+_pauses = st.lists(st.builds(lambda first, span: Pause(first, first + timedelta(days=span), "p"), _days, st.integers(0, 90)), max_size=4)
+
+
+@given(due=_days, as_of=_days, grace=st.integers(0, 40), pauses=_pauses)
+def test_effective_days_count_the_days_that_nothing_excuses(due, as_of, grace, pauses):
+    first = due + timedelta(days=1 + grace)
+    counted = [first + timedelta(days=n) for n in range(max(0, (as_of - first).days + 1))]
+    expected = sum(1 for day in counted if not any(pause.first <= day <= pause.last for pause in pauses))
+    assert effective_days(due, as_of, grace_days=grace, pauses=pauses) == expected
+
+
+def test_date_after_the_expected_one_is_future():
+    latest = latest_possible_date(date(2026, 3, 9), date(2026, 3, 10), days_ahead=1)
+    check_business_date(date(2026, 3, 11), latest)
+    with pytest.raises(FutureBusinessDateError):
+        check_business_date(date(2026, 3, 12), latest)
+
+
+def test_a_core_may_be_ahead_of_the_local_calendar():
+    assert latest_possible_date(date(2026, 3, 12), date(2026, 3, 10), days_ahead=0) == date(2026, 3, 13)
