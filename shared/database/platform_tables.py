@@ -44,8 +44,11 @@ CREATE TABLE sequence_received (
     PRIMARY KEY (aggregate_id, aggregate_type, topic, source)
 ) PARTITION BY HASH (aggregate_id);
 
+CREATE SEQUENCE kept_place;
+
 CREATE TABLE dead_letter (
     id           uuid PRIMARY KEY,
+    place        bigint NOT NULL,
     party_id     uuid,
     topic        text NOT NULL,
     partition    smallint NOT NULL,
@@ -85,6 +88,7 @@ CREATE TABLE waiting_record (
     aggregate_id   text NOT NULL,
     sequence       bigint NOT NULL,
     handled        boolean NOT NULL DEFAULT false,
+    place          bigint NOT NULL,
     sealed         bytea NOT NULL,
     recorded_at    timestamptz NOT NULL,
     PRIMARY KEY (topic, partition, "offset")
@@ -204,6 +208,7 @@ _PRIVILEGES: dict[str, tuple[str, ...]] = {
     "consumer_position": ("SELECT", "INSERT", "UPDATE"),
     "sequence_received": ("SELECT", "INSERT", "UPDATE"),
     "dead_letter": ("SELECT", "INSERT", "UPDATE"),
+    "SEQUENCE kept_place": ("USAGE",),
     "parked_party": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "waiting_record": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "sequence_issued": ("SELECT", "INSERT", "UPDATE"),
@@ -234,4 +239,4 @@ def create(op: Operations) -> None:
 def drop(op: Operations) -> None:
     """Drop the platform tables (development only: the inbox is what makes redelivery harmless)."""
     for table in reversed(_PRIVILEGES):
-        op.execute(f"DROP TABLE {table}")
+        op.execute(f"DROP {table}" if table.startswith("SEQUENCE") else f"DROP TABLE {table}")

@@ -24,15 +24,17 @@ class Operations(Protocol):
 
 def runtime_role(op: Operations) -> str:
     """The role the service runs as: the migrating role without `_owner` (itself, where it has no such ending)."""
-    current = str(op.get_bind().execute(text("SELECT current_user")).scalar_one())
-    return current.removesuffix(OWNER_SUFFIX)
+    return _current_user(op).removesuffix(OWNER_SUFFIX)
 
 
 def grant(op: Operations, table: str, *privileges: str) -> None:
     """Grant `privileges` (SELECT, INSERT, UPDATE, DELETE) on `table` to the runtime role, and nothing else."""
-    role = runtime_role(op)
     preparer = op.get_bind().dialect.identifier_preparer
-    op.execute(f"GRANT {', '.join(privileges)} ON {table} TO {preparer.quote(role)}")
+    role = preparer.quote(runtime_role(op))
+    if role != preparer.quote(_current_user(op)):
+        # The database's default privileges may have given more.
+        op.execute(f"REVOKE ALL ON {table} FROM {role}")
+    op.execute(f"GRANT {', '.join(privileges)} ON {table} TO {role}")
 
 
 def create_hash_partitions(op: Operations, table: str, *, count: int = HASH_PARTITIONS, storage: str = "") -> None:
@@ -46,3 +48,7 @@ def create_hash_partitions(op: Operations, table: str, *, count: int = HASH_PART
             f"CREATE TABLE {table}_{index} PARTITION OF {table} "
             f"FOR VALUES WITH (MODULUS {count}, REMAINDER {index}){clause}"
         )
+
+
+def _current_user(op: Operations) -> str:
+    return str(op.get_bind().execute(text("SELECT current_user")).scalar_one())

@@ -36,8 +36,10 @@ class BatchProcessor:
         any_parked, any_gap = await parking.anything_held(uow)
         ready, outcomes = await self._order(uow, fresh, any_gap=any_gap)
         run, dead, behind = await self._sort_out(uow, ready, any_parked=any_parked)
+        aside = {id(entry) for entry in (*dead, *behind)}
+        await waiting.take_places(uow, [entry for entry in ready if id(entry) in aside])
         await parking.bury(uow, self._sealer, dead, limit=self.dead_letter_limit)
-        await waiting.keep(uow, self._sealer, [entry for entry in behind if not entry.kept], behind="party")
+        await waiting.keep(uow, self._sealer, behind, behind="party")
         outcomes |= _all(dead, Outcome.DEAD) | _all(behind, Outcome.WAITING)
         # A released record was claimed as waiting long ago; what it becomes now must be written, whatever it is.
         outcomes |= _all((entry for entry in run if entry.kept), Outcome.APPLIED)

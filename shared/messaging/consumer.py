@@ -59,7 +59,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         processors: Sequence[BatchProcessor],
         *,
         name: str,
-        instance: str,
+        instance: str | None,
         gate: ExpressGate,
         on_heartbeats: HeartbeatHook | None,
         pulse: Pulse,
@@ -147,7 +147,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         return AIOKafkaConsumer(
             **client_options(self._settings, client_id=f"{service}-{self._name}"),
             group_id=f"{self._settings.prefix}{service}.{self._name}",
-            group_instance_id=f"{service}.{self._name}.{self._instance}",
+            group_instance_id=f"{service}.{self._name}.{self._instance}" if self._instance else None,
             partition_assignment_strategy=(RangePartitionAssignor,),
             enable_auto_commit=False,
             auto_offset_reset="none",

@@ -1,7 +1,7 @@
 """Dead letters as an operator sees them: list, show, replay, discard.
 
-Replay is local and never by publishing again (the inbox would drop it): under the party's lock, in offset order, dead
-letters and what waited behind them go to the service's handlers once more, and their inbox outcomes flip.
+Replay is local and never by publishing again (the inbox would drop it): under the party's lock, in the order they were
+set aside, dead letters and what waited behind them go to the service's handlers, and their inbox outcomes flip.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from shared.messaging.subscription import InboxKey, Outcome, Subscription
 from shared.security.sealing import RecordSealer
 
 _COLUMNS = """
-id, party_id, topic, partition, "offset", source, event_id, type, reason, detail, digest, sealed, state, attempts,
-recorded_at, resolved_at
+id, place, party_id, topic, partition, "offset", source, event_id, type, reason, detail, digest, sealed, state,
+attempts, recorded_at, resolved_at
 """
 _LIST = f"""
 SELECT {_COLUMNS} FROM dead_letter WHERE state = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3
 """  # noqa: S608 - the columns are a constant
 _ONE = f"SELECT {_COLUMNS} FROM dead_letter WHERE id = $1"  # noqa: S608 - the columns are a constant
 _OF_PARTY = f"""
-SELECT {_COLUMNS} FROM dead_letter WHERE state = 'open' AND party_id = $1 ORDER BY topic, partition, "offset"
+SELECT {_COLUMNS} FROM dead_letter WHERE state = 'open' AND party_id = $1 ORDER BY place
 """  # noqa: S608 - the columns are a constant
 _RESOLVE = "UPDATE dead_letter SET state = $2, resolved_at = $3 WHERE id = ANY($1::uuid[]) AND state = 'open'"
 _FAILED_AGAIN = "UPDATE dead_letter SET attempts = attempts + 1 WHERE id = ANY($1::uuid[])"
@@ -158,7 +158,7 @@ class Replayer:
         waited = (
             await waiting.behind_party(uow, self._sealer, self._subscriptions, party_id) if party_id is not None else []
         )
-        entries = sorted([*letters, *waited], key=lambda entry: (entry.topic, entry.record.partition, entry.offset))
+        entries = sorted([*letters, *waited], key=lambda entry: entry.place)
         for entry in entries:
             if entry.verdict is Verdict.DEAD:
                 raise ReplayFailedError(entry.reason)
@@ -186,7 +186,9 @@ class Replayer:
                 await uow.lock_parties((await parties_of(uow, sorted(keys))).values())
 
     def _entry(self, row: asyncpg.Record) -> Entry:
-        return classify(_record(self._sealer, row), self._subscriptions[row["topic"]])
+        entry = classify(_record(self._sealer, row), self._subscriptions[row["topic"]])
+        entry.place = row["place"]
+        return entry
 
     async def _note_failure(self, rows: Sequence[asyncpg.Record]) -> None:
         async with self._database.unit_of_work() as uow:

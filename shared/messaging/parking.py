@@ -29,9 +29,9 @@ DEAD_LETTER_TYPE = b"dead_letter.recorded"
 _LONGEST_DETAIL = 500
 
 _RECORD = """
-INSERT INTO dead_letter (id, party_id, topic, partition, "offset", source, event_id, type, reason, detail, digest,
-                         sealed, recorded_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO dead_letter (id, place, party_id, topic, partition, "offset", source, event_id, type, reason, detail,
+                         digest, sealed, recorded_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (topic, partition, "offset") DO UPDATE SET reason = excluded.reason, detail = excluded.detail
 """
 
@@ -76,6 +76,7 @@ async def bury(uow: UnitOfWork, sealer: RecordSealer, entries: Sequence[Entry], 
         await uow.sql.execute(
             _RECORD,
             derived_id("dead-letter", entry.topic, str(entry.record.partition), str(entry.offset)),
+            entry.place,
             entry.party_id,
             entry.topic,
             entry.record.partition,

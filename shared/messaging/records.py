@@ -72,6 +72,7 @@ class Entry:
     """One classified record. `party_id` names its lock: our party, or an id derived from a key not known yet.
 
     `kept`: it was read back from `waiting_record`. `handled`: its effect has happened, it only fills its sequence.
+    `place`: its rank among all that was set aside; replays follow it (offsets do not: a gap's filler comes late).
     """
 
     topic: str
@@ -90,6 +91,7 @@ class Entry:
     detail: str = ""
     kept: bool = False
     handled: bool = False
+    place: int = 0
 
     def kill(self, reason: str, detail: str) -> None:
         """Nothing more can be done with this record: it goes to the dead letters."""
@@ -119,7 +121,7 @@ def classify(record: RawRecord, subscription: Subscription) -> Entry:
     )
     internal = subscription.parties_of is None
     _identify(entry, record.key, internal=internal)
-    if internal and entry.party_known:
+    if internal and entry.party_known and entry.inbox_key is not None:
         _number(entry, headers, source, subscription.aggregates)
     if name not in subscription.types and name and entry.inbox_key is not None:
         if name in CATALOGUE:

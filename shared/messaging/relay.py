@@ -207,31 +207,25 @@ class Relay:
         self, producer: AIOKafkaProducer, topic: str, partition: int, rows: list[_Row], sent: _Sent
     ) -> None:
         """Send one shard's rows, batch after batch. A refused batch is sent row by row, to find which keys to block."""
-        position = 0
-        singly_until = 0
-        refused_keys: set[bytes] = set()
+        remaining = rows
+        singly = 0
         try:
-            while position < len(rows):
-                # We may have slept since the last wave: another relay may own the shard now.
-                if not self.shards.holds(topic, partition):
-                    return
-                if rows[position].key in refused_keys:
-                    position += 1
-                    continue
-                wave_limit = position + 1 if position < singly_until else len(rows)
-                batch, taken = _batch(producer, rows[position:wave_limit])
-                wave = rows[position : position + taken]
+            # Asked before each wave: we may have slept since the last one, and another relay may own the shard now.
+            while remaining and self.shards.holds(topic, partition):
+                batch, taken = _batch(producer, remaining[:1] if singly else remaining)
+                wave = remaining[:taken]
                 try:
                     await self._send(producer, batch, topic, partition)
                 except _REFUSALS as error:
-                    if len(wave) > 1:
-                        singly_until = position + len(wave)
+                    if taken > 1:
+                        singly = taken
                         continue
-                    refused_keys.add(wave[0].key)
                     sent.refused.append((wave[0], repr(error)))
+                    remaining = [row for row in remaining if row.key != wave[0].key]
                 else:
                     sent.acknowledged.extend(wave)
-                position += len(wave)
+                    remaining = remaining[taken:]
+                singly = max(0, singly - 1)
         except Exception as error:  # the edge: kept, and raised after what was acknowledged has been settled
             sent.failure = error
 

@@ -42,13 +42,16 @@ def consumer_loops(
     subscriptions: Sequence[Subscription],
     *,
     sealer: RecordSealer,
-    instance: str,
+    instance: str | None,
     pulse: Pulse,
     on_heartbeats: HeartbeatHook | None = None,
     batch_records: int = 1_000,
     dead_letter_limit: int = DEAD_LETTER_LIMIT,
 ) -> list[Loop]:
-    """The consumer role: express topics and all others in groups of their own, and the keeper of gaps."""
+    """The consumer role: express topics and all others in groups of their own, and the keeper of gaps.
+
+    `instance` makes the process a static member: it keeps its partitions over a restart. Without one it leaves at once.
+    """
     processors = [
         BatchProcessor(subscription, sealer=sealer, dead_letter_limit=dead_letter_limit)
         for subscription in subscriptions

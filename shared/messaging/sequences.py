@@ -46,8 +46,17 @@ WHERE inbox.source = settled.source AND inbox.event_id = settled.event_id AND NO
 """
 
 _LET_GO = """
-UPDATE waiting_record SET behind = 'party'
-WHERE behind = 'gap' AND topic = $1 AND source = $2 AND aggregate_type = $3 AND aggregate_id = $4 AND sequence <= $5
+UPDATE waiting_record w SET behind = 'party', place = o.place
+FROM (
+    SELECT topic, partition, "offset", nextval('kept_place') AS place
+    FROM (
+        SELECT topic, partition, "offset" FROM waiting_record
+        WHERE behind = 'gap' AND topic = $1 AND source = $2 AND aggregate_type = $3 AND aggregate_id = $4
+          AND sequence <= $5
+        ORDER BY sequence
+    ) AS ordered
+) AS o
+WHERE w.topic = o.topic AND w.partition = o.partition AND w."offset" = o."offset"
 """
 
 

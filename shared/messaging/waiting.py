@@ -24,17 +24,18 @@ _unpack = msgspec.msgpack.Decoder(tuple[bytes | None, bytes | None, list[tuple[s
 
 _KEEP = """
 INSERT INTO waiting_record (topic, partition, "offset", party_id, behind, source, event_id, type, aggregate_type,
-                            aggregate_id, sequence, handled, sealed, recorded_at)
+                            aggregate_id, sequence, handled, place, sealed, recorded_at)
 SELECT $1, $2, w."offset", w.party_id, $3, w.source, w.event_id, w.type, w.aggregate_type, w.aggregate_id, w.sequence,
-       w.handled, w.sealed, $4
+       w.handled, w.place, w.sealed, $4
 FROM unnest($5::bigint[], $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[],
-            $13::boolean[], $14::bytea[])
-  AS w("offset", party_id, source, event_id, type, aggregate_type, aggregate_id, sequence, handled, sealed)
-ON CONFLICT (topic, partition, "offset") DO UPDATE SET behind = excluded.behind
+            $13::boolean[], $14::bigint[], $15::bytea[])
+  AS w("offset", party_id, source, event_id, type, aggregate_type, aggregate_id, sequence, handled, place, sealed)
+ON CONFLICT (topic, partition, "offset") DO UPDATE SET behind = excluded.behind, place = excluded.place
 """
 
 _COLUMNS = """
-topic, partition, "offset", party_id, source, event_id, type, aggregate_type, aggregate_id, sequence, handled, sealed
+topic, partition, "offset", party_id, source, event_id, type, aggregate_type, aggregate_id, sequence, handled, place,
+sealed
 """
 
 _BEHIND_GAPS = f"""
@@ -46,7 +47,7 @@ ORDER BY sequence
 
 _BEHIND_PARTY = f"""
 SELECT {_COLUMNS} FROM waiting_record WHERE behind = 'party' AND party_id = $1
-ORDER BY topic, partition, "offset"
+ORDER BY place
 """  # noqa: S608 - the columns are a constant
 
 _FORGET = """
@@ -94,6 +95,14 @@ def unseal(sealer: RecordSealer, topic: str, partition: int, offset: int, sealed
     return KeptRecord(partition, offset, timestamp, key, value, headers)
 
 
+async def take_places(uow: UnitOfWork, entries: Sequence[Entry]) -> None:
+    """Give the entries that are about to be set aside their ranks."""
+    if entries:
+        rows = await uow.sql.fetch("SELECT nextval('kept_place') FROM generate_series(1, $1)", len(entries))
+        for entry, row in zip(entries, sorted(row[0] for row in rows), strict=True):
+            entry.place = row
+
+
 async def keep(uow: UnitOfWork, sealer: RecordSealer, entries: Sequence[Entry], *, behind: Behind) -> None:
     """Keep entries of one partition."""
     if not entries:
@@ -116,6 +125,7 @@ async def keep(uow: UnitOfWork, sealer: RecordSealer, entries: Sequence[Entry], 
         [stream[2] for stream in streams],
         [entry.sequence for entry in entries],
         [entry.handled for entry in entries],
+        [entry.place for entry in entries],
         [seal(sealer, entry.topic, entry.record) for entry in entries],
     )
 
@@ -138,7 +148,7 @@ async def behind_gaps(
 async def behind_party(
     uow: UnitOfWork, sealer: RecordSealer, subscriptions: Mapping[str, Subscription], party_id: UUID
 ) -> list[Entry]:
-    """What waits behind a parked party, by topic and partition in offset order."""
+    """What waits behind a parked party, in the order it was set aside."""
     rows = await uow.sql.fetch(_BEHIND_PARTY, party_id)
     return [_revived(sealer, subscriptions[row["topic"]], row) for row in rows]
 
@@ -176,5 +186,5 @@ def _revived(sealer: RecordSealer, subscription: Subscription, row: asyncpg.Reco
     entry.party_id = row["party_id"]
     entry.stream = Stream((row["source"], row["aggregate_type"], row["aggregate_id"])) if row["sequence"] else None
     entry.sequence = row["sequence"]
-    entry.kept, entry.handled = True, row["handled"]
+    entry.kept, entry.handled, entry.place = True, row["handled"], row["place"]
     return entry
