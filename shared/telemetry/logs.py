@@ -7,12 +7,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import sys
 import traceback
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 from opentelemetry import trace
+
+from shared.events.topics import TOPICS
+from shared.security.scopes import SERVICES
 
 # `extra=` fields that may be logged. Ids here are of machines and events; a party's id is pseudonymous but still left
 # out.
@@ -28,10 +32,20 @@ ALLOWED_FIELDS: Final = frozenset(
 # Faults of machines: their texts name hosts and codes, never people.
 _QUOTABLE: Final = (OSError, asyncio.CancelledError, NotImplementedError)
 _MAX_FRAMES: Final = 20
+_OUR_LOGGERS: Final = ("shared.", "services.", "simulation.", "cli.", "__main__")
+_SERVICES_AND_TOPICS: Final = frozenset({*TOPICS, *SERVICES})
+# A single word could be a name; `permit.request`, `handler_failed` or a prefixed topic could not.
+_CODE_WORD: Final = re.compile(r"[a-z][a-z0-9]{0,31}([._-][a-z0-9]{1,31}){1,6}")
+_LONG_NUMBER: Final = re.compile(r"\d{6}")
+_ERROR_TYPE: Final = re.compile(r"[A-Z][A-Za-z]{2,60}(Error|Exception|Unavailable|Problem)")
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one JSON object. Of our own messages only the text is kept, never `%` arguments."""
+    """Formats a record as one JSON object.
+
+    `%` arguments of our messages are kept when they are numbers or words of the code (topics, intent kinds, reasons,
+    types of errors); anything else could be somebody's data and becomes `…`.
+    """
 
     def __init__(self, *, service: str, tenant: str) -> None:
         super().__init__()
@@ -64,11 +78,30 @@ class JsonFormatter(logging.Formatter):
             # Neither the client's address nor the query is kept.
             path = str(target).partition("?")[0]
             return {"message": "request", "http_method": method, "http_path": path, "http_status": status}
-        if record.name.startswith(("shared.", "services.", "simulation.", "cli.", "__main__")) and record.args:
-            # Our own code passes values by name (`extra=`); a value inside the text would escape the allow-list.
-            return {"message": str(record.msg)}
+        if record.name.startswith(_OUR_LOGGERS):
+            return {"message": _own_message(record)}
         # Of what libraries say, the first line: asyncio's further ones quote exceptions with their texts.
         return {"message": record.getMessage().partition("\n")[0]}
+
+
+def _own_message(record: logging.LogRecord) -> str:
+    text = str(record.msg)
+    if not record.args or not isinstance(record.args, tuple):
+        return text
+    try:
+        return text % tuple(map(_code_word, record.args))
+    except (TypeError, ValueError):  # a `%d` that was given a text: logging's own complaint would print it
+        return text
+
+
+def _code_word(value: object) -> object:
+    if isinstance(value, BaseException):
+        return type(value).__qualname__
+    if isinstance(value, int | float):
+        return value
+    word = str(value)
+    known = word in _SERVICES_AND_TOPICS or _ERROR_TYPE.fullmatch(word)
+    return word if known or (_CODE_WORD.fullmatch(word) and not _LONG_NUMBER.search(word)) else "…"
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:

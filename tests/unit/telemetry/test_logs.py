@@ -41,8 +41,34 @@ def test_list_holds_nothing_personal() -> None:
     assert not ALLOWED_FIELDS & {"name", "phone", "address", "note", "party_id", "email", "party_ref"}
 
 
-def test_value_inside_the_text_is_left_out() -> None:
-    assert line(record("called %s", "+8613800000000"))["message"] == "called %s"
+@pytest.mark.parametrize("value", ["+8613800000000", "Zhang Wei", "zhang", "cn-8613800000000", "张伟", "", None, ["x"]])
+def test_value_inside_the_text_is_left_out(value: object) -> None:
+    assert line(record("called %s", value))["message"] == "called …"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (17, "17"),
+        ("case", "case"),
+        ("t1_case", "t1_case"),
+        ("permit.request", "permit.request"),
+        ("handler_failed", "handler_failed"),
+        ("SerializationError", "SerializationError"),
+        (ValueError("Zhang Wei"), "ValueError"),
+    ],
+)
+def test_word_of_the_code_is_kept(value: object, shown: str) -> None:
+    assert line(record("batch %s", value))["message"] == f"batch {shown}"
+
+
+def test_numbers_keep_their_form() -> None:
+    assert line(record("record %s/%d/%d", "case", 3, 17))["message"] == "record case/3/17"
+
+
+@pytest.mark.parametrize("args", [("Zhang",), ({"d": "Zhang"},)], ids=["text for number", "mapping"])
+def test_argument_of_a_wrong_form_is_left_out(args: tuple[object, ...]) -> None:
+    assert line(record("record %d", *args))["message"] == "record %d"
 
 
 def test_error_says_type_and_place_only() -> None:
