@@ -109,7 +109,7 @@ def _plan_signed(candidacy: Candidacy, event: Event[Any], policy: SelectionPolic
     return parties.block(candidacy, fact, policy=policy, now=now)
 
 
-def _plan_broken(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:
+def _plan_over(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:
     return parties.unblock(candidacy, cause="plan_signed", reference=str(event.data.plan_id), at=event.time)
 
 
@@ -160,7 +160,8 @@ _COMPLIANCE: Final[dict[str, Fold]] = {
 }
 _PLAN: Final[dict[str, Fold]] = {
     "plan.signed": _plan_signed,
-    "plan.broken": _plan_broken,
+    "plan.broken": _plan_over,
+    "plan.completed": _plan_over,
 }
 _VISIT: Final[dict[str, Fold]] = {
     "visit.offered": _offered,

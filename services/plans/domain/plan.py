@@ -74,7 +74,7 @@ class PlanState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One plan. `attempt` counts signing attempts, `attempt_open_until` (real time) is set while one is open."""
+    """One plan. `attempt` counts signing attempts: opened at business time, open until real time (none: closed)."""
 
     plan_id: UUID
     party_id: UUID
@@ -88,10 +88,12 @@ class Plan:
     table_id: str
     review_on: date
     document: str
+    document_sha256: str
     proposed_at: datetime
     state: PlanState = PlanState.PROPOSED
     version: int = 1
     attempt: int = 0
+    attempt_opened_at: datetime | None = None
     attempt_open_until: datetime | None = None
     hold_id: UUID | None = None
     signed_at: datetime | None = None
@@ -108,16 +110,6 @@ class Plan:
         """Paid on the plan so far."""
         return Money(amount_minor=paid_minor(self.instalments, self.payments), currency=self.currency)
 
-    @property
-    def document_sha256(self) -> str:
-        """Digest of the document that is signed."""
-        return document_digest(self.document)
-
-    @property
-    def hold_key(self) -> str:
-        """Idempotency key of the present attempt's hold."""
-        return hold_key(self.plan_id, self.attempt)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
@@ -131,6 +123,12 @@ class Change:
 def hold_key(plan_id: UUID, attempt: int) -> str:
     """Idempotency key of the hold of one signing attempt."""
     return str(derived_id("plan-hold", str(plan_id), str(attempt)))
+
+
+def hold_source(plan_id: UUID, attempt: int) -> str:
+    """What the hold of an attempt comes from. Compliance keeps one open hold per source: with the attempt in it, the
+    compensation of an old attempt can never end the hold of the one that was signed."""
+    return f"{plan_id}:{attempt}"
 
 
 def proposed(plan: Plan) -> Change:
@@ -169,7 +167,9 @@ def open_attempt(plan: Plan, *, code: str, now: datetime, real_now: datetime) ->
         raise SignatureCodeMismatch("type the code that is printed at the end of the document")
     if plan.attempt_open_until is not None:
         return Change(plan=plan)
-    opened = replace(plan, attempt=plan.attempt + 1, attempt_open_until=real_now + ATTEMPT_LIFETIME)
+    opened = replace(
+        plan, attempt=plan.attempt + 1, attempt_opened_at=now, attempt_open_until=real_now + ATTEMPT_LIFETIME
+    )
     timer = NewIntent(
         kind=ATTEMPT_TIMER,
         key=f"{plan.plan_id}:{opened.attempt}",
@@ -227,14 +227,19 @@ def sign(
 
 def close_attempt(plan: Plan, *, attempt: int, real_now: datetime) -> Change:
     """The attempt's time is over: unless it led to the signature, its hold (if any was placed) must end."""
-    if plan.attempt != attempt or plan.attempt_open_until is None:
+    if plan.attempt != attempt or plan.attempt_open_until is None or plan.attempt_opened_at is None:
         return Change(plan=plan)
     end = NewIntent(
         kind=END_HOLD,
         key=f"attempt:{plan.plan_id}:{attempt}",
         party_id=plan.party_id,
         due_at=real_now,
-        payload={"plan_id": str(plan.plan_id), "attempt": attempt, "cause": "plan_not_signed"},
+        payload={
+            "plan_id": str(plan.plan_id),
+            "attempt": attempt,
+            "valid_from": plan.attempt_opened_at.isoformat(),
+            "cause": "plan_not_signed",
+        },
     )
     return Change(plan=replace(plan, attempt_open_until=None), intents=(end,))
 
@@ -310,6 +315,7 @@ def new_plan(
         table_id=table_id,
         review_on=schedule.review_on,
         document=document,
+        document_sha256=document_digest(document),
         proposed_at=now,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -53,8 +54,8 @@ def test_proposal_has_a_guard_at_the_window() -> None:
         ({"not_before": date(2026, 3, 6)}, "cooling"),
     ],
 )
-def test_facts_that_came_meanwhile_prevent_the_proposal(changes: dict[str, object], reason: str) -> None:
-    step, said = saga.propose(candidate(**changes), visit(), policy=POLICY, now=NOW)
+def test_facts_that_came_meanwhile_prevent_the_proposal(changes: dict[str, Any], reason: str) -> None:
+    step, said = saga.propose(candidate(PARTY, **changes), visit(), policy=POLICY, now=NOW)
     assert (said, step.events, step.intents) == (reason, (), ())
 
 

@@ -1,0 +1,65 @@
+"""The composition root of plans."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.plans.api import build_router
+from services.plans.consumers import subscriptions
+from services.plans.desk import PlanDesk
+from services.plans.domain.protected_minimum import ProtectedMinimumTable
+from services.plans.holds import HoldEndings, Holds, SigningTimeout
+from services.plans.store import PlanStore
+from shared.security.key_management import LocalKeyManagement
+from shared.security.party_keys import PartyCipher
+from shared.security.token_source import ClientCredentials
+from shared.security.tokens import TokenVerifier
+from shared.service import ServiceDefinition, ServiceRuntime
+from shared.settings import ServiceSettings
+from shared.web.app import ApiDefinition, create_app
+from shared.web.client import ServiceClient
+
+_DESCRIPTION = """What a household can pay and what was agreed: no plan goes below the protected minimum, token plans
+and pauses are real answers, and collection stops before a plan is signed."""
+
+
+def define(settings: ServiceSettings) -> ServiceDefinition:
+    """What plans is made of."""
+    tokens = ClientCredentials.from_settings(settings)
+    compliance = ServiceClient(service="compliance", base_url=settings.compliance_url, token_source=tokens)
+    holds = Holds(compliance)
+    store = PlanStore(PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant))
+    desk = PlanDesk(store, ProtectedMinimumTable.load(), holds)
+
+    def build_api(runtime: ServiceRuntime) -> FastAPI:
+        return create_app(
+            ApiDefinition(
+                service="plans",
+                title="Plans",
+                description=_DESCRIPTION,
+                routers=[build_router(desk, store)],
+                settings=settings,
+                database=runtime.database,
+                verifier=TokenVerifier.from_settings(settings, runtime.clock),
+            )
+        )
+
+    @asynccontextmanager
+    async def lifespan(_runtime: ServiceRuntime) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            for closing in (compliance, tokens):
+                await closing.close()
+
+    return ServiceDefinition(
+        name="plans",
+        settings=settings,
+        build_api=build_api,
+        subscriptions=subscriptions(store),
+        intent_handlers=[SigningTimeout(store), HoldEndings(holds)],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,117 @@
+"""Event types to domain functions: what the case owes, what was paid, and when it cured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC
+from typing import Any, Final
+from uuid import UUID
+
+from services.plans.domain import case as cases
+from services.plans.domain import plan as plans
+from services.plans.domain.case import KnownCase
+from services.plans.domain.payments import Payment
+from services.plans.domain.plan import Change, Plan
+from services.plans.store import PlanStore, load_cases, save_cases
+from shared.database import UnitOfWork
+from shared.events import Event, Received
+from shared.events.base import EventData
+from shared.messaging import InboxKey, Outcome, Subscription
+from shared.messaging.subscription import inbox_key
+
+_STATES: Final = frozenset({"case.opened", "case.updated"})
+_TYPES: Final = _STATES | {"case.payment_posted", "case.payment_reversed", "case.cured"}
+
+
+def subscriptions(store: PlanStore) -> list[Subscription]:
+    """What plans reads."""
+
+    async def handle(uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        folding = await _Folding.open(uow, store, [received.event for received in batch])
+        outcomes: dict[InboxKey, Outcome] = {}
+        for received in batch:
+            if not folding.fold(received.event):
+                outcomes[inbox_key(received.event)] = Outcome.IGNORED
+        await folding.save()
+        return outcomes
+
+    return [Subscription(topic="case", types=frozenset(_TYPES), handle=handle)]
+
+
+class _Folding:
+    """Cases and plans of one batch; written once, at the end."""
+
+    def __init__(
+        self, uow: UnitOfWork, store: PlanStore, known: dict[tuple[UUID, UUID], KnownCase], agreed: Sequence[Plan]
+    ) -> None:
+        self._uow = uow
+        self._store = store
+        self._cases = known
+        self._plans = {plan.plan_id: plan for plan in agreed}
+        self._changed_cases: set[tuple[UUID, UUID]] = set()
+        self._changed_plans: set[UUID] = set()
+
+    @classmethod
+    async def open(cls, uow: UnitOfWork, store: PlanStore, events: Sequence[Event[EventData]]) -> _Folding:
+        parties = [event.party_id for event in events if event.party_id is not None]
+        return cls(uow, store, await load_cases(uow, parties), await store.of_parties(uow, parties))
+
+    def fold(self, event: Event[Any]) -> bool:
+        """Take one event over; false when it changes nothing."""
+        data = event.data
+        key = (data.party_id, data.case_id)
+        before = self._cases.get(key)
+        if event.type in _STATES:
+            state = cases.known(before, data)
+            return state is not None and self._keep_case(key, state)
+        if before is not None and before.version < data.version:
+            self._keep_case(key, cases.moved_on(before, data.version, is_open=event.type != "case.cured"))
+        applied = [self._fold_plan(plan, event) for plan in self._of_case(key)]
+        return any(applied) or (before is not None and before.version < data.version)
+
+    def _fold_plan(self, plan: Plan, event: Event[Any]) -> bool:
+        now, real_now, data = self._uow.now, self._uow.real_now, event.data
+        if event.type == "case.cured":
+            change = plans.case_cured(plan, now=now, real_now=real_now)
+        elif event.type == "case.payment_reversed":
+            change = plans.payment_reversed(plan, data.transaction_ref, now=now)
+        elif plan.signed_at is not None and data.value_date >= plan.signed_at.astimezone(UTC).date():
+            payment = Payment(
+                transaction_ref=data.transaction_ref,
+                loan_id=data.loan_id,
+                amount_minor=data.amount.amount_minor,
+                position=len(plan.payments) + 1,
+            )
+            same_currency = data.amount.currency == plan.currency and data.amount.amount_minor > 0
+            change = (
+                plans.payment_posted(plan, payment, now=now, real_now=real_now) if same_currency else Change(plan=plan)
+            )
+        else:
+            change = Change(plan=plan)
+        return self._keep_plan(change, cause_id=event.id)
+
+    def _of_case(self, key: tuple[UUID, UUID]) -> list[Plan]:
+        return [plan for plan in self._plans.values() if (plan.party_id, plan.case_id) == key]
+
+    def _keep_case(self, key: tuple[UUID, UUID], state: KnownCase) -> bool:
+        self._cases[key] = state
+        self._changed_cases.add(key)
+        return True
+
+    def _keep_plan(self, change: Change, *, cause_id: str) -> bool:
+        plan = change.plan
+        if plan == self._plans[plan.plan_id]:
+            return False
+        self._plans[plan.plan_id] = plan
+        self._changed_plans.add(plan.plan_id)
+        for event in change.events:
+            self._uow.emit(replace(event, causation_id=cause_id))
+        for intent in change.intents:
+            self._uow.intend(intent)
+        return True
+
+    async def save(self) -> None:
+        """Write what changed."""
+        await save_cases(self._uow, [self._cases[key] for key in self._changed_cases])
+        await self._store.save(self._uow, [self._plans[plan_id] for plan_id in self._changed_plans])

@@ -1,0 +1,1 @@
+"""Migrations of plans, run as the database's owner."""
