@@ -1,0 +1,1 @@
+"""Visits: what happens between the offer and the audited record."""

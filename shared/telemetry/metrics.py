@@ -34,6 +34,8 @@ MetricName = Literal[
     "doorstep.permits.granted",
     "doorstep.permits.refused",
     "doorstep.recall.duration",
+    "doorstep.check_ins",
+    "doorstep.alarms.raised",
     "doorstep.tokens.refused",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
@@ -87,6 +89,8 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.recall.duration": Metric(
         "histogram", "s", "From learning of a stopping fact to the visit's recall.", _LATENCY_SECONDS
     ),
+    "doorstep.check_ins": Metric("counter", "{check_in}", "Check-ins, by outcome: accepted, or the reason of refusal."),
+    "doorstep.alarms.raised": Metric("counter", "{alarm}", "Alarms (SOS, crew that did not check out), by kind."),
     "doorstep.tokens.refused": Metric("counter", "{token}", "Access tokens refused, by reason."),
 }
 

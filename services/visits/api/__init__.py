@@ -1,0 +1,34 @@
+"""The HTTP side of visits: customers, the crew in the field, and the office."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from services.visits.api.customer import router as customer_router
+from services.visits.api.field import router as field_router
+from services.visits.api.office import router as office_router
+from services.visits.remote import Neighbours
+from services.visits.settings import VisitSettings
+from shared.security.tokens import TokenVerifier
+from shared.service import ServiceRuntime
+from shared.web.app import ApiDefinition, create_app
+
+ROUTERS: tuple[APIRouter, ...] = (customer_router, field_router, office_router)
+
+
+def build(
+    runtime: ServiceRuntime, *, neighbours: Neighbours, link_secret: bytes, visit_settings: VisitSettings
+) -> FastAPI:
+    """The API of one process."""
+    return create_app(
+        ApiDefinition(
+            service="visits",
+            title="Doorstep visits",
+            description="Appointments, the door, outcomes, safety. Nobody rings a doorbell without a permit.",
+            routers=ROUTERS,
+            settings=runtime.settings,
+            database=runtime.database,
+            verifier=TokenVerifier.from_settings(runtime.settings, runtime.clock),
+            state={"neighbours": neighbours, "link_secret": link_secret, "visit_settings": visit_settings},
+        )
+    )

@@ -1,0 +1,1 @@
+"""What a visit may become, and why: pure functions of state, facts and time."""

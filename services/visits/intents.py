@@ -1,0 +1,287 @@
+"""Carries out the intents of visits: asks compliance and assignment, and lets timers end each waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from services.visits.domain import appointment, door
+from services.visits.domain import intents as kinds
+from services.visits.domain.visit import Change, State, Visit
+from services.visits.remote import (
+    CollectorAnswers,
+    Neighbours,
+    PermitDecision,
+    PermitItem,
+    PermitKeys,
+    PermitReleaseBody,
+    PermitUseBody,
+)
+from services.visits.store import facts as fact_store
+from services.visits.store import visits as visit_store
+from shared.database import Database, UnitOfWork
+from shared.messaging import Answer, Intent, IntentHandler, TimerDue
+from shared.web.client import RemoteProblem, RemoteUnavailable
+
+KEY_REFRESH: Final = timedelta(hours=1)
+# Compliance has not yet seen what we have seen, or has not heard from a feeder: it will, so the question is asked
+# again.
+_BEHIND: Final = frozenset({"facts_behind", "facts-behind", "facts_stale", "facts-stale"})
+_MOOT: Final = "moot"
+_MAX_PAGES: Final = 50
+
+NeighboursOf = Callable[[], Neighbours]
+DatabaseOf = Callable[[], Database]
+
+
+def handlers(*, database: DatabaseOf, neighbours: NeighboursOf) -> list[IntentHandler]:
+    """All handlers; both ports are opened by the service's lifespan."""
+    return [
+        OfferPermits(database, neighbours),
+        ReportUse(neighbours),
+        ReleasePermit(neighbours),
+        LearnPermitKeys(neighbours),
+        LearnCrew(neighbours),
+        Timer(kinds.ANSWER_DUE, lambda visit, now, _: appointment.answer_overdue(visit, now=now)),
+        Timer(kinds.WINDOW_ENDED, lambda visit, now, real: appointment.window_over(visit, now=now, real_now=real)),
+        Timer(kinds.STAY_OVERDUE, lambda visit, now, real: door.stay_over(visit, now=now, real_now=real)),
+    ]
+
+
+class OfferPermits:
+    """Asks compliance, for many visits at once, whether their offers may be sent."""
+
+    kind = kinds.OFFER_PERMIT
+    batch_size = 200
+
+    def __init__(self, database: DatabaseOf, neighbours: NeighboursOf) -> None:
+        self._database = database
+        self._neighbours = neighbours
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """One question for all visits that still wait; one of a party whose case we have not heard of yet waits
+        longer.
+        """
+        async with self._database().read_only() as uow:
+            visits = await visit_store.load_visits(uow, [_visit_id(intent) for intent in intents])
+            facts = await fact_store.load_facts(uow, {visit.party_id for visit in visits.values()})
+        moot: set[UUID] = set()
+        items: list[PermitItem] = []
+        for intent in intents:
+            visit = visits.get(_visit_id(intent))
+            if visit is None or visit.state is not State.PROPOSED:
+                moot.add(intent.id)
+            elif facts[visit.party_id].case_version is not None:
+                items.append(_item(intent, visit, facts[visit.party_id].time_zones))
+        decisions = await self._decisions(items)
+        return [
+            Answer(body={_MOOT: True}) if intent.id in moot else _usable(decisions.get(intent.id)) for intent in intents
+        ]
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Granted: hand the offer over. Refused: try at the earliest lawful time, or give up."""
+        visits = await visit_store.load_visits(uow, [_visit_id(intent) for intent, _ in answered])
+        changes: list[Change] = []
+        for intent, answer in answered:
+            visit = visits.get(_visit_id(intent))
+            if visit is None or answer.body.get(_MOOT):
+                continue
+            decision = PermitDecision.model_validate(answer.body)
+            if decision.decision == "allow" and decision.permit_id is not None:
+                change = appointment.offer(visit, permit_id=decision.permit_id, now=uow.now, real_now=uow.real_now)
+            else:
+                change = appointment.refuse_offer(
+                    visit,
+                    attempt=int(intent.payload["attempt"]),
+                    earliest_lawful=decision.earliest_lawful,
+                    now=uow.now,
+                )
+            visits[visit.visit_id] = change.visit
+            changes.append(change)
+        await visit_store.save_changes(uow, changes)
+
+    async def _decisions(self, items: Sequence[PermitItem]) -> Mapping[UUID, PermitDecision]:
+        if not items:
+            return {}
+        try:
+            return await self._neighbours().permits(items)
+        except (RemoteProblem, RemoteUnavailable):
+            return {}
+
+
+class ReportUse:
+    """Tells compliance of each use. A refusal is final: the auditor finds the contact either way."""
+
+    kind = kinds.PERMIT_USE
+    batch_size = 50
+
+    def __init__(self, neighbours: NeighboursOf) -> None:
+        self._neighbours = neighbours
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """One call per permit."""
+        return [await self._report(intent) for intent in intents]
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Nothing to change: the use was committed with the contact."""
+
+    async def _report(self, intent: Intent) -> Answer | None:
+        payload = intent.payload
+        body = PermitUseBody(used_at=datetime.fromisoformat(payload["used_at"]), contact_id=UUID(payload["contact_id"]))
+        return await _sent(self._neighbours(), f"/v1/permits/{payload['permit_id']}/use", body, intent)
+
+
+class ReleasePermit:
+    """Gives reservations of unused permits back."""
+
+    kind = kinds.PERMIT_RELEASE
+    batch_size = 50
+
+    def __init__(self, neighbours: NeighboursOf) -> None:
+        self._neighbours = neighbours
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """One call per permit."""
+        return [await self._release(intent) for intent in intents]
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Nothing to change: the visit ended with the decision to release."""
+
+    async def _release(self, intent: Intent) -> Answer | None:
+        body = PermitReleaseBody(cause=str(intent.payload["cause"]))
+        return await _sent(self._neighbours(), f"/v1/permits/{intent.payload['permit_id']}/release", body, intent)
+
+
+class LearnPermitKeys:
+    """Keeps compliance's public keys in our database, so that a check-in needs nobody."""
+
+    kind = kinds.LEARN_PERMIT_KEYS
+    batch_size = 20
+
+    def __init__(self, neighbours: NeighboursOf) -> None:
+        self._neighbours = neighbours
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """One call answers all that ask."""
+        try:
+            answer = await self._neighbours().compliance.get("/v1/permit-keys", PermitKeys)
+        except (RemoteProblem, RemoteUnavailable):
+            return [None for _ in intents]
+        return [Answer(body=answer.model_dump()) for _ in intents]
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Keep the keys and look again in an hour: a withdrawn key must die here too."""
+        keys = PermitKeys.model_validate(answered[-1][1].body).keys
+        await fact_store.save_permit_keys(uow, [key for key in keys if isinstance(key.get("kid"), str)])
+        hour = (uow.real_now + KEY_REFRESH).replace(minute=0, second=0, microsecond=0)
+        uow.intend(kinds.learn_permit_keys(reason=f"hourly {hour.isoformat()}", due_at=hour))
+
+
+class LearnCrew:
+    """Learns what a customer may see of the people at the door."""
+
+    kind = kinds.LEARN_CREW
+    batch_size = 200
+
+    def __init__(self, neighbours: NeighboursOf) -> None:
+        self._neighbours = neighbours
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """Read assignment's register once for all."""
+        wanted = {UUID(member) for intent in intents for member in intent.payload["collectors"]}
+        found: dict[str, dict[str, Any]] = {}
+        cursor: str | None = None
+        try:
+            for _ in range(_MAX_PAGES):
+                params: dict[str, str | int] = {"limit": 200} | ({"cursor": cursor} if cursor else {})
+                page = await self._neighbours().assignment.get("/v1/collectors", CollectorAnswers, params=params)
+                found |= {
+                    str(item.collector_id): item.model_dump() for item in page.items if item.collector_id in wanted
+                }
+                cursor = page.next
+                if cursor is None or len(found) == len(wanted):
+                    break
+        except (RemoteProblem, RemoteUnavailable):
+            return [None for _ in intents]
+        return [
+            Answer(body={member: found[member] for member in intent.payload["collectors"] if member in found})
+            for intent in intents
+        ]
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Keep name and photo reference of each."""
+        found = {UUID(member): known for _, answer in answered for member, known in answer.body.items()}
+        if found:
+            await fact_store.save_collectors(
+                uow, [(member, known["name"], known["photo_ref"]) for member, known in sorted(found.items())]
+            )
+
+
+class Timer:
+    """A moment that ends a waiting. `step` decides by the visit's state then; what was overtaken changes nothing."""
+
+    batch_size = 500
+
+    def __init__(self, kind: str, step: Callable[[Visit, datetime, datetime], Change]) -> None:
+        self.kind = kind
+        self._step = step
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """Nobody is asked."""
+        return [TimerDue() for _ in intents]
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Let each visit take the step of its timer."""
+        visits = await visit_store.load_visits(uow, [_visit_id(intent) for intent, _ in answered])
+        steps = [self._step(visit, uow.now, uow.real_now) for _, visit in sorted(visits.items())]
+        await visit_store.save_changes(uow, [step for step in steps if step.events or step.alarm])
+
+
+async def _sent(
+    neighbours: Neighbours, path: str, body: PermitUseBody | PermitReleaseBody, intent: Intent
+) -> Answer | None:
+    try:
+        await neighbours.compliance.command(path, object, body=body, idempotency_key=str(intent.id))
+    except RemoteUnavailable:
+        return None
+    except RemoteProblem as problem:
+        retried = problem.status in {401, 403, 429} or problem.kind == "command-running"
+        return None if retried else Answer(status=problem.status, body={"kind": problem.kind})
+    return Answer()
+
+
+def _item(intent: Intent, visit: Visit, time_zones: Sequence[str]) -> PermitItem:
+    return PermitItem.model_validate(
+        {
+            "request_id": intent.id,
+            "party_id": visit.party_id,
+            "case_id": visit.case_id,
+            "subject_id": visit.visit_id,
+            "channel": "sms",
+            "purpose": "appointment_admin",
+            "jurisdiction": visit.jurisdiction,
+            "time_zones": list(time_zones),
+            "window": {"start": intent.payload["start"], "end": intent.payload["end"]},
+            "duration_minutes": 1,
+            "crew": [],
+            "device_id": None,
+            "place_cell": None,
+            "versions": {"case": visit.case_version},
+        }
+    )
+
+
+def _usable(decision: PermitDecision | None) -> Answer | None:
+    """The decision as an answer; None when there is none yet, or when compliance only has to catch up."""
+    if decision is None:
+        return None
+    behind = bool(decision.reasons) and all(reason.rule in _BEHIND for reason in decision.reasons)
+    if decision.decision != "allow" and behind:
+        return None
+    return Answer(body=decision.model_dump(mode="json"))
+
+
+def _visit_id(intent: Intent) -> UUID:
+    return UUID(intent.payload["visit_id"])

@@ -1,0 +1,1 @@
+"""Migrations of visits, run as the database's owner."""

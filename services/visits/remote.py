@@ -1,0 +1,187 @@
+"""What visits asks of other services. Only intents and the edge of the API call these; never a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from shared.events.base import TimeWindow
+from shared.geo import Point
+from shared.ids import derived_id
+from shared.security.token_source import ClientCredentials
+from shared.settings import ServiceSettings
+from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
+
+# A crew stands at the door and waits: without intake's exact point the permit's cell decides.
+POINT_DEADLINE_SECONDS: Final = 2.0
+
+
+class _Answer(BaseModel):
+    """Answers of others are read tolerantly: members that we do not know are left out."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class PermitItem(BaseModel):
+    """One item of a permit request."""
+
+    request_id: UUID
+    party_id: UUID
+    case_id: UUID
+    subject_id: UUID
+    channel: Literal["sms"]
+    purpose: Literal["appointment_admin"]
+    jurisdiction: str
+    time_zones: list[str]
+    window: TimeWindow
+    duration_minutes: int
+    crew: list[UUID]
+    device_id: str | None
+    place_cell: str | None
+    versions: dict[str, int]
+
+
+class PermitQuestion(BaseModel):
+    """Body of POST /v1/permits."""
+
+    items: list[PermitItem]
+
+
+class PermitReason(_Answer):
+    """One rule that spoke against a contact."""
+
+    rule: str
+
+
+class PermitDecision(_Answer):
+    """One decision."""
+
+    request_id: UUID
+    decision: Literal["allow", "deny", "needs-fact"]
+    reasons: list[PermitReason] = Field(default_factory=list)
+    earliest_lawful: AwareDatetime | None = None
+    permit_id: UUID | None = None
+
+
+class PermitDecisions(_Answer):
+    """Answer of POST /v1/permits."""
+
+    items: list[PermitDecision]
+
+
+class PermitUseBody(BaseModel):
+    """Body of POST /v1/permits/{id}/use."""
+
+    used_at: datetime
+    contact_id: UUID
+
+
+class PermitReleaseBody(BaseModel):
+    """Body of POST /v1/permits/{id}/release."""
+
+    cause: str
+
+
+class PermitKeys(_Answer):
+    """Answer of GET /v1/permit-keys: a JWKS (RFC 7517)."""
+
+    keys: list[dict[str, Any]]
+
+
+class PointItem(BaseModel):
+    """One item of a request for points."""
+
+    party_id: UUID
+
+
+class PointQuestion(BaseModel):
+    """Body of POST /v1/parties/points."""
+
+    items: list[PointItem]
+    purpose: Literal["route"] = "route"
+
+
+class PointAnswer(_Answer):
+    """The exact point of one party, or none."""
+
+    party_id: UUID
+    point: Point | None = None
+
+
+class PointAnswers(_Answer):
+    """Answer of POST /v1/parties/points."""
+
+    items: list[PointAnswer]
+
+
+class CollectorAnswer(_Answer):
+    """What assignment tells of a collector."""
+
+    collector_id: UUID
+    name: str
+    photo_ref: str | None = None
+
+
+class CollectorAnswers(_Answer):
+    """A page of GET /v1/collectors."""
+
+    items: list[CollectorAnswer]
+    next: str | None = None
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The services that visits calls."""
+
+    compliance: ServiceClient
+    intake: ServiceClient
+    assignment: ServiceClient
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: ServiceSettings) -> AsyncIterator[Neighbours]:
+        """Clients with one shared token; nothing is called yet."""
+        token_source = ClientCredentials.from_settings(settings)
+        async with (
+            ServiceClient(
+                service="compliance", base_url=settings.compliance_url, token_source=token_source
+            ) as compliance,
+            ServiceClient(
+                service="intake",
+                base_url=settings.intake_url,
+                token_source=token_source,
+                deadline_seconds=POINT_DEADLINE_SECONDS,
+                attempt_timeout_seconds=POINT_DEADLINE_SECONDS,
+            ) as intake,
+            ServiceClient(
+                service="assignment", base_url=settings.assignment_url, token_source=token_source
+            ) as assignment,
+        ):
+            yield cls(compliance=compliance, intake=intake, assignment=assignment)
+
+    async def permits(self, items: Sequence[PermitItem]) -> dict[UUID, PermitDecision]:
+        """Compliance's decisions by request. Raises RemoteProblem, RemoteUnavailable.
+
+        The key is derived from the requests, so the same batch repeated is the same command; a batch composed
+        otherwise is another command, in which compliance recognises each request by its own id.
+        """
+        key = derived_id("offer-permits", *(item.model_dump_json() for item in items))
+        answer = await self.compliance.command(
+            "/v1/permits", PermitDecisions, body=PermitQuestion(items=list(items)), idempotency_key=str(key)
+        )
+        return {decision.request_id: decision for decision in answer.items}
+
+    async def home_of(self, party_id: UUID) -> Point | None:
+        """The exact registered point, or None when intake does not know it or does not answer in time."""
+        question = PointQuestion(items=[PointItem(party_id=party_id)])
+        try:
+            answer = await self.intake.ask("/v1/parties/points", PointAnswers, body=question)
+        except (RemoteProblem, RemoteUnavailable):
+            return None
+        return next((item.point for item in answer.items if item.party_id == party_id), None)
