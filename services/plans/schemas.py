@@ -71,7 +71,7 @@ class SignPlan(BaseModel):
     customer_signature_code: str = Field(
         min_length=4, max_length=32, description="The code printed under the document, typed by the customer."
     )
-    signed_at: AwareDatetime | None = Field(None, description="Business time of signing, never ahead of now; none: now.")
+    signed_at: AwareDatetime | None = Field(None, description="Business time, never ahead of now; none: now.")
 
 
 class PlanView(BaseModel):
