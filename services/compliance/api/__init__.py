@@ -18,8 +18,10 @@ from shared.web.jwks import jwks_router
 ROUTERS: tuple[APIRouter, ...] = (permits_router, holds_router, reading_router, log_router)
 
 
-def build(runtime: ServiceRuntime, *, instruments: Instruments, balances: Balances) -> FastAPI:
-    """The API of one process."""
+def build(
+    runtime: ServiceRuntime, *, instruments: Instruments, balances: Balances, verifier: TokenVerifier | None = None
+) -> FastAPI:
+    """The API of one process. `verifier` None: the one that the settings name."""
     return create_app(
         ApiDefinition(
             service="compliance",
@@ -28,7 +30,7 @@ def build(runtime: ServiceRuntime, *, instruments: Instruments, balances: Balanc
             routers=(*ROUTERS, jwks_router(instruments.permit_key)),
             settings=runtime.settings,
             database=runtime.database,
-            verifier=TokenVerifier.from_settings(runtime.settings, runtime.clock),
+            verifier=verifier or TokenVerifier.from_settings(runtime.settings, runtime.clock),
             state={"instruments": instruments, "balances": balances},
         )
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.compliance.domain.holds import HoldKind, HoldScope
+from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
 from shared.events.contact import Channel
 
@@ -17,7 +18,7 @@ class PlaceHold(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    party_id: UUID = Field(description="The party.")
+    party_id: PartyId
     kind: HoldKind = Field(description="Kind of hold.")
     scope: HoldScope = Field("collection", description="How much it covers.")
     valid_from: AwareDatetime = Field(description="Business time from which it holds.")
@@ -48,7 +49,7 @@ class HoldView(BaseModel):
     """A hold as it stands."""
 
     hold_id: UUID = Field(description="The hold.")
-    party_id: UUID = Field(description="The party.")
+    party_id: PartyId
     kind: HoldKind = Field(description="Kind.")
     scope: HoldScope = Field(description="Scope.")
     valid_from: AwareDatetime = Field(description="Business time from.")
@@ -62,7 +63,7 @@ class StopRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    party_id: UUID = Field(description="The party.")
+    party_id: PartyId
     channel_heard: Channel = Field(description="Channel on which the customer said so.")
     heard_at: AwareDatetime = Field(description="Business time at which it was heard.")
     detail_code: Reference = Field(description="What was asked, as a code.", examples=["no_visits"])

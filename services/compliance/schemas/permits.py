@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Cell, Reference, TimeWindow
 from shared.events.contact import Channel, Purpose
 
@@ -24,7 +25,7 @@ class _Body(BaseModel):
 class WindowsItem(_Body):
     """One party, channel and purpose, and the local dates of interest."""
 
-    party_id: UUID = Field(description="The party.")
+    party_id: PartyId
     channel: Channel = Field(description="Channel of the contact.")
     purpose: Purpose = Field("collection", description="Purpose; not named means collection.")
     jurisdiction: str = Field(min_length=2, max_length=8, description="Place whose law applies, as the asker knows it.")
@@ -55,7 +56,7 @@ class Reason(BaseModel):
 class WindowsAnswer(BaseModel):
     """Lawful windows of one item; advice, not a right: only a permit allows a contact."""
 
-    party_id: UUID = Field(description="The party.")
+    party_id: PartyId
     windows: list[TimeWindow] = Field(
         description="Spans inside which a contact of the duration is lawful as far as known."
     )
@@ -74,7 +75,7 @@ class PermitRequest(_Body):
     request_id: UUID = Field(
         description="The asker's id of the request; asked again, an allowed one gets the same permit."
     )
-    party_id: UUID = Field(description="The party.")
+    party_id: PartyId
     case_id: UUID = Field(description="The party's case.")
     subject_id: UUID = Field(description="Visit or plan that the contact is for.")
     channel: Channel = Field(description="Channel of the contact.")
@@ -142,7 +143,7 @@ class PermitView(BaseModel):
     """A permit as compliance knows it."""
 
     permit_id: UUID = Field(description="The permit.")
-    party_id: UUID = Field(description="The party.")
+    party_id: PartyId
     decision_id: UUID = Field(description="The decision behind it.")
     subject_id: UUID = Field(description="Visit or plan.")
     channel: Channel = Field(description="Channel.")

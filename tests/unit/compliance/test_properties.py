@@ -1,0 +1,152 @@
+"""What holds for all people, times and histories."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.compliance.domain.decisions import decide
+from services.compliance.domain.facts import Counted
+from services.compliance.domain.local_time import Span, hours_on, zone, zone_names
+from services.compliance.domain.packs import CapRule, HoursRule
+from services.compliance.domain.permits import (
+    Permit,
+    PermitNotReleasable,
+    PermitReleased,
+    PermitState,
+    recorded,
+    release,
+    use,
+)
+from services.compliance.domain.rules.caps import busiest, judge_cap
+from services.compliance.domain.rules.hours import lawful_span, within_hours
+from services.compliance.domain.rulings import Answer
+from services.compliance.rule_book import rule_book
+
+from .conftest import NOW, at, facts, question
+
+ZONES = st.sampled_from(
+    ["Asia/Shanghai", "Asia/Kolkata", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]
+)
+DAYS = st.dates(date(2026, 1, 1), date(2027, 12, 31))
+HOURS = HoursRule(
+    id="TEST-HOURS", kind="hours", citation="for the test only", purposes_blocked=("collection",), opens=time(8), closes=time(22)
+)  # fmt: skip
+CAP = CapRule(
+    id="TEST-CAP", kind="cap", citation="for the test only", purposes_blocked=("collection",), unit="attempt",
+    window_days=30, limit=2,
+)  # fmt: skip
+EVENTS = st.lists(st.integers(-40, 40), max_size=8)
+
+
+def visit(offset_days: int) -> Counted:
+    start = at(14) + timedelta(days=offset_days)
+    return Counted(
+        channel="visit", purpose="collection", span=Span(start, start + timedelta(minutes=30)), zones=("Asia/Shanghai",)
+    )
+
+
+@given(days=EVENTS, more=EVENTS)
+def test_more_contacts_never_turn_deny_into_allow(days: list[int], more: list[int]) -> None:
+    few = facts(counted=tuple(map(visit, days)))
+    many = facts(counted=tuple(map(visit, days + more)))
+    if judge_cap(CAP, question(), few).answer is Answer.DENY:
+        assert judge_cap(CAP, question(), many).answer is Answer.DENY
+
+
+@given(wishes=st.lists(st.integers(0, 90), max_size=25))
+def test_budget_is_never_exceeded(wishes: list[int]) -> None:
+    """Grant greedily in any order: no window of thirty local dates ever holds more than the limit."""
+    granted: list[Counted] = []
+    for wish in wishes:
+        asked = question(at(14) + timedelta(days=wish))
+        if judge_cap(CAP, asked, facts(counted=tuple(granted))).answer is Answer.ALLOW:
+            granted.append(visit(wish))
+    days = sorted(one.span.start for one in granted)
+    assert all(later - first >= timedelta(days=30) for first, later in zip(days, days[2:], strict=False))
+
+
+@given(day=DAYS, zones=st.lists(ZONES, min_size=1, max_size=3))
+def test_lawful_span_is_inside_the_hours_everywhere(day: date, zones: list[str]) -> None:
+    span = lawful_span([HOURS], day, zones)
+    if span.length <= timedelta():
+        return
+    for name in zones:
+        first, last = (moment.astimezone(ZoneInfo(name)) for moment in span)
+        assert first.date() == last.date() == day
+        assert time(8) <= first.time() <= last.time() <= time(22)
+
+
+@given(
+    day=DAYS,
+    minutes=st.integers(0, 24 * 60 - 1),
+    length=st.integers(1, 240),
+    zones=st.lists(ZONES, min_size=1, max_size=3),
+)
+def test_within_hours_means_every_minute_is(day: date, minutes: int, length: int, zones: list[str]) -> None:
+    start = datetime.combine(day, time(), tzinfo=UTC) + timedelta(minutes=minutes)
+    span = Span(start, start + timedelta(minutes=length))
+    inside = all(
+        time(8) <= (start + timedelta(minutes=minute)).astimezone(ZoneInfo(name)).time() < time(22)
+        for minute in range(length)
+        for name in zones
+    )
+    assert within_hours(HOURS, span, zones) == inside
+
+
+@given(day=DAYS, opens=st.integers(0, 23), name=ZONES)
+def test_clock_changes_only_narrow_the_hours(day: date, opens: int, name: str) -> None:
+    span = hours_on(day, opens=time(opens, 30), closes=time(23, 45), zone_name=name)
+    for moment in (span.start, span.start + timedelta(minutes=1)):
+        assert moment.astimezone(zone(name)).time() >= time(opens, 30)
+
+
+def test_hour_that_does_not_exist_opens_after_the_change() -> None:
+    """On 8 March 2026 New York has no 02:30; on 1 November it has 01:30 twice."""
+    spring = hours_on(date(2026, 3, 8), opens=time(2, 30), closes=time(22), zone_name="America/New_York")
+    autumn = hours_on(date(2026, 11, 1), opens=time(1, 30), closes=time(22), zone_name="America/New_York")
+    assert spring.start == datetime(2026, 3, 8, 7, 30, tzinfo=UTC)
+    assert autumn.start == datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+
+
+@settings(deadline=None, max_examples=60)
+@given(hour=st.integers(0, 23), day=st.integers(2, 25), history=st.integers(0, 40), visits=EVENTS)
+def test_earliest_lawful_is_lawful(hour: int, day: int, history: int, visits: list[int]) -> None:
+    book = rule_book()
+    known = facts(history_known_from=date(2026, 1, 1) + timedelta(days=history), counted=tuple(map(visit, visits)))
+    asked = question(at(hour, day=day), now=at(0, day=2))
+    decision = decide(asked, known, book)
+    if decision.earliest is not None and decision.earliest.at is not None:
+        assert decision.earliest.at >= asked.span.start
+        assert decide(asked.at(decision.earliest.at), known, book).answer is Answer.ALLOW
+
+
+@given(dates=st.sets(st.integers(0, 60), max_size=10), day=st.integers(0, 60), window=st.integers(1, 30))
+def test_busiest_window_is_what_counting_finds(dates: set[int], day: int, window: int) -> None:
+    base = date(2026, 1, 1)
+    counted = [frozenset({base + timedelta(days=one)}) for one in dates]
+    slow = max(sum(1 for one in dates if start <= one < start + window) for start in range(day - window + 1, day + 1))
+    assert busiest(counted, frozenset({base + timedelta(days=day)}), window) == slow
+
+
+@given(steps=st.lists(st.sampled_from(["use", "release", "record"]), max_size=6))
+def test_used_permit_never_frees_its_budget(permit: Permit, steps: list[str]) -> None:
+    used = False
+    for step in steps:
+        try:
+            match step:
+                case "use":
+                    permit = use(permit, contact_id=permit.permit_id, used_at=NOW)
+                case "release":
+                    permit = release(permit, cause="test")
+                case "record" if permit.reserves:
+                    permit = recorded(permit, contact_id=permit.permit_id, used_at=NOW)
+        except (PermitReleased, PermitNotReleasable):
+            pass
+        used = used or permit.state in (PermitState.USED, PermitState.RECORDED)
+        assert not (used and permit.state is PermitState.RELEASED)
+
+
+def test_zone_data_is_the_pinned_package() -> None:
+    assert {"Asia/Shanghai", "America/New_York"} <= zone_names()
