@@ -43,7 +43,7 @@ def serve(prefix: str) -> int:
     try:
         return asyncio.run(_serve(prefix))
     except (EmbeddedServerError, ProcessFailedError) as error:
-        Console(stderr=True).print(f"[red]serve:[/] {error}", highlight=False)
+        Console(stderr=True).print(f"serve: {error}", markup=False, highlight=False, soft_wrap=True)
         return 1
 
 

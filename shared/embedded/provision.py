@@ -59,11 +59,12 @@ async def provision_databases(
     `password` names a role's password (by default derived from the home's secret). Raises asyncpg.PostgresError.
     """
     password = password or Home().password
-    databases = {
-        service: await create_database(admin_url, prefix + service, role=prefix + service, password=password)
-        for service in SERVICES
-    }
-    await asyncio.gather(*(migrate(databases[service].owner_url, f"services.{service}") for service in SERVICES))
+    databases: dict[str, ServiceDatabase] = {}
+    for service in SERVICES:
+        name = prefix + service
+        databases[service] = await create_database(admin_url, name, role=name, password=password)
+        # One after the other: Alembic's `op` is global to the process, two runs would write into each other's database.
+        await migrate(databases[service].owner_url, f"services.{service}")
     return databases
 
 
