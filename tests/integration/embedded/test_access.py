@@ -16,8 +16,8 @@ PATIENCE_SECONDS = 20
 
 async def _send(kafka: KafkaAccess, principal: str, topic: str) -> None:
     producer = AIOKafkaProducer(**kafka.client_options(principal), acks="all", enable_idempotence=True)
-    await producer.start()
     try:
+        await producer.start()
         await asyncio.wait_for(producer.send_and_wait(topic, b"value", key=b"key"), PATIENCE_SECONDS)
     finally:
         await producer.stop()
@@ -31,8 +31,8 @@ async def _read_one(kafka: KafkaAccess, principal: str, topic: str, group: str |
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         record = await asyncio.wait_for(consumer.getone(), PATIENCE_SECONDS)
         return record.value
     finally:
