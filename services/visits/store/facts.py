@@ -14,7 +14,7 @@ from services.visits.domain.permit import JsonWebKey
 from services.visits.domain.visit import Visit
 from shared.database import UnitOfWork
 from shared.events.platform import ServiceHeartbeat
-from shared.ids import derived_id
+from shared.ids import event_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Revocation:
 _FACTS: Final = "SELECT * FROM party_fact WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _SAVE_FACTS: Final = """
 INSERT INTO party_fact AS known
-SELECT * FROM jsonb_populate_recordset(NULL::party_fact, $1::jsonb) ORDER BY party_id
+SELECT * FROM jsonb_populate_recordset(NULL::party_fact, $1::text::jsonb) ORDER BY party_id
 ON CONFLICT (tenant, party_id) DO UPDATE SET
   case_version = EXCLUDED.case_version, time_zones = EXCLUDED.time_zones, language = EXCLUDED.language,
   cured_version = EXCLUDED.cured_version, cured_at = EXCLUDED.cured_at,
@@ -56,7 +56,7 @@ SELECT party_id, permit_id, cause, fact_arrived_at, revoked_at FROM permit_revok
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 _SAVE_REVOKED: Final = """
-INSERT INTO permit_revoked SELECT * FROM jsonb_populate_recordset(NULL::permit_revoked, $1::jsonb)
+INSERT INTO permit_revoked SELECT * FROM jsonb_populate_recordset(NULL::permit_revoked, $1::text::jsonb)
 ORDER BY party_id, permit_id ON CONFLICT DO NOTHING
 """
 _USED: Final = "SELECT permit_id FROM permit_use WHERE tenant = $1 AND party_id = $2"
@@ -67,21 +67,21 @@ WHERE service = 'compliance' AND topic = 'compliance' AND partition = $1 AND NOT
 _SAVE_WATERMARKS: Final = """
 INSERT INTO feed_watermark AS known (service, topic, partition, low_watermark, held_back)
 SELECT service, topic, partition, low_watermark, held_back
-FROM jsonb_populate_recordset(NULL::feed_watermark, $1::jsonb) ORDER BY service, topic, partition
+FROM jsonb_populate_recordset(NULL::feed_watermark, $1::text::jsonb) ORDER BY service, topic, partition
 ON CONFLICT (service, topic, partition) DO UPDATE
 SET low_watermark = EXCLUDED.low_watermark, held_back = EXCLUDED.held_back
 WHERE known.low_watermark <= EXCLUDED.low_watermark
 """
-_KEYS: Final = "SELECT jwk FROM permit_key ORDER BY kid"
+_KEYS: Final = "SELECT jwk::text FROM permit_key ORDER BY kid"
 _SAVE_KEYS: Final = """
 INSERT INTO permit_key (kid, jwk, learnt_at, confirmed_at)
-SELECT key.value ->> 'kid', key.value, $2, $2 FROM jsonb_array_elements($1::jsonb) AS key ORDER BY 1
+SELECT key.value ->> 'kid', key.value, $2, $2 FROM jsonb_array_elements($1::text::jsonb) AS key ORDER BY 1
 ON CONFLICT (kid) DO UPDATE SET jwk = EXCLUDED.jwk, confirmed_at = EXCLUDED.confirmed_at
 """
 _FORGET_KEYS: Final = "DELETE FROM permit_key WHERE confirmed_at < $1"
 _SAVE_REFUSAL: Final = """
 INSERT INTO check_in_refusal (tenant, party_id, refusal_id, visit_id, reasons, device_id, refused_at, refused_real)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _SAVE_COLLECTORS: Final = """
 INSERT INTO collector (collector_id, name, photo_ref, learnt_at)
@@ -168,7 +168,7 @@ async def save_refusal(uow: UnitOfWork, visit: Visit, *, device_id: str, refusal
         _SAVE_REFUSAL,
         uow.tenant,
         visit.party_id,
-        derived_id("check-in-refusal", str(visit.visit_id), uow.real_now.isoformat()),
+        event_id(),
         visit.visit_id,
         [str(refusal.reason) for refusal in refusals],
         device_id,

@@ -16,13 +16,13 @@ from shared.database import UnitOfWork
 
 _VISIT: Final = TypeAdapter(Visit)
 _LIST: Final = """
-SELECT to_jsonb(visit) AS row FROM visit
+SELECT to_jsonb(visit)::text AS row FROM visit
 WHERE tenant = $1 AND ($2::date IS NULL OR field_day = $2) AND ($3::uuid IS NULL OR pair_id = $3)
   AND ($4::text IS NULL OR state = $4) AND ($5::date IS NULL OR (field_day, visit_id) > ($5, $6::uuid))
 ORDER BY field_day, visit_id LIMIT $7
 """
 _MESSAGES: Final = """
-SELECT m.message_id, m.handed_at, m.handed_real, f.language, f.time_zones, to_jsonb(v) AS row
+SELECT m.message_id, m.handed_at, m.handed_real, f.language, f.time_zones, to_jsonb(v)::text AS row
 FROM message_out m
 JOIN visit v ON v.tenant = m.tenant AND v.party_id = m.party_id AND v.visit_id = m.visit_id
 LEFT JOIN party_fact f ON f.tenant = m.tenant AND f.party_id = m.party_id
@@ -30,7 +30,7 @@ WHERE m.tenant = $1 AND ($2::timestamptz IS NULL OR (m.handed_real, m.message_id
 ORDER BY m.handed_real, m.message_id LIMIT $4
 """
 _DOOR: Final = """
-SELECT to_jsonb(visit) AS row FROM visit
+SELECT to_jsonb(visit)::text AS row FROM visit
 WHERE tenant = $1 AND door_code = $2 AND state IN ('assigned', 'en_route', 'checked_in') LIMIT 1
 """
 _COLLECTORS: Final = "SELECT collector_id, name, photo_ref FROM collector WHERE collector_id = ANY($1::uuid[])"
@@ -85,7 +85,7 @@ SELECT jsonb_build_object(
       'answered_within_5_minutes',
       count(*) FILTER (WHERE acknowledged_real - raised_real <= interval '5 minutes')) FROM
     (SELECT * FROM alarm WHERE tenant = $1 AND kind = 'sos') AS a),
-  'check_outs_overdue', (SELECT count(*) FROM alarm WHERE tenant = $1 AND kind = 'check_out_overdue'))
+  'check_outs_overdue', (SELECT count(*) FROM alarm WHERE tenant = $1 AND kind = 'check_out_overdue'))::text
 """
 
 

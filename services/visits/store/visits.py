@@ -21,16 +21,16 @@ _KEY: Final = ("tenant", "party_id", "visit_id")
 # One JSON document carries the whole batch, nested arrays included, and PostgreSQL types it by the table's own columns.
 _SAVE: Final = f"""
 INSERT INTO visit ({", ".join(_COLUMNS)})
-SELECT {", ".join(_COLUMNS)} FROM jsonb_populate_recordset(NULL::visit, $1::jsonb) ORDER BY party_id, visit_id
+SELECT {", ".join(_COLUMNS)} FROM jsonb_populate_recordset(NULL::visit, $1::text::jsonb) ORDER BY party_id, visit_id
 ON CONFLICT (tenant, party_id, visit_id) DO UPDATE
 SET {", ".join(f"{column} = EXCLUDED.{column}" for column in _COLUMNS if column not in _KEY)}
 """  # noqa: S608  # names come from the code
 _OF_PARTIES: Final = """
-SELECT to_jsonb(visit) AS row FROM visit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY party_id, visit_id
+SELECT to_jsonb(visit)::text AS row FROM visit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY party_id, visit_id
 """
-_BY_IDS: Final = "SELECT to_jsonb(visit) AS row FROM visit WHERE tenant = $1 AND visit_id = ANY($2::uuid[])"
+_BY_IDS: Final = "SELECT to_jsonb(visit)::text AS row FROM visit WHERE tenant = $1 AND visit_id = ANY($2::uuid[])"
 _OF_COLLECTOR: Final = """
-SELECT to_jsonb(visit) AS row FROM visit
+SELECT to_jsonb(visit)::text AS row FROM visit
 WHERE tenant = $1 AND crew @> ARRAY[$2::uuid] AND state IN ('assigned', 'en_route', 'checked_in')
 ORDER BY state = 'checked_in' DESC, state = 'en_route' DESC, window_start LIMIT 1
 """
@@ -49,7 +49,7 @@ class _Table:
         names = ", ".join(("tenant", *(field.name for field in fields(self.record))))
         return (
             f"INSERT INTO {self.name} ({names}) SELECT {names} "  # noqa: S608  # names come from the code
-            f"FROM jsonb_populate_recordset(NULL::{self.name}, $1::jsonb) {self.on_conflict}"
+            f"FROM jsonb_populate_recordset(NULL::{self.name}, $1::text::jsonb) {self.on_conflict}"
         )
 
 
