@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import threading
 from pathlib import Path
 
 from alembic.config import Config
@@ -15,6 +17,8 @@ from sqlalchemy.pool import NullPool
 
 LOCK_TIMEOUT_SECONDS = 4
 _WAIT_FOR_OTHER_RUN_SECONDS = 120
+# `alembic.op` is one per process: migrations of two databases at once would write into each other's.
+_ONE_AT_A_TIME = threading.Lock()
 # The two-number key space of advisory locks is ours to name; the one-number space belongs to parties.
 _MIGRATION_LOCK = {"space": 1, "key": 1}
 
@@ -34,10 +38,19 @@ async def migrate(owner_url: str, package: str) -> None:
     Concurrent runs wait for each other. A statement that cannot get its table lock within 4 s fails instead of queueing
     everybody behind it; the run is then rolled back and can be repeated. Raises sqlalchemy.exc.DBAPIError.
     """
+    await asyncio.to_thread(_migrate, owner_url, ScriptDirectory(str(script_folder(package))))
+
+
+def _migrate(owner_url: str, scripts: ScriptDirectory) -> None:
+    with _ONE_AT_A_TIME:
+        asyncio.run(_upgrade_database(owner_url, scripts))
+
+
+async def _upgrade_database(owner_url: str, scripts: ScriptDirectory) -> None:
     engine = create_async_engine(make_url(owner_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade, ScriptDirectory(str(script_folder(package))))
+            await connection.run_sync(_upgrade, scripts)
     finally:
         await engine.dispose()
 

@@ -164,7 +164,8 @@ async def test_too_many_dead_letters_halt_the_consumer(bench: Any, record: Any) 
     async with plans.database.unit_of_work() as uow:
         await uow.sql.execute(
             'INSERT INTO dead_letter (id, place, topic, partition, "offset", reason, detail, digest, sealed, '
-            "recorded_at) SELECT gen_random_uuid(), n, 'case', 1, n, 'x', '', '', '', $1 FROM generate_series(1, 100) n",
+            "recorded_at) SELECT gen_random_uuid(), n, 'case', 1, n, 'x', '', '', '', $1 FROM "
+            "generate_series(1, 100) n",
             uow.real_now,
         )
     with pytest.raises(ConsumerHaltedError, match="dead_letter_limit"):

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -56,7 +57,7 @@ async def test_a_killed_consumer_loses_and_doubles_nothing(
     process = await start(plans, "consumer", "a")
     try:
         for share in (0.2, 0.5):
-            await eventually(lambda: _handled(plans, int(PARTIES * ROUNDS * share)), seconds=60)
+            await eventually(partial(_handled, plans, int(PARTIES * ROUNDS * share)), seconds=60)
             await kill(process)
             process = await start(plans, "consumer", "a")
         await eventually(lambda: _handled(plans, PARTIES * ROUNDS), seconds=60)
@@ -77,7 +78,7 @@ async def test_a_killed_relay_publishes_everything_in_order(
     process = await start(plans, "relay", "a")
     try:
         for attempt, share in enumerate((0.8, 0.5)):
-            await eventually(lambda: _pending_below(plans, int(PARTIES * ROUNDS * share)), seconds=60)
+            await eventually(partial(_pending_below, plans, int(PARTIES * ROUNDS * share)), seconds=60)
             await kill(process)
             process = await start(plans, "relay", f"b{attempt}")
         await eventually(lambda: _pending_below(plans, 0), seconds=60)
