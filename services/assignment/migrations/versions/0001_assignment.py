@@ -140,9 +140,9 @@ CREATE TABLE field_day (
     requested_at  timestamptz NOT NULL,
     planned_at    timestamptz,
     eligible      integer NOT NULL,
-    not_chosen    jsonb NOT NULL,
-    refused_pairs jsonb NOT NULL,
-    travel_model  jsonb NOT NULL,
+    not_chosen    text NOT NULL,
+    refused_pairs text NOT NULL,
+    travel_model  text NOT NULL,
     PRIMARY KEY (tenant, field_day_id),
     UNIQUE (tenant, day)
 );

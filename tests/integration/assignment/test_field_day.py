@@ -1,0 +1,329 @@
+"""Assignment on a real database: from cases to assigned visits, and every way back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.assignment.api import build_router
+from services.assignment.consumers import subscriptions
+from services.assignment.domain.policy import SelectionPolicy
+from services.assignment.domain.travel import CalibratedHaversine
+from services.assignment.opened import OpenedDatabase
+from services.assignment.permits import PermitReleases, VisitGuard, VisitPermits
+from services.assignment.planning import RouteFieldDay, SelectFieldDay
+from services.assignment.route_solver import RouteSolver
+from shared.events.base import TimeWindow
+from shared.events.case import CaseCured, CaseOpened
+from shared.events.stop import PartyStopped
+from shared.events.visit import VisitAgreed, VisitDeclined, VisitOffered
+from shared.geo import Point
+from shared.ids import draw_shard, entity_id
+from tests.integration.assignment.harness import ISSUER, Desk, Neighbour, open_desk
+
+NOW = datetime(2026, 3, 2, 2, tzinfo=UTC)
+DAY = "2026-03-05"
+LAWFUL = {"start": "2026-03-05T01:00:00Z", "end": "2026-03-05T12:00:00Z"}
+HOME = {"lat": 31.2304, "lon": 121.4737, "crs": "WGS84"}
+POLICY = SelectionPolicy.load()
+
+
+class Neighbours:
+    """Compliance and intake as the contract describes them."""
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        self.decision = "allow"
+        self.compliance = Neighbour(self._compliance)
+        self.intake = Neighbour(self._intake)
+
+    def _compliance(self, path: str, body: Any) -> tuple[int, Any]:
+        if path == "/v1/windows":
+            return 200, {"items": [self._windows(item) for item in body["items"]]}
+        if path == "/v1/permits":
+            return 200, {"items": [self._permit(item) for item in body["items"]]}
+        return 200, {"permit_id": path.split("/")[3], "state": "released"}
+
+    def _windows(self, item: dict[str, Any]) -> dict[str, Any]:
+        if item["party_id"] in self.refused:
+            rule = {"rule": "CN-PLAN-STOP", "citation": "c", "detail": "d"}
+            return {"party_id": item["party_id"], "windows": [], "refused": [rule]}
+        return {"party_id": item["party_id"], "windows": [LAWFUL], "refused": []}
+
+    def _permit(self, item: dict[str, Any]) -> dict[str, Any]:
+        answer = {"request_id": item["request_id"], "decision_id": str(uuid4()), "decision": self.decision}
+        if self.decision == "allow":
+            return answer | {"reasons": [], "permit_id": str(uuid4()), "permit": "a.b.c"}
+        return answer | {"reasons": [{"rule": "BANK-VISIT-30D", "citation": "c", "detail": "d"}]}
+
+    def _intake(self, path: str, body: Any) -> tuple[int, Any]:
+        assert path == "/v1/parties/points"
+        assert body["purpose"] == "route"
+        return 200, {"items": [{"party_id": item["party_id"], "point": HOME} for item in body["items"]]}
+
+
+@pytest.fixture
+def neighbours() -> Neighbours:
+    return Neighbours()
+
+
+@pytest.fixture
+async def desk(service_settings: Any, neighbours: Neighbours) -> AsyncIterator[Desk]:
+    settings = await service_settings("assignment", with_kafka=False, oidc_issuer=ISSUER)
+    compliance, intake = neighbours.compliance.client("compliance"), neighbours.intake.client("intake")
+    travel, opened = CalibratedHaversine(POLICY.travel), OpenedDatabase()
+
+    def build(database: Any) -> Any:
+        opened.database = database
+        handlers = [
+            SelectFieldDay(opened, POLICY, travel),
+            RouteFieldDay(
+                opened, POLICY, travel, solver=RouteSolver(max_processes=1), compliance=compliance, intake=intake
+            ),
+            VisitPermits(compliance, POLICY),
+            PermitReleases(compliance),
+            VisitGuard(POLICY),
+        ]
+        return subscriptions(POLICY), handlers, build_router(POLICY)
+
+    async with compliance, intake, open_desk(settings, service="assignment", now=NOW, build=build) as made:
+        yield made
+
+
+def opened_case(**changes: Any) -> CaseOpened:
+    shard = draw_shard()
+    values = {
+        "case_id": entity_id(shard), "party_id": entity_id(shard), "version": 1, "business_date": "2026-03-01",
+        "bucket": "B3", "dpd_contractual": 65, "dpd_effective": 65, "loans": [],
+        "overdue_totals": [{"amount_minor": 300_000, "currency": "CNY"}], "jurisdiction": "CN",
+        "time_zones": ["Asia/Shanghai"], "language": "zh", "cell": Point.model_validate(HOME).cell(),
+    }  # fmt: skip
+    return CaseOpened.model_validate(values | changes)
+
+
+async def register(desk: Desk, *, until: str = "2026-12-31") -> None:
+    certificate = {"kind": "home_visit", "reference": "c1", "valid_from": "2026-01-01", "valid_to": until}
+    people = [
+        {"staff_ref": f"s{n}", "name": f"Collector {n}", "languages": ["zh"], "certificates": [certificate]}
+        for n in (1, 2)
+    ]
+    answer = await desk.post("/v1/collectors", {"items": people})
+    assert answer.status_code == 200, answer.text
+    shift = {"start": "09:00", "end": "18:00", "time_zone": "Asia/Shanghai"}
+    pair = {
+        "collectors": [each["collector_id"] for each in answer.json()["items"]], "device_id": "dev-1", "home": HOME,
+        "shift": shift,
+    }  # fmt: skip
+    answer = await desk.post("/v1/pairs", {"items": [pair]})
+    assert answer.status_code == 200, answer.text
+
+
+async def open_cases(desk: Desk, count: int) -> list[CaseOpened]:
+    cases = [opened_case() for _ in range(count)]
+    await desk.deliver("case", *(("case.opened", case) for case in cases))
+    return cases
+
+
+async def plan(desk: Desk) -> dict[str, Any]:
+    """Plan the day; the field day as the API shows it."""
+    answer = await desk.post(f"/v1/field-days/{DAY}/plan", {})
+    assert answer.status_code == 202, answer.text
+    await desk.work("field_day.select", "field_day.route")
+    return await field_day(desk)
+
+
+async def field_day(desk: Desk) -> dict[str, Any]:
+    answer = await desk.get(f"/v1/field-days/{DAY}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def planned(desk: Desk) -> tuple[CaseOpened, UUID, TimeWindow]:
+    """One case with one proposed visit."""
+    await register(desk)
+    (case,) = await open_cases(desk, 1)
+    stop = (await plan(desk))["routes"][0]["stops"][0]
+    return case, UUID(stop["visit_id"]), TimeWindow.model_validate(stop["window"])
+
+
+async def agree(desk: Desk, case: CaseOpened, visit_id: UUID, window: TimeWindow) -> None:
+    base = {"visit_id": visit_id, "case_id": case.case_id, "party_id": case.party_id}
+    offered = VisitOffered(
+        **base, version=2, permit_id=uuid4(), channel="sms", window=window, answer_by=window.start
+    )
+    agreed = VisitAgreed(**base, version=3, window=window, answered_at=NOW)
+    await desk.deliver("visit", ("visit.offered", offered), ("visit.agreed", agreed))
+
+
+def stopped(case: CaseOpened, cause: Any = "stop_request") -> PartyStopped:
+    return PartyStopped(
+        party_id=case.party_id, cause=cause, scope="party", since=NOW, arrived_at=NOW, reference="r-1"
+    )
+
+
+async def test_day_is_planned_with_routes_figures_and_proposals(desk: Desk) -> None:
+    await register(desk)
+    await open_cases(desk, 6)
+    view = await plan(desk)
+    assert (view["status"], view["eligible"], view["areas"]) == ("planned", 6, {"total": 1, "planned": 1, "failed": 0})
+    assert view["figures"]["planned_visits"] == len(view["routes"][0]["stops"]) == 6
+    assert view["travel_model"] == "haversine-prior-1"
+    assert view["figures"]["cost_per_visit"]["amount_minor"] > 0
+    assert await desk.types() == ["visit.proposed"] * 6
+    for stop in view["routes"][0]["stops"]:
+        assert LAWFUL["start"] <= stop["window"]["start"] < stop["window"]["end"] <= LAWFUL["end"]
+
+
+async def test_expired_certificate_keeps_the_pair_at_home(desk: Desk) -> None:
+    await register(desk, until="2026-03-04")
+    await open_cases(desk, 2)
+    view = await plan(desk)
+    assert view["routes"] == []
+    assert list(view["refused_pairs"].values()) == ["certificate_expired"]
+    assert view["not_chosen"] == {"no_pair_ready": 2}
+
+
+async def test_refused_window_is_a_reason_with_its_rule(desk: Desk, neighbours: Neighbours) -> None:
+    await register(desk)
+    cases = await open_cases(desk, 2)
+    neighbours.refused.add(str(cases[0].party_id))
+    view = await plan(desk)
+    assert view["unassigned"] == [
+        {"party_id": str(cases[0].party_id), "reason": "no_lawful_window", "rules": ["CN-PLAN-STOP"]}
+    ]
+
+
+async def test_stop_while_the_route_is_computed_leaves_the_party_out(desk: Desk, neighbours: Neighbours) -> None:
+    await register(desk)
+    cases = await open_cases(desk, 2)
+    await desk.post(f"/v1/field-days/{DAY}/plan", {})
+    await desk.work("field_day.select")
+    await desk.deliver("stop", ("party.stopped", stopped(cases[0])))
+    await desk.work("field_day.route")
+    view = await field_day(desk)
+    assert [each["reason"] for each in view["unassigned"]] == ["stopped:stop_request"]
+    assert len(await desk.types()) == 1
+
+
+async def test_planning_waits_for_compliance(desk: Desk, neighbours: Neighbours) -> None:
+    await register(desk)
+    await open_cases(desk, 1)
+    neighbours.compliance.down = True
+    view = await plan(desk)
+    assert (view["status"], view["areas"]["planned"]) == ("routing", 0)
+    assert await desk.types() == []
+
+
+async def test_day_is_planned_once(desk: Desk) -> None:
+    assert (await desk.post(f"/v1/field-days/{DAY}/plan", {}, key="k")).status_code == 202
+    assert (await desk.post(f"/v1/field-days/{DAY}/plan", {}, key="k")).status_code == 202
+    again = await desk.post(f"/v1/field-days/{DAY}/plan", {})
+    assert (again.status_code, again.json()["type"].rsplit("/", 1)[1]) == (409, "field_day_exists")
+
+
+@pytest.mark.parametrize("day", ["2026-02-27", "2026-04-01"])
+async def test_day_out_of_reach_is_refused(desk: Desk, day: str) -> None:
+    answer = await desk.post(f"/v1/field-days/{day}/plan", {})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/day")
+
+
+async def test_agreed_visit_gets_its_permit_and_is_assigned(desk: Desk, neighbours: Neighbours) -> None:
+    case, visit_id, window = await planned(desk)
+    await agree(desk, case, visit_id, window)
+    await desk.work()
+    name, data = (await desk.events())[-1]
+    assert (name, data["visit_id"], data["permit"], data["version"]) == ("visit.assigned", str(visit_id), "a.b.c", 4)
+    _, body, _ = next(each for each in neighbours.compliance.asked if each[0] == "/v1/permits")
+    assert body["items"][0]["versions"] == {"case": 1, "visit": 3}
+    assert len(body["items"][0]["crew"]) == 2
+
+
+async def test_denied_permit_withdraws_with_the_rules(desk: Desk, neighbours: Neighbours) -> None:
+    case, visit_id, window = await planned(desk)
+    neighbours.decision = "deny"
+    await agree(desk, case, visit_id, window)
+    await desk.work()
+    name, data = (await desk.events())[-1]
+    assert (name, data["cause"], data["rules"]) == ("visit.withdrawn", "permit_denied", ["BANK-VISIT-30D"])
+
+
+@pytest.mark.parametrize("trouble", ["down", "needs-fact"])
+async def test_missing_answer_leaves_the_visit_agreed(desk: Desk, neighbours: Neighbours, trouble: str) -> None:
+    case, visit_id, window = await planned(desk)
+    neighbours.compliance.down = trouble == "down"
+    neighbours.decision = trouble
+    await agree(desk, case, visit_id, window)
+    await desk.work()
+    assert (await desk.types()) == ["visit.proposed"]
+    assert (await field_day(desk))["routes"][0]["stops"][0]["state"] == "agreed"
+
+
+async def test_permit_for_a_party_who_stopped_meanwhile_is_given_back(desk: Desk, neighbours: Neighbours) -> None:
+    case, visit_id, window = await planned(desk)
+    await agree(desk, case, visit_id, window)
+    await desk.deliver("stop", ("party.stopped", stopped(case)))
+    await desk.work()
+    assert await desk.types() == ["visit.proposed", "visit.withdrawn"]
+    assert neighbours.compliance.paths()[-1].endswith("/release")
+
+
+async def test_guard_withdraws_what_nobody_answered(desk: Desk) -> None:
+    _, _, window = await planned(desk)
+    await desk.work()
+    assert await desk.types() == ["visit.proposed"]
+    desk.clock.business = window.start
+    await desk.work()
+    assert await desk.types() == ["visit.proposed", "visit.withdrawn"]
+
+
+async def test_cure_withdraws_and_repeats_change_nothing(desk: Desk) -> None:
+    case, _, _ = await planned(desk)
+    cured = CaseCured(
+        case_id=case.case_id, party_id=case.party_id, version=2, business_date=NOW.date(), cause="payment",
+        overdue_totals=[],
+    )  # fmt: skip
+    await desk.deliver("case", ("case.cured", cured))
+    repeated = await desk.deliver("case", ("case.cured", cured))
+    assert list(repeated.values()) == ["ignored"]
+    assert await desk.types() == ["visit.proposed", "visit.withdrawn"]
+
+
+async def test_whole_life_in_one_batch_is_saved_once(desk: Desk) -> None:
+    case, visit_id, window = await planned(desk)
+    base = {"visit_id": visit_id, "case_id": case.case_id, "party_id": case.party_id}
+    offered = VisitOffered(**base, version=2, permit_id=uuid4(), channel="sms", window=window, answer_by=NOW)
+    declined = VisitDeclined(**base, version=3, cause="declined")
+    await desk.deliver("visit", ("visit.offered", offered), ("visit.declined", declined))
+    stop = (await field_day(desk))["routes"][0]["stops"][0]
+    assert (stop["state"], stop["cause"]) == ("declined", "declined")
+    summary = (await desk.get("/v1/summary")).json()
+    assert summary["visits"] == {"declined": 1}
+    assert summary["visit_causes"] == {"declined:declined": 1}
+
+
+async def test_payment_stop_passes(desk: Desk) -> None:
+    await register(desk)
+    cases = await open_cases(desk, 1)
+    await desk.deliver("stop", ("party.stopped", stopped(cases[0], "payment")))
+    desk.clock.business = NOW + timedelta(days=14)
+    await desk.post("/v1/field-days/2026-03-18/plan", {})
+    await desk.work("field_day.select")
+    assert (await desk.get("/v1/field-days/2026-03-18")).json()["eligible"] == 1
+
+
+async def test_unknown_collector_is_named(desk: Desk) -> None:
+    shift = {"start": "09:00", "end": "18:00", "time_zone": "Asia/Shanghai"}
+    pair = {"collectors": [str(uuid4()), str(uuid4())], "device_id": "d", "home": HOME, "shift": shift}
+    answer = await desk.post("/v1/pairs", {"items": [pair]})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/items/0/collectors")
+
+
+async def test_collectors_are_listed_with_their_lock(desk: Desk) -> None:
+    await register(desk, until="2026-03-01")
+    listed = (await desk.get("/v1/collectors")).json()["items"]
+    assert [each["refused_today"] for each in listed] == ["certificate_expired"] * 2
