@@ -26,7 +26,8 @@ ON CONFLICT (tenant, party_id, visit_id) DO UPDATE
 SET {", ".join(f"{column} = EXCLUDED.{column}" for column in _COLUMNS if column not in _KEY)}
 """  # noqa: S608  # names come from the code
 _OF_PARTIES: Final = """
-SELECT to_jsonb(visit)::text AS row FROM visit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY party_id, visit_id
+SELECT to_jsonb(visit)::text AS row FROM visit
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY party_id, visit_id
 """
 _BY_IDS: Final = "SELECT to_jsonb(visit)::text AS row FROM visit WHERE tenant = $1 AND visit_id = ANY($2::uuid[])"
 _OF_COLLECTOR: Final = """
