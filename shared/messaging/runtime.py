@@ -93,4 +93,6 @@ def relay_loops(
 
 def worker_loops(database: Database, handlers: Sequence[IntentHandler], *, pulse: Pulse) -> list[Loop]:
     """The worker role: intents and timers, and what the tables need not keep."""
-    return [Worker(database, handlers, pulse=pulse), Retention(database, pulse=pulse)]
+    # Without kinds to work on a worker would end at once, which the runtime takes for a failure.
+    workers: list[Loop] = [Worker(database, handlers, pulse=pulse)] if handlers else []
+    return [*workers, Retention(database, pulse=pulse)]
