@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import asyncpg
-from aiokafka.errors import KafkaError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 # Class 08 connection, 53 resources, 57 operator intervention; serialization, deadlock, lock timeout.
 _TRANSIENT_CLASSES = ("08", "53", "57")
 _TRANSIENT_STATES = frozenset({"40001", "40P01", "55P03"})
-# What the class of the error says when it has no SQLSTATE. A closed connection raises InterfaceError in asyncpg.
-_TRANSIENT_TYPES = (
-    ConnectionError,
-    TimeoutError,
-    OSError,
-    asyncpg.InterfaceError,
-    PoolTimeoutError,
-    InterfaceError,
-    OperationalError,
-)
+_TRANSIENT_TYPES = (OSError, TimeoutError, PoolTimeoutError, KafkaTimeoutError, KafkaConnectionError)
 
 
 class ConsumerHaltedError(RuntimeError):
@@ -43,10 +34,14 @@ def is_transient(error: BaseException) -> bool:
         state = getattr(link, "sqlstate", None)
         if isinstance(state, str):
             return state in _TRANSIENT_STATES or state[:2] in _TRANSIENT_CLASSES
+        if isinstance(link, _TRANSIENT_TYPES):
+            return True
         if isinstance(link, KafkaError):
             return bool(link.retriable)
-        # The driver's own refusal of a value (out of range, wrong type) is an InterfaceError and a ValueError: poison.
-        if isinstance(link, _TRANSIENT_TYPES) and not isinstance(link, ValueError):
+        if isinstance(link, DBAPIError) and link.connection_invalidated:
+            return True
+        # asyncpg uses this class for wrong arguments, too; those are poison.
+        if type(link) is asyncpg.InterfaceError and "closed" in str(link):
             return True
     return False
 
