@@ -57,12 +57,13 @@ class FieldDayExists(KnownProblem):
 def build_router(policy: SelectionPolicy) -> APIRouter:
     """The routes of assignment."""
     router = APIRouter()
-    _add_staff(router)
+    _add_collectors(router)
+    _add_pairs(router)
     _add_field_days(router, policy)
     return router
 
 
-def _add_staff(router: APIRouter) -> None:
+def _add_collectors(router: APIRouter) -> None:
     @router.post(
         "/v1/collectors",
         response_model=CollectorViews,
@@ -98,6 +99,8 @@ def _add_staff(router: APIRouter) -> None:
             item=lambda each: CollectorView.of(each, today),
         )
 
+
+def _add_pairs(router: APIRouter) -> None:
     @router.post(
         "/v1/pairs",
         response_model=PairViews,

@@ -34,12 +34,13 @@ _SIGN: Final = [Depends(scope("plans.sign"))]
 def build_router(desk: PlanDesk, store: PlanStore) -> APIRouter:
     """The routes of plans."""
     router = APIRouter(prefix="/v1", tags=["plans"])
-    _add_commands(router, desk, store)
+    _add_proposing(router, desk)
+    _add_signing(router, desk, store)
     _add_reading(router, store)
     return router
 
 
-def _add_commands(router: APIRouter, desk: PlanDesk, store: PlanStore) -> None:
+def _add_proposing(router: APIRouter, desk: PlanDesk) -> None:
     @router.post(
         "/plans",
         status_code=201,
@@ -68,6 +69,8 @@ def _add_commands(router: APIRouter, desk: PlanDesk, store: PlanStore) -> None:
 
         return await command(request, body=body, parties=[body.party_id], handler=handle, status=201)
 
+
+def _add_signing(router: APIRouter, desk: PlanDesk, store: PlanStore) -> None:
     @router.post(
         "/plans/{plan_id}/sign",
         response_model=PlanView,
