@@ -22,15 +22,24 @@ console = Console(stderr=True)
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--doorstep-help"]}
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command()
 def demo(
-    context: typer.Context,
     portfolio: Annotated[Path | None, typer.Option(help="CSV of accounts; a seeded portfolio when left out.")] = None,
+    parties: Annotated[int, typer.Option(min=300, max=100_000, help="Parties of the seeded portfolio.")] = 3_000,
+    days: Annotated[int, typer.Option(min=2, max=10, help="Field days.")] = 3,
+    seed: Annotated[int | None, typer.Option(help="Another seed, another portfolio.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the run's data for `serve --prefix`.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder for report.html and the exported log.")] = Path("."),
 ) -> None:
     """Run a portfolio of overdue loans through all five services, and show what became of it."""
-    from simulation.demo import run
+    from cli.demo import demo as run
+    from simulation.demo import DEFAULT_SEED, DemoOptions
+    from simulation.story import Size
 
-    raise typer.Exit(run(portfolio=portfolio, arguments=context.args))
+    options = DemoOptions(
+        folder=output, portfolio=portfolio, parties=parties, size=Size(days=days), seed=seed or DEFAULT_SEED
+    )
+    raise typer.Exit(run(options, keep=keep))
 
 
 @app.command(context_settings=PASS_THROUGH)

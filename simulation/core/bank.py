@@ -9,8 +9,10 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 
-from simulation.core.ledger import Ledger
+from shared.events.loan import BusinessDayClosed
+from simulation.core.ledger import CORE, TENANT, Ledger
 from simulation.core.messages import URGENT_TOPIC, Message, Mouth
+from simulation.portfolio.accounts import CURRENCY
 
 _SEND_TIMEOUT_SECONDS = 60
 
@@ -59,6 +61,15 @@ class BankCore:
         reversal = self.ledger.reverse(loan_ref, transaction_ref, at=at)
         await self.publish([self._mouth.say("loan.payment_reversed", reversal, at=at, topic=URGENT_TOPIC)])
 
-    def open_day(self, business_date: date) -> None:
-        """The core's books move to a new business date."""
-        self.ledger.business_date = business_date
+    async def close_day(self, next_date: date, *, at: datetime) -> None:
+        """Close the business date with its control totals; the books move to `next_date`."""
+        late = self.ledger.late_loans()
+        closed = BusinessDayClosed(
+            tenant=TENANT,
+            core=CORE,
+            business_date=self.ledger.business_date,
+            open_loans=len(late),
+            overdue_total={CURRENCY: sum(loan.overdue for loan in late)},
+        )
+        await self.publish([self._mouth.say("loan.business_day_closed", closed, at=at)])
+        self.ledger.business_date = next_date

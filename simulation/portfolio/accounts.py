@@ -47,7 +47,8 @@ def unpaid_minimums(account: Account, *, as_of: date) -> list[UnpaidMinimum]:
     """The k unpaid minimums of an account with status k, oldest first, due on the 5th of the months before `as_of`.
 
     Each is 5 % of its own statement's bill. Statements before April are unknown and take April's; one without a
-    positive bill takes August's. Where these would exceed what is owed (the bill fell in between), each is 5 % of August's bill.
+    positive bill takes August's. Where these would exceed what is owed (the bill fell in between), each is 5 % of
+    August's bill.
     """
     if not account.is_overdue:
         return []

@@ -32,10 +32,10 @@ _AS_OF: Final = date(2026, 3, 2)
 _SEED: Final = 20_090_301
 METHOD: Final = (
     "Status paths April to August of the accounts late in August with a positive bill: relative frequency of each path "
-    "(237 in the UCI file; a first-order Markov chain missed April's statuses by 0.16 in total variation). Limit, bills "
-    "and payments: quantiles given the month's status class. Gaussian "
-    "copula over their normal scores, ties broken at random. Moves out of each late status: pooled over April to August, all "
-    "accounts. September is not used."
+    "(237 in the UCI file; a first-order Markov chain missed April's statuses by 0.16 in total variation). "
+    "Limit, bills and payments: quantiles given the month's status class. Gaussian copula over their normal scores, "
+    "ties broken at random. Moves out of each late status: pooled over April to August, all accounts. "
+    "September is not used."
 )
 
 
