@@ -226,7 +226,8 @@ class Platform:
         port = self.ports[service] if name == service else free_port()
         environment = self.service_environment(service, port=port) | dict(environment)
         ready_url = f"http://{LOOPBACK}:{port}/health/ready"
-        return self._child(name, f"services.{service}", ["--roles", ",".join(roles)], environment, ready_url)
+        arguments = ["--roles", ",".join(roles), "--instance", name]  # two members of a group need two names
+        return self._child(name, f"services.{service}", arguments, environment, ready_url)
 
     def service_environment(self, service: str, *, port: int | None = None) -> dict[str, str]:
         """The environment of a service's process: its settings, ready for `os.environ` or a container."""

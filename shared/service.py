@@ -30,6 +30,7 @@ from shared.security.sealing import RecordSealer
 from shared.settings import ServiceSettings
 from shared.telemetry.logs import setup_logging
 from shared.telemetry.setup import setup_telemetry
+from shared.web.health import create_probe_app
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -101,6 +102,9 @@ class ServiceRuntime:
                 probe = QuietProbe(self.database, reads=self._reads())
                 resources.push_async_callback(probe.close)
                 first.append(self._api(probe, sealer))
+            else:
+                # A process without API is probed and scraped all the same.
+                first.append(_HttpServer(create_probe_app(self.definition.name, self.database), self))
             # The relay ends last: it publishes what the others have just committed.
             await self._run_loops(first, self._outputs())
 

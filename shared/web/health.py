@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal
 
 import asyncpg
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response
 
 from shared.database import Database
 from shared.telemetry.setup import metrics_exposition
+from shared.web.problem_responses import add_problem_handlers
 from shared.web.problems import TemporarilyUnavailable
 
 PROBE_TIMEOUT_SECONDS: Final = 2.0
@@ -64,3 +65,11 @@ def health_router(*, service: str, database: Database, probes: Mapping[str, Prob
         return Response(content, media_type=media_type)
 
     return router
+
+
+def create_probe_app(service: str, database: Database) -> FastAPI:
+    """Liveness, readiness and metrics only: for processes that run other roles than `api`."""
+    app = FastAPI(title=service, docs_url=None, redoc_url=None, openapi_url=None)
+    add_problem_handlers(app)
+    app.include_router(health_router(service=service, database=database, probes={}))
+    return app
