@@ -25,8 +25,13 @@ from shared.security.party_keys import PartyCipher
 DAY_CLOSE = "day_close"
 
 
-class ForeignTenantError(ValueError):
-    """A fact of a tenant that this deployment does not serve."""
+class FoldRefusedError(ValueError):
+    """A fact that fits the schema but cannot be true here. `pointer` names the field, `kind` is a closed code."""
+
+    def __init__(self, pointer: str, kind: str) -> None:
+        super().__init__(f"{pointer}: {kind}")
+        self.pointer = pointer
+        self.kind = kind
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Folding:
     ) -> dict[InboxKey, Outcome]:
         """Fold `events` (in order; the parties in `parties` are locked); returns the outcomes other than applied.
 
-        Raises FutureBusinessDateError and ForeignTenantError: the caller refuses the one record and repeats the others.
+        Raises FutureBusinessDateError and FoldRefusedError: the caller refuses the one record and repeats the others.
         """
         closed = await days.closed_dates(uow)
         facts: list[tuple[Event[EventData], UUID, str]] = []
@@ -74,10 +79,14 @@ class Folding:
         return outcomes
 
     def check(self, uow: UnitOfWork, fact: EventData, closed: Mapping[str, date]) -> None:
-        """Refuse what cannot be true. Raises FutureBusinessDateError, ForeignTenantError."""
+        """Refuse what cannot be true. Raises FutureBusinessDateError, FoldRefusedError."""
         tenant, core = str(getattr(fact, "tenant", "")), str(getattr(fact, "core", ""))
         if tenant != uow.tenant:
-            raise ForeignTenantError("the fact is of another tenant")
+            raise FoldRefusedError("/data/tenant", "foreign_tenant")
+        if isinstance(fact, LoanOverdue):
+            for name in ("creditor", "servicer"):
+                if "\x00" in getattr(fact, name):
+                    raise FoldRefusedError(f"/data/{name}", "nul_character")
         if isinstance(fact, LoanFact | BusinessDayClosed):
             today = self.settings.local_date(uow.now)
             latest = latest_possible_date(closed.get(core), today, days_ahead=self.settings.days_ahead)

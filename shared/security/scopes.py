@@ -48,6 +48,7 @@ _ALL: Final = (
         "assignment",
         "visits",
     ),
+    _scope("intake.record-facts", "Send loan and party facts over HTTP instead of the topic.", "core"),
     _scope("intake.check-balance", "Ask for a signed balance answer about a party.", "compliance", "visits"),
     _scope("intake.record-stop", "Record that a customer asks that contact stops.", "customer-portal", "dispatcher"),
     # assignment

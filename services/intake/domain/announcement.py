@@ -88,7 +88,7 @@ class CaseWriter:
             version=self._next(),
             business_date=state.as_of,
             cause=cause,
-            overdue_totals=_totals(state.overdue_minor),
+            overdue_totals=totals(state.overdue_minor),
             **self._identity(),
         )
         self._append("case.cured", data)
@@ -119,19 +119,8 @@ class CaseWriter:
             "bucket": state.bucket,
             "dpd_contractual": state.days_contractual,
             "dpd_effective": state.days_effective,
-            "overdue_totals": _totals(state.overdue_minor),
-            "loans": [
-                CaseLoan.model_construct(
-                    loan_id=loan.loan_id,
-                    loan_ref=loan.loan_ref,
-                    product_class=cast(_ProductClass, loan.product_class),
-                    overdue=_money(loan.overdue_minor, loan.currency),
-                    balance=_money(loan.balance_minor, loan.currency),
-                    oldest_due_date=loan.oldest_due_date,
-                    dpd_contractual=loan.days,
-                )
-                for loan in state.loans
-            ],
+            "overdue_totals": totals(state.overdue_minor),
+            "loans": case_loans(state),
             "jurisdiction": state.jurisdiction,
             "time_zones": list(state.time_zones),
             "language": state.language,
@@ -184,5 +173,22 @@ def _money(amount_minor: int, currency: str) -> Money:
     return Money(amount_minor=amount_minor, currency=currency)
 
 
-def _totals(totals: Sequence[tuple[str, int]]) -> list[Money]:
-    return [_money(amount, currency) for currency, amount in totals]
+def totals(amounts: Sequence[tuple[str, int]]) -> list[Money]:
+    """Sums, one per currency."""
+    return [_money(amount, currency) for currency, amount in amounts]
+
+
+def case_loans(state: Assessment) -> list[CaseLoan]:
+    """The loans that are past due."""
+    return [
+        CaseLoan(
+            loan_id=loan.loan_id,
+            loan_ref=loan.loan_ref,
+            product_class=cast(_ProductClass, loan.product_class),
+            overdue=_money(loan.overdue_minor, loan.currency),
+            balance=_money(loan.balance_minor, loan.currency),
+            oldest_due_date=loan.oldest_due_date,
+            dpd_contractual=loan.days,
+        )
+        for loan in state.loans
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -17,6 +17,7 @@ from msgspec import Struct
 from services.intake.domain.delinquency import DueAmount, Pause
 from shared.events.case import Bucket
 
+CaseStatus = Literal["new", "open", "cured"]
 _encode = msgspec.json.encode
 
 
@@ -152,13 +153,13 @@ NOBODY = Person()
 class Case(Struct, frozen=True):
     """The party's case. `version` counts its events, so it equals their `sequence` on topic `case`.
 
-    `status` is `open` or `cured`. `as_of` is the newest business date it was assessed at; `suspended` names the causes
-    that were announced; the rest repeats the assessment, for lists.
+    `status` is `new` only until the conclusion that makes the case. `as_of` is the newest business date it was assessed
+    at; `suspended` names the causes that were announced; the rest repeats the assessment, for lists.
     """
 
     case_id: UUID
     version: int
-    status: str
+    status: CaseStatus
     as_of: date
     suspended: tuple[str, ...]
     opened_at: datetime

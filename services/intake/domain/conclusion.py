@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from services.intake.domain import announcement
 from services.intake.domain.assessment import Assessment, assess, newest_date, stops, suspensions
-from services.intake.domain.book import Book, Case, Movement
+from services.intake.domain.book import Book, Case, CaseStatus, Movement
 from services.intake.domain.merge import NewLoanId, merge
 from services.intake.domain.policy import DelinquencyPolicy
 from shared.events import NewEvent
@@ -101,7 +101,7 @@ def _conclude_case(
     }
     if case.status != "new":
         _announce_state(case, previous, present, writer, trigger)
-    status = "open" if present.is_past_due else "cured"
+    status: CaseStatus = "open" if present.is_past_due else "cured"
     if status == "cured" and case.status != "cured":
         writer.cured(present, _cure_cause(trigger), events)
     suspended = suspensions(after, present.loans) if status == "open" else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from services.intake.domain.book import (
@@ -123,16 +124,9 @@ async def load(
         rows += await uow.sql.fetch(
             _NAMED_MOVEMENTS, uow.tenant, [party_id for party_id, _ in named], [reference for _, reference in named]
         )
-    for party_id, _core, reference, loan_ref, receipt, reversal, posted, reversal_posted in rows:
-        movements.setdefault(party_id, {})[reference] = Movement(
-            reference,
-            loan_ref,
-            _receipt(receipt) if receipt else None,
-            _reversal(reversal) if reversal else None,
-            posted,
-            reversal_posted,
-        )
-    cases = {row[0]: _case(row) for row in await uow.sql.fetch(_CASES, uow.tenant, ids)}
+    for row in rows:
+        movements.setdefault(row["party_id"], {})[row["transaction_ref"]] = movement_of(row)
+    cases = {row["party_id"]: case_of(row) for row in await uow.sql.fetch(_CASES, uow.tenant, ids)}
     people = await load_people(uow, ids)
     return {
         party_id: Book(
@@ -264,20 +258,30 @@ async def _save_cases(uow: UnitOfWork, rows: Sequence[tuple[Book, Case]]) -> Non
     )
 
 
-def _case(row: Sequence[object]) -> Case:
-    return msgspec.convert(
-        {
-            "case_id": row[1],
-            "version": row[2],
-            "status": row[3],
-            "as_of": row[4],
-            "suspended": row[5],
-            "opened_at": row[6],
-            "bucket": row[7],
-            "days_contractual": row[8],
-            "days_effective": row[9],
-            "overdue_minor": _totals(str(row[10])),
-            "held": row[11],
-        },
-        Case,
+def movement_of(row: asyncpg.Record) -> Movement:
+    """A row of `movement`."""
+    return Movement(
+        row["transaction_ref"],
+        row["loan_ref"],
+        _receipt(row["receipt"]) if row["receipt"] else None,
+        _reversal(row["reversal"]) if row["reversal"] else None,
+        row["posted"],
+        row["reversal_posted"],
+    )
+
+
+def case_of(row: asyncpg.Record) -> Case:
+    """A row of `case_file`."""
+    return Case(
+        case_id=row["case_id"],
+        version=row["version"],
+        status=row["status"],
+        as_of=row["as_of"],
+        suspended=tuple(row["suspended"]),
+        opened_at=row["opened_at"],
+        bucket=row["bucket"],
+        days_contractual=row["days_contractual"],
+        days_effective=row["days_effective"],
+        overdue_minor=_totals(row["overdue_minor"]),
+        held=row["held"],
     )

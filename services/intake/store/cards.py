@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -15,6 +16,7 @@ from shared.geo import Point
 from shared.ids import event_id
 from shared.security.party_keys import PartyCipher, Plain, Sealed
 
+Kind = Literal["home", "mobile", "email"]
 _CARD_FIELD = "person.card"
 _MOBILE_FIELD = "person.mobile"
 
@@ -39,7 +41,7 @@ WHERE tenant = $1 AND party_id = $2 AND permit_id = $3 AND NOT is_void
 class CardContact(Struct, frozen=True):
     """One way to reach the person, with its lawful source. `lat`, `lon`: WGS-84 degrees of a home."""
 
-    kind: str
+    kind: Kind
     value: str
     source: str
     lat: float | None

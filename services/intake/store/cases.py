@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -33,8 +34,8 @@ WHERE tenant = $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR
 ORDER BY case_id LIMIT $5
 """
 _PAYMENTS = """
-SELECT transaction_ref, loan_ref, receipt, reversal FROM movement WHERE tenant = $1 AND party_id = $2
-ORDER BY transaction_ref
+SELECT transaction_ref, loan_ref, receipt, reversal, posted, reversal_posted FROM movement
+WHERE tenant = $1 AND party_id = $2 ORDER BY transaction_ref
 """
 _PARTIES_PAGE = """
 SELECT party_id, core FROM case_file WHERE tenant = $1 AND ($2::uuid IS NULL OR party_id > $2)
@@ -118,18 +119,32 @@ async def parties_page(uow: UnitOfWork, *, after: UUID | None, limit: int) -> di
     return dict(await uow.sql.fetch(_PARTIES_PAGE, uow.tenant, after, limit))
 
 
-async def figures(uow: UnitOfWork) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Figures:
+    """Counts and sums over a tenant, as the tables give them."""
+
+    cases: Sequence[asyncpg.Record]
+    overdue: Sequence[asyncpg.Record]
+    loans: int
+    loans_awaited: int
+    payments: Sequence[asyncpg.Record]
+    events: dict[str, int]
+    dead_letters_open: int
+    parties: int
+    readings: dict[str, int]
+
+
+async def figures(uow: UnitOfWork) -> Figures:
     """Counts and sums over the whole tenant."""
-    by_state = await uow.sql.fetch(_BY_STATE, uow.tenant)
     loans = await uow.sql.fetchrow(_LOANS, uow.tenant)
-    return {
-        "cases": [dict(row) for row in by_state],
-        "overdue": [dict(row) for row in await uow.sql.fetch(_TOTALS, uow.tenant)],
-        "loans": loans[0],
-        "loans_awaited": loans[1],
-        "payments": [dict(row) for row in await uow.sql.fetch(_MOVED, uow.tenant)],
-        "events": dict(await uow.sql.fetch(_OUTCOMES)),
-        "dead_letters_open": await uow.sql.fetchval(_DEAD),
-        "parties": await uow.sql.fetchval(_PEOPLE, uow.tenant),
-        "readings": dict(await uow.sql.fetch(_READINGS, uow.tenant)),
-    }
+    return Figures(
+        cases=await uow.sql.fetch(_BY_STATE, uow.tenant),
+        overdue=await uow.sql.fetch(_TOTALS, uow.tenant),
+        loans=loans[0],
+        loans_awaited=loans[1],
+        payments=await uow.sql.fetch(_MOVED, uow.tenant),
+        events=dict(await uow.sql.fetch(_OUTCOMES)),
+        dead_letters_open=await uow.sql.fetchval(_DEAD),
+        parties=await uow.sql.fetchval(_PEOPLE, uow.tenant),
+        readings=dict(await uow.sql.fetch(_READINGS, uow.tenant)),
+    )

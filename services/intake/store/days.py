@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,10 @@ SELECT party_id FROM case_file
 WHERE tenant = $1 AND core = $2 AND status = 'open' AND as_of < $3 AND ($4::uuid IS NULL OR party_id > $4)
 ORDER BY party_id LIMIT $5
 """
+_READ_UP_TO = """
+SELECT min(caught_up_to) AS read_up_to, count(*) > 0 AND bool_and(caught_up_to IS NOT NULL) AS all_known
+FROM consumer_position WHERE topic IN ('loan', 'loan-urgent')
+"""
 
 
 async def closed_dates(uow: UnitOfWork) -> dict[str, date]:
@@ -38,3 +42,9 @@ async def close(uow: UnitOfWork, fact: BusinessDayClosed) -> None:
 async def parties_to_age(uow: UnitOfWork, core: str, closed_on: date, *, after: UUID | None, limit: int) -> list[UUID]:
     """Parties with open cases last assessed before `closed_on`, in order of id."""
     return [row[0] for row in await uow.sql.fetch(_TO_AGE, uow.tenant, core, closed_on, after, limit)]
+
+
+async def read_up_to(uow: UnitOfWork) -> datetime | None:
+    """The real time up to which the core's topics have been read; None while a partition never was."""
+    row = await uow.sql.fetchrow(_READ_UP_TO)
+    return row["read_up_to"] if row is not None and row["all_known"] else None

@@ -1,0 +1,118 @@
+"""Cases, balances and figures."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from services.intake.balances import Balances, CoreNotConfigured, OtherBusinessDate
+from services.intake.domain.book import Book, Case
+from services.intake.schemas import (
+    BalanceAnswers,
+    BalanceChecks,
+    CaseSnapshot,
+    CaseSummary,
+    CaseView,
+    IntakeSummary,
+    Reconciliation,
+    Status,
+)
+from services.intake.store import books, cases
+from services.intake.views import figures_of, snapshot_of, summary_of, view_of
+from shared.database import UnitOfWork
+from shared.events.case import Bucket
+from shared.security.callers import scope
+from shared.web.openapi import QUESTION
+from shared.web.pages import Page, PageRequest, page_request
+from shared.web.openapi import problem_responses
+from shared.web.problems import InvalidCursor, NotFound, TemporarilyUnavailable
+
+_READ = [Depends(scope("intake.read"))]
+
+
+def cases_router(balances: Balances) -> APIRouter:
+    """Everything about cases but personal data."""
+    router = APIRouter(prefix="/v1", tags=["cases"])
+    database, policy = balances.database, balances.policy
+
+    @router.get("/cases", dependencies=_READ, summary="Cases", responses=problem_responses(InvalidCursor))
+    async def list_cases(
+        page: Annotated[PageRequest, Depends(page_request)],
+        status: Annotated[Status | None, Query(description="Only cases in this status.")] = None,
+        bucket: Annotated[Bucket | None, Query(description="Only cases in this bucket.")] = None,
+    ) -> Page[CaseSummary]:
+        """In order of case id, which is roughly the order of opening."""
+        name = f"cases|status={status}|bucket={bucket}"
+        after = page.after(name, UUID)
+        async with database.read_only() as uow:
+            rows = await cases.page(
+                uow, status=status, bucket=bucket, after=None if after is None else after[0], limit=page.limit + 1
+            )
+        return page.page(
+            rows,
+            list_name=name,
+            key=lambda row: (row["case_id"],),
+            item=lambda row: summary_of(row["party_id"], books.case_of(row)),
+        )
+
+    @router.get("/cases/{case_id}", dependencies=_READ, summary="One case", responses=problem_responses(NotFound))
+    async def one_case(case_id: UUID) -> CaseView:
+        """All loans, payments and the timeline of a case; no personal data."""
+        async with database.read_only() as uow:
+            book, case = await _book(uow, case_id)
+            payments = await cases.payments_of(uow, book.party_id)
+            entries = await cases.entries_of(uow, book.party_id)
+        return view_of(book, case, policy, payments=payments, entries=entries)
+
+    @router.get(
+        "/cases/{case_id}/snapshot",
+        dependencies=[Depends(scope("intake.snapshot"))],
+        summary="Complete state for a consumer",
+        responses=problem_responses(NotFound),
+    )
+    async def snapshot(case_id: UUID) -> CaseSnapshot:
+        """What a consumer that holds back on a gap needs to go on: the state, and the sequence it contains."""
+        async with database.read_only() as uow:
+            book, case = await _book(uow, case_id)
+        return snapshot_of(book, case, policy)
+
+    @router.post(
+        "/balance-checks",
+        dependencies=[Depends(scope("intake.check-balance"))],
+        summary="Is it still owed?",
+        openapi_extra=QUESTION,
+    )
+    async def check_balances(body: BalanceChecks) -> BalanceAnswers:
+        """Signed answers, from the core where it can be asked, else from the book with the book's own age."""
+        return BalanceAnswers(items=await balances.check(body.items))
+
+    @router.get("/summary", dependencies=_READ, summary="Figures")
+    async def summary() -> IntakeSummary:
+        """Counts and sums, read from the tables now."""
+        async with database.read_only() as uow:
+            return figures_of(await cases.figures(uow))
+
+    @router.get(
+        "/reconciliation",
+        dependencies=_READ,
+        summary="Our book against the core's",
+        responses=problem_responses(CoreNotConfigured, OtherBusinessDate, TemporarilyUnavailable),
+    )
+    async def reconciliation(
+        business_date: Annotated[date | None, Query(description="The date the core must stand at.")] = None,
+    ) -> Reconciliation:
+        """Every loan compared with the core's balance port; every difference named."""
+        return await balances.reconcile(business_date)
+
+    return router
+
+
+async def _book(uow: UnitOfWork, case_id: UUID) -> tuple[Book, Case]:
+    party = await cases.party_of(uow, case_id)
+    book = None if party is None else (await books.load(uow, {party[0]: party[1]}))[party[0]]
+    if book is None or book.case is None:
+        raise NotFound("no such case")
+    return book, book.case

@@ -1,0 +1,84 @@
+"""The composition root of intake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.intake.ageing import DayClose
+from services.intake.api.cases import cases_router
+from services.intake.api.events import events_router
+from services.intake.api.people import people_router
+from services.intake.balances import Balances
+from services.intake.consumers import subscriptions
+from services.intake.core_port import CorePort
+from services.intake.folding import Folding
+from services.intake.following import Following
+from services.intake.settings import IntakeSettings
+from shared.security.key_management import LocalKeyManagement
+from shared.security.party_keys import PartyCipher
+from shared.security.signing import SigningKey
+from shared.security.token_source import ClientCredentials
+from shared.security.tokens import TokenVerifier
+from shared.service import ServiceDefinition, ServiceRuntime
+from shared.settings import ServiceSettings
+from shared.web.app import ApiDefinition, create_app
+from shared.web.client import ServiceClient
+from shared.web.jwks import jwks_router
+
+_DESCRIPTION = """What a bank core says of loans and people becomes cases, free of names and addresses: one case per party
+over all its overdue loans. Personal data are sealed per party and read under purpose only, each reading recorded."""
+# A batch of 1,000 facts of about 1 kB each, with room for long due lists.
+_BODY_LIMIT_BYTES = 4 * 1024 * 1024
+
+
+def define(settings: ServiceSettings) -> ServiceDefinition:
+    """What intake is made of."""
+    own = IntakeSettings()
+    keys = LocalKeyManagement.open(settings.key_folder, "intake")
+    folding = Folding(own, own.policy(), PartyCipher(keys, tenant=settings.tenant))
+    key = SigningKey.open(settings.key_folder, "balance")
+    tokens = ClientCredentials.from_settings(settings)
+    core = ServiceClient(service="core", base_url=settings.core_url, token_source=tokens) if settings.core_url else None
+
+    def build_api(runtime: ServiceRuntime) -> FastAPI:
+        balances = Balances(
+            runtime.database, folding.policy, runtime.clock, key, None if core is None else CorePort(core)
+        )
+        return create_app(
+            ApiDefinition(
+                service="intake",
+                title="Intake",
+                description=_DESCRIPTION,
+                routers=[
+                    events_router(folding),
+                    cases_router(balances),
+                    people_router(runtime.database, folding.cipher),
+                    jwks_router(key),
+                ],
+                settings=settings,
+                database=runtime.database,
+                verifier=TokenVerifier.from_settings(settings, runtime.clock),
+                body_limit_bytes=_BODY_LIMIT_BYTES,
+            )
+        )
+
+    @asynccontextmanager
+    async def lifespan(_runtime: ServiceRuntime) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            if core is not None:
+                await core.close()
+            await tokens.close()
+
+    return ServiceDefinition(
+        name="intake",
+        settings=settings,
+        build_api=build_api,
+        subscriptions=subscriptions(folding, Following(folding)),
+        intent_handlers=[DayClose(folding)],
+        lifespan=lifespan,
+    )
