@@ -17,13 +17,14 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import functools
 import hashlib
 import itertools
 import json
 import re
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,7 +119,6 @@ class Key:
     name: str
     key_id: bytes
     public_key: bytes
-    vkey: str
 
 
 def parse_key(vkey: str) -> Key:
@@ -126,14 +126,11 @@ def parse_key(vkey: str) -> Key:
     match = re.fullmatch(r"([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)", vkey.strip())
     if match is None:
         raise UnusableError("the key is not a vkey: name+id+base64")
-    try:
-        raw = base64.b64decode(match[3], validate=True)
-    except binascii.Error as error:
-        raise UnusableError("the key is not base64") from error
+    raw = _strict_base64(match[3]) or b""
     key_id = hashlib.sha256(match[1].encode() + b"\n" + raw).digest()[:4]
     if len(raw) != 33 or raw[0] != 1 or key_id.hex() != match[2]:
         raise UnusableError("the key is not an Ed25519 key, or its id does not fit")
-    return Key(match[1], key_id, raw[1:], vkey.strip())
+    return Key(match[1], key_id, raw[1:])
 
 
 @dataclass(frozen=True)
@@ -158,10 +155,10 @@ def parse_head(number: int, line: str) -> SignedHead:
         body, separator, block = note.rpartition("\n\n")
         lines = body.split("\n")
         root = base64.b64decode(lines[2], validate=True)
-        if not separator or not re.fullmatch("0|[1-9][0-9]*", lines[1]) or len(root) != 32:
+        if not separator or block[-1:] != "\n" or not re.fullmatch("0|[1-9][0-9]*", lines[1]) or len(root) != 32:
             raise ValueError("not a checkpoint")
         return SignedHead(
-            number, published_at, int(lines[1]), root, f"{body}\n".encode(), tuple(block.splitlines()), lines[0]
+            number, published_at, int(lines[1]), root, f"{body}\n".encode(), tuple(block[:-1].split("\n")), lines[0]
         )
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return SignedHead(number, problem=f"cannot be read ({type(error).__name__})")
@@ -170,20 +167,14 @@ def parse_head(number: int, line: str) -> SignedHead:
 def signed_by(head: SignedHead, key: Key) -> bool:
     """Whether a signature of `key` is on the checkpoint and verifies."""
     prefix = f"\N{EM DASH} {key.name} "
-    for line in head.signatures:
-        if not line.startswith(prefix):
-            continue
-        try:
-            raw = base64.b64decode(line[len(prefix) :], validate=True)
-        except binascii.Error:
-            continue
-        if raw[:4] == key.key_id and ed25519_verifies(key.public_key, head.body, raw[4:]):
-            return True
-    return False
+    signatures = (_strict_base64(line.removeprefix(prefix)) for line in head.signatures if line.startswith(prefix))
+    return any(
+        raw is not None and raw[:4] == key.key_id and ed25519_verifies(key.public_key, head.body, raw[4:])
+        for raw in signatures
+    )
 
 
-# --- The export
-
+_HASH_LINE = re.compile("[0-9a-f]{64}")
 _LEAF_LINE = re.compile(r'\{"index":(0|[1-9][0-9]*),"leaf":"([A-Za-z0-9+/]*={0,2})"\}')
 
 
@@ -201,11 +192,11 @@ def read_export(path: Path) -> Export:
     """Read a tar file or a folder. Raises UnusableError."""
     export = Export()
     for name, data in sorted(_files(path)):
-        lines = data.decode("utf-8", "replace").splitlines()
+        lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
         if name.startswith("leaves/"):
             _read_leaves(export, name, lines)
         elif name.startswith("leaf_hashes/"):
-            export.hashes.extend(_hash_of(line) for line in lines)
+            export.hashes.extend(bytes.fromhex(line) if _HASH_LINE.fullmatch(line) else None for line in lines)
         elif name == "checkpoints.ndjson":
             export.heads.extend(parse_head(number, line) for number, line in enumerate(lines, start=1))
         elif name == "keys.txt":
@@ -217,9 +208,9 @@ def read_export(path: Path) -> Export:
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            if file.is_file():
-                yield file.relative_to(path).as_posix(), file.read_bytes()
+        yield from (
+            (file.relative_to(path).as_posix(), file.read_bytes()) for file in path.rglob("*") if file.is_file()
+        )
         return
     try:
         with tarfile.open(path) as archive:
@@ -232,15 +223,23 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _read_leaves(export: Export, name: str, lines: Sequence[str]) -> None:
-    """Leaves name their index, so one damaged line cannot shift its neighbours. The file's name is its first index."""
-    first = re.fullmatch(r"leaves/(\d+)\.ndjson", name)
-    if first is None or int(first[1]) != len(export.leaves):
-        raise UnusableError(f"{name} is missing leaves before it")
-    for line in lines:
-        match = _LEAF_LINE.fullmatch(line)
-        if match is not None and len(export.leaves) <= int(match[1]) < int(first[1]) + 2 * len(lines) + 2:
-            export.leaves.extend([None] * (int(match[1]) - len(export.leaves)))
-        export.leaves.append(_strict_base64(match[2]) if match is not None else None)
+    """Read one file of leaves, named by its first index.
+
+    A damaged line must not shift its neighbours: where line breaks were lost or made, an index that the next line
+    confirms
+    tells where we are; an index that neither the place nor the next line confirms is damaged itself.
+    """
+    first = len(export.leaves)
+    if name != f"leaves/{first:012}.ndjson":
+        raise UnusableError(f"{name}: leaves before it are missing")
+    found = [(int(match[1]), match[2]) if (match := _LEAF_LINE.fullmatch(line)) else None for line in lines]
+    for one, following in itertools.zip_longest(found, found[1:]):
+        confirmed = one is not None and following is not None and following[0] == one[0] + 1
+        if one is not None and confirmed and first <= one[0] <= first + len(lines) + 1:
+            if export.leaves[one[0] :].count(None) == len(export.leaves[one[0] :]):
+                del export.leaves[one[0] :]
+            export.leaves.extend([None] * (one[0] - len(export.leaves)))
+        export.leaves.append(_strict_base64(one[1]) if one is not None and one[0] == len(export.leaves) else None)
 
 
 def _strict_base64(text: str) -> bytes | None:
@@ -251,16 +250,14 @@ def _strict_base64(text: str) -> bytes | None:
     return value if base64.b64encode(value).decode() == text else None
 
 
-def _hash_of(line: str) -> bytes | None:
-    return bytes.fromhex(line) if re.fullmatch("[0-9a-f]{64}", line) else None
-
-
-# --- The tree: RFC 9162 section 2.1
-
-
 def leaf_hash(leaf: bytes) -> bytes:
     """SHA-256(0x00 || leaf)."""
     return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """SHA-256(0x01 || left || right)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def roots_at(hashes: Sequence[bytes | None], sizes: set[int]) -> dict[int, bytes]:
@@ -272,18 +269,14 @@ def roots_at(hashes: Sequence[bytes | None], sizes: set[int]) -> dict[int, bytes
             break
         level, node = 0, value
         while stack and stack[-1][0] == level:
-            node = hashlib.sha256(b"\x01" + stack.pop()[1] + node).digest()
+            node = node_hash(stack.pop()[1], node)
             level += 1
         stack.append((level, node))
         if position + 1 in sizes:
-            root = stack[-1][1]
-            for _, left in reversed(stack[:-1]):
-                root = hashlib.sha256(b"\x01" + left + root).digest()
-            roots[position + 1] = root
+            roots[position + 1] = functools.reduce(
+                lambda right, left: node_hash(left, right), [h for _, h in stack[::-1]]
+            )
     return roots
-
-
-# --- Verification
 
 
 @dataclass
@@ -302,85 +295,68 @@ def verify(export: Export, key: Key, *, all_signatures: bool) -> Report:
     """Check everything; the report names each fault."""
     report = Report(leaves=len(export.leaves), checkpoints=len(export.heads))
     trusted = _check_signatures(export.heads, key, report, all_signatures=all_signatures)
-    _check_leaves(export, trusted, report)
+    _check_leaves(export, trusted, report.problems)
     if not report.problems:  # a damaged leaf would make its neighbours in the chain look broken, too
-        _check_chains(export.leaves, report)
+        _check_chains(filter(None, export.leaves), report)
     return report
 
 
-def _check_signatures(
-    heads: Sequence[SignedHead], key: Key, report: Report, *, all_signatures: bool
-) -> list[SignedHead]:
-    readable = []
+def _check_signatures(heads: list[SignedHead], key: Key, report: Report, *, all_signatures: bool) -> list[SignedHead]:
+    last_of_day = {head.published_at[:10]: head.number for head in heads if not head.problem}
+    trusted: list[SignedHead] = []
     for head in heads:
-        if head.problem:
-            report.problems.append(f"checkpoint {head.number}: {head.problem}")
-        elif head.origin != key.name:
-            report.problems.append(f"checkpoint {head.number}: origin {head.origin!r} is not the key's {key.name!r}")
-        else:
-            readable.append(head)
-    last_of_day = {head.published_at[:10]: head.number for head in readable}
-    trusted = []
-    for head in readable:
-        if all_signatures or head.number in last_of_day.values():
+        problem = head.problem
+        if not problem and head.origin != key.name:
+            problem = f"origin {head.origin!r} is not the key's {key.name!r}"
+        if not problem and (all_signatures or head.number in last_of_day.values()):
             report.signatures += 1
-            if not signed_by(head, key):
-                report.problems.append(f"checkpoint {head.number} (size {head.size}): signature does not verify")
-                continue
-        trusted.append(head)
-    for before, after in itertools.pairwise(trusted):
-        if after.size < before.size:
-            report.problems.append(f"checkpoint {after.number}: the tree shrank from {before.size} to {after.size}")
+            problem = "" if signed_by(head, key) else "the signature does not verify"
+        if not problem and trusted and head.size < trusted[-1].size:
+            problem = f"the tree shrank from {trusted[-1].size} to {head.size}"
+        if problem:
+            report.problems.append(f"checkpoint {head.number}: {problem}")
+        else:
+            trusted.append(head)
     return trusted
 
 
-def _check_leaves(export: Export, heads: Sequence[SignedHead], report: Report) -> None:
-    computed = [None if leaf is None else leaf_hash(leaf) for leaf in export.leaves]
-    count = max(len(computed), len(export.hashes))
-    computed += [None] * (count - len(computed))
-    recorded = export.hashes + [None] * (count - len(export.hashes))
-    differing = [index for index in range(count) if computed[index] is None or computed[index] != recorded[index]]
+def _check_leaves(export: Export, heads: Sequence[SignedHead], problems: list[str]) -> None:
+    """Three witnesses, leaves, recorded hashes and signed roots: the one that contradicts the other two is damaged."""
+    both = list(itertools.zip_longest((leaf and leaf_hash(leaf) for leaf in export.leaves), export.hashes))
     sizes = {head.size for head in heads}
-    by_leaf, by_record = roots_at(computed, sizes), roots_at(recorded, sizes)
+    by_leaf, by_record = roots_at([one for one, _ in both], sizes), roots_at([one for _, one in both], sizes)
     leaves_fit = all(by_leaf.get(head.size) == head.root for head in heads)
     records_fit = all(by_record.get(head.size) == head.root for head in heads)
-    for index in differing:
+    for index, (computed, recorded) in enumerate(both):
+        if computed is not None and computed == recorded:
+            continue
         if leaves_fit:
-            report.problems.append(f"leaf hash {index}: the recorded hash is damaged, the leaf itself is sound")
-        elif records_fit:
-            report.problems.append(f"leaf {index}: its bytes are not what the signed tree holds")
+            problems.append(f"leaf hash {index}: the recorded hash is damaged, the leaf itself is sound")
         else:
-            report.problems.append(f"leaf {index}: does not fit its recorded hash")
+            detail = "its bytes are not what the signed tree holds" if records_fit else "does not fit its recorded hash"
+            problems.append(f"leaf {index}: {detail}")
     if not leaves_fit and not records_fit:
-        better = by_record if len(by_record) >= len(by_leaf) else by_leaf
+        better = max(by_record, by_leaf, key=len)
         for head in heads:
             if better.get(head.size) != head.root:
-                reason = "not enough leaves" if head.size > count else "the root does not fit the leaves"
-                report.problems.append(f"checkpoint {head.number} (size {head.size}): {reason}")
-    if heads and count > max(sizes):
-        report.problems.append(f"leaves from {max(sizes)} on are under no checkpoint")
+                detail = "not enough leaves" if head.size > len(both) else "the root does not fit the leaves"
+                problems.append(f"checkpoint {head.number}: {detail}")
+    if heads and len(both) > max(sizes):
+        problems.append(f"leaves from {max(sizes)} on are under no checkpoint")
 
 
-def _check_chains(leaves: Sequence[bytes | None], report: Report) -> None:
+def _check_chains(leaves: Iterable[bytes], report: Report) -> None:
     """Each party's leaves number themselves and name the hash of the one before: none can be left out unseen."""
-    last: dict[str, tuple[int, str]] = {}
+    last: dict[str, tuple[int, str | None]] = {}
     for index, leaf in enumerate(leaves):
-        if leaf is None:
+        record = json.loads(leaf)
+        report.kinds[record["kind"]] = report.kinds.get(record["kind"], 0) + 1
+        if (party := record.get("party")) is None:
             continue
-        try:
-            record = json.loads(leaf)
-            kind, party = str(record["kind"]), record.get("party")
-            sequence, previous = record.get("party_sequence"), record.get("previous")
-        except (ValueError, KeyError, AttributeError, TypeError):
-            report.problems.append(f"leaf {index}: not a record")
-            continue
-        report.kinds[kind] = report.kinds.get(kind, 0) + 1
-        if party is None:
-            continue
-        expected_sequence, expected_previous = last.get(party, (0, None))
-        if (sequence, previous) != (expected_sequence + 1, expected_previous):
-            report.problems.append(f"leaf {index}: breaks its party's chain at number {sequence}")
-        last[party] = (sequence, leaf_hash(leaf).hex())
+        sequence, previous = last.get(party, (0, None))
+        if (record["party_sequence"], record["previous"]) != (sequence + 1, previous):
+            report.problems.append(f"leaf {index}: breaks its party's chain at number {record['party_sequence']}")
+        last[party] = (record["party_sequence"], leaf_hash(leaf).hex())
     report.parties = len(last)
 
 
@@ -400,9 +376,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--key", help="the log's vkey (origin+id+key), published elsewhere")
     which.add_argument("--fingerprint", help="SHA-256 of the vkey, published elsewhere")
-    parser.add_argument(
-        "--all-signatures", action="store_true", help="verify every signature, not only each day's last"
-    )
+    parser.add_argument("--all-signatures", action="store_true", help="not only the last signature of each day")
     arguments = parser.parse_args(argv)
     try:
         export = read_export(arguments.export)

@@ -69,8 +69,8 @@ async def _sequencing(runtime: ServiceRuntime, instruments: Instruments) -> Asyn
         key=instruments.log_key,
         signer=instruments.checkpoint_key,
         head=SignedHead(runtime.settings.key_folder / _HEAD_FILE, instruments.log_key),
+        prepare=lambda: record_rule_set(runtime.database, instruments),
     )
-    await record_rule_set(runtime.database, instruments)
     task = asyncio.create_task(sequencer.run(), name="log sequencer")
     try:
         yield

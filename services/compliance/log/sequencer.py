@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -32,6 +33,9 @@ REPUBLISH_EVERY: Final = timedelta(minutes=1)
 _CHECKPOINT_PARTITION: Final = 0
 
 
+Prepare = Callable[[], Awaitable[None]]
+
+
 class Signer(Protocol):
     """Makes Ed25519 signatures with the log's private key."""
 
@@ -41,14 +45,27 @@ class Signer(Protocol):
 
 
 class Sequencer:
-    """Runs beside the workers; any number of processes may start one, the writer lock lets one of them write."""
+    """Runs beside the workers; any number of processes may start one, the writer lock lets one of them write.
 
-    def __init__(self, database: Database, clock: Clock, *, key: NoteKey, signer: Signer, head: SignedHead) -> None:
+    `prepare` runs once, before the first step that succeeds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        key: NoteKey,
+        signer: Signer,
+        head: SignedHead,
+        prepare: Prepare | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._key = key
         self._signer = signer
         self._head = head
+        self._prepare = prepare
         self._published_at: datetime | None = None
 
     async def run(self) -> None:
@@ -58,6 +75,9 @@ class Sequencer:
         """
         while True:
             try:
+                if self._prepare is not None:
+                    await self._prepare()
+                    self._prepare = None
                 await self.step()
             except asyncio.CancelledError:
                 raise

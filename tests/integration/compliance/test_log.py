@@ -108,7 +108,8 @@ async def test_audit_tables_refuse_change(desk: Desk, table: str) -> None:
     await desk.sequencer.step()
     async with desk.database.read_only() as uow:
         column = await uow.sql.fetchval(
-            "SELECT column_name FROM information_schema.columns WHERE table_name = $1 ORDER BY ordinal_position DESC LIMIT 1",
+            "SELECT column_name FROM information_schema.columns WHERE table_name = $1 "
+            "ORDER BY ordinal_position DESC LIMIT 1",
             table,
         )
     for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):

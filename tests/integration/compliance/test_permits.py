@@ -209,6 +209,5 @@ async def test_five_hundred_in_one_transaction(desk: Desk) -> None:
     started = time.perf_counter()
     answers = await desk.ask(*(visit_request(case) for case in cases))
     elapsed_s = time.perf_counter() - started
-    print(f"500 permits in {elapsed_s * 1000:.0f} ms")
     assert {answer["decision"] for answer in answers} == {"allow"}
-    assert elapsed_s < 5
+    assert elapsed_s < 5, "typically half a second"

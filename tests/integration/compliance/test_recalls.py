@@ -75,7 +75,8 @@ async def test_stop_revokes_with_both_real_times(desk: Desk) -> None:
 async def test_stop_request_denies_from_then_on(desk: Desk) -> None:
     case = await desk.open_case()
     body = {
-        "party_id": str(case.party_id), "channel_heard": "visit", "heard_at": "2026-03-02T02:00:00Z", "detail_code": "stop",
+        "party_id": str(case.party_id), "channel_heard": "visit", "heard_at": "2026-03-02T02:00:00Z",
+        "detail_code": "stop",
     }  # fmt: skip
     assert (await desk.post("/v1/stop-requests", body)).status_code == 201
     (answer,) = await desk.ask(visit_request(case))

@@ -18,6 +18,7 @@ from services.compliance.domain.rulings import Answer
 from .conftest import CASE, CREW, NOW, PARTY, REAL, at, facts, question
 
 HOURS = "CN-GBT45251-HOURS"
+OLD_BALANCE = Balance(as_of=REAL - timedelta(minutes=15, seconds=1), overdue_minor={"CNY": 1}, digest="")
 
 
 def refused(book: RuleBook, asked: Any, known: Any = None) -> list[str]:
@@ -170,7 +171,7 @@ def test_ended_hold_gives_its_end_as_earliest(book: RuleBook) -> None:
         ({"jurisdiction": None}, "FACTS-JURISDICTION"),
         ({"jurisdiction": "XX"}, "FACTS-JURISDICTION"),
         ({"balance": None}, "FACTS-BALANCE"),
-        ({"balance": Balance(as_of=REAL - timedelta(minutes=15, seconds=1), overdue_minor={"CNY": 1}, digest="")}, "FACTS-BALANCE"),
+        ({"balance": OLD_BALANCE}, "FACTS-BALANCE"),
     ],
 )  # fmt: skip
 def test_missing_facts_are_never_allowed(book: RuleBook, changes: dict[str, Any], rule: str) -> None:

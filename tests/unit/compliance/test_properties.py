@@ -31,7 +31,8 @@ ZONES = st.sampled_from(
 )
 DAYS = st.dates(date(2026, 1, 1), date(2027, 12, 31))
 HOURS = HoursRule(
-    id="TEST-HOURS", kind="hours", citation="for the test only", purposes_blocked=("collection",), opens=time(8), closes=time(22)
+    id="TEST-HOURS", kind="hours", citation="for the test only", purposes_blocked=("collection",), opens=time(8),
+    closes=time(22),
 )  # fmt: skip
 CAP = CapRule(
     id="TEST-CAP", kind="cap", citation="for the test only", purposes_blocked=("collection",), unit="attempt",
