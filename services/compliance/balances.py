@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
@@ -45,7 +45,7 @@ class BalanceAnswers(BaseModel):
     class Item(BaseModel):
         """One answer."""
 
-        answer: str = Field(description="Compact JWS signed by intake.")
+        answer: str | None = Field(None, description="Compact JWS signed by intake; none for a party it does not know.")
 
     items: list[Item] = Field(description="In the order of the question.")
 
@@ -53,7 +53,8 @@ class BalanceAnswers(BaseModel):
 class SignedBalance(BaseModel):
     """The signed document."""
 
-    party_id: UUID = Field(description="The party.")
+    issuer: Literal["intake"] = Field(alias="iss", description="Who signed.")
+    party_id: UUID = Field(alias="sub", description="The party.")
     case_id: UUID = Field(description="The case.")
     overdue_totals: list[Money] = Field(description="Overdue sums, one per currency.")
     as_of: AwareDatetime = Field(description="Real time at which it was true.")
@@ -107,8 +108,12 @@ class IntakeBalances:
             return {}
         found: dict[UUID, Balance] = {}
         for (party_id, case_id), item in zip(chunk, answers.items, strict=False):
-            signed = await self._verified(item.answer)
-            if signed is not None and (signed.party_id, signed.case_id) == (party_id, case_id):
+            signed = None if item.answer is None else await self._verified(item.answer)
+            if (
+                item.answer is not None
+                and signed is not None
+                and (signed.party_id, signed.case_id) == (party_id, case_id)
+            ):
                 found[party_id] = _balance(signed, item.answer)
         return found
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -58,7 +59,9 @@ async def place_hold(request: Request, body: PlaceHold) -> Response:
     responses=problem_responses(NotFound),
     summary="End a hold",
 )
-async def end_hold(request: Request, hold_id: UUID, body: EndHold) -> Response:
+async def end_hold(
+    request: Request, hold_id: Annotated[UUID, Path(description="The hold.")], body: EndHold
+) -> Response:
     """End it from now on, never earlier. Contact resumes when the party's last hold has ended."""
     instruments = instruments_of(request)
     async with database_of(request).read_only() as reading:

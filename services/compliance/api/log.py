@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 
@@ -101,7 +101,9 @@ async def export_log(request: Request) -> StreamingResponse:
     "/parties/{party_id}/leaves", responses=problem_responses(InvalidCursor, NotFound), summary="One party's leaves"
 )
 async def read_party_leaves(
-    request: Request, party_id: UUID, page: Annotated[PageRequest, Depends(page_request)]
+    request: Request,
+    party_id: Annotated[UUID, Path(description="The party.")],
+    page: Annotated[PageRequest, Depends(page_request)],
 ) -> Page[PartyLeafView]:
     """The party's chain of leaves, each with its inclusion proof under the newest checkpoint."""
     list_name = f"leaves:{party_id}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -40,6 +40,7 @@ from shared.web.openapi import QUESTION, problem_responses
 from shared.web.problems import KnownProblem, NotFound, Problem
 
 router = APIRouter(prefix="/v1", tags=["permits"])
+PermitId = Annotated[UUID, Path(description="The permit.")]
 _ASK = [Depends(scope("compliance.request-permit"))]
 _USE = [Depends(scope("compliance.use-permit"))]
 _WINDOWS = [Depends(scope("compliance.read-windows"))]
@@ -97,7 +98,7 @@ async def request_permits(request: Request, body: PermitRequests) -> Response:
     responses=problem_responses(NotFound, PermitAlreadyUsed, PermitReleased),
     summary="Report the permit's use",
 )
-async def use(request: Request, permit_id: UUID, body: UsePermit) -> Response:
+async def use(request: Request, permit_id: PermitId, body: UsePermit) -> Response:
     """Record that the permit's one contact began. A second contact on it is refused and becomes a finding."""
 
     async def record(uow: UnitOfWork) -> PermitView | Problem:
@@ -117,7 +118,7 @@ async def use(request: Request, permit_id: UUID, body: UsePermit) -> Response:
     responses=problem_responses(NotFound, PermitNotReleasable),
     summary="Give an unused permit back",
 )
-async def release(request: Request, permit_id: UUID, body: ReleasePermit) -> Response:
+async def release(request: Request, permit_id: PermitId, body: ReleasePermit) -> Response:
     """Free the reservation. Only this, or the recorded contact, ends it: a permit never lapses to free."""
     instruments = instruments_of(request)
 
@@ -134,7 +135,7 @@ async def release(request: Request, permit_id: UUID, body: ReleasePermit) -> Res
     responses=problem_responses(NotFound),
     summary="One permit",
 )
-async def read_permit(request: Request, permit_id: UUID) -> PermitView:
+async def read_permit(request: Request, permit_id: PermitId) -> PermitView:
     """The permit with its state and token."""
     async with database_of(request).read_only() as uow:
         found = await store.find_granted(uow, permit_id)

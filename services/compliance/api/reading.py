@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 
 from services.compliance.api.surroundings import database_of, instruments_of
@@ -27,7 +27,9 @@ router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(scope("
 
 
 @router.get("/decisions/{decision_id}", responses=problem_responses(NotFound), summary="One decision")
-async def read_decision(request: Request, decision_id: UUID) -> DecisionView:
+async def read_decision(
+    request: Request, decision_id: Annotated[UUID, Path(description="The decision.")]
+) -> DecisionView:
     """Every rule that was asked, with citation and values, exactly as it was hashed into the log."""
     async with database_of(request).read_only() as uow:
         found = await find_decision(uow, decision_id)

@@ -26,7 +26,7 @@ class FixedToken:
 
 def document(**changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "party_id": str(PARTY), "case_id": str(CASE), "as_of": "2026-03-02T02:00:00Z",
+        "iss": "intake", "sub": str(PARTY), "case_id": str(CASE), "as_of": "2026-03-02T02:00:00Z",
         "overdue_totals": [{"amount_minor": 100, "currency": "CNY"}],
     }  # fmt: skip
     return values | changes
@@ -74,7 +74,9 @@ async def test_foreign_signature_is_no_answer(intake: Any, tmp_path: Path) -> No
     assert await confirmed(intake(lambda _: signed(other, document()))) == set()
 
 
-@pytest.mark.parametrize("changes", [{"party_id": str(uuid4())}, {"case_id": str(uuid4())}, {"as_of": "soon"}])
+@pytest.mark.parametrize(
+    "changes", [{"iss": "visits"}, {"sub": str(uuid4())}, {"case_id": str(uuid4())}, {"as_of": "soon"}]
+)
 async def test_answer_about_something_else_is_no_answer(intake: Any, changes: dict[str, str]) -> None:
     assert await confirmed(intake(lambda key: signed(key, document(**changes)))) == set()
 
