@@ -23,6 +23,7 @@ from services.visits.store import facts as fact_store
 from services.visits.store import visits as visit_store
 from shared.database import Database, UnitOfWork
 from shared.messaging import Answer, Intent, IntentHandler, TimerDue
+from shared.telemetry.metrics import count
 from shared.web.client import RemoteProblem, RemoteUnavailable
 
 KEY_REFRESH: Final = timedelta(hours=1)
@@ -237,6 +238,9 @@ class Timer:
         visits = await visit_store.load_visits(uow, [_visit_id(intent) for intent, _ in answered])
         steps = [self._step(visit, uow.now, uow.real_now) for _, visit in sorted(visits.items())]
         await visit_store.save_changes(uow, [step for step in steps if step.events or step.alarm])
+        for step in steps:
+            if step.alarm is not None:
+                count("doorstep.alarms.raised", kind=step.alarm.kind)
 
 
 async def _sent(

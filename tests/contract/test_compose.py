@@ -1,7 +1,7 @@
 """docker-compose.yml keeps to the Compose Specification, and says what the code says.
 
 No Docker engine runs here. `ComposeFile` is the part of the specification (https://compose-spec.io) that the file uses,
-written down as closed models: a misspelt key, a wrong type or an unknown form fails. The rest holds it against the code.
+written down as closed models: a misspelt key, a wrong type or an unknown form fails. The rest holds it to the code.
 """
 
 from __future__ import annotations

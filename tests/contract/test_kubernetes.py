@@ -52,7 +52,7 @@ def test_pod_is_restricted(pod: dict[str, Any]) -> None:
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert spec["automountServiceAccountToken"] is False
-    for container in spec["containers"]:
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
@@ -72,6 +72,27 @@ def test_pod_runs_its_own_service_with_its_own_secret(pod: dict[str, Any]) -> No
         )  # fmt: skip
     else:
         assert (container["command"], container["args"]) == (["python", "-m", f"services.{service}"], ["--roles", role])
+
+
+@pytest.mark.parametrize("name", sorted(objects("Deployment")))
+def test_keys_are_their_users_alone(name: str) -> None:
+    """`LocalKeyManagement` refuses files that a group may read, and a Secret volume cannot do without one."""
+    spec = objects("Deployment")[name]["spec"]["template"]["spec"]
+    copying = spec["initContainers"][0]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+
+    assert copying["command"] == ["sh", "-c", "install -m 0600 /sealed/* /keys/"]
+    assert volumes["sealed"]["secret"]["secretName"] == f"{name.rpartition('-')[0]}-keys"
+    assert volumes["keys"]["emptyDir"]["medium"] == "Memory"
+
+
+@pytest.mark.parametrize("name", sorted(objects("Deployment")))
+def test_probes_ask_what_every_role_answers(name: str) -> None:
+    """A process without the role `api` serves `create_probe_app`: the same probes, and metrics."""
+    container = objects("Deployment")[name]["spec"]["template"]["spec"]["containers"][0]
+
+    assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
 
 
 def test_settings_in_the_config_map_exist() -> None:
