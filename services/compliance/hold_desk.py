@@ -40,12 +40,20 @@ class NewHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndHolds:
-    """Which open holds of a party end, and why: those of the kind and source."""
+    """Which open holds of a party end, and why: those of the kind and source.
+
+    A source that had several attempts (a plan's signing) names its holds `source:attempt`; they all end.
+    """
 
     party_id: UUID
     kind: HoldKind
     source_ref: str
     cause: str
+
+    def names(self, hold: Hold) -> bool:
+        """Whether the hold is one of them."""
+        of_source = hold.source_ref == self.source_ref or hold.source_ref.startswith(f"{self.source_ref}:")
+        return of_source and hold.kind == self.kind and hold.ended_at is None
 
 
 async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold]) -> list[Hold]:
@@ -80,7 +88,7 @@ async def end(uow: UnitOfWork, instruments: Instruments, ends: Sequence[EndHolds
         store.EndedHold(ended(hold, at=uow.now), one.cause)
         for one in ends
         for hold in standing.get(one.party_id, [])
-        if (hold.kind, hold.source_ref) == (one.kind, one.source_ref) and hold.ended_at is None
+        if one.names(hold)
     ]
     await _end(uow, instruments, over)
     return [one.hold for one in over]

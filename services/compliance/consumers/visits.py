@@ -11,6 +11,7 @@ from services.compliance.domain.permits import Permit, PermitAlreadyUsed, Permit
 from services.compliance.instruments import Instruments
 from services.compliance.permit_life import release_permits, use_permit
 from services.compliance.store.facts import see_versions
+from services.compliance.store.holds import find_hold
 from services.compliance.store.permits import load_granted_for, load_permits
 from shared.database import UnitOfWork
 from shared.events import Event, Received
@@ -75,15 +76,13 @@ async def follow_visits(
 async def follow_plans(
     uow: UnitOfWork, instruments: Instruments, batch: Sequence[Received[EventData]]
 ) -> Mapping[InboxKey, Outcome]:
-    """Remember versions.
-
-    A signed plan holds (plans has placed the hold before), a broken or completed one no longer.
-    """
+    """Remember versions; a signed plan holds, a broken or completed one no longer."""
     facts = [(one.event, one.event.data) for one in batch if isinstance(one.event.data, PlanFact)]
     await see_versions(uow, [(data.party_id, "plan", data.plan_id, data.version) for _, data in facts])
     for event, data in facts:
         if isinstance(data, PlanSigned):
-            await hold_desk.place(uow, instruments, [_plan_hold(event, data, uow)])
+            if await find_hold(uow, data.hold_id) is None:  # placed before the signing; if not, it is placed now
+                await hold_desk.place(uow, instruments, [_plan_hold(event, data, uow)])
         elif isinstance(data, PlanBroken | PlanCompleted):
             ends = hold_desk.EndHolds(
                 party_id=data.party_id, kind="plan_active", source_ref=str(data.plan_id), cause=event.type

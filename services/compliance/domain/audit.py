@@ -151,11 +151,18 @@ def _rule_finding(rule: Rule, contact: ContactRecorded, question: Question, fact
 
 
 def _hold_finding(rule: HoldRule, question: Question, facts: PartyFacts) -> Finding | None:
-    ruling = judge_hold(rule, question, facts)
+    """Holds forbid to *begin* a contact.
+
+    One that came up during it, such as a plan signed at the door, breaks nothing.
+    """
+    began = Span(question.span.start, question.span.start + timedelta.resolution)
+    known = tuple(hold for hold in facts.holds if hold.recorded_real <= question.real_now)
+    before = tuple(hold for hold in facts.holds if hold in known or hold.valid_from < began.start)
+    start = replace(question, span=began)
+    ruling = judge_hold(rule, start, replace(facts, holds=before))
     if not ruling.refuses:
         return None
-    then_known = replace(facts, holds=tuple(h for h in facts.holds if h.recorded_real <= question.real_now))
-    conduct = judge_hold(rule, question, then_known).refuses
+    conduct = judge_hold(rule, start, replace(facts, holds=known)).refuses
     return replace(_finding(rule, ruling.detail), conduct=conduct, severity=rule.severity if conduct else "low")
 
 

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from .conftest import Desk, visit_contact, visit_request
 
 
@@ -93,3 +95,22 @@ async def test_contact_long_after_the_fact_is_conduct_and_shortly_after_is_harm(
         await desk.deliver("contact", ("contact.recorded", late))
         found = (await desk.events("compliance.violation_found"))[-1]
         assert (found["rule"], found["conduct"], found["harm"]) == ("PERMIT-REVOKED", conduct, True)
+
+
+@pytest.mark.parametrize(
+    ("valid_from_minutes", "known_after_seconds", "conduct"),
+    [(5, 60, []), (-5, -60, [True]), (-5, 60, [False]), (0, -60, [True]), (0, 60, [])],
+)
+async def test_hold_forbids_to_begin_a_contact(
+    desk: Desk, valid_from_minutes: int, known_after_seconds: int, conduct: list[bool]
+) -> None:
+    """One that came up during it, such as a plan signed at the door, breaks nothing; one learnt later is harm only."""
+    case = await desk.open_case()
+    (permit,) = await desk.ask(visit_request(case))
+    contact = visit_contact(case, permit, started_real=desk.clock.real - timedelta(seconds=known_after_seconds))
+    since = contact.started_at + timedelta(minutes=valid_from_minutes)
+    hold = {"party_id": str(case.party_id), "kind": "complaint", "source_ref": "s", "valid_from": since.isoformat()}
+    await desk.post("/v1/holds", hold)
+    await desk.deliver("contact", ("contact.recorded", contact))
+    found = await desk.events("compliance.violation_found")
+    assert [one["conduct"] for one in found if one["rule"] == "BANK-COMPLAINT"] == conduct

@@ -45,7 +45,7 @@ def checked_in(desk: Desk, case: CaseOpened, permit: dict[str, str]) -> VisitChe
     )
 
 
-def signed(desk: Desk, case: CaseOpened, plan_id: UUID) -> PlanSigned:
+def signed(desk: Desk, case: CaseOpened, plan_id: UUID, hold_id: UUID | None = None) -> PlanSigned:
     return PlanSigned(
         plan_id=plan_id,
         case_id=case.case_id,
@@ -55,7 +55,7 @@ def signed(desk: Desk, case: CaseOpened, plan_id: UUID) -> PlanSigned:
         instalments=[],
         total=Money(amount_minor=1, currency="CNY"),
         signed_at=desk.clock.business,
-        hold_id=uuid4(),
+        hold_id=hold_id or uuid4(),
         document_sha256="0" * 64,
     )
 
@@ -205,12 +205,13 @@ async def test_plan_holds_until_it_is_broken(desk: Desk) -> None:
     case = await desk.open_case()
     plan_id = uuid4()
     hold = {
-        "party_id": str(case.party_id), "kind": "plan_active", "scope": "collection", "source_ref": str(plan_id),
+        "party_id": str(case.party_id), "kind": "plan_active", "scope": "collection", "source_ref": f"{plan_id}:1",
         "valid_from": "2026-03-02T02:00:00Z", "reason": "plan",
     }  # fmt: skip
     placed = await desk.post("/v1/holds", hold)
     assert placed.status_code == 201
-    await desk.deliver("plan", ("plan.signed", signed(desk, case, plan_id)))
+    fact = signed(desk, case, plan_id, UUID(placed.json()["hold_id"]))
+    await desk.deliver("plan", ("plan.signed", fact))
     assert len(await desk.events("compliance.hold_placed")) == 1
     (answer,) = await desk.ask(visit_request(case))
     assert [reason["rule"] for reason in answer["reasons"]] == ["CN-CARD2011-70-STOP"]
@@ -233,3 +234,11 @@ async def test_contact_resumes_when_the_last_hold_ends(desk: Desk) -> None:
     ended = await desk.post(f"/v1/holds/{second['hold_id']}/end", {"cause": "closed"})
     assert ended.json()["state"] == "ended"
     assert (await desk.ask(visit_request(case)))[0]["decision"] == "allow"
+
+
+async def test_plan_signed_without_a_hold_gets_one(desk: Desk) -> None:
+    case = await desk.open_case()
+    await granted(desk, case)
+    await desk.deliver("plan", ("plan.signed", signed(desk, case, uuid4())))
+    assert [event["kind"] for event in await desk.events("compliance.hold_placed")] == ["plan_active"]
+    assert [event["cause"] for event in await desk.events("compliance.permit_revoked")] == ["plan_active"]
