@@ -256,5 +256,5 @@ class Summary(BaseModel):
     recalls_by_cause: dict[str, int] = Field(description="Recalls by the fact behind them.")
     notices_to_end: int = Field(description="Facts that came while a crew was at the door.")
     check_ins_after_fact: LateCheckIns = Field(description="Check-ins after a stopping fact had arrived.")
-    sos: SosFigures = Field(description="Calls for help.")
+    sos: SosFigures = Field(description="Calls for help, and how soon they were answered.")
     check_outs_overdue: int = Field(description="Crews that did not check out in time.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Annotated, cast
 from uuid import UUID
 
+from fastapi import Path
 from starlette.requests import Request
 
 from services.visits.domain.visit import Visit
@@ -12,6 +13,8 @@ from services.visits.store import visits as visit_store
 from shared.database import Database, UnitOfWork
 from shared.security.callers import Caller
 from shared.web.problems import NotAllowed, NotFound
+
+VisitId = Annotated[UUID, Path(description="The visit.")]
 
 
 def database_of(request: Request) -> Database:

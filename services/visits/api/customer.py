@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.visits import wording
-from services.visits.api.access import database_of, find_visit, link_secret_of, load_visit
+from services.visits.api.access import VisitId, database_of, find_visit, link_secret_of, load_visit
 from services.visits.domain import appointment
 from services.visits.domain.customer_link import (
     DOOR_CODE_LENGTH,
@@ -77,7 +77,7 @@ async def list_offers(
     responses=problem_responses(NotFound, LinkRefused, LinkExpired, WrongVisitState),
 )
 async def answer_offer(
-    visit_id: UUID,
+    visit_id: VisitId,
     body: AnswerOffer,
     request: Request,
     _: Annotated[Caller, Depends(scope("visits.answer-offer"))],
@@ -107,7 +107,7 @@ async def answer_offer(
     responses=problem_responses(NotFound),
 )
 async def pass_on_stop(
-    visit_id: UUID,
+    visit_id: VisitId,
     body: RequestStop,
     request: Request,
     _: Annotated[Caller, Depends(scope("visits.request-stop"))],

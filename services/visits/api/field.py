@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Final, cast
-from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.visits.api.access import database_of, find_visit, load_visit, require_crew
+from services.visits.api.access import VisitId, database_of, find_visit, load_visit, require_crew
 from services.visits.domain import door
 from services.visits.domain.check_in import Attempt, Reason, Refusal, judge
 from services.visits.domain.visit import Visit, WrongVisitState
@@ -86,7 +85,7 @@ def refused(refusals: Sequence[Refusal]) -> Problem:
     responses=problem_responses(NotFound, WrongVisitState),
 )
 async def set_off(
-    visit_id: UUID, request: Request, caller: Annotated[Caller, Depends(scope("visits.set-off"))]
+    visit_id: VisitId, request: Request, caller: Annotated[Caller, Depends(scope("visits.set-off"))]
 ) -> Response:
     """An assigned visit is on its way. A recall reaches it until the check-in."""
     visit = await find_visit(request, visit_id)
@@ -107,7 +106,7 @@ async def set_off(
     responses=problem_responses(NotFound, *CHECK_IN_PROBLEMS.values()),
 )
 async def check_in(
-    visit_id: UUID, body: CheckIn, request: Request, caller: Annotated[Caller, Depends(scope("visits.check-in"))]
+    visit_id: VisitId, body: CheckIn, request: Request, caller: Annotated[Caller, Depends(scope("visits.check-in"))]
 ) -> Response:
     """Nobody rings a doorbell without a permit. It is verified here, with our own data; compliance need not answer.
 
@@ -161,7 +160,7 @@ async def _judged(uow: UnitOfWork, visit: Visit, attempt: Attempt, *, limit_seco
     responses=problem_responses(NotFound),
 )
 async def check_out(
-    visit_id: UUID, body: CheckOut, request: Request, caller: Annotated[Caller, Depends(scope("visits.check-out"))]
+    visit_id: VisitId, body: CheckOut, request: Request, caller: Annotated[Caller, Depends(scope("visits.check-out"))]
 ) -> Response:
     """What happened at the door, in codes. Accepted in every state; a contact without permit becomes the auditor's
     finding.
@@ -191,7 +190,7 @@ async def check_out(
     responses=problem_responses(NotFound),
 )
 async def sos_of_visit(
-    visit_id: UUID, body: Sos, request: Request, caller: Annotated[Caller, Depends(scope("visits.send-sos"))]
+    visit_id: VisitId, body: Sos, request: Request, caller: Annotated[Caller, Depends(scope("visits.send-sos"))]
 ) -> Response:
     """Accepted in every state, whatever else is down; the visit ends for safety."""
     _require_own_call(caller, body)

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -88,7 +88,9 @@ async def list_alarms(
     responses=problem_responses(NotFound),
 )
 async def acknowledge_alarm(
-    alarm_id: UUID, request: Request, caller: Annotated[Caller, Depends(scope("visits.answer-alarm"))]
+    alarm_id: Annotated[UUID, Path(description="The alarm.")],
+    request: Request,
+    caller: Annotated[Caller, Depends(scope("visits.answer-alarm"))],
 ) -> Response:
     """Somebody looks after it; the first to say so is recorded. Alarms are to be answered within 5 minutes."""
 
