@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.visits.api.access import database_of, load_visit
+from services.visits.api.access import VisitId, database_of, load_visit
 from services.visits.domain.visit import State
 from services.visits.schemas import AlarmView, Summary, VisitView
 from services.visits.store import reports
@@ -54,7 +54,9 @@ async def list_visits(
 
 
 @router.get("/v1/visits/{visit_id}", summary="One visit", responses=problem_responses(NotFound))
-async def get_visit(visit_id: UUID, request: Request, _: Annotated[Caller, Depends(scope("visits.read"))]) -> VisitView:
+async def get_visit(
+    visit_id: VisitId, request: Request, _: Annotated[Caller, Depends(scope("visits.read"))]
+) -> VisitView:
     """The visit as it stands."""
     async with database_of(request).read_only() as uow:
         return VisitView.of(await load_visit(uow, visit_id))
