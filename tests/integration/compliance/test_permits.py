@@ -1,13 +1,14 @@
 """Permits over HTTP: one budget, one permit; what is unknown is never allowed."""
 
 import asyncio
-import time
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from services.compliance.permit_desk import decide_permits
+from services.compliance.schemas.permits import PermitRequest
 from shared.events.visit import VisitProposed
 from shared.security.signing import SignatureInvalidError, SigningKey, verify_document
 
@@ -203,11 +204,19 @@ async def test_windows_are_the_lawful_hours_that_remain(desk: Desk) -> None:
     assert [reason["rule"] for reason in answer["refused"]] == ["WINDOW-FITS"]
 
 
-async def test_five_hundred_in_one_transaction(desk: Desk) -> None:
-    cases = [opened_case() for _ in range(500)]
-    await desk.deliver("case", *(("case.opened", case) for case in cases))
-    started = time.perf_counter()
-    answers = await desk.ask(*(visit_request(case) for case in cases))
-    elapsed_s = time.perf_counter() - started
-    assert {answer["decision"] for answer in answers} == {"allow"}
-    assert elapsed_s < 5, "typically half a second"
+async def test_number_of_statements_does_not_grow_with_the_batch(desk: Desk) -> None:
+    counts = []
+    for size in (2, 60):
+        cases = [opened_case() for _ in range(size)]
+        await desk.deliver("case", *(("case.opened", case) for case in cases))
+        requests = [PermitRequest.model_validate(visit_request(case)) for case in cases]
+        balances = await desk.balances.confirm((case.party_id, case.case_id) for case in cases)
+        statements: list[object] = []
+        async with desk.database.unit_of_work() as uow:
+            await uow.lock_parties({case.party_id for case in cases})
+            uow.sql.add_query_logger(statements.append)
+            answers = await decide_permits(uow, desk.instruments, requests, balances)
+            uow.sql.remove_query_logger(statements.append)
+        assert {answer.decision for answer in answers} == {"allow"}
+        counts.append(len(statements))
+    assert counts[0] == counts[1] < 30
