@@ -179,6 +179,7 @@ class _Comparison:
         for reference, core in sorted(self._stated.items()):
             if reference not in self._seen and core.overdue_minor > 0:
                 self._differ(reference, "loan", None, "past due")
+        self._differences.sort(key=lambda found: (found.loan_ref, found.field))
         return Reconciliation(
             business_date=self._day,
             loans_compared=len(self._seen & self._stated.keys()),

@@ -9,7 +9,7 @@ import asyncpg
 
 from services.intake.domain.announcement import case_loans, totals
 from services.intake.domain.assessment import Assessment, assess, balance_minor, effective_statement, movements_of
-from services.intake.domain.book import Book, Case, Loan
+from services.intake.domain.book import Book, Case, Loan, Movement
 from services.intake.domain.delinquency import arrears
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.schemas import (
@@ -57,7 +57,7 @@ def view_of(
     return CaseView(
         **dict(summary_of(book.party_id, case)),
         loans=[_loan(book, case, loan, policy) for _, loan in sorted(book.loans.items())],
-        payments=[shown for row in payments if (shown := _payment(row)) is not None],
+        payments=[_payment(movement_of(row)) for row in payments],
         timeline=[TimelineEntry(happened_at=row[0], type=row[1], detail=row[2], reference=row[3]) for row in entries],
     )
 
@@ -132,12 +132,8 @@ def _loan(book: Book, case: Case, loan: Loan, policy: DelinquencyPolicy) -> Loan
     )
 
 
-def _payment(row: asyncpg.Record) -> PaymentView | None:
-    movement = movement_of(row)
-    told = movement.receipt or movement.reversal
-    if told is None:
-        return None
-    receipt = movement.receipt
+def _payment(movement: Movement) -> PaymentView:
+    told, receipt = movement.record, movement.receipt
     return PaymentView(
         transaction_ref=movement.transaction_ref,
         loan_ref=movement.loan_ref,

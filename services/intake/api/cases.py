@@ -25,9 +25,8 @@ from services.intake.views import figures_of, snapshot_of, summary_of, view_of
 from shared.database import UnitOfWork
 from shared.events.case import Bucket
 from shared.security.callers import scope
-from shared.web.openapi import QUESTION
+from shared.web.openapi import QUESTION, problem_responses
 from shared.web.pages import Page, PageRequest, page_request
-from shared.web.openapi import problem_responses
 from shared.web.problems import InvalidCursor, NotFound, TemporarilyUnavailable
 
 _READ = [Depends(scope("intake.read"))]

@@ -22,8 +22,7 @@ from shared.database import Database
 from shared.events.contact import Purpose
 from shared.security.callers import Caller, scope
 from shared.security.party_keys import PartyCipher
-from shared.web.openapi import QUESTION
-from shared.web.openapi import problem_responses
+from shared.web.openapi import QUESTION, problem_responses
 from shared.web.problems import NotFound
 
 _Reader = Annotated[Caller, Depends(scope("intake.read-contact-card"))]

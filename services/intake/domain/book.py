@@ -61,6 +61,7 @@ class Receipt(Struct, frozen=True):
     """The newest record of a payment. `items`: the due items after the core's allocation; empty: not allocated."""
 
     position: Position
+    loan_ref: str
     amount_minor: int
     currency: str
     value_date: date
@@ -75,6 +76,7 @@ class Reversal(Struct, frozen=True):
     """The newest record that takes a payment back; `items` are the due items after it."""
 
     position: Position
+    loan_ref: str
     amount_minor: int
     currency: str
     booked_at: datetime
@@ -89,20 +91,29 @@ class Movement(Struct, frozen=True):
     """
 
     transaction_ref: str
-    loan_ref: str
     receipt: Receipt | None = None
     reversal: Reversal | None = None
     posted: int = 0
     reversal_posted: bool = False
 
     @property
+    def loan_ref(self) -> str:
+        """The loan that the payment names; while it is unknown, the one that its reversal names."""
+        return self.record.loan_ref
+
+    @property
+    def record(self) -> Receipt | Reversal:
+        """The receipt, or while it is unknown the reversal. Raises ValueError when there is neither."""
+        record = self.receipt or self.reversal
+        if record is None:
+            raise ValueError("a movement without any record")
+        return record
+
+    @property
     def position(self) -> Position:
         """The later position of receipt and reversal."""
         if self.receipt is None or self.reversal is None:
-            newest = self.receipt or self.reversal
-            if newest is None:
-                raise ValueError("a movement without any record")
-            return newest.position
+            return self.record.position
         return max(self.receipt.position, self.reversal.position)
 
     @property
@@ -119,7 +130,7 @@ class Movement(Struct, frozen=True):
 
 
 class Loan(Struct, frozen=True):
-    """One loan. Without `terms` it is only known from movements or a cure: it waits for its `loan.overdue`."""
+    """One loan. Without `terms` it is only known from a cure: it waits for its `loan.overdue`."""
 
     loan_id: UUID
     loan_ref: str

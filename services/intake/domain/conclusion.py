@@ -150,9 +150,9 @@ def _announce_movement(
     book: Book, movement: Movement, writer: announcement.CaseWriter, events: list[NewEvent[Any]]
 ) -> Movement:
     """Tell of a payment once its loan is known: once while uncleared, once cleared; of its reversal after it, once."""
-    loan = book.loans[movement.loan_ref]
+    loan = book.loans.get(movement.loan_ref)
     receipt, reversal = movement.receipt, movement.reversal
-    if loan.terms is None or receipt is None:
+    if loan is None or loan.terms is None or receipt is None:
         return movement
     reached = _ANNOUNCED_CLEARED if receipt.cleared else _ANNOUNCED_UNCLEARED
     if movement.posted < reached:

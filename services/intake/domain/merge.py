@@ -78,9 +78,10 @@ def _merge_cured(book: Book, fact: LoanCured, new_loan_id: NewLoanId) -> tuple[B
     return _with_loan(book, merged), Outcome.PENDING if loan.terms is None else Outcome.APPLIED
 
 
-def _merge_payment(book: Book, fact: PaymentReceived, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+def _merge_payment(book: Book, fact: PaymentReceived, _: NewLoanId) -> tuple[Book, Outcome]:
     receipt = Receipt(
         position=_position(fact),
+        loan_ref=fact.loan_ref,
         amount_minor=fact.amount,
         currency=fact.currency,
         value_date=fact.value_date,
@@ -90,24 +91,25 @@ def _merge_payment(book: Book, fact: PaymentReceived, new_loan_id: NewLoanId) ->
         items=due_amounts(fact.allocation),
         balance_minor=fact.balance,
     )
-    movement = book.movements.get(fact.transaction_ref) or Movement(fact.transaction_ref, fact.loan_ref)
+    movement = book.movements.get(fact.transaction_ref) or Movement(fact.transaction_ref)
     if movement.receipt is not None and movement.receipt.position >= receipt.position:
         return book, Outcome.IGNORED
-    return _with_movement(book, replace(movement, loan_ref=fact.loan_ref, receipt=receipt), new_loan_id)
+    return _with_movement(book, replace(movement, receipt=receipt))
 
 
-def _merge_reversal(book: Book, fact: PaymentReversed, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+def _merge_reversal(book: Book, fact: PaymentReversed, _: NewLoanId) -> tuple[Book, Outcome]:
     reversal = Reversal(
         position=_position(fact),
+        loan_ref=fact.loan_ref,
         amount_minor=fact.amount,
         currency=fact.currency,
         booked_at=fact.booked_at,
         items=due_amounts(fact.due_items),
     )
-    movement = book.movements.get(fact.transaction_ref) or Movement(fact.transaction_ref, fact.loan_ref)
+    movement = book.movements.get(fact.transaction_ref) or Movement(fact.transaction_ref)
     if movement.reversal is not None and movement.reversal.position >= reversal.position:
         return book, Outcome.IGNORED
-    return _with_movement(book, replace(movement, reversal=reversal), new_loan_id)
+    return _with_movement(book, replace(movement, reversal=reversal))
 
 
 def _merge_person(book: Book, fact: PartyUpdated, _: NewLoanId) -> tuple[Book, Outcome]:
@@ -165,14 +167,10 @@ def _with_loan(book: Book, loan: Loan) -> Book:
     return replace(book, loans={**book.loans, loan.loan_ref: loan})
 
 
-def _with_movement(book: Book, movement: Movement, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
-    movements = {**book.movements, movement.transaction_ref: movement}
+def _with_movement(book: Book, movement: Movement) -> tuple[Book, Outcome]:
     loan = book.loans.get(movement.loan_ref)
     early = loan is None or loan.terms is None or movement.receipt is None
-    loans = book.loans
-    if loan is None:
-        loans = {**loans, movement.loan_ref: Loan(new_loan_id(book.party_id), movement.loan_ref)}
-    merged = replace(book, loans=loans, movements=movements)
+    merged = replace(book, movements={**book.movements, movement.transaction_ref: movement})
     return merged, Outcome.PENDING if early else Outcome.APPLIED
 
 

@@ -35,24 +35,27 @@ _pauses = msgspec.json.Decoder(tuple[Pause, ...]).decode
 _totals = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
 
 _LOANS = """
-SELECT party_id, core, loan_ref, loan_id, terms, statement FROM loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+SELECT party_id, core, loan_ref, loan_id, terms::text, statement::text FROM loan
+WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 _MOVEMENTS = """
-SELECT party_id, core, transaction_ref, loan_ref, receipt, reversal, posted, reversal_posted FROM movement
+SELECT party_id, core, transaction_ref, loan_ref, receipt::text, reversal::text, posted, reversal_posted FROM movement
 WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND matters
 """
 _NAMED_MOVEMENTS = """
-SELECT m.party_id, m.core, m.transaction_ref, m.loan_ref, m.receipt, m.reversal, m.posted, m.reversal_posted
+SELECT m.party_id, m.core, m.transaction_ref, m.loan_ref, m.receipt::text, m.reversal::text, m.posted,
+       m.reversal_posted
 FROM unnest($2::uuid[], $3::text[]) AS k(party_id, transaction_ref)
 JOIN movement m ON m.tenant = $1 AND m.party_id = k.party_id AND m.transaction_ref = k.transaction_ref
 """
 _CASES = """
 SELECT party_id, case_id, version, status, as_of, suspended, opened_at, bucket, days_contractual, days_effective,
-       overdue_minor, held, core
+       overdue_minor::text, held, core
 FROM case_file WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 _PEOPLE = """
-SELECT party_id, profile, deceased_on, parked_by, pauses FROM person WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+SELECT party_id, profile::text, deceased_on, parked_by, pauses::text FROM person
+WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 
 _SAVE_LOANS = """
@@ -262,7 +265,6 @@ def movement_of(row: asyncpg.Record) -> Movement:
     """A row of `movement`."""
     return Movement(
         row["transaction_ref"],
-        row["loan_ref"],
         _receipt(row["receipt"]) if row["receipt"] else None,
         _reversal(row["reversal"]) if row["reversal"] else None,
         row["posted"],

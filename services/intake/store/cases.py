@@ -27,14 +27,14 @@ _CORES = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND party_id = 
 _PARTY_OF = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND case_id = $2"
 _PAGE = """
 SELECT party_id, case_id, version, status, as_of, suspended, opened_at, bucket, days_contractual, days_effective,
-       overdue_minor, held
+       overdue_minor::text, held
 FROM case_file
 WHERE tenant = $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR bucket = $3)
   AND ($4::uuid IS NULL OR case_id > $4)
 ORDER BY case_id LIMIT $5
 """
 _PAYMENTS = """
-SELECT transaction_ref, loan_ref, receipt, reversal, posted, reversal_posted FROM movement
+SELECT transaction_ref, loan_ref, receipt::text, reversal::text, posted, reversal_posted FROM movement
 WHERE tenant = $1 AND party_id = $2 ORDER BY transaction_ref
 """
 _PARTIES_PAGE = """

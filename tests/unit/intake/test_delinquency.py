@@ -59,7 +59,9 @@ def test_materiality_is_per_currency_in_minor_units():
     assert [policy.threshold_minor(currency) for currency in ("JPY", "KWD", "CNY")] == [1, 1000, 0]
 
 
-@pytest.mark.parametrize(("days", "bucket"), [(0, "current"), (1, "B1"), (30, "B1"), (31, "B2"), (120, "B4"), (121, "B5")])
+@pytest.mark.parametrize(
+    ("days", "bucket"), [(0, "current"), (1, "B1"), (30, "B1"), (31, "B2"), (120, "B4"), (121, "B5")]
+)
 def test_bucket_limits(days, bucket):
     assert DelinquencyPolicy().bucket(days) == bucket
 
@@ -70,7 +72,10 @@ def test_unordered_buckets_are_refused():
 
 
 _days = st.integers(0, 400).map(lambda offset: date(2024, 1, 1) + timedelta(days=offset))
-_pauses = st.lists(st.builds(lambda first, span: Pause(first, first + timedelta(days=span), "p"), _days, st.integers(0, 90)), max_size=4)
+_pauses = st.lists(
+    st.builds(lambda first, span: Pause(first, first + timedelta(days=span), "p"), _days, st.integers(0, 90)),
+    max_size=4,
+)
 
 
 @given(due=_days, as_of=_days, grace=st.integers(0, 40), pauses=_pauses)

@@ -79,9 +79,7 @@ def test_overdue_paid_reversed_on_one_day_ends_open():
 
 
 def test_part_payment_never_advances_oldest_due_date():
-    case, events = case_of(
-        overdue(1, due(40, 500), due(10, 500)), payment(2, 499, due(40, 500, 499), due(10, 500))
-    )
+    case, events = case_of(overdue(1, due(40, 500), due(10, 500)), payment(2, 499, due(40, 500, 499), due(10, 500)))
     assert (case.days_contractual, case.overdue_minor) == (40, (("CNY", 501),))
     assert names(events) == ["case.opened", "case.payment_posted", "case.updated", "party.stopped"]
 
@@ -108,9 +106,7 @@ def test_uncleared_money_pauses_and_never_cures():
 
 
 def test_clearing_of_money_cures():
-    _, events = case_of(
-        overdue(1), payment(2, 500, cleared=False), payment(3, 500, due(10, 500, 500), cleared=True)
-    )
+    _, events = case_of(overdue(1), payment(2, 500, cleared=False), payment(3, 500, due(10, 500, 500), cleared=True))
     assert names(events)[4:] == ["case.payment_posted", "case.cured", "party.stopped", "party.stopped"]
 
 

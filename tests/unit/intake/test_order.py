@@ -14,24 +14,26 @@ _amounts = st.integers(0, 900)
 
 
 @st.composite
-def _fact(draw, sequence):
+def _fact(draw, sequence, *, straying):
     day = DAY + timedelta(days=sequence // 3)
     loan = draw(st.sampled_from(["L-1", "L-2"]))
     amount = draw(st.integers(1, 900))
     items = [due(draw(st.integers(-2, 130)), amount, draw(_amounts)) for _ in range(draw(st.integers(1, 2)))]
     more = {"loan": loan, "business_date": day}
+    # A faulty core may use one reference for two loans; then the newest record counts.
+    ref = f"T-{draw(st.integers(1, 2))}" + ("" if straying else loan)
     kind = draw(st.sampled_from(["overdue"] * 4 + ["payment", "payment", "reversal", "cured", "person", "death"]))
     match kind:
         case "overdue":
             flags = draw(st.lists(st.sampled_from(["disputed", "sold", "represented"]), max_size=1))
             return overdue(sequence, *items, flags=flags, **more)
         case "payment":
-            ref, cleared = draw(st.sampled_from(["T-1", "T-2", "T-3"])), draw(st.booleans())
+            cleared = draw(st.booleans())
             stated = draw(st.sampled_from([None, 5_000]))
             return payment(sequence, amount, *draw(st.sampled_from([[], items])), ref=ref, cleared=cleared,
                            balance=stated, **more)  # fmt: skip
         case "reversal":
-            return reversal(sequence, amount, *items, ref=draw(st.sampled_from(["T-1", "T-2", "T-3"])), **more)
+            return reversal(sequence, amount, *items, ref=ref, **more)
         case "cured":
             return cured(sequence, **more)
         case "person":
@@ -41,8 +43,8 @@ def _fact(draw, sequence):
 
 
 @st.composite
-def _histories(draw):
-    return [draw(_fact(sequence)) for sequence in range(1, draw(st.integers(2, 9)))]
+def _histories(draw, *, straying=True):
+    return [draw(_fact(sequence, straying=straying)) for sequence in range(1, draw(st.integers(2, 9)))]
 
 
 def _end(facts):
@@ -57,7 +59,7 @@ def _end(facts):
 
 def _money(book):
     """Movements without the memory of what was announced, which depends on the order."""
-    return {reference: (m.loan_ref, m.receipt, m.reversal) for reference, m in book.movements.items()}
+    return {reference: (m.receipt, m.reversal) for reference, m in book.movements.items()}
 
 
 @settings(max_examples=150, deadline=None)
@@ -70,7 +72,7 @@ def test_shuffle_and_tenfold_repetition_fold_to_the_same(facts, random):
 
 
 @settings(max_examples=80, deadline=None)
-@given(facts=_histories(), random=st.randoms(use_true_random=False))
+@given(facts=_histories(straying=False), random=st.randoms(use_true_random=False))
 def test_every_payment_of_a_known_loan_is_announced_in_any_order(facts, random):
     shuffled = list(facts)
     random.shuffle(shuffled)

@@ -1,0 +1,190 @@
+"""Intake on a real database: facts fed as a consumer would, and its API."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from aiokafka import TopicPartition
+
+from services.intake.api.cases import cases_router
+from services.intake.api.events import events_router
+from services.intake.api.people import people_router
+from services.intake.balances import Balances
+from services.intake.consumers import subscriptions
+from services.intake.core_port import CorePort
+from services.intake.folding import Folding
+from services.intake.following import Following
+from services.intake.settings import IntakeSettings
+from shared.clock import FixedClock
+from shared.database import Database
+from shared.events.base import EventData
+from shared.events.catalogue import CATALOGUE
+from shared.events.codec import encode_headers
+from shared.ids import event_id
+from shared.messaging.batch import BatchProcessor
+from shared.messaging.outbox import unpack_headers
+from shared.messaging.partition_reader import Partition, PartitionReader
+from shared.messaging.records import KeptRecord
+from shared.security.clients import DevelopmentClient
+from shared.security.issuer import DevelopmentIssuer, create_issuer_app
+from shared.security.key_management import LocalKeyManagement
+from shared.security.party_keys import PartyCipher
+from shared.security.scopes import scopes_of
+from shared.security.sealing import RecordSealer
+from shared.security.signing import SigningKey
+from shared.security.tokens import TokenVerifier
+from shared.settings import ServiceSettings
+from shared.web.app import ApiDefinition, create_app
+from shared.web.client import ServiceClient
+
+NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
+_ISSUER = "http://issuer.test"
+_NAMES = {event_type.model: event_type for event_type in CATALOGUE.values()}
+
+
+@dataclass
+class Service:
+    """Intake without Kafka."""
+
+    database: Database
+    clock: FixedClock
+    settings: ServiceSettings
+    folding: Folding
+    sealer: RecordSealer
+    issuer: DevelopmentIssuer
+    offsets: dict[str, int] = field(default_factory=dict)
+    core: httpx.MockTransport | None = None
+
+    async def tell(self, *facts: EventData | KeptRecord, topic: str = "loan") -> None:
+        """Facts of the core (or records), as one batch of partition 0."""
+        await self._feed([fact if isinstance(fact, KeptRecord) else record_of(fact) for fact in facts], topic)
+
+    async def hear(self, *events: EventData, topic: str = "stop") -> None:
+        """Events of another service, each in a stream of its own."""
+        await self._feed([_internal(event) for event in events], topic)
+
+    async def _feed(self, records: Sequence[KeptRecord], topic: str) -> None:
+        subscription = next(
+            each for each in subscriptions(self.folding, Following(self.folding)) if each.topic == topic
+        )
+        processor = BatchProcessor(subscription, sealer=self.sealer, dead_letter_limit=100)
+        reader = PartitionReader(self.database, processor, slots=asyncio.Semaphore(1))
+        start = self.offsets.get(topic, 0)
+        if not start:
+            async with self.database.unit_of_work() as uow:
+                await uow.sql.execute(
+                    "INSERT INTO consumer_position (topic, partition, cluster_id, next_offset) VALUES ($1, 0, 'c', 0)",
+                    topic,
+                )
+        numbered = [
+            KeptRecord(0, start + index, 0, record.key, record.value, record.headers)
+            for index, record in enumerate(records)
+        ]
+        self.offsets[topic] = start + len(records)
+        await reader.process(Partition(TopicPartition(topic, 0), topic, start, start), numbered)
+
+    async def fetch(self, query: str, *values: Any) -> list[Any]:
+        """Rows."""
+        async with self.database.read_only() as uow:
+            return list(await uow.sql.fetch(query, *values))
+
+    async def published(self) -> list[tuple[str, UUID]]:
+        """Types and parties of the outbox, in order."""
+        rows = await self.fetch("SELECT key, headers FROM outbox ORDER BY seq")
+        return [(dict(unpack_headers(row[1]))["ce_type"].decode(), bytes(row[0]).decode()) for row in rows]  # type: ignore[misc]
+
+    async def types(self) -> list[str]:
+        """Types of the outbox, in order."""
+        return [name for name, _ in await self.published()]
+
+    def api(self) -> httpx.AsyncClient:
+        """A client of the API that may do everything."""
+        core = None
+        if self.core is not None:
+            core = CorePort(
+                ServiceClient(
+                    service="core", base_url="http://core.test", token_source=_NoToken(), transport=self.core,
+                    max_attempts=1, deadline_seconds=2,
+                )
+            )  # fmt: skip
+        key = SigningKey.open(self.settings.key_folder, "balance")
+        balances = Balances(self.database, self.folding.policy, self.clock, key, core)
+        app = create_app(
+            ApiDefinition(
+                service="intake",
+                title="Intake",
+                description="For tests.",
+                routers=[
+                    events_router(self.folding),
+                    cases_router(balances),
+                    people_router(self.database, self.folding.cipher),
+                ],
+                settings=self.settings,
+                database=self.database,
+                verifier=TokenVerifier.from_settings(
+                    self.settings, self.clock, transport=httpx.ASGITransport(create_issuer_app(self.issuer))
+                ),
+            )
+        )
+        scopes = {scope for client in ("core", "assignment", "compliance", "operator") for scope in scopes_of(client)}
+        token = self.issuer.sign({"sub": "tester", "client_id": "demo-driver", "scope": " ".join(sorted(scopes))})
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://intake.test",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+
+class _NoToken:
+    async def token(self) -> str:
+        return "t"
+
+    def forget(self) -> None:
+        return None
+
+
+@pytest.fixture
+async def intake(service_settings) -> AsyncIterator[Service]:
+    """A fresh intake; business time is NOW, real time is real."""
+    settings = await service_settings("intake", with_kafka=False, oidc_issuer=_ISSUER)
+    clock = FixedClock(NOW, datetime.now(UTC))
+    database = await Database.open(settings, clock, service="intake")
+    keys = LocalKeyManagement.open(settings.key_folder, "intake")
+    own = IntakeSettings()
+    client = DevelopmentClient(client_id="demo-driver", client_secret="s" * 24, scopes=scopes_of("demo-driver"))
+    yield Service(
+        database=database,
+        clock=clock,
+        settings=settings,
+        folding=Folding(own, own.policy(), PartyCipher(keys, tenant=settings.tenant)),
+        sealer=RecordSealer(keys, service="intake"),
+        issuer=DevelopmentIssuer(issuer=_ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": client}),
+    )
+    await database.close()
+
+
+def record_of(fact: EventData, *, identity: str | None = None, value: bytes | None = None) -> KeptRecord:
+    """A fact of the core as a record."""
+    key = f"bank|core-a|{getattr(fact, 'party_ref', '-')}"
+    return _record(fact, key, source="core-a", aggregate=key, identity=identity, value=value)
+
+
+def _internal(event: EventData) -> KeptRecord:
+    return _record(event, str(event.party_id), source="/services/compliance", aggregate=str(uuid4()))  # type: ignore[attr-defined]
+
+
+def _record(
+    data: EventData, key: str, *, source: str, aggregate: str, identity: str | None = None, value: bytes | None = None
+) -> KeptRecord:
+    name = identity or str(event_id())
+    headers = encode_headers(
+        event_type=_NAMES[type(data)], event_id=name, source=source, tenant="bank", aggregate_id=aggregate, sequence=1,
+        time=NOW, recorded_time=NOW, correlation_id=name, causation_id="", traceparent="",
+    )  # fmt: skip
+    body = data.model_dump_json().encode() if value is None else value
+    return KeptRecord(0, 0, 0, key.encode(), body, headers)

@@ -1,0 +1,189 @@
+"""Facts of the core through the consumer's transaction into the tables."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+from services.intake.ageing import DayClose
+from shared.events.base import TimeWindow
+from shared.events.compliance import PermitGranted
+from shared.events.plan import PlanSigned
+from shared.events.stop import PartyParked, PartyUnparked
+from shared.messaging import TimerDue, intent_store
+from shared.money import Money
+from tests.integration.intake.conftest import NOW, record_of
+from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person, reversal
+
+
+async def party_of(intake, ref="P-1"):
+    return (await intake.fetch("SELECT party_id FROM party_alias WHERE party_ref = $1", ref))[0][0]
+
+
+async def case_of(intake, ref="P-1"):
+    rows = await intake.fetch("SELECT * FROM case_file WHERE party_id = $1", await party_of(intake, ref))
+    return rows[0]
+
+
+async def test_party_and_loan_make_one_case(intake):
+    await intake.tell(person(1), overdue(2), overdue(3, due(40, 700), loan="L-2"))
+    assert await intake.types() == ["case.opened", "case.updated", "case.bucket_changed"]
+    case = await case_of(intake)
+    assert (case["status"], case["bucket"], case["held"], case["overdue_minor"]) == (
+        "open", "B2", False, [["CNY", 1200]],
+    )  # fmt: skip
+
+
+async def test_state_survives_between_batches(intake):
+    await intake.tell(overdue(1, due(10, 500)))
+    await intake.tell(payment(2, 500, due(10, 500, 500)), topic="loan-urgent")
+    await intake.tell(reversal(3, 500, due(10, 500)))
+    assert await intake.types() == [
+        "case.opened", "case.payment_posted", "case.cured", "party.stopped", "party.stopped", "case.payment_reversed",
+        "case.opened",
+    ]  # fmt: skip
+    assert (await case_of(intake))["status"] == "open"
+
+
+async def test_version_equals_the_streams_sequence(intake):
+    await intake.tell(overdue(1), person(2), payment(3, 100, due(10, 500, 100)), overdue(4, flags=["disputed"]))
+    case = await case_of(intake)
+    issued = await intake.fetch("SELECT last FROM sequence_issued WHERE aggregate_id = $1", case["case_id"])
+    assert issued[0][0] == case["version"] == len([name for name in await intake.types() if name.startswith("case.")])
+
+
+async def test_payment_waits_for_its_loan_in_the_table(intake):
+    await intake.tell(payment(2, 500, due(10, 500, 500)))
+    assert (await intake.fetch("SELECT outcome FROM inbox"))[0][0] == "pending"
+    await intake.tell(overdue(1))
+    assert await intake.types() == [
+        "case.opened", "case.payment_posted", "case.cured", "party.stopped", "party.stopped",
+    ]  # fmt: skip
+
+
+async def test_redelivered_event_counts_once(intake):
+    record = record_of(payment(2, 100, due(10, 500, 100)), identity="same")
+    await intake.tell(overdue(1), record, record)
+    await intake.tell(record)
+    assert (await intake.types()).count("case.payment_posted") == 1
+
+
+async def test_overtaken_movement_is_history(intake):
+    await intake.tell(overdue(1), payment(2, 100, due(10, 500, 100)))
+    await intake.tell(overdue(3, due(10, 500, 100)))
+    assert [row[0] for row in await intake.fetch("SELECT matters FROM movement")] == [False]
+
+
+async def test_future_business_date_is_a_dead_letter_and_parks(intake):
+    await intake.tell(overdue(1, party="P-2"), overdue(2, business_date=DAY + timedelta(days=2)))
+    assert [row[0] for row in await intake.fetch("SELECT type FROM dead_letter")] == ["loan.overdue"]
+    assert (await case_of(intake, "P-2"))["status"] == "open"
+    assert ("party.parked", str(await party_of(intake))) in await intake.published()
+
+
+async def test_malformed_record_parks_its_party_and_spares_neighbours(intake):
+    await intake.tell(overdue(1), overdue(2, party="P-2"), record_of(overdue(3), value=b'{"tenant":'))
+    await intake.tell(overdue(4, due(10, 900)), overdue(5, due(10, 900), party="P-2"))
+    assert (await case_of(intake))["overdue_minor"] == [["CNY", 500]]
+    assert (await case_of(intake, "P-2"))["overdue_minor"] == [["CNY", 900]]
+
+
+async def test_parked_party_suspends_its_case_and_release_frees_it(intake):
+    await intake.tell(overdue(1))
+    party = await party_of(intake)
+    await intake.hear(PartyParked(party_id=party, service="visits", cause="x", topic="case", partition=0, offset=1))
+    assert (await case_of(intake))["suspended"] == ["facts_incomplete"]
+    await intake.hear(PartyUnparked(party_id=party, service="visits"))
+    assert (await intake.types())[-2:] == ["case.suspended", "case.released"]
+
+
+async def test_personal_data_are_sealed(intake):
+    await intake.tell(person(1))
+    card = (await intake.fetch("SELECT card FROM person"))[0][0]
+    assert "王小明".encode() not in bytes(card)
+    dump = await intake.fetch("SELECT value FROM outbox")
+    assert not any("王小明".encode() in bytes(row[0]) for row in dump)
+
+
+async def test_older_description_of_a_person_changes_nothing(intake):
+    await intake.tell(person(2))
+    before = await intake.fetch("SELECT profile, card FROM person")
+    await intake.tell(person(1, language="en"))
+    assert await intake.fetch("SELECT profile, card FROM person") == before
+
+
+async def test_day_close_ages_quiet_loans_once(intake):
+    await intake.tell(*(overdue(1, party=f"P-{number}") for number in range(5)))
+    intake.clock.business = NOW + timedelta(days=25)
+    closed = DAY + timedelta(days=25)
+    await intake.tell(day_closed(closed), day_closed(closed))
+    assert await carry_out(intake) == 1
+    assert (await intake.types())[5:] == ["case.bucket_changed"] * 5
+    assert {row[0] for row in await intake.fetch("SELECT days_contractual FROM case_file")} == {35}
+
+
+async def test_day_close_goes_on_where_it_stopped(intake, monkeypatch):
+    await intake.tell(*(overdue(1, party=f"P-{number}") for number in range(5)))
+    intake.folding = intake.folding.__class__(
+        intake.folding.settings.model_copy(update={"ageing_batch": 2}), intake.folding.policy, intake.folding.cipher
+    )
+    intake.clock.business = NOW + timedelta(days=25)
+    await intake.tell(day_closed(DAY + timedelta(days=25)))
+    assert await carry_out(intake) == 3
+    assert {row[0] for row in await intake.fetch("SELECT as_of FROM case_file")} == {DAY + timedelta(days=25)}
+
+
+async def carry_out(intake):
+    """Run day-close intents until none is due; how many ran."""
+    handler, ran = DayClose(intake.folding), 0
+    while True:
+        lease = uuid4()
+        async with intake.database.unit_of_work() as uow:
+            leased = await intent_store.lease(
+                uow, handler.kind, limit=1, lease_id=lease, duration=timedelta(seconds=30)
+            )
+        if not leased:
+            return ran
+        async with intake.database.unit_of_work() as uow:
+            await handler.commit(uow, [(intent, TimerDue()) for intent in leased])
+            await intent_store.finish(uow, [intent.id for intent in leased], lease_id=lease)
+        ran += 1
+
+
+async def test_two_consumers_meet_at_an_unknown_party(intake):
+    await intake.tell(overdue(9, party="P-0"))
+    await intake.tell(overdue(9, party="P-9"), topic="loan-urgent")
+    await asyncio.gather(
+        intake.tell(*(overdue(1, party=f"P-{n}", loan="L-1") for n in range(20, 60))),
+        intake.tell(*(overdue(2, party=f"P-{n}", loan="L-2") for n in range(59, 19, -1)), topic="loan-urgent"),
+    )
+    loans = await intake.fetch("SELECT party_id, count(*) FROM loan GROUP BY 1 HAVING count(*) = 2")
+    assert len(loans) == 40
+
+
+async def test_signed_pause_enters_timeline_and_effective_days(intake):
+    await intake.tell(overdue(1))
+    case, party = await case_of(intake), await party_of(intake)
+    plan = PlanSigned(
+        plan_id=uuid4(), case_id=case["case_id"], party_id=party, version=1, kind="pause", instalments=[],
+        total=Money(amount_minor=0, currency="CNY"), signed_at=NOW, hold_id=uuid4(), document_sha256="0" * 64,
+    )  # fmt: skip
+    await intake.hear(plan, topic="plan")
+    assert (await case_of(intake))["days_effective"] == 9
+    assert [row[0] for row in await intake.fetch("SELECT type FROM case_entry")] == ["plan.signed"]
+
+
+async def test_permit_void_before_it_is_heard_of_stays_void(intake):
+    await intake.tell(person(1))
+    party, permit = await party_of(intake), uuid4()
+    granted = PermitGranted(
+        permit_id=permit, party_id=party, channel="visit", purpose="collection", subject_id=uuid4(),
+        decision_id=uuid4(), window=TimeWindow(start=NOW, end=NOW + timedelta(hours=1)), rule_set="0" * 64,
+    )  # fmt: skip
+    async with intake.database.unit_of_work() as uow:
+        await uow.sql.execute(
+            "INSERT INTO known_permit (tenant, party_id, permit_id, channel, is_void) "
+            "VALUES ('bank', $1, $2, 'visit', true)",
+            party, permit,
+        )  # fmt: skip
+    await intake.hear(granted, topic="compliance")
+    assert [row[0] for row in await intake.fetch("SELECT is_void FROM known_permit")] == [True]
