@@ -42,11 +42,11 @@ def demo(options: DemoOptions, *, keep: bool) -> int:
 async def _demo(options: DemoOptions, books: Books, *, keep: bool, console: Console) -> int:
     home = Home()
     prefix = f"demo_{secrets.token_hex(3)}_"
-    core_port = free_port()
+    core_port = free_port(8110)
     clock_file = home.folder / "runs" / prefix.rstrip("_") / "business-clock"
     clock = SteppedClock.create(clock_file, start=START)
     environment = platform_environment(clock_file=clock_file, core_port=core_port)
-    async with Platform(prefix=prefix, environment=environment) as platform:
+    async with Platform(prefix=prefix, environment=environment, fixed_ports=True) as platform:
         with StepProgress() as platform.on_progress:
             await platform.start_servers()
             await _remove_earlier(home, platform, console)

@@ -73,7 +73,6 @@ def platform_environment(*, clock_file: Path, core_port: int) -> dict[str, str]:
         "DOORSTEP_CLOCK_FILE": str(clock_file),
         "DOORSTEP_CORE_URL": f"http://127.0.0.1:{core_port}",
         "DOORSTEP_FRESHNESS_LIMIT_SECONDS": str(FRESHNESS.total_seconds()),
-        "DOORSTEP_HEARTBEAT_SECONDS": "1",
     }
 
 

@@ -84,13 +84,13 @@ def funnel_table(summaries: dict[str, dict[str, Any]]) -> Table:
 def funnel(summaries: dict[str, dict[str, Any]]) -> list[tuple[str, int]]:
     """The funnel's steps and counts from the five summaries."""
     states, plans = summaries["visits"]["visits_by_state"], summaries["plans"]["plans"]
-    cases = summaries["intake"]["cases"]
+    intake = summaries["intake"]
     return [
-        ("cases opened", sum(cases.values())),
+        ("cases opened", intake["cases_open"] + intake["cases_cured"]),
         ("visits planned", sum(states.values())),
         ("offers handed to the gateway", summaries["visits"]["offers_handed_over"]),
         ("permits granted (offers and visits)", summaries["compliance"]["permits_granted"]),
         ("visits begun", summaries["visits"]["check_ins"]),
         ("plans signed", plans.get("signed", 0) + plans.get("completed", 0)),
-        ("cases cured", cases.get("cured", 0)),
+        ("cases cured", intake["cases_cured"]),
     ]

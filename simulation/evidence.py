@@ -134,10 +134,10 @@ def with_flipped_byte(export: bytes) -> tuple[bytes, int]:
     with tarfile.open(fileobj=io.BytesIO(export)) as archive:
         members = [(member, archive.extractfile(member)) for member in archive.getmembers()]
         contents = {member.name: file.read() for member, file in members if file is not None}
-    name = next(name for name in contents if name.endswith("leaves.ndjson"))
+    name = min(name for name in contents if name.startswith("leaves/"))
     lines = contents[name].splitlines()
-    index = len(lines) // 2
-    lines[index] = _flip(lines[index])
+    place = len(lines) // 2
+    lines[place] = _flip(lines[place])
     contents[name] = b"\n".join(lines) + b"\n"
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as archive:
@@ -145,7 +145,7 @@ def with_flipped_byte(export: bytes) -> tuple[bytes, int]:
             if member.name in contents:
                 member.size = len(contents[member.name])
                 archive.addfile(member, io.BytesIO(contents[member.name]))
-    return target.getvalue(), index
+    return target.getvalue(), int(Path(name).stem) + place  # a file is named after its first leaf
 
 
 def _flip(line: bytes) -> bytes:

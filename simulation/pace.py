@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.clock import SteppedClock
@@ -39,19 +40,20 @@ class Pace:
         return self.now.astimezone(ZoneInfo(TIME_ZONE))
 
     async def advance_to(self, moment: datetime) -> None:
-        """Let everything come to rest, then step business time forward, then let the timers that fall due run."""
+        """Let everything come to rest, then step business time forward. Timers that fall due then run beside what
+        people do at the new time, as in life; before the next step they have run.
+        """
         await self.settle()
         self._clock.advance_to(moment)
-        await self.settle()
 
     async def settle(self, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         """Wait until all services are quiet in two looks in a row. Raises NotQuiet.
 
         One look is not enough: an event may pass from a service not yet asked to one already asked.
         """
-        began, quiet_looks, answers = time.monotonic(), 0, []
+        began, quiet_looks = time.monotonic(), 0
         while quiet_looks < 2:
-            answers = [(await self._api.get(service, "/internal/quiet")).expected() for service in SERVICES]
+            answers = await asyncio.gather(*(self._ask(service) for service in SERVICES))
             quiet_looks = quiet_looks + 1 if all(answer["quiet"] for answer in answers) else 0
             if time.monotonic() - began > timeout_seconds:
                 left = dict(zip(SERVICES, answers, strict=True))
@@ -59,3 +61,7 @@ class Pace:
             if not quiet_looks:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         self.waited_seconds += time.monotonic() - began
+
+    async def _ask(self, service: str) -> dict[str, Any]:
+        answer: dict[str, Any] = (await self._api.get(service, "/internal/quiet")).expected()
+        return answer

@@ -24,11 +24,13 @@ from simulation.repayment import Repayment
 
 FIRST_DAY: Final = date(2026, 3, 2)
 SHIFT: Final = (time(9), time(19))
-STEP: Final = timedelta(minutes=60)
 OFFER_HOUR: Final = time(10)
 ANSWER_HOUR: Final = time(12)
 PAY_HOUR: Final = time(15)
 EVENING: Final = time(21)
+OFFICE_HOURS: Final = (SHIFT[0], OFFER_HOUR, ANSWER_HOUR, EVENING)
+# A visit may begin during the first 90 of its window's 120 minutes, so that one look an hour misses none.
+FIELD_HOURS: Final = (*(time(hour) for hour in range(SHIFT[0].hour, SHIFT[1].hour + 1)), EVENING)
 COMPLIANCE_OUTAGE_SECONDS: Final = 20.0
 _INSTALMENT_DAYS: Final = (3, 10, 18, 32, 46, 62)
 _PLANNING_TIMEOUT_SECONDS: Final = 60
@@ -129,13 +131,14 @@ class Story:
     async def _business_day(self, number: int) -> None:
         """Day 0 only plans; the last day only visits; between them both happen."""
         today = FIRST_DAY + timedelta(days=number)
-        hour = local(today, SHIFT[0])
-        while hour <= local(today, EVENING):
-            await self._cast.pace.advance_to(max(hour, self._cast.pace.now))
-            self._cast.report(f"Business time: {self._cast.pace.local:%a %d %b %H:%M}", *self._progress(number, hour))
-            await self._hour(number, today, hour.astimezone(ZoneInfo(TIME_ZONE)).timetz().replace(tzinfo=None))
+        hours = FIELD_HOURS if number else OFFICE_HOURS
+        for place, hour in enumerate(hours):
+            await self._cast.pace.advance_to(max(local(today, hour), self._cast.pace.now))
+            steps = len(OFFICE_HOURS) + self._cast.size.days * len(FIELD_HOURS)
+            done = place + 1 + (len(OFFICE_HOURS) + (number - 1) * len(FIELD_HOURS) if number else 0)
+            self._cast.report(f"Business time: {self._cast.pace.local:%a %d %b %H:%M}", done, steps)
+            await self._hour(number, today, hour)
             await self._cast.refresh()
-            hour += STEP
         await self._cast.pace.settle()
         await self._cast.core.close_day(today + timedelta(days=1), at=self._cast.pace.now)
 
@@ -227,11 +230,6 @@ class Story:
         self._cast.say(f"waiting until {what}")
         await self._cast.pace.settle()
         await self._cast.refresh()
-
-    def _progress(self, number: int, hour: datetime) -> tuple[int, int]:
-        hours = EVENING.hour - SHIFT[0].hour + 1
-        done = number * hours + (hour - local(FIRST_DAY + timedelta(days=number), SHIFT[0])) // STEP + 1
-        return done, hours * (self._cast.size.days + 1)
 
 
 def local(day: date, at: time) -> datetime:

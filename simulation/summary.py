@@ -53,7 +53,7 @@ class Outcome:
 
 def differences(figures: Figures) -> int:
     """Loans on which intake and the core disagree."""
-    return int(figures.reconciliation["differing"])
+    return int(figures.reconciliation["differences"])
 
 
 def print_summary(console: Console, outcome: Outcome, *, platform: Platform, report: Path, seconds: float) -> None:
@@ -98,16 +98,31 @@ def _work_lines(outcome: Outcome, summaries: dict[str, dict[str, Any]]) -> list[
     letters = {service: len(found) for service, found in outcome.figures.dead_letters.items()}
     return [
         ("Events", f"{outcome.verdict.records:,} records on all topics"),
-        ("Cases", counted(intake["cases"])),
+        ("Cases", _cases(intake)),
         ("Visits", counted(visits["visits_by_state"])),
         ("At the door", counted(visits["visits_by_outcome"])),
         ("Plans", f"{counted(plans['plans'])}; refused: {counted(plans['refusals'])}"),
-        ("Money", f"agreed {money(plans['agreed'])}; paid on plans {money(plans['paid'])}"),
+        ("Money", f"{_payments(intake)}; plans agreed {money(plans['agreed'])}, paid {money(plans['paid'])}"),
         ("Dead letters", f"{counted(letters)} (malformed on purpose; their parties are parked)"),
         ("Recalls", _recalls(visits, summaries["compliance"])),
         ("SOS", f"{visits['sos']['count']} accepted; check-ins later than F after a fact: "
                 f"{visits['check_ins_after_fact']['beyond_limit']}"),
     ]  # fmt: skip
+
+
+def _payments(intake: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{each['posted']:,} payments, {money({each['currency']: each['posted_minor']})}; {each['reversed']} taken back"
+        for each in intake["payments"]
+    )
+
+
+def _cases(intake: dict[str, Any]) -> str:
+    return (
+        f"{intake['cases_open']:,} open ({counted(intake['open_by_bucket'])}), {intake['cases_cured']:,} cured; "
+        f"{intake['cases_held']:,} held (person unknown), {intake['cases_suspended']:,} suspended; "
+        f"overdue {money(intake['overdue_totals'])}"
+    )
 
 
 def _rule_lines(summaries: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
@@ -131,7 +146,8 @@ def _proof_lines(outcome: Outcome) -> list[tuple[str, str]]:
                       f"{outcome.log.size_bytes / 1e6:.1f} MB; {_last(outcome.log.whole.said)}"),
         ("One flipped byte", outcome.log.damaged.said.replace("\n", "; ")),
         ("compliance killed", "not tried" if recovery is None else f"decided again {recovery:.1f} s after its restart"),
-        ("Reconciliation", f"{differences(outcome.figures)} differences with the core's books"),
+        ("Reconciliation", f"{outcome.figures.reconciliation['loans_compared']:,} loans compared with the core's "
+                           f"books: {differences(outcome.figures)} differences"),
         ("Oracle", str(outcome.verdict)),
     ]  # fmt: skip
 
