@@ -219,4 +219,5 @@ async def test_number_of_statements_does_not_grow_with_the_batch(desk: Desk) -> 
             uow.sql.remove_query_logger(statements.append)
         assert {answer.decision for answer in answers} == {"allow"}
         counts.append(len(statements))
-    assert counts[0] == counts[1] < 30
+    # The first batch also asks the server for its types, once per connection.
+    assert counts[1] <= counts[0] < 30
