@@ -14,6 +14,7 @@ import time
 from uuid import UUID
 
 _VARIANT = 0b10 << 62
+_VARIANT_DIGITS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 SHARD_COUNT = 1 << 16
 
 
@@ -49,6 +50,17 @@ def event_id() -> UUID:
     return UUID(
         int=milliseconds << 80 | 0x7 << 76 | (random_bits >> 62 & 0xFFF) << 64 | _VARIANT | random_bits & (1 << 62) - 1
     )
+
+
+def event_id_texts(count: int) -> list[str]:
+    """`count` new event ids (UUIDv7) as text, of one millisecond; much cheaper than making them one by one."""
+    milliseconds = time.time_ns() // 1_000_000
+    head = f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7"
+    noise = os.urandom(10 * count).hex()
+    return [
+        f"{head}{noise[at : at + 3]}-{_VARIANT_DIGITS[noise[at + 3]]}{noise[at + 4 : at + 7]}-{noise[at + 7 : at + 19]}"
+        for at in range(0, 20 * count, 20)
+    ]
 
 
 def derived_id(namespace: str, *parts: str) -> UUID:

@@ -106,8 +106,10 @@ CREATE TABLE sequence_issued (
     PRIMARY KEY (aggregate_id, aggregate_type, topic)
 ) PARTITION BY HASH (aggregate_id);
 
+CREATE SEQUENCE outbox_seq;
+
 CREATE TABLE outbox (
-    seq        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    seq        bigint PRIMARY KEY,
     event_id   uuid NOT NULL,
     topic      text NOT NULL,
     partition  smallint NOT NULL,
@@ -213,6 +215,7 @@ _PRIVILEGES: dict[str, tuple[str, ...]] = {
     "waiting_record": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "sequence_issued": ("SELECT", "INSERT", "UPDATE"),
     # Rows are immutable: what was decided to be sent can be sent again, never changed.
+    "SEQUENCE outbox_seq": ("USAGE",),
     "outbox": ("SELECT", "INSERT", "DELETE"),
     "outbox_pending": ("SELECT", "INSERT", "DELETE"),
     "outbox_blocked": ("SELECT", "INSERT", "DELETE"),

@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.database.columns import joined
 from shared.messaging.intents import NewIntent
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from shared.events.base import EventData
 
 _LOW_64_BITS = (1 << 64) - 1
+_LOCK = "SELECT count(pg_advisory_xact_lock(key)) FROM unnest(string_to_array($1, chr(31))::bigint[]) AS key"
 
 
 def party_lock_key(party_id: UUID) -> int:
@@ -74,7 +76,7 @@ class UnitOfWork:
         """
         keys = sorted({party_lock_key(party_id) for party_id in party_ids})
         if keys:
-            await self.sql.fetchval("SELECT count(pg_advisory_xact_lock(key)) FROM unnest($1::bigint[]) AS key", keys)
+            await self.sql.fetchval(_LOCK, joined(keys))
 
     def emit(self, event: NewEvent[Any]) -> None:
         """Append `event` to the outbox at commit; its sequence is assigned there. Raises ReadOnlyTransactionError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
 
@@ -69,8 +70,8 @@ def decode(*, topic: str, key: bytes | None, value: bytes | None, headers: Itera
         raise DecodeError("uncatalogued_type", name[:100])
     if topic not in event_type.topics:
         raise DecodeError("wrong_topic", f"{name} does not belong on {topic}")
-    version = _version(attributes.get("ce_dataschema", event_type.schema_name), name)
-    if version != event_type.version:
+    schema = attributes.get("ce_dataschema", event_type.schema_name)
+    if schema != event_type.schema_name and (version := _version(schema, name)) != event_type.version:
         raise DecodeError("unknown_version", f"{name} version {version}, known {event_type.version}")
     try:
         data = event_type.model.model_validate_json(value or b"")
@@ -79,11 +80,12 @@ def decode(*, topic: str, key: bytes | None, value: bytes | None, headers: Itera
     return _event(topic=topic, key=key or b"", attributes=attributes, event_type=event_type, data=data)
 
 
+@lru_cache(maxsize=512)  # the events of one transaction share their times
 def format_time(moment: datetime) -> str:
     """RFC 3339 UTC with microseconds and `Z`. Raises ValueError for naive times."""
     if moment.tzinfo is None:
         raise ValueError("a time without zone is not a time")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -91,14 +93,12 @@ def parse_time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without zone is not a time")
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def _attributes(headers: Iterable[Header]) -> dict[str, str]:
-    attributes: dict[str, str] = {}
     try:
-        for name, raw in headers:
-            attributes[name] = raw.decode()
+        attributes = {name: raw.decode() for name, raw in headers}
     except UnicodeDecodeError as error:
         raise DecodeError("bad_header", "a header is not UTF-8") from error
     missing = [name for name in _REQUIRED if not attributes.get(name)]

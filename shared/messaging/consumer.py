@@ -64,7 +64,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         on_heartbeats: HeartbeatHook | None,
         pulse: Pulse,
         batch_records: int = 1_000,
-        transactions_in_flight: int = 2,
+        transactions_in_flight: int = 3,
     ) -> None:
         self._database = database
         self._settings = database.settings

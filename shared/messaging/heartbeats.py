@@ -7,8 +7,6 @@ are parked, held behind a gap or blocked in the relay are named: for these the w
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,12 +21,10 @@ from shared.events.catalogue import HEARTBEAT
 from shared.events.platform import ServiceHeartbeat
 from shared.events.topics import PARTITIONS, TOPICS, heartbeat_topics
 from shared.ids import derived_id
-from shared.messaging.failures import is_transient
 from shared.messaging.liveness import Pulse
 from shared.messaging.partitioning import partition_of
+from shared.messaging.periodic import Periodic
 from shared.telemetry import metrics
-
-log = logging.getLogger(__name__)
 
 _TAKE_TURN = """
 INSERT INTO heartbeat_turn AS t (sent_at) VALUES ($1)
@@ -58,34 +54,20 @@ DELETE FROM outbox USING old WHERE outbox.seq = old.seq
 """
 
 
-class Heartbeats:
+class Heartbeats(Periodic):
     """Sends the heartbeat, from one of the service's processes at a time."""
 
     def __init__(self, database: Database, *, reads: Sequence[str], pulse: Pulse) -> None:
+        self._period = database.settings.heartbeat_seconds
+        super().__init__("heartbeats", period_seconds=self._period, pulse=pulse)
         self._database = database
         self._reads = list(reads)
         self._writes = heartbeat_topics(database.service)
-        self._period = database.settings.heartbeat_seconds
-        self._pulse = pulse
-        self._stopping = asyncio.Event()
 
-    def stop(self) -> None:
-        """Ask `run` to end."""
-        self._stopping.set()
-
-    async def run(self) -> None:
-        """Send heartbeats until stopped."""
-        while not self._stopping.is_set():
-            self._pulse.beat("heartbeats")
-            try:
-                await self.send()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("no heartbeat: %s", type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._period):
-                    await self._stopping.wait()
+    async def once(self) -> float:
+        """Send one heartbeat; returns the period."""
+        await self.send()
+        return self._period
 
     async def send(self) -> bool:
         """Send one heartbeat to every partition, if it is our turn and the inputs have been read at all."""

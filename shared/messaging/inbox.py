@@ -6,17 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.database.columns import joined
 from shared.database.unit_of_work import UnitOfWork
 from shared.messaging.failures import ConsumerHaltedError, PositionLostError
 from shared.messaging.records import Entry
 from shared.messaging.subscription import InboxKey, Outcome
 
+# Usually all are new, and then the number says everything: a thousand rows need not travel back.
 _CLAIM = """
-INSERT INTO inbox (source, event_id, topic, partition, "offset", outcome, recorded_at)
-SELECT e.source, e.event_id, $3, $4, e."offset", 'applied', $6
-FROM unnest($1::text[], $2::text[], $5::bigint[]) AS e(source, event_id, "offset")
-ON CONFLICT (source, event_id) DO NOTHING
-RETURNING source, event_id
+WITH claimed AS (
+    INSERT INTO inbox (source, event_id, topic, partition, "offset", outcome, recorded_at)
+    SELECT e.source, e.event_id, $3, $4, e."offset", 'applied', $6
+    FROM unnest(string_to_array($1, chr(31)), string_to_array($2, chr(31)), string_to_array($5, chr(31))::bigint[])
+      AS e(source, event_id, "offset")
+    ON CONFLICT (source, event_id) DO NOTHING
+    RETURNING source, event_id
+)
+SELECT count(*), CASE WHEN count(*) < $7 THEN array_agg(source) END,
+       CASE WHEN count(*) < $7 THEN array_agg(event_id) END
+FROM claimed
 """
 
 _SET_OUTCOMES = """
@@ -123,16 +131,19 @@ async def claim(uow: UnitOfWork, entries: Sequence[Entry]) -> set[InboxKey]:
     keyed = [(entry.inbox_key, entry.offset) for entry in entries if entry.inbox_key is not None]
     if not keyed:
         return set()
-    rows = await uow.sql.fetch(
+    count, sources, event_ids = await uow.sql.fetchrow(
         _CLAIM,
-        [key.source for key, _ in keyed],
-        [key.event_id for key, _ in keyed],
+        joined(key.source for key, _ in keyed),
+        joined(key.event_id for key, _ in keyed),
         entries[0].topic,
         entries[0].record.partition,
-        [offset for _, offset in keyed],
+        joined(offset for _, offset in keyed),
         uow.real_now,
+        len(keyed),
     )
-    return {InboxKey(row[0], row[1]) for row in rows}
+    if count == len(keyed):
+        return {key for key, _ in keyed}
+    return set(map(InboxKey, sources or (), event_ids or ()))
 
 
 async def set_outcomes(uow: UnitOfWork, outcomes: Mapping[InboxKey, Outcome]) -> None:

@@ -7,20 +7,20 @@ so that publishing never rewrites the wide rows. `republish` puts rows back amon
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from shared.database.columns import joined
 from shared.events import NewEvent
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE, HEARTBEAT, EventType
 from shared.events.codec import NO_PARTY_KEY, Header, encode_headers
-from shared.events.topics import TOPICS
-from shared.ids import event_id
-from shared.messaging.partitioning import partition_of
+from shared.events.topics import PARTITIONS, TOPICS
+from shared.ids import event_id_texts
+from shared.messaging.partitioning import partitions_of
 from shared.messaging.tracing import current_traceparent
 
 if TYPE_CHECKING:
@@ -33,23 +33,21 @@ _FRAMING_BYTES = 4_096
 pack_headers = msgspec.msgpack.Encoder().encode
 unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 
+# Only streams that existed are answered: of the others, the numbers begin at 1.
 _ISSUE_SEQUENCES = """
-INSERT INTO sequence_issued AS s (topic, aggregate_type, aggregate_id, last)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[])
+WITH issued AS (
+    INSERT INTO sequence_issued AS s (topic, aggregate_type, aggregate_id, last)
+SELECT * FROM unnest(string_to_array($1, chr(31)), string_to_array($2, chr(31)),
+                     string_to_array($3, chr(31))::uuid[], string_to_array($4, chr(31))::bigint[])
 ON CONFLICT (aggregate_id, aggregate_type, topic) DO UPDATE SET last = s.last + excluded.last
-RETURNING topic, aggregate_type, aggregate_id, last
+RETURNING topic, aggregate_type, aggregate_id, old.last AS before
+)
+SELECT topic, aggregate_type, aggregate_id::text, before FROM issued WHERE before IS NOT NULL
 """
 
-_APPEND = """
-WITH appended AS (
-    INSERT INTO outbox (event_id, topic, partition, key, value, headers, created_at)
-    SELECT e.event_id, e.topic, e.partition, e.key, e.value, e.headers, $7
-    FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::bytea[], $5::bytea[], $6::bytea[])
-      AS e(event_id, topic, partition, key, value, headers)
-    RETURNING topic, seq, partition
-)
-INSERT INTO outbox_pending (topic, seq, partition, housekeeping) SELECT topic, seq, partition, $8 FROM appended
-"""
+_TAKE_PLACES = "SELECT nextval('outbox_seq') FROM generate_series(1, $1)"
+_OUTBOX_COLUMNS = ("seq", "event_id", "topic", "partition", "key", "value", "headers", "created_at")
+_PENDING_COLUMNS = ("topic", "seq", "partition", "housekeeping")
 
 _REPUBLISH = """
 INSERT INTO outbox_pending (topic, seq, partition, housekeeping)
@@ -81,8 +79,7 @@ class StreamKey(NamedTuple):
     aggregate_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record to be sent: the exact bytes."""
 
     topic: str
@@ -93,6 +90,19 @@ class Record:
     event_id: str
 
 
+class _Addressed(NamedTuple):
+    event: NewEvent[EventData]
+    event_type: EventType
+    topic: str
+
+
+class _Surroundings(NamedTuple):
+    """What is the same for all events of one transaction."""
+
+    source: str
+    traceparent: str
+
+
 def source_of(service: str) -> str:
     """CloudEvents `source` of a service."""
     return SOURCE_PREFIX + service
@@ -100,14 +110,20 @@ def source_of(service: str) -> str:
 
 async def append(uow: UnitOfWork) -> None:
     """Append the unit of work's events in the order of emission. Raises EventTooLargeError, TypeError, LookupError."""
-    events = [(event, CATALOGUE[event.type]) for event in uow.events]
-    topics = [_topic_of(event, event_type) for event, event_type in events]
-    sequences = await _issue_sequences(uow, events, topics)
+    events = [
+        _Addressed(event, event_type := CATALOGUE[event.type], _topic_of(event, event_type)) for event in uow.events
+    ]
+    sequences = await _issue_sequences(uow, events)
+    identities = event_id_texts(len(events))
+    around = _Surroundings(source_of(uow.service), current_traceparent() or "")
+    keys = [NO_PARTY_KEY if event.party_id is None else str(event.party_id).encode() for event, _, _ in events]
+    places = _partitions(events, keys)
     ordinary: list[Record] = []
     housekeeping: list[Record] = []
-    for (event, event_type), topic, sequence in zip(events, topics, sequences, strict=True):
-        record = _record(uow, event, event_type, topic=topic, sequence=sequence)
-        (housekeeping if event.type == HEARTBEAT else ordinary).append(record)
+    for addressed, sequence, identity, key, partition in zip(events, sequences, identities, keys, places, strict=True):
+        value, headers = _content(uow, addressed, around, sequence=sequence, identity=identity)
+        record = Record(addressed.topic, partition, key, value, headers, identity)
+        (housekeeping if addressed.event.type == HEARTBEAT else ordinary).append(record)
     await append_records(uow, ordinary)
     await append_records(uow, housekeeping, housekeeping=True)
 
@@ -116,16 +132,19 @@ async def append_records(uow: UnitOfWork, records: Sequence[Record], *, housekee
     """Append ready-made records. Housekeeping ones are forgotten once acknowledged and count for no quietness."""
     if not records:
         return
-    await uow.sql.execute(
-        _APPEND,
-        [record.event_id for record in records],
-        [record.topic for record in records],
-        [record.partition for record in records],
-        [record.key for record in records],
-        [record.value for record in records],
-        [pack_headers(record.headers) for record in records],
-        uow.real_now,
-        housekeeping,
+    places = sorted(row[0] for row in await uow.sql.fetch(_TAKE_PLACES, len(records)))
+    await uow.sql.copy_records_to_table(
+        "outbox",
+        columns=_OUTBOX_COLUMNS,
+        records=[
+            (place, r.event_id, r.topic, r.partition, r.key, r.value, pack_headers(r.headers), uow.real_now)
+            for place, r in zip(places, records, strict=True)
+        ],
+    )
+    await uow.sql.copy_records_to_table(
+        "outbox_pending",
+        columns=_PENDING_COLUMNS,
+        records=[(r.topic, place, r.partition, housekeeping) for place, r in zip(places, records, strict=True)],
     )
 
 
@@ -149,28 +168,25 @@ async def count_pending(uow: UnitOfWork) -> int:
     return int(await uow.sql.fetchval(_COUNT_PENDING))
 
 
-async def _issue_sequences(
-    uow: UnitOfWork, events: Sequence[tuple[NewEvent[EventData], EventType]], topics: Sequence[str]
-) -> Iterable[int]:
+async def _issue_sequences(uow: UnitOfWork, events: Sequence[_Addressed]) -> list[int]:
     """One number per event, gapless per stream. A stream's row stays locked until commit: numbers follow commits."""
     streams = [
-        StreamKey(topic, event_type.aggregate, event.aggregate_id.hex) if event.type != HEARTBEAT else None
-        for (event, event_type), topic in zip(events, topics, strict=True)
+        StreamKey(topic, event_type.aggregate, str(event.aggregate_id)) if event.type != HEARTBEAT else None
+        for event, event_type, topic in events
     ]
     counts = Counter(stream for stream in streams if stream is not None)
-    following: dict[StreamKey, int] = {}
+    following = dict.fromkeys(counts, 1)
     if counts:
         ordered = sorted(counts)
         rows = await uow.sql.fetch(
             _ISSUE_SEQUENCES,
-            [stream.topic for stream in ordered],
-            [stream.aggregate_type for stream in ordered],
-            [stream.aggregate_id for stream in ordered],
-            [counts[stream] for stream in ordered],
+            joined(stream.topic for stream in ordered),
+            joined(stream.aggregate_type for stream in ordered),
+            joined(stream.aggregate_id for stream in ordered),
+            joined(counts[stream] for stream in ordered),
         )
-        for topic, aggregate_type, aggregate_id, last in rows:
-            stream = StreamKey(topic, aggregate_type, aggregate_id.hex)
-            following[stream] = last - counts[stream] + 1
+        for topic, aggregate_type, aggregate_id, before in rows:
+            following[StreamKey(topic, aggregate_type, aggregate_id)] = before + 1
     numbers: list[int] = []
     for numbered in streams:
         if numbered is None:
@@ -181,13 +197,23 @@ async def _issue_sequences(
     return numbers
 
 
-def _record(uow: UnitOfWork, event: NewEvent[EventData], event_type: EventType, *, topic: str, sequence: int) -> Record:
-    identity = str(event_id())
+def _partitions(events: Sequence[_Addressed], keys: Sequence[bytes]) -> list[int]:
+    """Where Kafka's own clients would put the keys; events without a party name their partition."""
+    return [
+        hashed if event.party_id is not None else event.partition or 0
+        for (event, _, _), hashed in zip(events, partitions_of(keys, PARTITIONS), strict=True)
+    ]
+
+
+def _content(
+    uow: UnitOfWork, addressed: _Addressed, around: _Surroundings, *, sequence: int, identity: str
+) -> tuple[bytes, list[Header]]:
+    event, event_type, topic = addressed
     cause = uow.causes.get(event.causation_id) if event.causation_id else None
     headers = encode_headers(
         event_type=event_type,
         event_id=identity,
-        source=source_of(uow.service),
+        source=around.source,
         tenant=uow.tenant,
         aggregate_id=str(event.aggregate_id),
         sequence=sequence,
@@ -195,18 +221,13 @@ def _record(uow: UnitOfWork, event: NewEvent[EventData], event_type: EventType, 
         recorded_time=uow.real_now,
         correlation_id=event.correlation_id or (cause.correlation_id if cause else identity),
         causation_id=event.causation_id or "",
-        traceparent=(cause.traceparent if cause else "") or current_traceparent() or "",
+        traceparent=(cause.traceparent if cause else "") or around.traceparent,
     )
     value = event.data.model_dump_json().encode()
     spec = TOPICS[topic]
     if len(value) > spec.max_message_bytes - _FRAMING_BYTES:
         raise EventTooLargeError(f"{event.type} has {len(value)} bytes, {topic} accepts {spec.max_message_bytes}")
-    if event.party_id is None:
-        key, partition = NO_PARTY_KEY, event.partition or 0
-    else:
-        key = str(event.party_id).encode()
-        partition = partition_of(key, spec.partitions)
-    return Record(topic=topic, partition=partition, key=key, value=value, headers=headers, event_id=identity)
+    return value, headers
 
 
 def _topic_of(event: NewEvent[EventData], event_type: EventType) -> str:

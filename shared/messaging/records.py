@@ -106,16 +106,68 @@ class Entry:
 def classify(record: RawRecord, subscription: Subscription) -> Entry:
     """Read the envelope, and the data of handled types. Never raises: what cannot be read is `DEAD` with a reason."""
     headers = dict(record.headers)
+    name = subscription.types_by_header.get(headers.get("ce_type", b""))
+    if name is None:
+        return _unhandled(record, headers, subscription)
     topic = subscription.topic
-    if headers.get("ce_type") == _HEARTBEAT:
-        return _heartbeat(record, topic)
-    name = _attribute(headers, "ce_type")
-    source, event_id = _attribute(headers, "ce_source"), _attribute(headers, "ce_id")
+    try:
+        event = decode(topic=topic, key=record.key, value=record.value, headers=record.headers)
+    except DecodeError as error:
+        return _dead(record, headers, subscription, error.reason, error.detail)
+    if not (_is_plain(event.id) and _is_plain(event.source) and _is_plain(event.aggregate_id)):
+        return _dead(
+            record, headers, subscription, "bad_header", "an attribute is overlong or holds control characters"
+        )
     entry = Entry(
         topic=topic,
         record=record,
         verdict=Verdict.HANDLE,
         type=name,
+        inbox_key=InboxKey(event.source, event.id),
+        traceparent=event.traceparent,
+        received=Received(event=event, topic=topic, partition=record.partition, offset=record.offset),
+    )
+    if subscription.parties_of is None:
+        if event.party_id is not None:
+            entry.party_id, entry.party_known = event.party_id, True
+            if 0 < event.sequence <= _LARGEST_SEQUENCE:
+                entry.stream = Stream((event.source, event.aggregate_type, event.aggregate_id))
+                entry.sequence = event.sequence
+    elif len(event.key) <= _LONGEST_ATTRIBUTE and "\x00" not in event.key:
+        entry.key_id = entry.party_id = derived_id("kafka-key", event.key)
+    return entry
+
+
+def _unhandled(record: RawRecord, headers: dict[str, bytes], subscription: Subscription) -> Entry:
+    """Heartbeats, types that do not concern us, and what nobody can name."""
+    if headers.get("ce_type") == _HEARTBEAT:
+        return _heartbeat(record, subscription.topic)
+    entry = _envelope(record, headers, subscription)
+    if entry.inbox_key is None or not entry.type:
+        entry.kill("missing_header", "ce_type, ce_source or ce_id is absent, overlong or not plain text")
+    elif entry.type in CATALOGUE:
+        entry.verdict = Verdict.SKIP
+    elif subscription.parties_of is None and entry.inbox_key.source in _KNOWN_SOURCES:
+        entry.verdict, entry.reason = Verdict.SKIP, "uncatalogued_type"
+    else:
+        entry.kill("uncatalogued_type", entry.type)
+    return entry
+
+
+def _dead(record: RawRecord, headers: dict[str, bytes], subscription: Subscription, reason: str, detail: str) -> Entry:
+    entry = _envelope(record, headers, subscription)
+    entry.kill(reason, detail)
+    return entry
+
+
+def _envelope(record: RawRecord, headers: dict[str, bytes], subscription: Subscription) -> Entry:
+    """What can be read of a record that is not handled."""
+    source, event_id = _attribute(headers, "ce_source"), _attribute(headers, "ce_id")
+    entry = Entry(
+        topic=subscription.topic,
+        record=record,
+        verdict=Verdict.SKIP,
+        type=_attribute(headers, "ce_type"),
         inbox_key=InboxKey(source, event_id) if source and event_id else None,
         traceparent=_attribute(headers, "traceparent"),
     )
@@ -123,28 +175,7 @@ def classify(record: RawRecord, subscription: Subscription) -> Entry:
     _identify(entry, record.key, internal=internal)
     if internal and entry.party_known and entry.inbox_key is not None:
         _number(entry, headers, source, subscription.aggregates)
-    if name not in subscription.types and name and entry.inbox_key is not None:
-        if name in CATALOGUE:
-            entry.verdict = Verdict.SKIP
-            return entry
-        if internal and source in _KNOWN_SOURCES:
-            entry.verdict, entry.reason = Verdict.SKIP, "uncatalogued_type"
-            return entry
-    _decode(entry)
     return entry
-
-
-def _decode(entry: Entry) -> None:
-    record = entry.record
-    try:
-        event = decode(topic=entry.topic, key=record.key, value=record.value, headers=record.headers)
-    except DecodeError as error:
-        entry.kill(error.reason, error.detail)
-        return
-    if entry.inbox_key is None:
-        entry.kill("bad_header", "ce_id or ce_source is empty, too long or not text")
-        return
-    entry.received = Received(event=event, topic=entry.topic, partition=record.partition, offset=record.offset)
 
 
 def _heartbeat(record: RawRecord, topic: str) -> Entry:
@@ -186,12 +217,14 @@ def _number(entry: Entry, headers: dict[str, bytes], source: str, aggregates: fr
 
 
 def _attribute(headers: dict[str, bytes], name: str) -> str:
-    """A header as text; empty when absent, overlong, not UTF-8, or holding NUL (which PostgreSQL cannot store)."""
-    raw = headers.get(name)
-    if not raw or len(raw) > _LONGEST_ATTRIBUTE:
-        return ""
+    """A header as text; empty when absent, not UTF-8, overlong, or holding control characters."""
     try:
-        text = raw.decode()
+        text = headers.get(name, b"").decode()
     except UnicodeDecodeError:
         return ""
-    return "" if "\x00" in text else text
+    return text if _is_plain(text) else ""
+
+
+def _is_plain(text: str) -> bool:
+    """Of bearable length and without control characters (CloudEvents forbids them, and we join columns by one)."""
+    return len(text) <= _LONGEST_ATTRIBUTE and text.isprintable()

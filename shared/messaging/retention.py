@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from contextlib import suppress
 from datetime import timedelta
 
 from shared.database.engine import Database
 from shared.events.topics import TOPICS
 from shared.messaging import inbox, intent_store, outbox
-from shared.messaging.failures import is_transient
 from shared.messaging.liveness import Pulse
-
-log = logging.getLogger(__name__)
+from shared.messaging.periodic import Periodic
 
 OUTBOX_KEPT = timedelta(days=14)
 # Longer than any topic can be read again: a repetition after that would be handled twice.
@@ -21,34 +16,19 @@ INBOX_KEPT = timedelta(days=max(spec.retention_days for spec in TOPICS.values())
 INTENTS_KEPT = timedelta(days=90)
 _ROWS_AT_ONCE = 5_000
 _PERIOD_SECONDS = 60.0
+_MORE_SECONDS = 0.5
 
 
-class Retention:
+class Retention(Periodic):
     """Deletes in small steps, so that it never holds anybody up."""
 
     def __init__(self, database: Database, *, pulse: Pulse) -> None:
+        super().__init__("retention", period_seconds=_PERIOD_SECONDS, pulse=pulse)
         self._database = database
-        self._pulse = pulse
-        self._stopping = asyncio.Event()
 
-    def stop(self) -> None:
-        """Ask `run` to end."""
-        self._stopping.set()
-
-    async def run(self) -> None:
-        """Trim until stopped."""
-        while not self._stopping.is_set():
-            self._pulse.beat("retention")
-            more = False
-            try:
-                more = await self.trim_once()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("retention: %s; trying again", type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.5 if more else _PERIOD_SECONDS):
-                    await self._stopping.wait()
+    async def once(self) -> float:
+        """Trim one step; returns a short rest while there is more to do."""
+        return _MORE_SECONDS if await self.trim_once() else _PERIOD_SECONDS
 
     async def trim_once(self) -> bool:
         """One step; true when there is more to do."""

@@ -13,6 +13,7 @@ from shared.messaging.consumer import TopicGroup
 from shared.messaging.dead_letters import Replayer
 from shared.messaging.express import BULK, EXPRESS, ExpressGate
 from shared.messaging.gaps import GapKeeper
+from shared.messaging.gauges import Gauges
 from shared.messaging.heartbeats import Heartbeats
 from shared.messaging.intents import IntentHandler
 from shared.messaging.liveness import Pulse
@@ -81,13 +82,14 @@ def consumer_loops(
 def relay_loops(
     database: Database, *, reads: Sequence[str], instance: str, pulse: Pulse, batch_rows: int = 1_000
 ) -> list[Loop]:
-    """The relay role: the outbox to Kafka, and the heartbeat that travels with it."""
+    """The relay role: the outbox to Kafka, the heartbeat that travels with it, and the gauges of the tables."""
     writes = [spec.name for spec in TOPICS.values() if database.service in spec.writers]
     # A restarted process is another owner: what it held before it died is not known to be whole.
     owner = f"{instance}/{os.getpid()}"
     return [
         Relay(database, topics=writes, owner=owner, pulse=pulse, batch_rows=batch_rows),
         Heartbeats(database, reads=reads, pulse=pulse),
+        Gauges(database, pulse=pulse),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.database.columns import joined
 from shared.database.unit_of_work import UnitOfWork
 from shared.messaging import parking
 from shared.messaging.intents import NewIntent
@@ -17,7 +18,8 @@ GAP_LIMIT_SECONDS = 30.0
 
 _LAST = """
 SELECT r.source, r.aggregate_type, r.aggregate_id, r.last
-FROM unnest($2::text[], $3::text[], $4::text[]) AS s(source, aggregate_type, aggregate_id)
+FROM unnest(string_to_array($2, chr(31)), string_to_array($3, chr(31)), string_to_array($4, chr(31)))
+  AS s(source, aggregate_type, aggregate_id)
 JOIN sequence_received r ON r.aggregate_id = s.aggregate_id AND r.aggregate_type = s.aggregate_type
  AND r.topic = $1 AND r.source = s.source
 """
@@ -25,7 +27,9 @@ JOIN sequence_received r ON r.aggregate_id = s.aggregate_id AND r.aggregate_type
 _ADVANCE = """
 INSERT INTO sequence_received AS r (source, topic, aggregate_type, aggregate_id, last)
 SELECT s.source, $1, s.aggregate_type, s.aggregate_id, s.last
-FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS s(source, aggregate_type, aggregate_id, last)
+FROM unnest(string_to_array($2, chr(31)), string_to_array($3, chr(31)), string_to_array($4, chr(31)),
+            string_to_array($5, chr(31))::bigint[])
+  AS s(source, aggregate_type, aggregate_id, last)
 ON CONFLICT (aggregate_id, aggregate_type, topic, source) DO UPDATE SET last = greatest(r.last, excluded.last)
 """
 
@@ -135,7 +139,7 @@ async def advance(uow: UnitOfWork, topic: str, last: Mapping[Stream, int]) -> No
     """Remember how far each stream has come; never goes back."""
     if last:
         ordered = sorted(last)
-        await uow.sql.execute(_ADVANCE, topic, *_columns(ordered), [last[stream] for stream in ordered])
+        await uow.sql.execute(_ADVANCE, topic, *_columns(ordered), joined(last[stream] for stream in ordered))
 
 
 async def park_overfull(uow: UnitOfWork, topic: str, ahead: Sequence[Entry]) -> None:
@@ -198,5 +202,9 @@ async def accept_snapshot(uow: UnitOfWork, topic: str, stream: Stream, *, sequen
     await advance(uow, topic, {stream: reached})
 
 
-def _columns(streams: Sequence[Stream]) -> tuple[list[str], list[str], list[str]]:
-    return [stream[0] for stream in streams], [stream[1] for stream in streams], [stream[2] for stream in streams]
+def _columns(streams: Sequence[Stream]) -> tuple[str, str, str]:
+    return (
+        joined(stream[0] for stream in streams),
+        joined(stream[1] for stream in streams),
+        joined(stream[2] for stream in streams),
+    )

@@ -63,6 +63,11 @@ class Subscription:
     parties_of: PartiesOf | None = None
 
     @cached_property
+    def types_by_header(self) -> Mapping[bytes, str]:
+        """The handled types by the bytes that name them on the topic."""
+        return {name.encode(): name for name in self.types}
+
+    @cached_property
     def aggregates(self) -> frozenset[str]:
         """The aggregate types whose sequences concern us: those of the handled types."""
         return frozenset(CATALOGUE[name].aggregate for name in self.types)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from aiokafka.partitioner import murmur2 as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messaging.partitioning import murmur2, partition_of
+from shared.messaging.partitioning import murmur2, partition_of, partitions_of
 
 
 @given(st.binary(max_size=80))
@@ -34,3 +36,10 @@ def test_a_key_stays_on_its_partition() -> None:
     assert [partition_of(key, 12) for key in (b"21", b"foobar", b"abc")] == [
         (value & 0x7FFFFFFF) % 12 for value in (-973932308, -790332482, 479470107)
     ]
+
+
+@given(st.lists(st.uuids(), min_size=1, max_size=60), st.lists(st.binary(max_size=40), max_size=30))
+def test_many_keys_at_once_give_the_same_partitions(parties: list[UUID], others: list[bytes]) -> None:
+    keys = [str(party).encode() for party in parties]
+    assert partitions_of(keys, 12) == [partition_of(key, 12) for key in keys]
+    assert partitions_of(others, 12) == [partition_of(key, 12) for key in others]
