@@ -23,7 +23,7 @@ SELECT (SELECT count(*) FROM outbox_blocked), (SELECT count(*) FROM dead_letter 
        (SELECT count(*) FROM parked_party)
 """
 _DUE = """
-SELECT kind, count(*) FILTER (WHERE due_at <= CASE clock WHEN 'real' THEN $1 ELSE $2 END),
+SELECT kind, count(*) FILTER (WHERE due_at <= CASE clock WHEN 'real' THEN $1::timestamptz ELSE $2::timestamptz END),
        min(greatest(due_at, recorded_at)) FILTER (WHERE clock = 'real' AND due_at <= $1)
 FROM intent WHERE done_at IS NULL GROUP BY kind
 """
