@@ -8,6 +8,7 @@ import os
 import pwd
 import signal
 import subprocess
+import time
 from dataclasses import asdict
 from importlib.metadata import distribution, version
 from pathlib import Path
@@ -111,10 +112,16 @@ class EmbeddedPostgres:
             self.start()
 
     def kill(self) -> None:
-        """SIGQUIT to the postmaster: every backend dies without a checkpoint, as in a crash; a start recovers."""
+        """SIGQUIT to the postmaster: every backend dies without a checkpoint, as in a crash; a start recovers.
+
+        Returns when it is gone: a start before that would find it running and do nothing.
+        """
         state = read_state(self._state_file)
-        if state and ProcessIdentity(**state["process"]).is_alive():
-            os.kill(state["process"]["pid"], signal.SIGQUIT)
+        if state and (postmaster := ProcessIdentity(**state["process"])).is_alive():
+            os.kill(postmaster.pid, signal.SIGQUIT)
+            deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+            while postmaster.is_alive() and time.monotonic() < deadline:
+                time.sleep(0.02)
 
     def _initialise(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
