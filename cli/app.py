@@ -81,7 +81,7 @@ def down() -> None:
 @app.command(context_settings=PASS_THROUGH)
 def bench(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A module of benchmarks/.")] = "event_path",
+    name: Annotated[str, typer.Argument(help="A module of benchmarks/.")] = "intake_events",
 ) -> None:
     """Measure; each figure is a ratio against a floor measured in the same run."""
     from importlib import import_module

@@ -29,7 +29,7 @@ from shared.web.client import ServiceClient
 from shared.web.jwks import jwks_router
 
 _DESCRIPTION = """What a bank core says of loans and people becomes cases, free of names and addresses: one case per
-party over all its overdue loans. Personal data are sealed per party and read under purpose only, each reading recorded."""
+party over all its overdue loans. Personal data are sealed per party and read under purpose only, with a record."""
 # A batch of 1,000 facts of about 1 kB each, with room for long due lists.
 _BODY_LIMIT_BYTES = 4 * 1024 * 1024
 

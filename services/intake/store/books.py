@@ -60,7 +60,7 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 
 _SAVE_LOANS = """
 INSERT INTO loan (tenant, party_id, core, loan_ref, loan_id, terms, statement)
-SELECT $1, party_id, core, loan_ref, loan_id, terms::jsonb, statement::jsonb
+SELECT $1, party_id, core, loan_ref, loan_id, terms, statement
 FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[])
   AS n(party_id, core, loan_ref, loan_id, terms, statement)
 ON CONFLICT (tenant, party_id, core, loan_ref) DO UPDATE SET terms = excluded.terms, statement = excluded.statement
@@ -68,7 +68,7 @@ ON CONFLICT (tenant, party_id, core, loan_ref) DO UPDATE SET terms = excluded.te
 _SAVE_MOVEMENTS = """
 INSERT INTO movement AS m (tenant, party_id, core, transaction_ref, loan_ref, receipt, reversal, posted,
                            reversal_posted, matters)
-SELECT $1, party_id, core, transaction_ref, loan_ref, receipt::jsonb, reversal::jsonb, posted, reversal_posted, matters
+SELECT $1, party_id, core, transaction_ref, loan_ref, receipt, reversal, posted, reversal_posted, matters
 FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::smallint[], $9::boolean[],
             $10::boolean[])
   AS n(party_id, core, transaction_ref, loan_ref, receipt, reversal, posted, reversal_posted, matters)
@@ -81,7 +81,7 @@ INSERT INTO case_file (tenant, party_id, case_id, core, version, status, as_of, 
                        days_contractual, days_effective, overdue_minor, held)
 SELECT $1, party_id, case_id, core, version, status, as_of,
        CASE suspended WHEN '' THEN '{}' ELSE string_to_array(suspended, ',') END,
-       opened_at, bucket, days_contractual, days_effective, overdue_minor::jsonb, held
+       opened_at, bucket, days_contractual, days_effective, overdue_minor, held
 FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::date[], $8::text[], $9::timestamptz[],
             $10::text[], $11::integer[], $12::integer[], $13::text[], $14::boolean[])
   AS n(party_id, case_id, core, version, status, as_of, suspended, opened_at, bucket, days_contractual, days_effective,
@@ -93,8 +93,8 @@ SET version = excluded.version, status = excluded.status, as_of = excluded.as_of
 """
 _SAVE_PEOPLE = """
 INSERT INTO person (tenant, party_id, profile, deceased_on, parked_by, pauses)
-SELECT $1, party_id, profile::jsonb, deceased_on,
-       CASE parked_by WHEN '' THEN '{}' ELSE string_to_array(parked_by, ',') END, pauses::jsonb
+SELECT $1, party_id, profile, deceased_on,
+       CASE parked_by WHEN '' THEN '{}' ELSE string_to_array(parked_by, ',') END, pauses
 FROM unnest($2::uuid[], $3::text[], $4::date[], $5::text[], $6::text[])
   AS n(party_id, profile, deceased_on, parked_by, pauses)
 ON CONFLICT (tenant, party_id) DO UPDATE

@@ -47,7 +47,7 @@ FROM case_file WHERE tenant = $1 GROUP BY 1, 2, 3, 4
 """
 _TOTALS = """
 SELECT t.entry ->> 0 AS currency, sum((t.entry ->> 1)::bigint)::bigint AS amount_minor
-FROM case_file, jsonb_array_elements(overdue_minor) AS t(entry) WHERE tenant = $1 AND status = 'open' GROUP BY 1
+FROM case_file, jsonb_array_elements(overdue_minor::jsonb) AS t(entry) WHERE tenant = $1 AND status = 'open' GROUP BY 1
 """
 _LOANS = """
 SELECT count(*) FILTER (WHERE terms IS NOT NULL), count(*) FILTER (WHERE terms IS NULL) FROM loan WHERE tenant = $1
@@ -58,8 +58,8 @@ SELECT m.currency, count(*) FILTER (WHERE m.posted > 0) AS posted,
        count(*) FILTER (WHERE m.reversal_posted) AS reversed,
        coalesce(sum(m.amount) FILTER (WHERE m.posted > 0), 0)::bigint AS posted_minor,
        coalesce(sum(m.amount) FILTER (WHERE m.reversal_posted), 0)::bigint AS reversed_minor
-FROM (SELECT posted, reversal_posted, coalesce(receipt ->> 'currency', reversal ->> 'currency') AS currency,
-             (coalesce(receipt ->> 'amount_minor', reversal ->> 'amount_minor'))::bigint AS amount
+FROM (SELECT posted, reversal_posted, coalesce(receipt, reversal)::jsonb ->> 'currency' AS currency,
+             (coalesce(receipt, reversal)::jsonb ->> 'amount_minor')::bigint AS amount
       FROM movement WHERE tenant = $1) AS m
 GROUP BY 1 ORDER BY 1
 """

@@ -29,7 +29,7 @@ async def test_party_and_loan_make_one_case(intake):
     assert await intake.types() == ["case.opened", "case.updated", "case.bucket_changed"]
     case = await case_of(intake)
     assert (case["status"], case["bucket"], case["held"], case["overdue_minor"]) == (
-        "open", "B2", False, [["CNY", 1200]],
+        "open", "B2", False, '[["CNY",1200]]',
     )  # fmt: skip
 
 
@@ -83,8 +83,8 @@ async def test_future_business_date_is_a_dead_letter_and_parks(intake):
 async def test_malformed_record_parks_its_party_and_spares_neighbours(intake):
     await intake.tell(overdue(1), overdue(2, party="P-2"), record_of(overdue(3), value=b'{"tenant":'))
     await intake.tell(overdue(4, due(10, 900)), overdue(5, due(10, 900), party="P-2"))
-    assert (await case_of(intake))["overdue_minor"] == [["CNY", 500]]
-    assert (await case_of(intake, "P-2"))["overdue_minor"] == [["CNY", 900]]
+    assert (await case_of(intake))["overdue_minor"] == '[["CNY",500]]'
+    assert (await case_of(intake, "P-2"))["overdue_minor"] == '[["CNY",900]]'
 
 
 async def test_parked_party_suspends_its_case_and_release_frees_it(intake):

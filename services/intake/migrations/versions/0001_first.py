@@ -12,6 +12,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# JSON documents are columns of type text: they are written on the hot path, read whole, and searched by nobody.
 _PEOPLE = """
 -- The id reserved for a reference of a core. A party exists once it has a person or a case.
 CREATE TABLE party_alias (
@@ -27,10 +28,10 @@ CREATE TABLE party_alias (
 CREATE TABLE person (
     tenant       text NOT NULL,
     party_id     uuid NOT NULL,
-    profile      jsonb,
+    profile      text,
     deceased_on  date,
     parked_by    text[] NOT NULL,
-    pauses       jsonb NOT NULL,
+    pauses       text NOT NULL,
     card         bytea,
     mobile_index bytea,
     PRIMARY KEY (tenant, party_id)
@@ -46,8 +47,8 @@ CREATE TABLE loan (
     core      text NOT NULL,
     loan_ref  text NOT NULL,
     loan_id   uuid NOT NULL,
-    terms     jsonb,
-    statement jsonb,
+    terms     text,
+    statement text,
     PRIMARY KEY (tenant, party_id, core, loan_ref)
 ) PARTITION BY HASH (party_id);
 
@@ -58,8 +59,8 @@ CREATE TABLE movement (
     core            text NOT NULL,
     transaction_ref text NOT NULL,
     loan_ref        text NOT NULL,
-    receipt         jsonb,
-    reversal        jsonb,
+    receipt         text,
+    reversal        text,
     posted          smallint NOT NULL,
     reversal_posted boolean NOT NULL,
     matters         boolean NOT NULL,
@@ -80,7 +81,7 @@ CREATE TABLE case_file (
     bucket           text NOT NULL,
     days_contractual integer NOT NULL,
     days_effective   integer NOT NULL,
-    overdue_minor    jsonb NOT NULL,
+    overdue_minor    text NOT NULL,
     held             boolean NOT NULL,
     PRIMARY KEY (tenant, party_id)
 ) PARTITION BY HASH (party_id);
