@@ -112,9 +112,7 @@ def _add_pairs(router: APIRouter) -> None:
         """Both collectors must be registered; one active pair per device."""
 
         async def handle(uow: UnitOfWork) -> PairViews:
-            pairs = [
-                each.pair(each.pair_id or derived_id("pair", uow.tenant, each.device_id)) for each in body.items
-            ]
+            pairs = [each.pair(each.pair_id or derived_id("pair", uow.tenant, each.device_id)) for each in body.items]
             known = await staff.load_collectors(uow, [member for pair in pairs for member in pair.collectors])
             holders = await staff.device_holders(uow, [pair.device_id for pair in pairs])
             _require_unique("device_id", [pair.device_id for pair in pairs])
@@ -276,9 +274,9 @@ def _figures(totals: RouteTotals) -> RouteFiguresView:
         visit_minutes=totals.service_seconds // 60,
         total_minutes=totals.duration_seconds // 60,
         cost=cost,
-        cost_per_visit=None if cost is None or per_visit is None else cost.model_copy(
-            update={"amount_minor": per_visit}
-        ),
+        cost_per_visit=None
+        if cost is None or per_visit is None
+        else cost.model_copy(update={"amount_minor": per_visit}),
     )
 
 

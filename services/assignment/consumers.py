@@ -66,9 +66,7 @@ def _case_cured(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy
 
 def _case_suspension(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
     data, suspended = event.data, event.type == "case.suspended"
-    return parties.case_suspension(
-        candidacy, data.case_id, data.version, suspended=suspended, policy=policy, now=now
-    )
+    return parties.case_suspension(candidacy, data.case_id, data.version, suspended=suspended, policy=policy, now=now)
 
 
 def _case_version(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:

@@ -178,9 +178,7 @@ class RouteFieldDay:
         except RoutingFailedError:
             return Routed() if intent.attempts + 1 >= MAX_ROUTING_TRIES else None
 
-    async def _calls(
-        self, cases: Sequence[tuple[UUID, CaseFacts]], day: date
-    ) -> tuple[list[Call], list[LeftOut]]:
+    async def _calls(self, cases: Sequence[tuple[UUID, CaseFacts]], day: date) -> tuple[list[Call], list[LeftOut]]:
         """Who can be called on at all: a lawful window and a known place are needed."""
         minutes = self._policy.visit.duration_minutes
         lawful, places = await asyncio.gather(
@@ -197,14 +195,10 @@ class RouteFieldDay:
             elif place is None:
                 left_out.append(LeftOut(party_id=party, reason="place_unknown"))
             else:
-                calls.append(
-                    Call(party_id=party, place=place, windows=tuple(answer.windows), language=case.language)
-                )
+                calls.append(Call(party_id=party, place=place, windows=tuple(answer.windows), language=case.language))
         return calls, left_out
 
-    async def _solve(
-        self, calls: list[Call], pairs: list[ReadyPair], left_out: list[LeftOut], day: date
-    ) -> RoutedArea:
+    async def _solve(self, calls: list[Call], pairs: list[ReadyPair], left_out: list[LeftOut], day: date) -> RoutedArea:
         if not calls or not pairs:
             left_out += [LeftOut(party_id=call.party_id, reason="no_pair_ready") for call in calls]
             return RoutedArea(calls=(), routes=(), left_out=tuple(left_out), origin=datetime.combine(day, time(), UTC))
@@ -219,9 +213,7 @@ class RouteFieldDay:
         routes = tuple(
             (pairs[route.vehicle].pair.pair_id, route, figures(problem, route, travel)) for route in solution.routes
         )
-        return RoutedArea(
-            calls=tuple(calls), routes=routes, left_out=tuple(left_out), origin=origin_of(pairs, day)
-        )
+        return RoutedArea(calls=tuple(calls), routes=routes, left_out=tuple(left_out), origin=origin_of(pairs, day))
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Propose the visits under the parties' locks, all taken at once so that two areas cannot deadlock."""

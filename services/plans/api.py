@@ -108,9 +108,7 @@ def _add_signing(router: APIRouter, desk: PlanDesk, store: PlanStore) -> None:
 
 
 def _add_reading(router: APIRouter, store: PlanStore) -> None:
-    @router.get(
-        "/plans/{plan_id}", dependencies=_READ, responses=problem_responses(NotFound), summary="A plan"
-    )
+    @router.get("/plans/{plan_id}", dependencies=_READ, responses=problem_responses(NotFound), summary="A plan")
     async def read(plan_id: UUID, request: Request) -> PlanView:
         """The plan as it stands, with its schedule, its document and what was paid."""
         return PlanView.of(await _read(_database(request), store, plan_id))

@@ -58,9 +58,7 @@ class ProposePlan(BaseModel):
     @property
     def debt(self) -> Money:
         """Sum of the debts."""
-        return Money(
-            amount_minor=sum(debt.amount_minor for debt in self.debts), currency=self.monthly_income.currency
-        )
+        return Money(amount_minor=sum(debt.amount_minor for debt in self.debts), currency=self.monthly_income.currency)
 
 
 class SignPlan(BaseModel):

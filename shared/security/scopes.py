@@ -91,8 +91,13 @@ _ALL: Final = (
     _scope("compliance.read", "Read decisions, holds and findings.", "auditor", "operator", "dispatcher"),
     _scope("compliance.read-log", "Read the audit log: leaves, proofs, checkpoints.", "auditor", "operator"),
     _scope(
-        "compliance.request-stop", "Pass on a customer's request to stop; always accepted.",
-        "visits", "plans", "collector-app", "customer-portal", "dispatcher",
+        "compliance.request-stop",
+        "Pass on a customer's request to stop; always accepted.",
+        "visits",
+        "plans",
+        "collector-app",
+        "customer-portal",
+        "dispatcher",
     ),
     _scope("compliance.set-hold", "Place or lift a hold on a party.", "dispatcher", "plans"),
     # every service

@@ -110,9 +110,7 @@ def declined(
     return _finish(candidacy, visit, VisitState.DECLINED, version, cause, cooling=cause, policy=policy, now=now)
 
 
-def moved(
-    candidacy: Candidacy, visit_id: UUID, version: int, wished: TimeWindow, *, now: datetime
-) -> Step:
+def moved(candidacy: Candidacy, visit_id: UUID, version: int, wished: TimeWindow, *, now: datetime) -> Step:
     """`visit.moved`: the customer named another time; planned again for that day at the earliest."""
     visit = _ours(candidacy, visit_id)
     if visit is None:

@@ -80,9 +80,7 @@ def _groups(pairs: Sequence[ReadyPair], day: DayPolicy) -> list[list[ReadyPair]]
     spread_lat = max(home.lat for home in homes) - min(home.lat for home in homes)
     spread_lon = max(home.lon for home in homes) - min(home.lon for home in homes)
     by_lat = spread_lat >= spread_lon * cos(radians(homes[0].lat))
-    ordered = sorted(
-        pairs, key=lambda each: (each.pair.home.lat if by_lat else each.pair.home.lon, each.pair.pair_id)
-    )
+    ordered = sorted(pairs, key=lambda each: (each.pair.home.lat if by_lat else each.pair.home.lon, each.pair.pair_id))
     middle = len(ordered) // 2
     return _groups(ordered[:middle], day) + _groups(ordered[middle:], day)
 

@@ -58,14 +58,10 @@ _DEVICE_HOLDERS = "SELECT device_id, pair_id FROM pair WHERE tenant = $1 AND dev
 async def save_collectors(uow: UnitOfWork, collectors: Sequence[Collector]) -> None:
     """Insert or replace collectors with all their certificates."""
     ordered = sorted(collectors, key=lambda each: each.collector_id)
-    rows = [
-        (c.collector_id, c.staff_ref, c.name, ",".join(sorted(c.languages)), c.active) for c in ordered
-    ]
+    rows = [(c.collector_id, c.staff_ref, c.name, ",".join(sorted(c.languages)), c.active) for c in ordered]
     await uow.sql.execute(_SAVE_COLLECTORS, uow.tenant, *columns(rows))
     await uow.sql.execute(_FORGET_CERTIFICATES, uow.tenant, [c.collector_id for c in ordered])
-    held = [
-        (c.collector_id, h.kind, h.reference, h.valid_from, h.valid_to) for c in ordered for h in c.certificates
-    ]
+    held = [(c.collector_id, h.kind, h.reference, h.valid_from, h.valid_to) for c in ordered for h in c.certificates]
     if held:
         await uow.sql.execute(_SAVE_CERTIFICATES, uow.tenant, *columns(held))
 

@@ -94,14 +94,10 @@ def solve(debt: Money, affordability: Affordability, *, wished: Money | None, st
     least_minor = -(-debt.amount_minor // MAX_MONTHS)
     monthly_minor = most.amount_minor if wished is None or wished.amount_minor == 0 else wished.amount_minor
     if monthly_minor == 0:
-        return Schedule(
-            kind="pause", instalments=(), total=_money(0, debt), review_on=month_later(start, PAUSE_MONTHS)
-        )
+        return Schedule(kind="pause", instalments=(), total=_money(0, debt), review_on=month_later(start, PAUSE_MONTHS))
     if monthly_minor >= least_minor:
         instalments = _instalments(debt.amount_minor, monthly_minor, debt.currency, start)
-        return Schedule(
-            kind="instalments", instalments=instalments, total=debt, review_on=instalments[-1].due_date
-        )
+        return Schedule(kind="instalments", instalments=instalments, total=debt, review_on=instalments[-1].due_date)
     if wished is not None and most.amount_minor >= least_minor:
         raise PlanLongerThanAllowed(
             f"the least instalment that repays within {MAX_MONTHS} months is affordable",

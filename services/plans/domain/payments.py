@@ -51,9 +51,7 @@ def allocate(instalments: Sequence[Instalment], payments: Sequence[Payment]) -> 
             if part == due:
                 index += 1
         allocations.append(
-            Allocation(
-                transaction_ref=payment.transaction_ref, matched_minor=matched, instalments=tuple(touched)
-            )
+            Allocation(transaction_ref=payment.transaction_ref, matched_minor=matched, instalments=tuple(touched))
         )
     return tuple(allocations)
 

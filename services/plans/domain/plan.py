@@ -180,9 +180,7 @@ def open_attempt(plan: Plan, *, code: str, now: datetime, real_now: datetime) ->
     return Change(plan=opened, intents=(timer,))
 
 
-def sign(
-    plan: Plan, *, attempt: int, hold_id: UUID, signed_at: datetime, now: datetime, real_now: datetime
-) -> Change:
+def sign(plan: Plan, *, attempt: int, hold_id: UUID, signed_at: datetime, now: datetime, real_now: datetime) -> Change:
     """Step 3 of signing: `plan.signed`, and `party.stopped` at once on the express topic.
 
     Raises PlanNotOpen, SigningExpired (the attempt was closed meanwhile, its hold is being ended).

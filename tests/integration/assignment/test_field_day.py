@@ -153,17 +153,13 @@ async def planned(desk: Desk) -> tuple[CaseOpened, UUID, TimeWindow]:
 
 async def agree(desk: Desk, case: CaseOpened, visit_id: UUID, window: TimeWindow) -> None:
     base = {"visit_id": visit_id, "case_id": case.case_id, "party_id": case.party_id}
-    offered = VisitOffered(
-        **base, version=2, permit_id=uuid4(), channel="sms", window=window, answer_by=window.start
-    )
+    offered = VisitOffered(**base, version=2, permit_id=uuid4(), channel="sms", window=window, answer_by=window.start)
     agreed = VisitAgreed(**base, version=3, window=window, answered_at=NOW)
     await desk.deliver("visit", ("visit.offered", offered), ("visit.agreed", agreed))
 
 
 def stopped(case: CaseOpened, cause: Any = "stop_request") -> PartyStopped:
-    return PartyStopped(
-        party_id=case.party_id, cause=cause, scope="party", since=NOW, arrived_at=NOW, reference="r-1"
-    )
+    return PartyStopped(party_id=case.party_id, cause=cause, scope="party", since=NOW, arrived_at=NOW, reference="r-1")
 
 
 async def test_day_is_planned_with_routes_figures_and_proposals(desk: Desk) -> None:

@@ -125,9 +125,7 @@ def apply(candidacy: Candidacy, fact: str) -> Candidacy:
                 candidacy, Block(cause="dispute", reference=name, since=NOW), policy=POLICY, now=NOW
             ).candidacy
         case ["lift", name]:
-            return parties.unblock(
-                candidacy, cause="dispute", reference=name, at=NOW + timedelta(hours=1)
-            ).candidacy
+            return parties.unblock(candidacy, cause="dispute", reference=name, at=NOW + timedelta(hours=1)).candidacy
         case ["hold", name]:
             held = Block(cause="hardship", reference=name, since=NOW, until=NOW + timedelta(days=1))
             return parties.block(candidacy, held, policy=POLICY, now=NOW).candidacy
@@ -135,9 +133,7 @@ def apply(candidacy: Candidacy, fact: str) -> Candidacy:
             parked = Block(cause="parked", reference="intake", since=NOW)
             return parties.block(candidacy, parked, policy=POLICY, now=NOW).candidacy
         case _:
-            return parties.unblock(
-                candidacy, cause="parked", reference="intake", at=NOW + timedelta(hours=1)
-            ).candidacy
+            return parties.unblock(candidacy, cause="parked", reference="intake", at=NOW + timedelta(hours=1)).candidacy
 
 
 @given(order=FACTS)

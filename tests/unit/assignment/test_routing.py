@@ -132,9 +132,9 @@ def test_checker_finds_a_broken_plan(broken: str) -> None:
 
 
 CALLS = st.lists(
-    st.tuples(
-        st.integers(8, 19), st.integers(1, 8), st.floats(0.1, 15), st.sampled_from(["zh", "ug"])
-    ).map(lambda t: call(window(t[0], min(21, t[0] + t[1])), km_north=t[2], language=t[3])),
+    st.tuples(st.integers(8, 19), st.integers(1, 8), st.floats(0.1, 15), st.sampled_from(["zh", "ug"])).map(
+        lambda t: call(window(t[0], min(21, t[0] + t[1])), km_north=t[2], language=t[3])
+    ),
     min_size=1,
     max_size=14,
 )

@@ -51,9 +51,7 @@ def signed() -> Plan:
 
 
 def pay(plan: Plan, ref: str, minor: int) -> Change:
-    payment = Payment(
-        transaction_ref=ref, loan_id=UUID(int=1), amount_minor=minor, position=len(plan.payments) + 1
-    )
+    payment = Payment(transaction_ref=ref, loan_id=UUID(int=1), amount_minor=minor, position=len(plan.payments) + 1)
     return plans.payment_posted(plan, payment, now=NOW, real_now=NOW)
 
 
