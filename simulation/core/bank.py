@@ -24,9 +24,10 @@ class BankCore:
         self.ledger = ledger
         self._prefix = prefix
         self._mouth = Mouth(seed=seed + 1)
-        self._producer = AIOKafkaProducer(**kafka, enable_idempotence=True, acks="all", linger_ms=5)
+        self._kafka = kafka
 
     async def __aenter__(self) -> Self:
+        self._producer = AIOKafkaProducer(**self._kafka, enable_idempotence=True, acks="all", linger_ms=5)
         await asyncio.wait_for(self._producer.start(), _SEND_TIMEOUT_SECONDS)
         return self
 

@@ -12,7 +12,10 @@ from simulation.oracle.verdict import Breach, History, breach
 
 BUDGET_DATES: Final = 30
 """Bank policy: one visit per 30 local dates."""
-FINAL_TYPES: Final = ("visit.completed", "visit.declined", "visit.withdrawn", "visit.recalled", "visit.aborted")
+FINAL_TYPES: Final = (
+    "visit.completed", "visit.declined", "visit.moved", "visit.withdrawn", "visit.recalled", "visit.aborted",
+)  # fmt: skip
+"""After `visit.moved` the wish lives on in another visit: this one is over."""
 _DEFAULT_ZONE: Final = "Asia/Shanghai"
 # These end contact until somebody lifts them; a payment or an SOS only voids what was granted before it.
 _LASTING_CAUSES: Final = frozenset({"cured", "deceased", "stop_request", "plan_signed", "represented", "complaint"})

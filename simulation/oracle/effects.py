@@ -44,7 +44,7 @@ def cases_are_answered(history: History) -> Iterator[Breach]:
 
 
 def visits_come_to_an_end(history: History) -> Iterator[Breach]:
-    """Every proposed visit is completed, declined, withdrawn, recalled or aborted."""
+    """Every proposed visit is completed, declined, moved, withdrawn, recalled or aborted."""
     if not history.complete:
         return
     ended = {record.text("visit_id") for record in history.of(*FINAL_TYPES)}

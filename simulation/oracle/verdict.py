@@ -92,7 +92,8 @@ class Verdict:
     def __str__(self) -> str:
         if self.first is None:
             return f"no breach in {self.records:,} records under {self.checks} checks"
-        return f"{len(self.breaches)} breaches in {self.records:,} records; first: {self.first}"
+        rules = ", ".join(f"{rule} {count}" for rule, count in Counter(each.rule for each in self.breaches).items())
+        return f"{len(self.breaches)} breaches in {self.records:,} records ({rules}); first: {self.first}"
 
 
 def breach(rule: str, record: Record, detail: str) -> Breach:
