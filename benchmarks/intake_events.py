@@ -51,6 +51,8 @@ class Figures:
     floor: list[float] = field(default_factory=list)
     usual: list[float] = field(default_factory=list)
     rss_mb: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
+    """Processor time of the intake process per event, microseconds."""
     latency_p50_ms: float = 0.0
     latency_p99_ms: float = 0.0
     latency_rate: int = 0
@@ -93,7 +95,8 @@ class Bench:
                 await platform.drop()
         self._console.print(
             f"ours {self.figures.ours[-1]:,.0f}/s   floor {self.figures.floor[-1]:,.0f}/s   "
-            f"usual form {self.figures.usual[-1]:,.0f}/s   memory {self.figures.rss_mb[-1]:.0f} MB"
+            f"usual form {self.figures.usual[-1]:,.0f}/s   memory {self.figures.rss_mb[-1]:.0f} MB   "
+            f"processor {self.figures.cpu_us[-1]:.0f} us/event"
         )
 
     async def latency(self, rate: int, seconds: int) -> None:
@@ -124,16 +127,19 @@ class Bench:
         expected = self._load.events  # each distinct event changes its case: opened, or updated
         options = platform.kafka.client_options(ADMIN)
         await platform.start_services(["intake"])
+        process = psutil.Process(platform.processes["intake"].pid)
+        began = _cpu_seconds(process)
         async with asyncio.TaskGroup() as group:
             failure = group.create_task(platform.wait_for_failure())
             await _wait_until_written(options, f"{platform.prefix}case", expected)
             failure.cancel()
+        used = _cpu_seconds(process) - began
         async with CaseWatch(options, f"{platform.prefix}case") as watch:
             await watch.wait_for(expected, seconds=_RUN_SECONDS)
             await asyncio.sleep(0.3)
             started = await _verify(platform.databases["intake"].owner_url, self._load, watch)
-        process = platform.processes["intake"]
-        self.figures.rss_mb.append(psutil.Process(process.pid).memory_info().rss / 1e6)
+        self.figures.rss_mb.append(process.memory_info().rss / 1e6)
+        self.figures.cpu_us.append(used / len(self._load.messages) * 1e6)
         self.figures.spans_exported = self._sink.requests
         return len(self._load.messages) / (watch.last_written_ms / 1_000 - started)
 
@@ -215,6 +221,11 @@ async def _verify(url: str, load: Load, watch: CaseWatch) -> float:
     return float(started)
 
 
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 async def _durability(url: str) -> dict[str, str]:
     connection = await asyncpg.connect(url)
     try:
@@ -238,6 +249,7 @@ def _table(figures: Figures) -> Table:
     table.add_row("usual form (events/s)", f"{usual:,.0f}", _spread(figures.usual), "")
     table.add_row("share of the floor", f"{ours / floor:.1%}", "", f">= {_TARGET_OF_FLOOR:.0%}")
     table.add_row("times the usual form", f"{ours / usual:.1f}", "", f">= {_TARGET_OF_USUAL}")
+    table.add_row("intake's processor time (us/event)", f"{statistics.median(figures.cpu_us):.0f}", "", "")
     table.add_row("resident memory (MB)", f"{max(figures.rss_mb):.0f}", "", f"< {_TARGET_RSS_MB}")
     if figures.latency_rate:
         name = f"latency at {figures.latency_rate:,}/s, intended send to read"

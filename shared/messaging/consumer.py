@@ -70,8 +70,10 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._settings = database.settings
         self._topics = [processor.subscription.topic for processor in processors]
         slots = asyncio.Semaphore(transactions_in_flight)
+        decoded = asyncio.Semaphore(transactions_in_flight + 2)
         self._readers = {
-            processor.subscription.topic: PartitionReader(database, processor, slots=slots) for processor in processors
+            processor.subscription.topic: PartitionReader(database, processor, slots=slots, decoded=decoded)
+            for processor in processors
         }
         self._dead_letter_limit = min(processor.dead_letter_limit for processor in processors)
         self._name = name

@@ -51,16 +51,29 @@ class Partition:
 class PartitionReader:
     """Processes the record batches of partitions of one topic, and moves their positions."""
 
-    def __init__(self, database: Database, processor: BatchProcessor, *, slots: asyncio.Semaphore) -> None:
+    def __init__(
+        self,
+        database: Database,
+        processor: BatchProcessor,
+        *,
+        slots: asyncio.Semaphore,
+        decoded: asyncio.Semaphore | None = None,
+    ) -> None:
         self._database = database
         self._processor = processor
         self._slots = slots
+        # Batches in memory as objects: twelve partitions' worth of a thousand events each would be most of our memory.
+        self._decoded = decoded or asyncio.Semaphore(1)
 
     async def process(self, partition: Partition, records: Sequence[RawRecord]) -> list[Event[EventData]]:
         """Process `records`, which begin at or after `read_to`; returns the heartbeats among them.
 
         Raises PositionLostError and ConsumerHaltedError; every other failure is dealt with here.
         """
+        async with self._decoded:
+            return await self._process(partition, records)
+
+    async def _process(self, partition: Partition, records: Sequence[RawRecord]) -> list[Event[EventData]]:
         entries: list[Entry] = []
         heartbeats: list[Event[EventData]] = []
         for record in records:

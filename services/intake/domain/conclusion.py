@@ -72,7 +72,8 @@ def conclude(
     events: list[NewEvent[Any]] = []
     if after.case is not None or any(loan.terms is not None for loan in after.loans.values()):
         after = _conclude_case(before, after, trigger, circumstances, events)
-    for cause in sorted(stops(after) - stops(before)):
+    stopping = stops(after)
+    for cause in sorted(stopping - stops(before)) if stopping else ():
         scope: Literal["party", "collection"] = "party" if cause == "deceased" else "collection"
         events.append(announcement.stopped(after.party_id, cause, scope, trigger, reference=trigger.event_id))
     return after, events
@@ -95,7 +96,7 @@ def _conclude_case(
     writer = announcement.CaseWriter(after.party_id, case, trigger)
     if case.status == "new":
         writer.opened(present)
-    movements = {
+    movements = after.movements and {
         reference: _announce_movement(after, movement, writer, events)
         for reference, movement in after.movements.items()
     }

@@ -24,6 +24,7 @@ from services.intake.domain.book import (
 )
 from services.intake.domain.delinquency import Pause
 from shared.database import UnitOfWork
+from shared.database.columns import joined
 
 _encode = msgspec.json.encode
 _terms = msgspec.json.Decoder(Terms).decode
@@ -61,7 +62,8 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 _SAVE_LOANS = """
 INSERT INTO loan (tenant, party_id, core, loan_ref, loan_id, terms, statement)
 SELECT $1, party_id, core, loan_ref, loan_id, terms, statement
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[])
+FROM unnest(string_to_array($2, chr(31))::uuid[], string_to_array($3, chr(31)), string_to_array($4, chr(31)),
+            string_to_array($5, chr(31))::uuid[], string_to_array($6, chr(31), ''), string_to_array($7, chr(31), ''))
   AS n(party_id, core, loan_ref, loan_id, terms, statement)
 ON CONFLICT (tenant, party_id, core, loan_ref) DO UPDATE SET terms = excluded.terms, statement = excluded.statement
 """
@@ -80,10 +82,12 @@ _SAVE_CASES = """
 INSERT INTO case_file (tenant, party_id, case_id, core, version, status, as_of, suspended, opened_at, bucket,
                        days_contractual, days_effective, overdue_minor, held)
 SELECT $1, party_id, case_id, core, version, status, as_of,
-       CASE suspended WHEN '' THEN '{}' ELSE string_to_array(suspended, ',') END,
-       opened_at, bucket, days_contractual, days_effective, overdue_minor, held
-FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::date[], $8::text[], $9::timestamptz[],
-            $10::text[], $11::integer[], $12::integer[], $13::text[], $14::boolean[])
+       suspended::text[], opened_at, bucket, days_contractual, days_effective, overdue_minor, held
+FROM unnest(string_to_array($2, chr(31))::uuid[], string_to_array($3, chr(31))::uuid[], string_to_array($4, chr(31)),
+            string_to_array($5, chr(31))::bigint[], string_to_array($6, chr(31)), string_to_array($7, chr(31))::date[],
+            string_to_array($8, chr(31)), string_to_array($9, chr(31))::timestamptz[], string_to_array($10, chr(31)),
+            string_to_array($11, chr(31))::integer[], string_to_array($12, chr(31))::integer[],
+            string_to_array($13, chr(31)), string_to_array($14, chr(31))::boolean[])
   AS n(party_id, case_id, core, version, status, as_of, suspended, opened_at, bucket, days_contractual, days_effective,
        overdue_minor, held)
 ON CONFLICT (tenant, party_id) DO UPDATE
@@ -94,7 +98,7 @@ SET version = excluded.version, status = excluded.status, as_of = excluded.as_of
 _SAVE_PEOPLE = """
 INSERT INTO person (tenant, party_id, profile, deceased_on, parked_by, pauses)
 SELECT $1, party_id, profile, deceased_on,
-       CASE parked_by WHEN '' THEN '{}' ELSE string_to_array(parked_by, ',') END, pauses
+       parked_by::text[], pauses
 FROM unnest($2::uuid[], $3::text[], $4::date[], $5::text[], $6::text[])
   AS n(party_id, profile, deceased_on, parked_by, pauses)
 ON CONFLICT (tenant, party_id) DO UPDATE
@@ -200,7 +204,7 @@ async def _save_people(uow: UnitOfWork, books: Sequence[Book]) -> None:
         [book.party_id for book in books],
         [None if person.profile is None else _encode(person.profile).decode() for person in people],
         [person.deceased_on for person in people],
-        [",".join(person.parked_by) for person in people],
+        [_array(person.parked_by) for person in people],
         [_encode(person.pauses).decode() for person in people],
     )
 
@@ -211,12 +215,12 @@ async def _save_loans(uow: UnitOfWork, rows: Sequence[tuple[Book, Loan]]) -> Non
     await uow.sql.execute(
         _SAVE_LOANS,
         uow.tenant,
-        [book.party_id for book, _ in rows],
-        [book.core for book, _ in rows],
-        [loan.loan_ref for _, loan in rows],
-        [loan.loan_id for _, loan in rows],
-        [None if loan.terms is None else _encode(loan.terms).decode() for _, loan in rows],
-        [None if loan.statement is None else _encode(loan.statement).decode() for _, loan in rows],
+        joined(book.party_id for book, _ in rows),
+        joined(book.core for book, _ in rows),
+        joined(loan.loan_ref for _, loan in rows),
+        joined(loan.loan_id for _, loan in rows),
+        joined("" if loan.terms is None else _encode(loan.terms).decode() for _, loan in rows),
+        joined("" if loan.statement is None else _encode(loan.statement).decode() for _, loan in rows),
     )
 
 
@@ -245,20 +249,25 @@ async def _save_cases(uow: UnitOfWork, rows: Sequence[tuple[Book, Case]]) -> Non
     await uow.sql.execute(
         _SAVE_CASES,
         uow.tenant,
-        [book.party_id for book, _ in rows],
-        [case.case_id for case in cases],
-        [book.core for book, _ in rows],
-        [case.version for case in cases],
-        [case.status for case in cases],
-        [case.as_of for case in cases],
-        [",".join(case.suspended) for case in cases],
-        [case.opened_at for case in cases],
-        [case.bucket for case in cases],
-        [case.days_contractual for case in cases],
-        [case.days_effective for case in cases],
-        [_encode(case.overdue_minor).decode() for case in cases],
-        [case.held for case in cases],
+        joined(book.party_id for book, _ in rows),
+        joined(case.case_id for case in cases),
+        joined(book.core for book, _ in rows),
+        joined(case.version for case in cases),
+        joined(case.status for case in cases),
+        joined(case.as_of for case in cases),
+        joined(_array(case.suspended) for case in cases),
+        joined(case.opened_at for case in cases),
+        joined(case.bucket for case in cases),
+        joined(case.days_contractual for case in cases),
+        joined(case.days_effective for case in cases),
+        joined(_encode(case.overdue_minor).decode() for case in cases),
+        joined(case.held for case in cases),
     )
+
+
+def _array(names: Sequence[str]) -> str:
+    """An array literal of codes. Never empty: a joined column of one empty text would be no column at all."""
+    return f"{{{','.join(names)}}}"
 
 
 def movement_of(row: asyncpg.Record) -> Movement:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from shared.database import UnitOfWork
+from shared.database.columns import SEPARATOR, joined
 from shared.ids import draw_shard, entity_id
 
 _LONGEST_PART = 64
@@ -14,7 +16,7 @@ _NOBODY = ("", "-")  # facts about the core itself, such as a closed day
 
 _RESERVED = """
 SELECT a.core, a.party_ref, a.party_id
-FROM unnest($2::text[], $3::text[]) AS k(core, party_ref)
+FROM unnest(string_to_array($2, chr(31)), string_to_array($3, chr(31))) AS k(core, party_ref)
 JOIN party_alias a ON a.tenant = $1 AND a.core = k.core AND a.party_ref = k.party_ref
 """
 
@@ -22,14 +24,14 @@ JOIN party_alias a ON a.tenant = $1 AND a.core = k.core AND a.party_ref = k.part
 _RESERVE = """
 INSERT INTO party_alias (tenant, core, party_ref, party_id, reserved_at)
 SELECT $1, k.core, k.party_ref, k.party_id, $5
-FROM unnest($2::text[], $3::text[], $4::uuid[]) AS k(core, party_ref, party_id)
+FROM unnest(string_to_array($2, chr(31)), string_to_array($3, chr(31)), string_to_array($4, chr(31))::uuid[])
+  AS k(core, party_ref, party_id)
 ON CONFLICT (tenant, core, party_ref) DO NOTHING
 RETURNING core, party_ref
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """How a core names a person."""
 
     core: str
@@ -50,7 +52,7 @@ def reference_of(key: str, tenant: str) -> Reference | None:
     core, separator, party_ref = rest.partition("|")
     if named != tenant or not core or not separator or party_ref in _NOBODY:
         return None
-    if len(core) > _LONGEST_PART or len(party_ref) > _LONGEST_PART:
+    if len(core) > _LONGEST_PART or len(party_ref) > _LONGEST_PART or SEPARATOR in rest or "\x00" in rest:
         return None
     return Reference(core, party_ref)
 
@@ -61,7 +63,9 @@ async def reserve(uow: UnitOfWork, references: Iterable[Reference]) -> Parties:
     An id is only a name: the party exists once a fact about it is stored. Reserving it first gives every fact, and
     every record that must be parked, the lock and the key it will have for ever. Call it before taking party locks.
     """
-    wanted = sorted(set(references), key=lambda reference: (reference.core, reference.party_ref))
+    wanted = sorted(set(references))
+    if not wanted:
+        return Parties({}, frozenset())
     ids = await _read(uow, wanted)
     missing = [reference for reference in wanted if reference not in ids]
     if not missing:
@@ -70,9 +74,9 @@ async def reserve(uow: UnitOfWork, references: Iterable[Reference]) -> Parties:
     rows = await uow.sql.fetch(
         _RESERVE,
         uow.tenant,
-        [reference.core for reference in missing],
-        [reference.party_ref for reference in missing],
-        list(drawn.values()),
+        joined(reference.core for reference in missing),
+        joined(reference.party_ref for reference in missing),
+        joined(drawn.values()),
         uow.real_now,
     )
     ours = {Reference(row[0], row[1]) for row in rows}
@@ -86,7 +90,7 @@ async def _read(uow: UnitOfWork, references: Sequence[Reference]) -> dict[Refere
     rows = await uow.sql.fetch(
         _RESERVED,
         uow.tenant,
-        [reference.core for reference in references],
-        [reference.party_ref for reference in references],
+        joined(reference.core for reference in references),
+        joined(reference.party_ref for reference in references),
     )
     return {Reference(core, party_ref): party_id for core, party_ref, party_id in rows}

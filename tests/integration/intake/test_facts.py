@@ -187,3 +187,9 @@ async def test_permit_void_before_it_is_heard_of_stays_void(intake):
         )  # fmt: skip
     await intake.hear(granted, topic="compliance")
     assert [row[0] for row in await intake.fetch("SELECT is_void FROM known_permit")] == [True]
+
+
+async def test_one_fact_alone_is_a_batch_too(intake):
+    await intake.tell(overdue(1))
+    assert await intake.fetch("SELECT FROM dead_letter") == []
+    assert (await case_of(intake))["suspended"] == []
