@@ -26,7 +26,7 @@ PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_
 def demo(
     portfolio: Annotated[Path | None, typer.Option(help="CSV of accounts; a seeded portfolio when left out.")] = None,
     parties: Annotated[int, typer.Option(min=300, max=100_000, help="Parties of the seeded portfolio.")] = 3_000,
-    days: Annotated[int, typer.Option(min=2, max=10, help="Field days.")] = 3,
+    days: Annotated[int, typer.Option(min=2, max=10, help="Field days.")] = 2,
     seed: Annotated[int | None, typer.Option(help="Another seed, another portfolio.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the run's data for `serve --prefix`.")] = False,
     output: Annotated[Path, typer.Option(help="Folder for report.html and the exported log.")] = Path("."),

@@ -24,15 +24,18 @@ from simulation.repayment import Repayment
 
 FIRST_DAY: Final = date(2026, 3, 2)
 SHIFT: Final = (time(9), time(19))
-OFFER_HOUR: Final = time(10)
+OFFER_HOUR: Final = time(10, 30)
 ANSWER_HOUR: Final = time(12)
 PAY_HOUR: Final = time(15)
 EVENING: Final = time(21)
 OFFICE_HOURS: Final = (SHIFT[0], OFFER_HOUR, ANSWER_HOUR, EVENING)
-# A visit may begin during the first 90 of its window's 120 minutes, so that one look an hour misses none.
-FIELD_HOURS: Final = (*(time(hour) for hour in range(SHIFT[0].hour, SHIFT[1].hour + 1)), EVENING)
+# A visit may begin during the first 90 of its window's 120 minutes, so that a look every 90 minutes misses none.
+FIELD_HOURS: Final = (
+    SHIFT[0], OFFER_HOUR, ANSWER_HOUR, time(13, 30), PAY_HOUR, time(16, 30), time(18), EVENING,
+)  # fmt: skip
+MORNING_OF_ACTS: Final = OFFER_HOUR
 COMPLIANCE_OUTAGE_SECONDS: Final = 20.0
-_INSTALMENT_DAYS: Final = (3, 10, 18, 32, 46, 62)
+_INSTALMENT_DAYS: Final = (33, 64)
 _PLANNING_TIMEOUT_SECONDS: Final = 60
 
 Report = Callable[[str, int, int], None]
@@ -43,9 +46,9 @@ Say = Callable[[str], None]
 class Size:
     """How much happens."""
 
-    days: int = 3
+    days: int = 2
     pairs: int = 12
-    visits_per_day: int = 130
+    visits_per_day: int = 110
 
 
 @dataclass(slots=True, kw_only=True)
@@ -160,9 +163,9 @@ class Story:
         if number == 1 and now == SHIFT[0]:
             self._late_visit = await self._spare_one_for_too_late(today)
         await self._field.work(today)
-        if number == 1 and now == time(11):
+        if number == 1 and now == MORNING_OF_ACTS:
             await self._forbidden_morning(today)
-        if number == 2 and now == time(11):
+        if number == 2 and now == MORNING_OF_ACTS:
             await self._outage(today)
         if number == 1 and now == EVENING and self._late_visit is not None:
             await self._acts.too_late(self._late_visit)
@@ -219,9 +222,7 @@ class Story:
             self._cast.report("Instalments are paid", number, len(_INSTALMENT_DAYS))
             await self._repayment.pay_instalments(self._cast.api, self._field.signed, at=self._cast.pace.now)
             await self._cast.pace.settle()
-            await self._cast.core.close_day(today, at=self._cast.pace.now)
             await self._cast.refresh()
-        await self._cast.pace.settle()
 
     async def _loan_ref(self, visit: dict[str, Any]) -> str:
         return (await self._directory.loan_of(visit["case_id"])).person.loan_ref
