@@ -17,7 +17,7 @@ from simulation.core.ledger import Ledger
 from simulation.core.messages import Opening, opening
 from simulation.core.port import served
 from simulation.display import Display
-from simulation.evidence import LogEvidence, examine_log, gather_history
+from simulation.evidence import LogEvidence, examine_log, gather_history, wait_for_log
 from simulation.figures import Figures, read_figures
 from simulation.oracle import Verdict, judge
 from simulation.pace import Pace
@@ -105,6 +105,7 @@ async def run(
 
 
 async def _conclude(platform: Platform, api: Api, books: Books, options: DemoOptions, told: Told) -> Outcome:
+    await wait_for_log(api)
     log: LogEvidence = await examine_log(api, options.folder)
     figures: Figures = await read_figures(api, business_date=books.ledger.business_date.isoformat())
     history = await gather_history(platform, api, books.ledger, freshness=FRESHNESS)

@@ -113,6 +113,20 @@ def is_proved(leaf: Mapping[str, Any], head: Head) -> bool:
     )
 
 
+async def wait_for_log(api: Api, *, timeout_seconds: float = 15) -> None:
+    """Until every leaf is under a signed checkpoint: the sequencer runs beside the services' own quiet.
+
+    Raises UnexpectedAnswer, TimeoutError.
+    """
+    async with asyncio.timeout(timeout_seconds):
+        while True:
+            summary = (await api.get("compliance", "/v1/summary")).expected()
+            head = Head.parse(str((await api.get("compliance", "/v1/log/checkpoint")).expected()))
+            if not summary["leaves_pending"] and head.size == summary["leaves"]:
+                return
+            await asyncio.sleep(0.1)
+
+
 async def examine_log(api: Api, folder: Path) -> LogEvidence:
     """Export, verify, flip one byte in a copy, verify again. Raises UnexpectedAnswer."""
     export = await api.download("compliance", "/v1/log/export")
