@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -138,8 +138,13 @@ class ForbiddenActs:
         self._note("a collector's SOS", "accepted", _said(answer), held=accepted)
         return accepted
 
-    async def compliance_dies(self, waiting: Visit, alarmed: Visit, *, seconds: float) -> float:
-        """compliance is killed: no permit, SOS accepted. Returns the seconds from its restart to its first decision."""
+    async def compliance_dies(
+        self, waiting: Visit, alarmed: Visit, *, seconds: float, meanwhile: Callable[[], Awaitable[None]]
+    ) -> float:
+        """compliance is killed: no permit, SOS accepted, the day goes on `meanwhile` with the permits it has.
+
+        Returns the seconds from its restart to its first decision.
+        """
         self._platform.kill_service("compliance")
         ends = time.monotonic() + seconds
         self._say(f"compliance is killed for {seconds:.0f} s")
@@ -151,6 +156,7 @@ class ForbiddenActs:
         body = {"collector_id": alarmed["crew"][0], "silent": True}
         sos = await self._api.try_once("visits", f"/v1/visits/{alarmed['visit_id']}/sos", body)
         self._note("an SOS while compliance is dead", "accepted", _said(sos), held=sos is not None and sos.ok)
+        await meanwhile()
         await asyncio.sleep(max(0.0, ends - time.monotonic()))
         began = time.monotonic()
         await self._platform.restart_service("compliance")

@@ -23,7 +23,7 @@ class AtTheDoor:
     visit: dict[str, Any]
     loan: Loan
     door: Door
-    plan_id: str | None = None
+    plan: dict[str, Any] | None = None
 
 
 class FieldDay:
@@ -94,18 +94,8 @@ class FieldDay:
         inside = AtTheDoor(visit, loan, self._behaviour.door(loan.person.loan_ref))
         self._inside.append(inside)
         if inside.door == "plan":
-            inside.plan_id = await self._propose(inside)
-
-    async def _propose(self, inside: AtTheDoor) -> str | None:
-        """A plan at the door, from what the household tells; signed with the code under the document."""
-        proposal = await self.propose(inside.visit, inside.loan)
-        if not proposal.ok:
-            return None
-        plan = proposal.body
-        signing = await self._api.post(
-            "plans", f"/v1/plans/{plan['plan_id']}/sign", {"customer_signature_code": plan["signature_code"]}
-        )
-        return str(plan["plan_id"]) if signing.ok else None
+            proposal = await self.propose(inside.visit, inside.loan)
+            inside.plan = proposal.body if proposal.ok else None
 
     async def propose(self, visit: dict[str, Any], loan: Loan, **changes: Any) -> Answer:
         """Ask plans for a schedule over what is overdue."""
@@ -143,10 +133,14 @@ class FieldDay:
     async def _outcome(self, inside: AtTheDoor) -> str:
         if inside.door != "plan":
             return inside.door
-        if inside.plan_id is None:
-            return "plan_declined"
-        plan = (await self._api.get("plans", f"/v1/plans/{inside.plan_id}")).expected()
-        if plan["state"] not in ("signed", "completed"):
-            return "plan_declined"
-        self.signed[inside.plan_id] = inside.loan
-        return "plan_signed"
+        return "plan_signed" if await self._sign(inside) else "plan_declined"
+
+    async def _sign(self, inside: AtTheDoor) -> bool:
+        """At the end of the talk the customer types the code under the document; without a plan there is no signing."""
+        if inside.plan is None:
+            return False
+        body = {"customer_signature_code": inside.plan["signature_code"]}
+        signing = await self._api.post("plans", f"/v1/plans/{inside.plan['plan_id']}/sign", body)
+        if signing.ok:
+            self.signed[inside.plan["plan_id"]] = inside.loan
+        return signing.ok

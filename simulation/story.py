@@ -48,7 +48,7 @@ class Size:
 
     days: int = 2
     pairs: int = 12
-    visits_per_day: int = 110
+    visits_per_day: int = 100
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,11 +162,12 @@ class Story:
     async def _field_hour(self, number: int, today: date, now: time) -> None:
         if number == 1 and now == SHIFT[0]:
             self._late_visit = await self._spare_one_for_too_late(today)
-        await self._field.work(today)
-        if number == 1 and now == MORNING_OF_ACTS:
-            await self._forbidden_morning(today)
         if number == 2 and now == MORNING_OF_ACTS:
             await self._outage(today)
+        else:
+            await self._field.work(today)
+        if number == 1 and now == MORNING_OF_ACTS:
+            await self._forbidden_morning(today)
         if number == 1 and now == EVENING and self._late_visit is not None:
             await self._acts.too_late(self._late_visit)
 
@@ -195,12 +196,16 @@ class Story:
         await self._acts.call_for_help(alarmed, silent=False)
 
     async def _outage(self, today: date) -> None:
-        """compliance dies in the middle of a field day."""
+        """compliance dies in the middle of a field day. Visits that have begun end first: a signature needs its hold."""
+        await self._field.finish()
         ready = [visit for visit in await self._field.ready(today) if self._field.is_ahead(visit)]
         waiting, alarmed = choose(ready, 2)
         self._field.spared.add(alarmed["visit_id"])
         self.told.recovery_seconds = await self._acts.compliance_dies(
-            waiting, alarmed, seconds=COMPLIANCE_OUTAGE_SECONDS
+            waiting,
+            alarmed,
+            seconds=COMPLIANCE_OUTAGE_SECONDS,
+            meanwhile=lambda: self._field.work(today),
         )
 
     async def _plan(self, day: date) -> None:
@@ -223,6 +228,7 @@ class Story:
             await self._repayment.pay_instalments(self._cast.api, self._field.signed, at=self._cast.pace.now)
             await self._cast.pace.settle()
             await self._cast.refresh()
+        self._cast.say(f"{self._cast.pace.waited_seconds:.0f} s were spent waiting for the services to come to rest")
 
     async def _loan_ref(self, visit: dict[str, Any]) -> str:
         return (await self._directory.loan_of(visit["case_id"])).person.loan_ref
