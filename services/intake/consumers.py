@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from services.intake.folding import Folding
 from services.intake.following import Following
-from services.intake.store.parties import Parties, Reference, reference_of, reserve
+from services.intake.store.parties import Parties, names_a_person, reserve
 from shared.database import UnitOfWork
 from shared.events import Received
 from shared.events.base import EventData
@@ -39,20 +39,17 @@ class CoreFacts:
 
     async def parties_of(self, uow: UnitOfWork, keys: Sequence[str]) -> Mapping[str, UUID]:
         """Party ids of Kafka keys; keys of no possible party are left out."""
-        references = {key: reference for key in keys if (reference := reference_of(key, uow.tenant)) is not None}
-        parties = await self._reserve(uow, references.values())
-        return {key: parties.ids[reference] for key, reference in references.items()}
+        return (await self._reserve(uow, [key for key in keys if names_a_person(key, uow.tenant)])).ids
 
     async def handle(self, uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
         """Fold the facts of a batch."""
         events = [received.event for received in batch]
-        references = {reference_of(event.key, uow.tenant) for event in events} - {None}
-        parties = await self._reserve(uow, [reference for reference in references if reference is not None])
+        parties = await self._reserve(uow, {event.key for event in events if names_a_person(event.key, uow.tenant)})
         return await self._folding.fold(uow, events, parties)
 
-    async def _reserve(self, uow: UnitOfWork, references: Iterable[Reference]) -> Parties:
+    async def _reserve(self, uow: UnitOfWork, keys: Iterable[str]) -> Parties:
         known = self._resolved.get(uow) or Parties({}, frozenset())
-        missing = [reference for reference in references if reference not in known.ids]
+        missing = [key for key in keys if key not in known.ids]
         if not missing:
             return known
         found = await reserve(uow, missing)

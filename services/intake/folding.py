@@ -13,7 +13,7 @@ from services.intake.domain.conclusion import Circumstances, Trigger, fold
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.settings import IntakeSettings
 from services.intake.store import books, cards, days
-from services.intake.store.parties import Parties, Reference
+from services.intake.store.parties import Parties
 from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData
@@ -51,13 +51,13 @@ class Folding:
         """
         closed = await days.closed_dates(uow)
         facts: list[tuple[Event[EventData], UUID, str]] = []
+        today = self.settings.local_date(uow.now)
         for event in events:
-            self.check(uow, event.data, closed)
+            self.check(event.data, tenant=uow.tenant, closed=closed, today=today)
             if isinstance(event.data, BusinessDayClosed):
                 await self._close_day(uow, event.data, closed)
             else:
-                reference = reference_in(event.data)
-                facts.append((event, parties.ids[reference], reference.core))
+                facts.append((event, parties.ids[event.key], core_of(event.data)))
         before = await self._load(uow, facts, parties.fresh)
         after = dict(before)
         outcomes: dict[InboxKey, Outcome] = {}
@@ -78,18 +78,16 @@ class Folding:
         await cards.save(uow, self.cipher, people)
         return outcomes
 
-    def check(self, uow: UnitOfWork, fact: EventData, closed: Mapping[str, date]) -> None:
-        """Refuse what cannot be true. Raises FutureBusinessDateError, FoldRefusedError."""
-        tenant, core = str(getattr(fact, "tenant", "")), str(getattr(fact, "core", ""))
-        if tenant != uow.tenant:
+    def check(self, fact: EventData, *, tenant: str, closed: Mapping[str, date], today: date) -> None:
+        """Refuse what cannot be true; `today`: the tenant's date. Raises FutureBusinessDateError, FoldRefusedError."""
+        if getattr(fact, "tenant", None) != tenant:
             raise FoldRefusedError("/data/tenant", "foreign_tenant")
         if isinstance(fact, LoanOverdue):
             for name in ("creditor", "servicer"):
                 if "\x00" in getattr(fact, name):
                     raise FoldRefusedError(f"/data/{name}", "nul_character")
         if isinstance(fact, LoanFact | BusinessDayClosed):
-            today = self.settings.local_date(uow.now)
-            latest = latest_possible_date(closed.get(core), today, days_ahead=self.settings.days_ahead)
+            latest = latest_possible_date(closed.get(fact.core), today, days_ahead=self.settings.days_ahead)
             check_business_date(fact.business_date, latest)
 
     async def _load(
@@ -125,9 +123,9 @@ def day_close_intent(uow: UnitOfWork, *, core: str, closed_on: date, after: UUID
     )
 
 
-def reference_in(fact: EventData) -> Reference:
-    """The person that a fact is about."""
-    return Reference(str(getattr(fact, "core", "")), str(getattr(fact, "party_ref", "")))
+def core_of(fact: EventData) -> str:
+    """The core that states a fact."""
+    return str(getattr(fact, "core", ""))
 
 
 def _trigger(event: Event[EventData]) -> Trigger:

@@ -46,7 +46,7 @@ def consumer_loops(
     instance: str | None,
     pulse: Pulse,
     on_heartbeats: HeartbeatHook | None = None,
-    batch_records: int = 1_000,
+    batch_records: int = 500,
     dead_letter_limit: int = DEAD_LETTER_LIMIT,
 ) -> list[Loop]:
     """The consumer role: express topics and all others in groups of their own, and the keeper of gaps.

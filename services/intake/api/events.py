@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from services.intake.domain.calendar import FutureBusinessDateError
-from services.intake.folding import Folding, FoldRefusedError, reference_in
+from services.intake.folding import Folding, FoldRefusedError, core_of
 from services.intake.schemas import FieldRefusal, LoanEvent, LoanEventResult, LoanEventResults, LoanEvents
 from services.intake.store import days
-from services.intake.store.parties import Parties, reserve
+from services.intake.store.parties import Parties, key_of, reserve
 from shared.database import UnitOfWork
 from shared.database.unit_of_work import Cause
 from shared.events import Event
@@ -63,11 +63,11 @@ async def _receive(uow: UnitOfWork, folding: Folding, items: Sequence[Mapping[st
             events[index] = read
         else:
             results[index] = read
-    parties = await reserve(uow, [reference_in(event.data) for event in events.values() if not _is_day(event)])
+    parties = await reserve(uow, [event.key for event in events.values() if not _is_day(event)])
     await uow.lock_parties(parties.ids.values())
     parked = await parking.parked_among(uow, parties.ids.values())
     for index, event in list(events.items()):
-        waits = not _is_day(event) and parties.ids[reference_in(event.data)] in parked
+        waits = not _is_day(event) and parties.ids[event.key] in parked
         if waits and event.type not in _REDUCING:
             results[index] = LoanEventResult(id=event.id, outcome="parked")
             del events[index]
@@ -108,17 +108,17 @@ def _read(uow: UnitOfWork, item: Mapping[str, Any]) -> Event[EventData] | LoanEv
         data = event_type.model.model_validate(envelope.data)
     except ValidationError as error:
         return _refused(name, error, "/data")
-    reference = reference_in(data)
+    key = key_of(uow.tenant, core_of(data), str(getattr(data, "party_ref", "-")))
     return Event(
         id=envelope.id,
         source=envelope.source,
         type=envelope.type,
         version=event_type.version,
         tenant=uow.tenant,
-        key=f"{uow.tenant}|{reference.core}|{reference.party_ref}",
+        key=key,
         party_id=None,
         aggregate_type=event_type.aggregate,
-        aggregate_id=f"{reference.core}|{reference.party_ref}",
+        aggregate_id=key,
         sequence=int(getattr(data, "core_sequence", 0)),
         time=envelope.time,
         recorded_time=uow.real_now,
@@ -133,7 +133,8 @@ def _refused_by(
     folding: Folding, uow: UnitOfWork, event: Event[EventData], closed: Mapping[str, Any]
 ) -> LoanEventResult | None:
     try:
-        folding.check(uow, event.data, closed)
+        today = folding.settings.local_date(uow.now)
+        folding.check(event.data, tenant=uow.tenant, closed=closed, today=today)
     except FutureBusinessDateError:
         return _refusal(event.id, "/data/business_date", "future_business_date")
     except FoldRefusedError as error:

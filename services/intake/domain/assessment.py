@@ -121,6 +121,8 @@ def suspensions(book: Book, past_due: Iterable[LoanArrears]) -> tuple[str, ...]:
 def stops(book: Book) -> frozenset[str]:
     """Facts about the person that end contact at once, as causes of `party.stopped`."""
     flags = {flag for loan in book.loans.values() if loan.terms is not None for flag in loan.terms.flags}
+    if not flags and book.person.deceased_on is None:
+        return frozenset()
     causes = {cause for flag, cause in (("disputed", "dispute"), ("represented", "represented")) if flag in flags}
     if is_deceased(book):
         causes.add("deceased")

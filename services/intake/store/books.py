@@ -215,10 +215,10 @@ async def _save_loans(uow: UnitOfWork, rows: Sequence[tuple[Book, Loan]]) -> Non
     await uow.sql.execute(
         _SAVE_LOANS,
         uow.tenant,
-        joined(book.party_id for book, _ in rows),
+        joined(book.party_id.hex for book, _ in rows),
         joined(book.core for book, _ in rows),
         joined(loan.loan_ref for _, loan in rows),
-        joined(loan.loan_id for _, loan in rows),
+        joined(loan.loan_id.hex for _, loan in rows),
         joined("" if loan.terms is None else _encode(loan.terms).decode() for _, loan in rows),
         joined("" if loan.statement is None else _encode(loan.statement).decode() for _, loan in rows),
     )
@@ -249,8 +249,8 @@ async def _save_cases(uow: UnitOfWork, rows: Sequence[tuple[Book, Case]]) -> Non
     await uow.sql.execute(
         _SAVE_CASES,
         uow.tenant,
-        joined(book.party_id for book, _ in rows),
-        joined(case.case_id for case in cases),
+        joined(book.party_id.hex for book, _ in rows),
+        joined(case.case_id.hex for case in cases),
         joined(book.core for book, _ in rows),
         joined(case.version for case in cases),
         joined(case.status for case in cases),
