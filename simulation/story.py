@@ -196,7 +196,7 @@ class Story:
         await self._acts.call_for_help(alarmed, silent=False)
 
     async def _outage(self, today: date) -> None:
-        """compliance dies in the middle of a field day. Visits that have begun end first: a signature needs its hold."""
+        """compliance dies in the middle of a field day. Visits that have begun end first: signatures need its holds."""
         await self._field.finish()
         ready = [visit for visit in await self._field.ready(today) if self._field.is_ahead(visit)]
         waiting, alarmed = choose(ready, 2)

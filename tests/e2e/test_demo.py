@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from shared.embedded.home import PROJECT_FOLDER
-from shared.embedded.kafka import KafkaAccess
+from shared.embedded.servers import EmbeddedServers
 
 
 @pytest.mark.timeout(420)
-def test_demo_holds(postgres: str, kafka: KafkaAccess, tmp_path: Path) -> None:
+def test_demo_holds(servers: EmbeddedServers, tmp_path: Path) -> None:
     """Exit code 0 means: no breach, all forbidden acts refused, log verified, no difference with the core."""
-    test_home = PROJECT_FOLDER / ".doorstep" / "test"
-    environment = os.environ | {"DOORSTEP_HOME": os.environ.get("DOORSTEP_TEST_HOME", str(test_home)), "COLUMNS": "160"}
+    environment = os.environ | {"DOORSTEP_HOME": str(servers.home.folder), "COLUMNS": "160"}
     command = [sys.executable, "-m", "cli", "demo", "--parties", "400", "--output", str(tmp_path)]
     run = subprocess.run(
         command, cwd=PROJECT_FOLDER, env=environment, capture_output=True, text=True, timeout=400, check=False
