@@ -52,7 +52,7 @@ async def _serve(prefix: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     state_file = _state_file(Home())
-    async with Platform(prefix=prefix, fixed_ports=True) as platform:
+    async with Platform(prefix=prefix, environment=_kept_clock(Home(), prefix), fixed_ports=True) as platform:
         _write_state(state_file, platform, ready=False)
         try:
             with StepProgress() as platform.on_progress:
@@ -148,6 +148,12 @@ def address_table(platform: Platform) -> Table:
     table.add_row("Kafka", platform.kafka.bootstrap, "")
     table.add_row("PostgreSQL", platform.admin_url.rpartition("@")[2], "")
     return table
+
+
+def _kept_clock(home: Home, prefix: str) -> dict[str, str]:
+    """A demo that was kept stands still at its last business time; anything else runs on the system's clock."""
+    clock_file = home.folder / "runs" / (prefix.rstrip("_") or "default") / "business-clock"
+    return {"DOORSTEP_CLOCK_FILE": str(clock_file)} if clock_file.exists() else {}
 
 
 def _state_file(home: Home) -> Path:

@@ -38,6 +38,8 @@ class Outcome:
         """What is off, in words; empty when all is well."""
         visits, compliance = self.figures.summaries["visits"], self.figures.summaries["compliance"]
         faults = [f"forbidden act: {act.tried}: {act.answer}" for act in self.told.acts if not act.held]
+        if not self.told.acts:
+            faults.append("no forbidden act was tried")
         if not self.verdict.passed:
             faults.append(f"oracle: {self.verdict}")
         if not self.log.holds:
