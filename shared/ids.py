@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
+import struct
 import time
 from uuid import UUID
 
 _VARIANT = 0b10 << 62
 _VARIANT_DIGITS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 SHARD_COUNT = 1 << 16
+_BLOCK = struct.Struct("<512Q")
+_pool: list[int] = []
+# A child process must not go on with its parent's random numbers.
+os.register_at_fork(after_in_child=_pool.clear)
 
 
 def draw_shard() -> int:
     """A new party's shard, 0..65535."""
-    return secrets.randbelow(SHARD_COUNT)
+    return _random_64_bits() % SHARD_COUNT
 
 
 def entity_id(shard: int, *, unix_ms: int | None = None) -> UUID:
@@ -32,7 +36,7 @@ def entity_id(shard: int, *, unix_ms: int | None = None) -> UUID:
         raise ValueError(f"shard {shard} is outside 0..{SHARD_COUNT - 1}")
     milliseconds = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
     high = (milliseconds & 0xFFFF_FFFF_FFFF) << 16 | 0x8 << 12 | shard >> 4
-    low = _VARIANT | (shard & 0xF) << 58 | int.from_bytes(os.urandom(8)) >> 6
+    low = _VARIANT | (shard & 0xF) << 58 | _random_64_bits() >> 6
     return UUID(int=high << 64 | low)
 
 
@@ -65,10 +69,17 @@ def event_id_texts(count: int) -> list[str]:
 
 def derived_id(namespace: str, *parts: str) -> UUID:
     """The same parts give the same id in every process (SHA-256; length-prefixed so that no two lists collide)."""
-    digest = hashlib.sha256()
-    for part in (namespace, *parts):
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(4) + encoded)
-    value = int.from_bytes(digest.digest()[:16])
+    encoded = [part.encode() for part in (namespace, *parts)]
+    digest = hashlib.sha256(b"".join([len(part).to_bytes(4) + part for part in encoded])).digest()
+    value = int.from_bytes(digest[:16])
     value &= ~(0xF << 76 | 0b11 << 62)
     return UUID(int=value | 0x8 << 76 | _VARIANT)
+
+
+def _random_64_bits() -> int:
+    """64 random bits of the system, fetched a block at a time: one system call per id would be most of its cost."""
+    while True:
+        try:
+            return _pool.pop()  # atomic, so no two threads get the same number
+        except IndexError:
+            _pool.extend(_BLOCK.unpack(os.urandom(_BLOCK.size)))

@@ -223,7 +223,7 @@ def _content(
         causation_id=event.causation_id or "",
         traceparent=(cause.traceparent if cause else "") or around.traceparent,
     )
-    value = event.data.model_dump_json().encode()
+    value = event.data.__pydantic_serializer__.to_json(event.data)
     spec = TOPICS[topic]
     if len(value) > spec.max_message_bytes - _FRAMING_BYTES:
         raise EventTooLargeError(f"{event.type} has {len(value)} bytes, {topic} accepts {spec.max_message_bytes}")

@@ -6,10 +6,10 @@ The case's version grows with each of its events, so version and `sequence` are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from services.intake.domain import announcement
@@ -25,8 +25,7 @@ CureCause = Literal["payment", "core_statement", "correction"]
 _NOT_ANNOUNCED, _ANNOUNCED_UNCLEARED, _ANNOUNCED_CLEARED = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(Struct, frozen=True):
     """The fact behind a change. `happened_at` is business time, `learned_at` real time (start of the recall clock)."""
 
     type: str
@@ -38,8 +37,7 @@ class Trigger:
     """Ageing by the calendar: only bucket changes are published."""
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True):
     """What a conclusion depends on besides the book: the tenant's policy and the core's last closed business date."""
 
     policy: DelinquencyPolicy
@@ -47,8 +45,7 @@ class Circumstances:
     new_id: NewLoanId
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(Struct, frozen=True):
     """The book after a fact, what became of the fact, and the events to be published, in order."""
 
     book: Book
