@@ -386,7 +386,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     report = verify(export, key, all_signatures=arguments.all_signatures)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
-    print(f"{report.leaves} leaves ({kinds}) of {report.parties} parties")
+    # Kinds and parties are read from the leaves only once all of them are whole.
+    print(f"{report.leaves} leaves" + (f" ({kinds}) of {report.parties} parties" if kinds else ""))
     print(f"{report.checkpoints} checkpoints, {report.signatures} signatures checked, key {key.name}")
     for problem in report.problems:
         print(f"FAULT {problem}")
