@@ -1,12 +1,13 @@
-"""The list of checks: add a rule here and a mutant that breaks it in tests/unit/simulation."""
+"""The checks, and the judgement by them: add a rule here and a mutant that breaks it in tests/unit/simulation."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 from simulation.oracle import contacts, effects, money, streams
-from simulation.oracle.verdict import Check
+from simulation.oracle.verdict import Check, History, Verdict
 
 ALL_CHECKS: Final[Sequence[Check]] = (
     streams.one_identity_one_content,
@@ -28,3 +29,9 @@ ALL_CHECKS: Final[Sequence[Check]] = (
     effects.only_bad_records_are_dead,
     effects.stops_revoke_permits,
 )
+
+
+def judge(history: History, checks: Sequence[Check] = ALL_CHECKS) -> Verdict:
+    """Run every check over the history."""
+    found = sorted((found for check in checks for found in check(history)), key=lambda breach: (breach.at, breach.rule))
+    return Verdict(found, len(history.records), len(checks), Counter(record.type for record in history.events))

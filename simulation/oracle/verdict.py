@@ -99,12 +99,3 @@ class Verdict:
 def breach(rule: str, record: Record, detail: str) -> Breach:
     """A breach at a record."""
     return Breach(rule, f"{record.place} {record.type} {record.identity[1]}", detail, record.arrived_at)
-
-
-def judge(history: History, checks: Sequence[Check] | None = None) -> Verdict:
-    """Run every check over the history."""
-    from simulation.oracle.checks import ALL_CHECKS  # the checks need the types above
-
-    chosen = ALL_CHECKS if checks is None else checks
-    found = sorted((found for check in chosen for found in check(history)), key=lambda breach: (breach.at, breach.rule))
-    return Verdict(found, len(history.records), len(chosen), Counter(record.type for record in history.events))
