@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from shared.clock import Clock
 from shared.database.unit_of_work import UnitOfWork
+from shared.events.catalogue import CATALOGUE
 from shared.messaging import intent_store, outbox
 from shared.settings import ServiceSettings
 
@@ -32,18 +33,19 @@ class Signal:
     """Wakes every loop that waits for something to be committed. A hint only: listeners also look by themselves."""
 
     def __init__(self) -> None:
-        self._listeners: list[asyncio.Event] = []
+        self._listeners: list[tuple[str | None, asyncio.Event]] = []
 
-    def listen(self) -> asyncio.Event:
-        """An event that is set at each signal; the listener clears it."""
+    def listen(self, about: str | None = None) -> asyncio.Event:
+        """An event that is set at each signal (about this name, if one is given); the listener clears it."""
         event = asyncio.Event()
-        self._listeners.append(event)
+        self._listeners.append((about, event))
         return event
 
-    def send(self) -> None:
-        """Wake all listeners."""
-        for event in self._listeners:
-            event.set()
+    def send(self, about: Collection[str] | None = None) -> None:
+        """Wake all listeners, or only those of the names in `about`."""
+        for name, event in self._listeners:
+            if about is None or name is None or name in about:
+                event.set()
 
 
 class Database:
@@ -105,9 +107,7 @@ class Database:
             if read_only:
                 await connection.execution_options(postgresql_readonly=True)
             async with connection.begin():
-                # SQLAlchemy sends BEGIN with its own first statement; the driver's statements must come after it.
-                await connection.exec_driver_sql("SELECT 1")
-                sql = await _driver_connection(connection)
+                sql = await _begun_driver_connection(connection)
                 try:
                     uow = UnitOfWork(
                         connection=connection,
@@ -135,16 +135,27 @@ class Database:
 
     def _signal(self, uow: UnitOfWork) -> None:
         if uow.events:
-            self.events_committed.send()
+            self.events_committed.send({event.topic or CATALOGUE[event.type].topics[0] for event in uow.events})
         if uow.intents:
             self.intents_committed.send()
 
 
-async def _driver_connection(connection: AsyncConnection) -> asyncpg.Connection:
+async def _begun_driver_connection(connection: AsyncConnection) -> asyncpg.Connection:
+    """The driver's connection, inside the transaction that SQLAlchemy will commit.
+
+    SQLAlchemy sends BEGIN with the first statement of its own. Asking its adapter for it directly saves that statement,
+    which with its cursor and result costs half a millisecond of processor time per transaction.
+    """
     raw = await connection.get_raw_connection()
-    driver = raw.driver_connection
-    if not isinstance(driver, asyncpg.Connection):
+    driver, adapter = raw.driver_connection, raw.dbapi_connection
+    if not isinstance(driver, asyncpg.Connection) or adapter is None:
         raise TypeError(f"expected an asyncpg connection, got {type(driver).__name__}")
+    try:
+        await adapter._start_transaction()
+    except BaseException:
+        if driver.is_closed():
+            await connection.invalidate()
+        raise
     return driver
 
 

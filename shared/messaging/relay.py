@@ -140,7 +140,7 @@ class Relay:
                 log.warning("relay could not renew its shards: %r", error)
 
     async def _run_topic(self, topic: str) -> None:
-        committed = self._database.events_committed.listen()
+        committed = self._database.events_committed.listen(topic)
         producer: AIOKafkaProducer | None = None
         sent = _Sent()
         attempt = 0
