@@ -37,7 +37,7 @@ from shared.messaging.express import EXPRESS, ExpressGate
 from shared.messaging.failures import ConsumerHaltedError, PositionLostError, is_transient
 from shared.messaging.inbox import Move
 from shared.messaging.liveness import Pulse
-from shared.messaging.partition_reader import Partition, PartitionReader
+from shared.messaging.partition_reader import Partition, PartitionReader, RecordBudget
 from shared.messaging.probe import probe_broker
 from shared.messaging.subscription import HeartbeatHook
 
@@ -64,13 +64,13 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         on_heartbeats: HeartbeatHook | None,
         pulse: Pulse,
         batch_records: int = 1_000,
-        transactions_in_flight: int = 3,
+        transactions_in_flight: int = 6,
     ) -> None:
         self._database = database
         self._settings = database.settings
         self._topics = [processor.subscription.topic for processor in processors]
         slots = asyncio.Semaphore(transactions_in_flight)
-        decoded = asyncio.Semaphore(transactions_in_flight + 2)
+        decoded = RecordBudget()
         self._readers = {
             processor.subscription.topic: PartitionReader(database, processor, slots=slots, decoded=decoded)
             for processor in processors

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -30,6 +31,7 @@ from shared.telemetry import metrics
 log = logging.getLogger(__name__)
 
 POISON_TRIES = 5
+DECODED_RECORDS = 2_500
 
 
 @dataclass(slots=True)
@@ -48,6 +50,32 @@ class Partition:
         return datetime.fromtimestamp(self.last_timestamp_ms / 1000, UTC) if self.last_timestamp_ms else None
 
 
+class RecordBudget:
+    """How many records may be in memory as decoded events: twelve partitions' full batches would be most of our memory.
+
+    A batch larger than the whole budget goes alone.
+    """
+
+    def __init__(self, records: int = DECODED_RECORDS) -> None:
+        self._total = records
+        self._free = records
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def taking(self, records: int) -> AsyncIterator[None]:
+        """Hold `records` of the budget inside the context; waits until they are free."""
+        share = min(records, self._total)
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._free >= share)
+            self._free -= share
+        try:
+            yield
+        finally:
+            self._free += share
+            async with self._changed:
+                self._changed.notify_all()
+
+
 class PartitionReader:
     """Processes the record batches of partitions of one topic, and moves their positions."""
 
@@ -57,20 +85,19 @@ class PartitionReader:
         processor: BatchProcessor,
         *,
         slots: asyncio.Semaphore,
-        decoded: asyncio.Semaphore | None = None,
+        decoded: RecordBudget | None = None,
     ) -> None:
         self._database = database
         self._processor = processor
         self._slots = slots
-        # Batches in memory as objects: twelve partitions' worth of a thousand events each would be most of our memory.
-        self._decoded = decoded or asyncio.Semaphore(1)
+        self._decoded = decoded or RecordBudget()
 
     async def process(self, partition: Partition, records: Sequence[RawRecord]) -> list[Event[EventData]]:
         """Process `records`, which begin at or after `read_to`; returns the heartbeats among them.
 
         Raises PositionLostError and ConsumerHaltedError; every other failure is dealt with here.
         """
-        async with self._decoded:
+        async with self._decoded.taking(len(records)):
             return await self._process(partition, records)
 
     async def _process(self, partition: Partition, records: Sequence[RawRecord]) -> list[Event[EventData]]:
