@@ -37,7 +37,7 @@ from shared.messaging.express import EXPRESS, ExpressGate
 from shared.messaging.failures import ConsumerHaltedError, PositionLostError, is_transient
 from shared.messaging.inbox import Move
 from shared.messaging.liveness import Pulse
-from shared.messaging.partition_reader import Partition, PartitionReader, RecordBudget
+from shared.messaging.partition_reader import LONGEST_PAUSE_SECONDS, Partition, PartitionReader, RecordBudget
 from shared.messaging.probe import probe_broker
 from shared.messaging.subscription import HeartbeatHook
 
@@ -116,7 +116,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                     raise
                 attempt += 1
                 log.warning("consumer %s: %r; trying again", self._name, error)
-                await self._stopped_within(backoff_seconds(attempt, limit=10))
+                await self._stopped_within(backoff_seconds(attempt, limit=LONGEST_PAUSE_SECONDS))
 
     async def _session(self) -> None:
         """One life of a Kafka consumer: from joining the group to the first failure, or to the end."""

@@ -37,7 +37,7 @@ WITH due AS (
     WHERE done_at IS NULL AND kind = $1
       AND ((clock = 'real' AND due_at <= $2) OR (clock = 'business' AND due_at <= $3))
       AND (retry_at IS NULL OR retry_at <= clock_timestamp())
-      AND (leased_until IS NULL OR leased_until <= clock_timestamp())
+      AND (leased_until IS NULL OR leased_until <= clock_timestamp() OR lease = $5)
     ORDER BY due_at, id
     LIMIT $4
     FOR UPDATE SKIP LOCKED
@@ -98,7 +98,11 @@ async def insert(uow: UnitOfWork) -> None:
 
 
 async def lease(uow: UnitOfWork, kind: str, *, limit: int, lease_id: UUID, duration: timedelta) -> list[Intent]:
-    """Lease up to `limit` due intents of `kind` for `duration`, earliest first."""
+    """Lease up to `limit` due intents of `kind` for `duration`, earliest first.
+
+    Those still leased under `lease_id` itself are taken too: a worker's loop has one batch at a time, so its last round
+    failed to give them back.
+    """
     rows = await uow.sql.fetch(_LEASE, kind, uow.real_now, uow.now, limit, lease_id, duration)
     return sorted((_intent(row) for row in rows), key=lambda intent: (intent.due_at, intent.id))
 

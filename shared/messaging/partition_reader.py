@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 POISON_TRIES = 5
 DECODED_RECORDS = 2_500
+# A database that was away for long is noticed this soon after its return. Trying costs one refused connection.
+LONGEST_PAUSE_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -180,7 +182,7 @@ class PartitionReader:
             metrics.count("doorstep.consumer.events", topic=entry.topic, outcome=entry.reason)
 
     async def _pause(self, partition: Partition, error: Exception, tries: int) -> None:
-        seconds = backoff_seconds(tries)
+        seconds = backoff_seconds(tries, limit=LONGEST_PAUSE_SECONDS)
         place = f"{partition.topic}/{partition.place.partition}"
         log.warning("%s paused for %.1f s: %s", place, seconds, type(error).__name__)
         metrics.set_gauge("doorstep.consumer.paused", 1, topic=partition.topic)

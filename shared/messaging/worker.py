@@ -28,6 +28,7 @@ _CALL_SECONDS = 50.0
 _FIRST_POLL_SECONDS = 0.05
 _LAST_POLL_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 3.0
 
 
 class Worker:
@@ -38,6 +39,8 @@ class Worker:
         self._handlers = list(handlers)
         self._pulse = pulse
         self._stopping = asyncio.Event()
+        # One for life: what a round could not give back, because the database went away, the next one takes again.
+        self._lease_id = uuid4()
 
     def stop(self) -> None:
         """Ask `run` to end after the calls in flight."""
@@ -64,7 +67,7 @@ class Worker:
                     raise
                 attempt += 1
                 log.warning("worker %s: %s; trying again", handler.kind, type(error).__name__)
-                await self._wait(self._stopping, backoff_seconds(attempt, limit=10))
+                await self._wait(self._stopping, backoff_seconds(attempt, limit=_LONGEST_PAUSE_SECONDS))
                 continue
             poll_seconds = _FIRST_POLL_SECONDS if busy else min(poll_seconds * 1.5, _LAST_POLL_SECONDS)
             if not busy:
@@ -72,7 +75,7 @@ class Worker:
 
     async def work_once(self, handler: IntentHandler) -> bool:
         """Carry out the intents of one kind that are due now, up to one batch; false when there were none."""
-        lease_id = uuid4()
+        lease_id = self._lease_id
         async with self._database.unit_of_work() as uow:
             leased = await intent_store.lease(
                 uow,
