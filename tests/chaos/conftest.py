@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from cli.platform import Platform
+from cli.processes import ChildProcess
 from shared.clock import SteppedClock
-from shared.embedded.home import write_private
+from shared.database.migrations import migrate
+from shared.embedded.home import free_port, write_private
 from shared.embedded.kafka import KafkaAccess
+from shared.embedded.provision import create_database, provision_topics
 from shared.embedded.servers import EmbeddedServers
-from shared.events.topics import TOPICS
+from shared.events.topics import PARTITIONS, TOPICS
+from shared.service import Role
 from simulation.core.bank import BankCore
 from simulation.core.ledger import Ledger
-from simulation.core.messages import Message, Opening, opening
+from simulation.core.messages import URGENT_TOPIC, Message, Mouth, Opening, opening
 from simulation.demo import START
 from simulation.oracle import History, judge
 from simulation.oracle.read import read_topics
@@ -37,7 +42,7 @@ _UNPUBLISHED = "SELECT count(*) FROM outbox_pending WHERE NOT housekeeping"
 
 @dataclass
 class Run:
-    """One platform with one portfolio: feeds it, looks into intake's database, and judges what came out."""
+    """One platform with one portfolio: feeds it, looks into its databases, and judges what came out."""
 
     platform: Platform
     ledger: Ledger
@@ -45,42 +50,91 @@ class Run:
     clock: SteppedClock
     core: BankCore
     sent: int = 0
+    mouth: Mouth = field(default_factory=lambda: Mouth(seed=SEED + 2))
+    _eye: AIOKafkaConsumer | None = None
 
     async def feed(self, messages: Sequence[Message] | None = None) -> None:
-        """Publish the portfolio's first night, or a part of it."""
+        """Publish the portfolio's first night, or other messages of the core."""
         chosen = self.opening.messages if messages is None else messages
         await self.core.publish(chosen)
         self.sent += len(chosen)
 
-    async def pay(self, loans: int) -> None:
-        """One payment of one unit to each of so many loans, on the express topic."""
-        for loan in self.ledger.late_loans()[:loans]:
-            if loan.balance > 100:
-                await self.core.receive_payment(loan.person.loan_ref, 100, at=START)
-                self.sent += 1
+    async def pay(self, loans: int) -> list[Message]:
+        """One payment of one unit to each of so many loans, on the express topic; returns what was said."""
+        payments = [
+            self.mouth.say(
+                "loan.payment_received",
+                self.ledger.pay(loan.person.loan_ref, 100, at=START),
+                at=START,
+                topic=URGENT_TOPIC,
+            )
+            for loan in self.ledger.late_loans()[:loans]
+            if loan.balance > 100
+        ]
+        await self.feed(payments)
+        return payments
 
-    async def value(self, query: str) -> int:
-        """One number out of intake's database; -1 while the database does not answer."""
+    async def start_altered(
+        self, service: str, alterations: Sequence[str], *, name: str, roles: Sequence[Role]
+    ) -> None:
+        """A process of a service with these alterations of `tests.chaos.altered`; returns when it is ready."""
+        port = free_port()
+        process = ChildProcess(
+            name=name,
+            module="tests.chaos.altered",
+            arguments=[service, ",".join(alterations), "--roles", ",".join(roles), "--instance", name],
+            environment=self.platform.service_environment(service, port=port),
+            ready_url=f"http://127.0.0.1:{port}/health/ready",
+            log=self.platform.folder / "logs" / f"{name}.log",
+        )
+        self.platform.processes[name] = process
+        process.start()
+        await process.wait_until_ready()
+
+    async def column(self, query: str, *, service: str = "intake") -> list[Any] | None:
+        """The first column of a query to a service's database; None while the database does not answer."""
         try:
-            connection = await asyncpg.connect(self.platform.databases["intake"].url, timeout=5)
+            connection = await asyncpg.connect(self.platform.databases[service].url, timeout=5)
         except (OSError, asyncpg.PostgresError):
-            return -1
+            return None
         try:
-            return int(await connection.fetchval(query))
+            return [row[0] for row in await connection.fetch(query)]
         finally:
             await connection.close()
+
+    async def value(self, query: str, *, service: str = "intake") -> int:
+        """One number out of a service's database; -1 while the database does not answer."""
+        found = await self.column(query, service=service)
+        return -1 if found is None else int(found[0])
 
     async def read(self) -> int:
         """Records of the core that intake has committed."""
         return await self.value(_READ)
 
-    async def unpublished(self) -> int:
-        """Events that intake has committed and Kafka has not acknowledged."""
-        return await self.value(_UNPUBLISHED)
+    async def unpublished(self, *, service: str = "intake") -> int:
+        """Events that the service has committed and that are not marked as acknowledged."""
+        return await self.value(_UNPUBLISHED, service=service)
 
     async def at_rest(self) -> bool:
         """Everything sent is read, and everything concluded is published."""
         return await self.read() == self.sent and await self.unpublished() == 0
+
+    async def all_published(self) -> bool:
+        """Everything concluded is published, wherever it came from."""
+        return await self.unpublished() == 0
+
+    async def published(self) -> int:
+        """Records on topic `case`, acknowledged or not, seen by the broker."""
+        if self._eye is None:
+            self._eye = AIOKafkaConsumer(**self.platform.kafka.client_options("oracle"), enable_auto_commit=False)
+            await self._eye.start()
+        places = [TopicPartition(f"{self.platform.prefix}case", number) for number in range(PARTITIONS)]
+        return sum((await self._eye.end_offsets(places)).values())
+
+    async def aclose(self) -> None:
+        """Ends what was opened to look with."""
+        if self._eye is not None:
+            await self._eye.stop()
 
     async def history(self) -> History:
         """All topics, raw."""
@@ -115,8 +169,18 @@ async def passes(number: Callable[[], Awaitable[int]], threshold: int, *, second
     await eventually(reached, seconds=seconds, every=0.005)
 
 
+async def _provision(platform: Platform, services: Sequence[str]) -> None:
+    """The databases of these services alone, and all topics: a run of one service need not wait for five."""
+    for service in services:
+        name = platform.prefix + service
+        database = await create_database(platform.admin_url, name, role=name, password=platform.servers.home.password)
+        await migrate(database.owner_url, f"services.{service}")
+        platform.databases[service] = database
+    await provision_topics(platform.kafka, platform.prefix)
+
+
 @asynccontextmanager
-async def _run(home: Path, prefix: str, *, parties: int) -> AsyncIterator[Run]:
+async def _run(home: Path, prefix: str, *, parties: int, services: Sequence[str]) -> AsyncIterator[Run]:
     ledger = Ledger.of(generate_accounts(load_fitted(), count=parties, seed=SEED), as_of=FIRST_DAY, seed=SEED)
     first_night = opening(ledger, at=START, seed=SEED)
     clock = SteppedClock.create(home / "business-clock", start=START)
@@ -128,11 +192,13 @@ async def _run(home: Path, prefix: str, *, parties: int) -> AsyncIterator[Run]:
     async with Platform(folder=home, prefix=prefix, environment=environment) as platform:
         await platform.start_servers()
         try:
-            await platform.provision()
+            await _provision(platform, services)
             await platform.start_issuer()
             kafka: dict[str, Any] = platform.kafka.client_options("core")
             async with BankCore(ledger, kafka=kafka, prefix=prefix, seed=SEED) as core:
-                yield Run(platform, ledger, first_night, clock, core)
+                it = Run(platform, ledger, first_night, clock, core)
+                async with aclosing(it):
+                    yield it
         finally:
             for name in list(platform.processes):
                 await platform.stop_service(name)
@@ -140,35 +206,55 @@ async def _run(home: Path, prefix: str, *, parties: int) -> AsyncIterator[Run]:
             clock.close()
 
 
-RunFactory = Callable[[int], AbstractAsyncContextManager[Run]]
+class RunFactory(Protocol):
+    """`async with run(parties) as it`, with the databases of `services`."""
+
+    def __call__(self, parties: int, services: Sequence[str] = ("intake",)) -> AbstractAsyncContextManager[Run]:
+        """The run, until the context ends."""
+        ...
+
+
+def _factory(home: Path, prefix: str) -> RunFactory:
+    def make(parties: int, services: Sequence[str] = ("intake",)) -> AbstractAsyncContextManager[Run]:
+        return _run(home, prefix, parties=parties, services=services)
+
+    return make
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path,
-    prefix: str,
-    servers: EmbeddedServers,
-    postgres: str,
-    kafka: KafkaAccess,
-    monkeypatch: pytest.MonkeyPatch,
-) -> RunFactory:
-    """`async with run(parties) as it` gives a run on the tests' shared servers, which it must not hurt."""
-    home = tmp_path / "home"
-    home.mkdir()
-    # The same secret, thus the same passwords: other tests use these principals now.
-    write_private(home / "secret", (servers.home.folder / "secret").read_text())
-    monkeypatch.setenv("DOORSTEP_DATABASE_URL", postgres)
-    monkeypatch.setenv("DOORSTEP_KAFKA_BOOTSTRAP", kafka.bootstrap)
-    monkeypatch.setenv("DOORSTEP_KAFKA_PASSWORD", kafka.passwords["admin"])
-    return lambda parties: _run(home, prefix, parties=parties)
-
-
-@pytest.fixture
-def own_run(tmp_path: Path, prefix: str) -> RunFactory:
-    """The same on servers of its own, to be paused, killed and restarted."""
+def home(tmp_path: Path) -> Path:
+    """The home folder of this test's run; PostgreSQL's account may pass through it."""
     home = tmp_path / "home"
     home.mkdir(mode=0o711)
-    return lambda parties: _run(home, prefix, parties=parties)
+    return home
+
+
+@pytest.fixture
+def shared_broker(home: Path, servers: EmbeddedServers, kafka: KafkaAccess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run uses the tests' Kafka."""
+    # The same secret, thus the same passwords: other tests use these principals now.
+    write_private(home / "secret", (servers.home.folder / "secret").read_text())
+    monkeypatch.setenv("DOORSTEP_KAFKA_BOOTSTRAP", kafka.bootstrap)
+    monkeypatch.setenv("DOORSTEP_KAFKA_PASSWORD", kafka.passwords["admin"])
+
+
+@pytest.fixture
+def run(home: Path, prefix: str, postgres: str, shared_broker: None, monkeypatch: pytest.MonkeyPatch) -> RunFactory:
+    """`async with run(parties) as it` gives a run on the tests' shared servers, which it must not hurt."""
+    monkeypatch.setenv("DOORSTEP_DATABASE_URL", postgres)
+    return _factory(home, prefix)
+
+
+@pytest.fixture
+def own_postgres_run(home: Path, prefix: str, shared_broker: None) -> RunFactory:
+    """The same on a PostgreSQL of its own, to be killed and started again, and the tests' Kafka."""
+    return _factory(home, prefix)
+
+
+@pytest.fixture
+def own_run(home: Path, prefix: str) -> RunFactory:
+    """The same on servers of its own, to be paused, killed and restarted."""
+    return _factory(home, prefix)
 
 
 @pytest.fixture
