@@ -19,7 +19,7 @@ from cli.platform import Platform
 from cli.processes import ChildProcess
 from shared.clock import SteppedClock
 from shared.database.migrations import migrate
-from shared.embedded.home import free_port, write_private
+from shared.embedded.home import free_port, tail, write_private
 from shared.embedded.kafka import KafkaAccess
 from shared.embedded.provision import create_database, provision_topics
 from shared.embedded.servers import EmbeddedServers
@@ -199,6 +199,10 @@ async def _run(home: Path, prefix: str, *, parties: int, services: Sequence[str]
                 it = Run(platform, ledger, first_night, clock, core)
                 async with aclosing(it):
                     yield it
+        except BaseException as error:
+            for log in sorted((platform.folder / "logs").glob("*.log")):
+                error.add_note(f"{log.name}:\n{tail(log, 20)}")
+            raise
         finally:
             for name in list(platform.processes):
                 await platform.stop_service(name)
