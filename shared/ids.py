@@ -11,13 +11,14 @@ import hashlib
 import os
 import struct
 import time
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 _VARIANT = 0b10 << 62
 _VARIANT_DIGITS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 SHARD_COUNT = 1 << 16
 _BLOCK = struct.Struct("<512Q")
 _pool: list[int] = []
+_set = object.__setattr__
 # A child process must not go on with its parent's random numbers.
 os.register_at_fork(after_in_child=_pool.clear)
 
@@ -37,7 +38,7 @@ def entity_id(shard: int, *, unix_ms: int | None = None) -> UUID:
     milliseconds = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
     high = (milliseconds & 0xFFFF_FFFF_FFFF) << 16 | 0x8 << 12 | shard >> 4
     low = _VARIANT | (shard & 0xF) << 58 | _random_64_bits() >> 6
-    return UUID(int=high << 64 | low)
+    return _uuid(high << 64 | low)
 
 
 def shard_of(identifier: UUID) -> int:
@@ -74,6 +75,14 @@ def derived_id(namespace: str, *parts: str) -> UUID:
     value = int.from_bytes(digest[:16])
     value &= ~(0xF << 76 | 0b11 << 62)
     return UUID(int=value | 0x8 << 76 | _VARIANT)
+
+
+def _uuid(number: int) -> UUID:
+    """A UUID of a number that is known to fit: without the checks of its constructor, which are most of its cost."""
+    made = object.__new__(UUID)
+    _set(made, "int", number)
+    _set(made, "is_safe", SafeUUID.unknown)
+    return made
 
 
 def _random_64_bits() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from uuid import UUID
 
 from services.assignment.domain.candidacy import Candidacy, Step
@@ -35,7 +34,7 @@ class Ledger:
         self._now[step.candidacy.party_id] = step.candidacy
         self._finished += step.finished
         for event in step.events:
-            self._uow.emit(replace(event, causation_id=cause_id))
+            self._uow.emit(event.caused_by(cause_id))
         for intent in step.intents:
             self._uow.intend(intent)
         return step.applied

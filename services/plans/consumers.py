@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC
 from typing import Any, Final
 from uuid import UUID
@@ -106,7 +105,7 @@ class _Folding:
         self._plans[plan.plan_id] = plan
         self._changed_plans.add(plan.plan_id)
         for event in change.events:
-            self._uow.emit(replace(event, causation_id=cause_id))
+            self._uow.emit(event.caused_by(cause_id))
         for intent in change.intents:
             self._uow.intend(intent)
         return True

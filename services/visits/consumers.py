@@ -50,7 +50,7 @@ class Fold:
         if change.visit == before and not (change.events or change.intents or change.alarm):
             return False
         self.visits[change.visit.visit_id] = change.visit
-        events = tuple(replace(event, causation_id=caused_by.id) for event in change.events)
+        events = tuple(event.caused_by(caused_by.id) for event in change.events)
         self.changes.append(replace(change, events=events))
         return True
 

@@ -17,6 +17,7 @@ from shared.clock import Clock
 from shared.database.unit_of_work import UnitOfWork
 from shared.events.catalogue import CATALOGUE
 from shared.messaging import intent_store, outbox
+from shared.messaging.fresh_records import FreshRecords
 from shared.settings import ServiceSettings
 
 _SERVER_SETTINGS = {
@@ -58,6 +59,7 @@ class Database:
         self.service = service
         self.events_committed = Signal()
         self.intents_committed = Signal()
+        self.fresh_records = FreshRecords()
 
     @classmethod
     async def open(
@@ -134,6 +136,7 @@ class Database:
             await intent_store.insert(uow)
 
     def _signal(self, uow: UnitOfWork) -> None:
+        self.fresh_records.add(uow.appended)
         if uow.events:
             self.events_committed.send({event.topic or CATALOGUE[event.type].topics[0] for event in uow.events})
         if uow.intents:

@@ -17,6 +17,7 @@ from shared.messaging.intents import NewIntent
 if TYPE_CHECKING:
     from shared.events import NewEvent
     from shared.events.base import EventData
+    from shared.messaging.outbox import Record
 
 _LOW_64_BITS = (1 << 64) - 1
 _LOCK = "SELECT count(pg_advisory_xact_lock(key)) FROM unnest(string_to_array($1, chr(31))::bigint[]) AS key"
@@ -66,6 +67,8 @@ class UnitOfWork:
         self.read_only = read_only
         self.events: list[NewEvent[EventData]] = []
         self.intents: list[NewIntent] = []
+        self.appended: dict[int, Record] = {}
+        """What was written to the outbox, by place."""
         self.causes: Mapping[str, Cause] = {}
         """Causes by event id; `emit` takes correlation and trace from `causation_id`."""
 

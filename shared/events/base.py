@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 MAX_TEXT = 2_000
 MAX_ITEMS = 1_000
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+_set = object.__setattr__
 
 Reference = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 Cell = Annotated[
@@ -26,6 +29,20 @@ class EventData(BaseModel):
     """Data of one event. Producers build it whole; consumers ignore optional fields that they do not know."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def trusted(model: type[ModelT], values: dict[str, Any]) -> ModelT:
+    """An instance of `model` over `values`, which must name all its fields and fit them: nothing is validated.
+
+    A tenth of the cost of validation, for the event path: our own typed code has made the values, and the tests of the
+    domain validate every event that they see.
+    """
+    made = object.__new__(model)
+    _set(made, "__dict__", values)
+    _set(made, "__pydantic_fields_set__", set(values))
+    _set(made, "__pydantic_extra__", None)
+    _set(made, "__pydantic_private__", None)
+    return made
 
 
 class TimeWindow(BaseModel):

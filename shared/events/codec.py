@@ -40,25 +40,37 @@ def encode_headers(
     recorded_time: datetime, correlation_id: str, causation_id: str, traceparent: str,
 ) -> list[Header]:  # fmt: skip
     """The `ce_*` headers of one event, in a fixed order."""
-    headers: list[Header] = [
-        ("ce_specversion", b"1.0"),
+    headers = [
+        *_headers_of_type(event_type, source, tenant),
         ("ce_id", event_id.encode()),
-        ("ce_source", source.encode()),
-        ("ce_type", event_type.name.encode()),
-        ("ce_time", format_time(time).encode()),
-        ("ce_dataschema", event_type.schema_name.encode()),
-        ("ce_tenant", tenant.encode()),
-        ("ce_recordedtime", format_time(recorded_time).encode()),
-        ("ce_aggregatetype", event_type.aggregate.encode()),
+        _time_header("ce_time", time),
+        _time_header("ce_recordedtime", recorded_time),
         ("ce_aggregateid", aggregate_id.encode()),
         ("ce_sequence", str(sequence).encode()),
         ("ce_correlationid", correlation_id.encode()),
         ("ce_causationid", causation_id.encode()),
-        ("content-type", CONTENT_TYPE),
     ]
     if traceparent:
         headers.append(("traceparent", traceparent.encode()))
     return headers
+
+
+@lru_cache(maxsize=1024)
+def _headers_of_type(event_type: EventType, source: str, tenant: str) -> tuple[Header, ...]:
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_source", source.encode()),
+        ("ce_type", event_type.name.encode()),
+        ("ce_dataschema", event_type.schema_name.encode()),
+        ("ce_tenant", tenant.encode()),
+        ("ce_aggregatetype", event_type.aggregate.encode()),
+        ("content-type", CONTENT_TYPE),
+    )
+
+
+@lru_cache(maxsize=512)  # the events of one transaction share their times
+def _time_header(name: str, moment: datetime) -> Header:
+    return name, format_time(moment).encode()
 
 
 def decode(*, topic: str, key: bytes | None, value: bytes | None, headers: Iterable[Header]) -> Event[EventData]:
@@ -80,7 +92,6 @@ def decode(*, topic: str, key: bytes | None, value: bytes | None, headers: Itera
     return _event(topic=topic, key=key or b"", attributes=attributes, event_type=event_type, data=data)
 
 
-@lru_cache(maxsize=512)  # the events of one transaction share their times
 def format_time(moment: datetime) -> str:
     """RFC 3339 UTC with microseconds and `Z`. Raises ValueError for naive times."""
     if moment.tzinfo is None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 from uuid import UUID
+
+from msgspec import Struct, structs
 
 from shared.events.base import EventData
 
 DataT = TypeVar("DataT", bound=EventData)
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent(Generic[DataT]):
+class NewEvent(Struct, Generic[DataT], frozen=True):
     """An event that domain code wants published. The unit of work adds id, source, sequence, tenant, trace.
 
     `party_id` is None for events without a party; these name their `partition` and get the key `-`.
@@ -31,9 +31,12 @@ class NewEvent(Generic[DataT]):
     correlation_id: str | None = None
     causation_id: str | None = None
 
+    def caused_by(self, event_id: str) -> Self:
+        """The same event, naming the event (or intent) that caused it."""
+        return structs.replace(self, causation_id=event_id)
 
-@dataclass(frozen=True, slots=True)
-class Event(Generic[DataT]):
+
+class Event(Struct, Generic[DataT], frozen=True):
     """A decoded event. Identity is `source` + `id`.
 
     `sequence` is gapless per (source, topic, aggregate type, aggregate id). On `loan*` topics `party_id` is None (the
@@ -58,8 +61,7 @@ class Event(Generic[DataT]):
     data: DataT
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[DataT]):
+class Received(Struct, Generic[DataT], frozen=True):
     """One event and where it came from (`topic` without the run's prefix)."""
 
     event: Event[DataT]

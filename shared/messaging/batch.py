@@ -66,18 +66,14 @@ class BatchProcessor:
         """Lock the parties. Unknown keys are locked themselves first: who holds one may be creating its party."""
         parties_of = self.subscription.parties_of
         if parties_of is not None:
-            keys = {
-                entry.record.key.decode(): entry for entry in entries if entry.key_id is not None and entry.record.key
-            }
+            keys = {entry.core_key: entry for entry in entries if entry.core_key}
             known = dict(await parties_of(uow, sorted(keys))) if keys else {}
             unknown = sorted(keys.keys() - known.keys())
             if unknown:
                 await uow.lock_parties(key_id for key in unknown if (key_id := keys[key].key_id) is not None)
                 known |= await parties_of(uow, unknown)
             for entry in entries:
-                party_id = (
-                    known.get(entry.record.key.decode()) if entry.key_id is not None and entry.record.key else None
-                )
+                party_id = known.get(entry.core_key)
                 entry.party_known = party_id is not None
                 entry.party_id = party_id if party_id is not None else entry.key_id
         await uow.lock_parties(entry.party_id for entry in entries if entry.party_id is not None)
@@ -118,7 +114,7 @@ class BatchProcessor:
                 if entry.party_id is not None:
                     parked.add(entry.party_id)
             elif entry.verdict is Verdict.HANDLE:
-                is_parked = entry.party_id in parked or entry.key_id in parked
+                is_parked = bool(parked) and (entry.party_id in parked or entry.key_id in parked)
                 if is_parked and entry.type not in self.subscription.monotone_types:
                     if entry.party_id not in parked:
                         entry.party_id = entry.key_id

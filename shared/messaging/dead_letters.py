@@ -179,10 +179,10 @@ class Replayer:
 
     async def _lock_resolved(self, uow: UnitOfWork, entries: Sequence[Entry]) -> None:
         """Keys that were unknown when their record was set aside may name a party by now."""
-        for topic in {entry.topic for entry in entries if entry.key_id is not None}:
+        for topic in {entry.topic for entry in entries if entry.core_key}:
             parties_of = self._subscriptions[topic].parties_of
             if parties_of is not None:
-                keys = {(entry.record.key or b"").decode() for entry in entries if entry.topic == topic}
+                keys = {entry.core_key for entry in entries if entry.topic == topic and entry.core_key}
                 await uow.lock_parties((await parties_of(uow, sorted(keys))).values())
 
     def _entry(self, row: asyncpg.Record) -> Entry:

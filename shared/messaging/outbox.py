@@ -133,6 +133,7 @@ async def append_records(uow: UnitOfWork, records: Sequence[Record], *, housekee
     if not records:
         return
     places = sorted(row[0] for row in await uow.sql.fetch(_TAKE_PLACES, len(records)))
+    uow.appended.update(zip(places, records, strict=True))
     await uow.sql.copy_records_to_table(
         "outbox",
         columns=_OUTBOX_COLUMNS,

@@ -8,6 +8,8 @@ from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
+from msgspec import Struct
+
 from shared.events import Received
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE, HEARTBEAT
@@ -67,10 +69,10 @@ class Stream(tuple[str, str, str]):
     __slots__ = ()
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct):
     """One classified record. `party_id` names its lock: our party, or an id derived from a key not known yet.
 
+    `core_key`: the record's key on topics of the core, empty if it can be no key; it is resolved in the transaction.
     `kept`: it was read back from `waiting_record`. `handled`: its effect has happened, it only fills its sequence.
     `place`: its rank among all that was set aside; replays follow it (offsets do not: a gap's filler comes late).
     """
@@ -86,12 +88,17 @@ class Entry:
     sequence: int = 0
     party_id: UUID | None = None
     party_known: bool = False
-    key_id: UUID | None = None
+    core_key: str = ""
     reason: str = ""
     detail: str = ""
     kept: bool = False
     handled: bool = False
     place: int = 0
+
+    @property
+    def key_id(self) -> UUID | None:
+        """What stands for the party of `core_key` until it is known."""
+        return derived_id("kafka-key", self.core_key) if self.core_key else None
 
     def kill(self, reason: str, detail: str) -> None:
         """Nothing more can be done with this record: it goes to the dead letters."""
@@ -134,7 +141,7 @@ def classify(record: RawRecord, subscription: Subscription) -> Entry:
                 entry.stream = Stream((event.source, event.aggregate_type, event.aggregate_id))
                 entry.sequence = event.sequence
     elif len(event.key) <= _LONGEST_ATTRIBUTE and "\x00" not in event.key:
-        entry.key_id = entry.party_id = derived_id("kafka-key", event.key)
+        entry.core_key = event.key
     return entry
 
 
@@ -204,7 +211,7 @@ def _identify(entry: Entry, key: bytes | None, *, internal: bool) -> None:
         except ValueError:
             return
     elif len(text) <= _LONGEST_ATTRIBUTE and "\x00" not in text:
-        entry.key_id = entry.party_id = derived_id("kafka-key", text)
+        entry.core_key = text
 
 
 def _number(entry: Entry, headers: dict[str, bytes], source: str, aggregates: frozenset[str]) -> None:

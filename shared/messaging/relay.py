@@ -47,13 +47,16 @@ _LAST_POLL_SECONDS = 0.5
 _REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, CorruptRecordException)
 _MISCONFIGURED = (TopicAuthorizationFailedError, InvalidTopicError)
 
+# Hardly ever is a key blocked, and then the second condition is not looked at.
 _PENDING = """
-SELECT p.seq, p.partition, o.key, o.value, o.headers, p.housekeeping
-FROM outbox_pending p JOIN outbox o ON o.seq = p.seq
+WITH blocked AS MATERIALIZED (SELECT key FROM outbox_blocked WHERE topic = $1)
+SELECT p.seq, p.partition, p.housekeeping FROM outbox_pending p
 WHERE p.topic = $1 AND p.partition = ANY($2::smallint[])
-  AND NOT EXISTS (SELECT FROM outbox_blocked b WHERE b.topic = p.topic AND b.key = o.key)
+  AND (NOT EXISTS (SELECT FROM blocked)
+       OR NOT EXISTS (SELECT FROM blocked b JOIN outbox o ON o.key = b.key WHERE o.seq = p.seq))
 ORDER BY p.seq LIMIT $3
 """
+_RECORDS = "SELECT seq, key, value, headers FROM outbox WHERE seq = ANY($1::bigint[])"
 
 _ACKNOWLEDGE = "DELETE FROM outbox_pending WHERE topic = $1 AND seq = ANY($2::bigint[])"
 _FORGET = "DELETE FROM outbox WHERE seq = ANY($1::bigint[])"
@@ -69,7 +72,7 @@ class _Row(NamedTuple):
     partition: int
     key: bytes
     value: bytes
-    headers: list[Header]
+    headers: Sequence[Header]
     housekeeping: bool
 
 
@@ -91,7 +94,7 @@ class Relay:
         *,
         topics: Sequence[str],
         owner: str,
-        batch_rows: int = 1_000,
+        batch_rows: int = 2_000,
         pulse: Pulse | None = None,
     ) -> None:
         self._database = database
@@ -100,6 +103,7 @@ class Relay:
         self._batch_rows = batch_rows
         self._pulse = pulse or Pulse("relay")
         self._stopping = asyncio.Event()
+        database.fresh_records.wanted = True
         self.shards = RelayShards(database, owner=owner, topics=topics)
 
     def stop(self) -> None:
@@ -186,8 +190,13 @@ class Relay:
             return []
         async with self._database.unit_of_work() as uow:
             await _settle(uow, topic, sent)
-            records = await uow.sql.fetch(_PENDING, topic, partitions, self._batch_rows)
-        return [_Row(row[0], row[1], row[2], row[3], unpack_headers(row[4]), row[5]) for row in records]
+            pending = await uow.sql.fetch(_PENDING, topic, partitions, self._batch_rows)
+            fresh = self._database.fresh_records.take(row[0] for row in pending)
+            contents = {place: (record.key, record.value, record.headers) for place, record in fresh.items()}
+            if missing := [row[0] for row in pending if row[0] not in contents]:
+                for place, key, value, headers in await uow.sql.fetch(_RECORDS, missing):
+                    contents[place] = key, value, unpack_headers(headers)
+        return [_Row(place, partition, *contents[place], housekeeping) for place, partition, housekeeping in pending]
 
     async def _publish(self, producer: AIOKafkaProducer, topic: str, rows: Sequence[_Row]) -> _Sent:
         started = time.perf_counter()

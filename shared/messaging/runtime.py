@@ -80,7 +80,7 @@ def consumer_loops(
 
 
 def relay_loops(
-    database: Database, *, reads: Sequence[str], instance: str, pulse: Pulse, batch_rows: int = 1_000
+    database: Database, *, reads: Sequence[str], instance: str, pulse: Pulse, batch_rows: int = 2_000
 ) -> list[Loop]:
     """The relay role: the outbox to Kafka, the heartbeat that travels with it, and the gauges of the tables."""
     writes = [spec.name for spec in TOPICS.values() if database.service in spec.writers]

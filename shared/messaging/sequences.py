@@ -16,12 +16,16 @@ SNAPSHOT_INTENT = "snapshot.fetch"
 GAP_LIMIT_RECORDS = 100
 GAP_LIMIT_SECONDS = 30.0
 
+# LIMIT keeps the planner from joining the other way round, which reads the whole table, large as the portfolio.
 _LAST = """
-SELECT r.source, r.aggregate_type, r.aggregate_id, r.last
+SELECT s.source, s.aggregate_type, s.aggregate_id, r.last
 FROM unnest(string_to_array($2, chr(31)), string_to_array($3, chr(31)), string_to_array($4, chr(31)))
-  AS s(source, aggregate_type, aggregate_id)
-JOIN sequence_received r ON r.aggregate_id = s.aggregate_id AND r.aggregate_type = s.aggregate_type
- AND r.topic = $1 AND r.source = s.source
+  AS s(source, aggregate_type, aggregate_id),
+LATERAL (
+    SELECT last FROM sequence_received
+    WHERE aggregate_id = s.aggregate_id AND aggregate_type = s.aggregate_type AND topic = $1 AND source = s.source
+    LIMIT 1
+) AS r
 """
 
 _ADVANCE = """

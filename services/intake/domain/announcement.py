@@ -9,7 +9,7 @@ from uuid import UUID
 from services.intake.domain.assessment import Assessment, LoanArrears
 from services.intake.domain.book import Case, Receipt, Reversal
 from shared.events import NewEvent
-from shared.events.base import EventData
+from shared.events.base import EventData, trusted
 from shared.events.case import (
     Bucket,
     CaseBucketChanged,
@@ -41,11 +41,11 @@ class CaseWriter:
 
     def opened(self, state: Assessment) -> None:
         """`case.opened`, also when a cured case opens again: complete state."""
-        self._append("case.opened", CaseOpened.model_validate(self._state(state)))
+        self._append("case.opened", trusted(CaseOpened, self._state(state)))
 
     def updated(self, state: Assessment) -> None:
         """`case.updated`: complete state."""
-        self._append("case.updated", CaseUpdated.model_validate({**self._state(state), "cause": self.trigger.type}))
+        self._append("case.updated", trusted(CaseUpdated, self._state(state) | {"cause": self.trigger.type}))
 
     def bucket_changed(self, before: Bucket, state: Assessment) -> None:
         """`case.bucket_changed`."""
@@ -118,10 +118,10 @@ class CaseWriter:
             "bucket": state.bucket,
             "dpd_contractual": state.days_contractual,
             "dpd_effective": state.days_effective,
-            "overdue_totals": [_amount(minor, currency) for currency, minor in state.overdue_minor],
-            "loans": [_case_loan(loan) for loan in state.loans],
+            "overdue_totals": totals(state.overdue_minor),
+            "loans": case_loans(state),
             "jurisdiction": state.jurisdiction,
-            "time_zones": state.time_zones,
+            "time_zones": list(state.time_zones),
             "language": state.language,
             "cell": state.cell,
             "history_known_from": state.history_known_from,
@@ -169,7 +169,7 @@ def stopped(
 
 
 def _money(amount_minor: int, currency: str) -> Money:
-    return Money(amount_minor=amount_minor, currency=currency)
+    return trusted(Money, {"amount_minor": amount_minor, "currency": currency})
 
 
 def totals(amounts: Sequence[tuple[str, int]]) -> list[Money]:
@@ -179,21 +179,17 @@ def totals(amounts: Sequence[tuple[str, int]]) -> list[Money]:
 
 def case_loans(state: Assessment) -> list[CaseLoan]:
     """The loans that are past due."""
-    return [CaseLoan.model_validate(_case_loan(loan)) for loan in state.loans]
+    return [_case_loan(loan) for loan in state.loans]
 
 
-def _case_loan(loan: LoanArrears) -> dict[str, Any]:
-    # Plain values: the whole event is validated in one call, which is five times as fast as model by model.
-    return {
+def _case_loan(loan: LoanArrears) -> CaseLoan:
+    values = {
         "loan_id": loan.loan_id,
         "loan_ref": loan.loan_ref,
         "product_class": loan.product_class,
-        "overdue": _amount(loan.overdue_minor, loan.currency),
-        "balance": _amount(loan.balance_minor, loan.currency),
+        "overdue": _money(loan.overdue_minor, loan.currency),
+        "balance": _money(loan.balance_minor, loan.currency),
         "oldest_due_date": loan.oldest_due_date,
         "dpd_contractual": loan.days,
     }
-
-
-def _amount(amount_minor: int, currency: str) -> dict[str, Any]:
-    return {"amount_minor": amount_minor, "currency": currency}
+    return trusted(CaseLoan, values)

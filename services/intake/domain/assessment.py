@@ -106,16 +106,18 @@ def suspensions(book: Book, past_due: Iterable[LoanArrears]) -> tuple[str, ...]:
     """Why nobody may act on the case, sorted; empty when somebody may."""
     causes: set[str] = set()
     for found in past_due:
-        loan = book.loans[found.loan_ref]
-        if loan.terms is not None:
-            causes.update(_SUSPENDING_FLAGS.intersection(loan.terms.flags))
+        terms = book.loans[found.loan_ref].terms
+        if terms is not None and terms.flags:
+            causes.update(_SUSPENDING_FLAGS.intersection(terms.flags))
     if is_deceased(book):
         causes.add("deceased")
     if book.person.parked_by:
         causes.add("facts_incomplete")
-    if any(_is_pending(book.loans.get(movement.loan_ref), movement) for movement in book.movements.values()):
+    if book.movements and any(
+        _is_pending(book.loans.get(movement.loan_ref), movement) for movement in book.movements.values()
+    ):
         causes.add("payment_pending")
-    return tuple(sorted(causes))
+    return tuple(sorted(causes)) if causes else ()
 
 
 def stops(book: Book) -> frozenset[str]:

@@ -49,7 +49,7 @@ def merge(book: Book, fact: EventData, new_loan_id: NewLoanId) -> tuple[Book, Ou
 
 def _merge_overdue(book: Book, fact: LoanOverdue, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
     items = due_amounts(fact.due_items)
-    flags = tuple(sorted(set(fact.flags)))
+    flags = tuple(sorted(set(fact.flags))) if fact.flags else ()
     digest = digest_of(fact.currency, items, fact.balance, flags)
     position = Position(fact.business_date, fact.core_sequence, digest)
     loan = book.loans.get(fact.loan_ref) or Loan(new_loan_id(book.party_id), fact.loan_ref)

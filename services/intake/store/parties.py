@@ -13,10 +13,13 @@ from shared.ids import draw_shard, entity_id
 _LONGEST_PART = 64
 _NOBODY = ("", "-")  # facts about the core itself, such as a closed day
 
+# LIMIT keeps the planner from joining the other way round, which reads the whole table, large as the portfolio.
 _RESERVED = """
-SELECT concat_ws('|', a.tenant, a.core, a.party_ref), a.party_id
-FROM unnest(string_to_array($2, chr(31)), string_to_array($3, chr(31))) AS k(core, party_ref)
-JOIN party_alias a ON a.tenant = $1 AND a.core = k.core AND a.party_ref = k.party_ref
+SELECT concat_ws('|', $1::text, k.core, k.party_ref), a.party_id
+FROM unnest(string_to_array($2, chr(31)), string_to_array($3, chr(31))) AS k(core, party_ref),
+LATERAL (
+    SELECT party_id FROM party_alias WHERE tenant = $1 AND core = k.core AND party_ref = k.party_ref LIMIT 1
+) AS a
 """
 
 # A concurrent reservation of the same reference makes this wait, and then yields no row: the id is read again.

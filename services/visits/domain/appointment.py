@@ -4,7 +4,6 @@ waiting.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -39,12 +38,12 @@ from shared.messaging import NewIntent
 ASSIGNMENT_LEAD: Final = timedelta(minutes=60)
 
 
-def event(visit: Visit, name: str, data: EventData, *, now: datetime) -> NewEvent[Any]:
-    """An event about `visit` that happened at `now`."""
+def event(visit: Visit, name: str, data: EventData, *, now: datetime, about: UUID | None = None) -> NewEvent[Any]:
+    """An event that happened at `now`, about `visit` or what else `about` names."""
     return NewEvent(
         type=name,
         party_id=visit.party_id,
-        aggregate_id=visit.visit_id,
+        aggregate_id=about or visit.visit_id,
         data=data,
         time=now,
         correlation_id=visit.correlation_id,
@@ -68,10 +67,7 @@ def party_stopped(visit: Visit, *, cause: StopCause, scope: str, now: datetime, 
             "reference": str(visit.visit_id),
         }
     )
-    return replace(
-        event(visit, "party.stopped", data, now=now),
-        aggregate_id=visit.party_id,
-    )
+    return event(visit, "party.stopped", data, now=now, about=visit.party_id)
 
 
 def propose(proposal: Event[VisitProposed], *, tenant: str, partition: int, now: datetime) -> Change:

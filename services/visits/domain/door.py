@@ -4,7 +4,7 @@ does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -255,4 +255,4 @@ def _contact(
         recording_complete=record.recording_complete,
         debt_disclosed_to_third=False,
     )
-    return replace(event(visit, "contact.recorded", data, now=ended_at), aggregate_id=contact_id)
+    return event(visit, "contact.recorded", data, now=ended_at, about=contact_id)

@@ -37,6 +37,8 @@ def step(book: Book, fact: EventData, **options: Any) -> Folded:
     }
     loaded = book if len(kept) == len(book.movements) else _with(book, kept)
     folded = fold(loaded, fact, trigger(fact), circumstances(**options))
+    for event in folded.events:  # made without validation: what is published must be what the contract says
+        assert type(event.data).model_validate_json(event.data.model_dump_json()) == event.data
     return Folded(_with(folded.book, book.movements | folded.book.movements), folded.outcome, folded.events)
 
 
