@@ -9,7 +9,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from services.intake.domain.conclusion import Circumstances, Trigger, conclude
+from services.intake.domain.conclusion import Circumstances, conclude
+from services.intake.domain.trigger import Trigger
 from services.intake.folding import DAY_CLOSE, Folding, day_close_intent, new_id
 from services.intake.store import books, days
 from shared.database import UnitOfWork

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from services.intake.domain.book import Book
 from services.intake.domain.calendar import check_business_date, latest_possible_date
-from services.intake.domain.conclusion import Circumstances, Trigger, fold
+from services.intake.domain.conclusion import Circumstances, fold
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.domain.trigger import Trigger
 from services.intake.settings import IntakeSettings
 from services.intake.store import books, cards, days
 from services.intake.store.parties import Parties

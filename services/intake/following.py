@@ -9,8 +9,9 @@ from datetime import date
 from msgspec.structs import replace
 
 from services.intake.domain.book import Person
-from services.intake.domain.conclusion import Circumstances, Trigger, conclude
+from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.delinquency import Pause
+from services.intake.domain.trigger import Trigger
 from services.intake.folding import Folding, new_id
 from services.intake.store import books, cases, days, permits
 from shared.database import UnitOfWork

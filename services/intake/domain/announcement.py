@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from services.intake.domain.assessment import Assessment, LoanArrears
 from services.intake.domain.book import Case, Receipt, Reversal
+from services.intake.domain.trigger import CureCause, Trigger
 from shared.events import NewEvent
 from shared.events.base import EventData, trusted
 from shared.events.case import (
@@ -24,9 +25,6 @@ from shared.events.case import (
 )
 from shared.events.stop import PartyStopped, StopCause
 from shared.money import Money
-
-if TYPE_CHECKING:
-    from services.intake.domain.conclusion import CureCause, Trigger
 
 
 class CaseWriter:

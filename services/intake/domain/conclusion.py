@@ -6,7 +6,7 @@ The case's version grows with each of its events, so version and `sequence` are 
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -17,24 +17,12 @@ from services.intake.domain.assessment import Assessment, assess, newest_date, s
 from services.intake.domain.book import Book, Case, CaseStatus, Movement
 from services.intake.domain.merge import NewLoanId, merge
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
 from shared.events.base import EventData
 from shared.messaging import Outcome
 
-CureCause = Literal["payment", "core_statement", "correction"]
 _NOT_ANNOUNCED, _ANNOUNCED_UNCLEARED, _ANNOUNCED_CLEARED = 0, 1, 2
-
-
-class Trigger(Struct, frozen=True):
-    """The fact behind a change. `happened_at` is business time, `learned_at` real time (start of the recall clock)."""
-
-    type: str
-    event_id: str
-    happened_at: datetime
-    learned_at: datetime
-    is_correction: bool = False
-    silent: bool = False
-    """Ageing by the calendar: only bucket changes are published."""
 
 
 class Circumstances(Struct, frozen=True):
@@ -101,7 +89,7 @@ def _conclude_case(
         _announce_state(case, previous, present, writer, trigger)
     status: CaseStatus = "open" if present.is_past_due else "cured"
     if status == "cured" and case.status != "cured":
-        writer.cured(present, _cure_cause(trigger), events)
+        writer.cured(present, trigger.cure_cause, events)
     suspended = suspensions(after, present.loans) if status == "open" else ()
     _announce_suspensions(case, suspended, status, writer)
     events[:0] = writer.events
@@ -165,9 +153,3 @@ def _announce_movement(
         writer.payment_reversed(loan.loan_id, movement.transaction_ref, reversal)
         movement = replace(movement, reversal_posted=True)
     return movement
-
-
-def _cure_cause(trigger: Trigger) -> CureCause:
-    if trigger.type == "loan.payment_received":
-        return "payment"
-    return "correction" if trigger.is_correction else "core_statement"

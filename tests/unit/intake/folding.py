@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from services.intake.domain.book import NOBODY, Book, matters
-from services.intake.domain.conclusion import Circumstances, Folded, Trigger, fold
+from services.intake.domain.conclusion import Circumstances, Folded, fold
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.domain.trigger import Trigger
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE
 from shared.ids import derived_id, entity_id
