@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -226,11 +227,16 @@ def _factory(home: Path, prefix: str) -> RunFactory:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """The home folder of this test's run; PostgreSQL's account may pass through it."""
-    home = tmp_path / "home"
-    home.mkdir(mode=0o711)
-    return home
+def home() -> Iterator[Path]:
+    """The home folder of this test's run, where PostgreSQL's account gets in whenever the server starts.
+
+    Not below `tmp_path`: each beginning of pytest closes the folder of all its runs, for a run in progress too.
+    """
+    with tempfile.TemporaryDirectory(prefix="doorstep-chaos-") as folder:
+        home = Path(folder) / "home"
+        home.parent.chmod(0o711)
+        home.mkdir(mode=0o711)
+        yield home
 
 
 @pytest.fixture
