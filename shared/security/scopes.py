@@ -50,7 +50,6 @@ _ALL: Final = (
     ),
     _scope("intake.record-facts", "Send loan and party facts over HTTP instead of the topic.", "core"),
     _scope("intake.check-balance", "Ask for a signed balance answer about a party.", "compliance", "visits"),
-    _scope("intake.record-stop", "Record that a customer asks that contact stops.", "customer-portal", "dispatcher"),
     # assignment
     _scope("assignment.read", "Read collectors and routes.", "dispatcher", "auditor", "operator", "visits"),
     _scope("assignment.plan", "Start planning for a field day.", "dispatcher"),
@@ -65,7 +64,6 @@ _ALL: Final = (
     _scope("visits.answer-alarm", "Say that somebody looks after an alarm.", "dispatcher"),
     _scope("visits.set-off", "Report that the collector is on the way.", "collector-app"),
     _scope("visits.check-in", "Begin a visit at the door, with its permit.", "collector-app"),
-    _scope("visits.record-outcome", "Record what happened at the door.", "collector-app"),
     _scope("visits.check-out", "End a visit; always accepted.", "collector-app"),
     _scope("visits.send-sos", "Call for help; always accepted.", "collector-app", "dispatcher"),
     _scope(
@@ -74,20 +72,16 @@ _ALL: Final = (
         "collector-app",
         "customer-portal",
     ),
-    _scope("visits.complain", "File a complaint; always accepted.", "collector-app", "customer-portal"),
-    _scope("visits.upload", "Upload evidence that was recorded offline; always accepted.", "collector-app"),
     # plans
     _scope(
         "plans.read", "Read repayment plans.", "dispatcher", "auditor", "operator", "customer-portal", "collector-app"
     ),
     _scope("plans.propose", "Propose a plan for a party.", "collector-app", "customer-portal", "dispatcher"),
     _scope("plans.sign", "Sign a proposed plan, as the customer.", "customer-portal", "collector-app"),
-    _scope("plans.withdraw", "Withdraw a plan or its signature.", "customer-portal"),
     # compliance
     _scope("compliance.read-windows", "Ask when a party may lawfully be contacted.", "assignment", "visits", "plans"),
     _scope("compliance.request-permit", "Ask for a permit for one contact.", "assignment", "visits", "plans"),
     _scope("compliance.use-permit", "Redeem or release a permit.", "assignment", "visits", "plans"),
-    _scope("compliance.report-contact", "Report a contact made outside these services.", "core", "dispatcher"),
     _scope("compliance.read", "Read decisions, holds and findings.", "auditor", "operator", "dispatcher"),
     _scope("compliance.read-log", "Read the audit log: leaves, proofs, checkpoints.", "auditor", "operator"),
     _scope(
