@@ -24,6 +24,7 @@ import psutil
 
 PROJECT_FOLDER = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
+_LOWEST_PORT, _HIGHEST_PORT, _PORTS_TRIED = 15_000, 32_000, 100
 
 
 class EmbeddedServerError(RuntimeError):
@@ -150,20 +151,21 @@ def read_state(path: Path) -> dict[str, Any] | None:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A free TCP port on the loopback address; `preferred` when nobody listens there."""
-    if preferred is not None:
+    """A free TCP port on the loopback address; `preferred` when nobody listens there. Raises OSError when none is.
+
+    Drawn below the range from which systems take the ports of outgoing connections (32768 on Linux): a port that is
+    listened on later, or again after a restart, must not be taken meanwhile by anybody's connection.
+    """
+    drawn = (_LOWEST_PORT + secrets.randbelow(_HIGHEST_PORT - _LOWEST_PORT) for _ in range(_PORTS_TRIED))
+    for port in drawn if preferred is None else (preferred, *drawn):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((LOOPBACK, preferred))
+                probe.bind((LOOPBACK, port))
             except OSError:
-                pass
-            else:
-                return preferred
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+                continue
+            return port
+    raise OSError(f"no free port found on {LOOPBACK} between {_LOWEST_PORT} and {_HIGHEST_PORT}")
 
 
 def tail(path: Path, lines: int = 15) -> str:

@@ -54,3 +54,7 @@ def test_taken_port_is_not_given():
         taken.bind((LOOPBACK, 0))
         taken.listen()
         assert free_port(taken.getsockname()[1]) != taken.getsockname()[1]
+
+
+def test_drawn_ports_are_none_of_outgoing_connections() -> None:
+    assert all(15_000 <= free_port() < 32_000 for _ in range(20))
