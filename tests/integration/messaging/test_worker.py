@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, NewIntent
+from shared.messaging import Answer, Intent, NewIntent, intent_store
 from shared.messaging.worker import Worker
 
 Call = Callable[[Sequence[Intent]], Awaitable[Sequence[Answer | None]]]
@@ -120,6 +122,25 @@ async def test_two_workers_do_not_share_an_intent(bench: Any, pulse: Any) -> Non
     handler = Recorder(meanwhile)
     await Worker(plans.database, [handler], pulse=pulse).work_once(handler)
     assert (len(handler.committed), other.committed) == (1, [])
+
+
+async def test_what_a_lost_database_left_leased_is_taken_again_at_once(
+    bench: Any, pulse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = await bench()
+    await intend(plans, "a")
+    silent, handler = Recorder(no), Recorder(yes)
+    worker = Worker(plans.database, [handler], pulse=pulse)
+
+    async def lost(*_: object, **__: object) -> None:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(intent_store, "postpone", lost)
+        with pytest.raises(ConnectionResetError):
+            await worker.work_once(silent)
+    assert await worker.work_once(handler)
+    assert len(handler.committed) == 1
 
 
 async def test_a_late_answer_after_the_lease_ran_out_is_dropped(bench: Any, pulse: Any) -> None:
