@@ -27,7 +27,7 @@ from simulation.oracle import judge
 
 PARTIES = 1_500
 MOST_KILLS = 5
-HOLDS = 240
+HOLDS = 160
 ENDED = "SELECT key FROM idempotency_key WHERE route LIKE '%/end'"
 REQUESTS, FACTS_PER_REQUEST, AT_ONCE = 60, 10, 8
 
@@ -69,13 +69,14 @@ async def test_killed_relays_two_at_once(run: Any, until: Any, reaches: Any) -> 
         assert sent_twice, f"none of {MOST_KILLS} kills fell into a publication"
         await until(it.at_rest)
         history = await it.judged()
-    copies = Counter(record.identity[1] for record in history.records if record.topic == "case")
-    assert all(copies[event_id] > 1 for event_id in sent_twice if event_id in copies)
+    copies = Counter(record.identity[1] for record in history.records)
+    assert all(copies[event_id] > 1 for event_id in sent_twice)
 
 
 async def pending(it: Any) -> set[str]:
     """Ids of the events that intake's outbox does not know as acknowledged."""
-    return set(await it.column("SELECT o.event_id::text FROM outbox_pending p JOIN outbox o USING (seq)"))
+    query = "SELECT o.event_id::text FROM outbox_pending p JOIN outbox o USING (seq) WHERE NOT p.housekeeping"
+    return set(await it.column(query))
 
 
 async def test_killed_worker(run: Any, until: Any, reaches: Any) -> None:

@@ -40,7 +40,7 @@ async def test_broker_paused(own_run: Any, until: Any, reaches: Any) -> None:
 
 async def test_postgres_killed(own_postgres_run: Any, until: Any, reaches: Any) -> None:
     """While intake folds payments, ages its cases and publishes, and compliance reads: every role goes on by itself."""
-    async with own_postgres_run(PARTIES // 2, ("intake", "compliance")) as it:
+    async with own_postgres_run(PARTIES // 3, ("intake", "compliance")) as it:
 
         async def aged() -> int:
             return int(await it.value(f"SELECT count(*) FROM case_file WHERE as_of >= '{AGED_TO}'"))
