@@ -1,4 +1,4 @@
-"""One batch of one partition, inside one transaction: the order of the steps is the correctness.
+"""One batch of one topic, inside one transaction: the order of the steps is the correctness.
 
 fence → claim → lock → order by sequence → park or wait → handle → outcomes. Everything else (retries, bisection,
 polling) happens around it, in `consumer`.
@@ -28,9 +28,12 @@ class BatchProcessor:
         self._sealer = sealer
         self.dead_letter_limit = dead_letter_limit
 
-    async def process(self, uow: UnitOfWork, entries: Sequence[Entry], step: Move) -> None:
-        """Process `entries` (offset order) and move the position. Raises PositionLostError, ConsumerHaltedError."""
-        await inbox.move(uow, step)
+    async def process(self, uow: UnitOfWork, entries: Sequence[Entry], moves: Sequence[Move]) -> None:
+        """Process `entries` (each partition's in offset order) and move the positions.
+
+        Raises PositionLostError, ConsumerHaltedError.
+        """
+        await inbox.move(uow, moves)
         fresh = await self._claim(uow, entries)
         await self._lock(uow, fresh)
         any_parked, any_gap = await parking.anything_held(uow)

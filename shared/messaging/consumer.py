@@ -36,8 +36,9 @@ from shared.messaging.connection import KAFKA_TIMEOUT_SECONDS, client_options
 from shared.messaging.express import EXPRESS, ExpressGate
 from shared.messaging.failures import ConsumerHaltedError, PositionLostError, is_transient
 from shared.messaging.inbox import Move
+from shared.messaging.joint_transactions import Partition
 from shared.messaging.liveness import Pulse
-from shared.messaging.partition_reader import LONGEST_PAUSE_SECONDS, Partition, PartitionReader, RecordBudget
+from shared.messaging.partition_reader import LONGEST_PAUSE_SECONDS, PartitionReader, RecordBudget
 from shared.messaging.probe import probe_broker
 from shared.messaging.subscription import HeartbeatHook
 
@@ -64,7 +65,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         on_heartbeats: HeartbeatHook | None,
         pulse: Pulse,
         batch_records: int = 1_000,
-        transactions_in_flight: int = 6,
+        transactions_in_flight: int = 3,
     ) -> None:
         self._database = database
         self._settings = database.settings

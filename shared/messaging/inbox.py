@@ -16,9 +16,10 @@ from shared.messaging.subscription import InboxKey, Outcome
 _CLAIM = """
 WITH claimed AS (
     INSERT INTO inbox (source, event_id, topic, partition, "offset", outcome, recorded_at)
-    SELECT e.source, e.event_id, $3, $4, e."offset", 'applied', $6
-    FROM unnest(string_to_array($1, chr(31)), string_to_array($2, chr(31)), string_to_array($5, chr(31))::bigint[])
-      AS e(source, event_id, "offset")
+    SELECT e.source, e.event_id, $3, e.partition, e."offset", 'applied', $6
+    FROM unnest(string_to_array($1, chr(31)), string_to_array($2, chr(31)), string_to_array($4, chr(31))::smallint[],
+                string_to_array($5, chr(31))::bigint[])
+      AS e(source, event_id, partition, "offset")
     ON CONFLICT (source, event_id) DO NOTHING
     RETURNING source, event_id
 )
@@ -43,11 +44,6 @@ ON CONFLICT DO NOTHING
 _POSITIONS = """
 SELECT topic, partition, next_offset FROM consumer_position
 WHERE (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::smallint[]))
-"""
-
-_MOVE = """
-UPDATE consumer_position SET next_offset = $4
-WHERE topic = $1 AND partition = $2 AND next_offset = $3
 """
 
 _MOVE_MANY = """
@@ -105,11 +101,12 @@ async def load_positions(
     return {(row[0], row[1]): row[2] for row in rows}
 
 
-async def move(uow: UnitOfWork, step: Move) -> None:
-    """Move one position, as the first statement of its transaction: lock and fence. Raises PositionLostError."""
-    status: str = await uow.sql.execute(_MOVE, step.topic, step.partition, step.expected, step.next_offset)
-    if status != "UPDATE 1":
-        raise PositionLostError(f"{step.topic}/{step.partition} no longer stands at {step.expected}")
+async def move(uow: UnitOfWork, steps: Sequence[Move]) -> None:
+    """Move all positions, as the first statement of a transaction: lock and fence. Raises PositionLostError."""
+    moved = await move_many(uow, steps)
+    for step in steps:
+        if (step.topic, step.partition) not in moved:
+            raise PositionLostError(f"{step.topic}/{step.partition} no longer stands at {step.expected}")
 
 
 async def move_many(uow: UnitOfWork, steps: Sequence[Move]) -> set[tuple[str, int]]:
@@ -127,8 +124,8 @@ async def move_many(uow: UnitOfWork, steps: Sequence[Move]) -> set[tuple[str, in
 
 
 async def claim(uow: UnitOfWork, entries: Sequence[Entry]) -> set[InboxKey]:
-    """Claim the entries (all of one partition, distinct); returns the identities that nobody had claimed before."""
-    keyed = [(entry.inbox_key, entry.offset) for entry in entries if entry.inbox_key is not None]
+    """Claim the entries (all of one topic, distinct); returns the identities that nobody had claimed before."""
+    keyed = [(entry.inbox_key, entry.record) for entry in entries if entry.inbox_key is not None]
     if not keyed:
         return set()
     count, sources, event_ids = await uow.sql.fetchrow(
@@ -136,8 +133,8 @@ async def claim(uow: UnitOfWork, entries: Sequence[Entry]) -> set[InboxKey]:
         joined(key.source for key, _ in keyed),
         joined(key.event_id for key, _ in keyed),
         entries[0].topic,
-        entries[0].record.partition,
-        joined(offset for _, offset in keyed),
+        joined(record.partition for _, record in keyed),
+        joined(record.offset for _, record in keyed),
         uow.real_now,
         len(keyed),
     )

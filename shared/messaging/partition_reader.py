@@ -1,4 +1,4 @@
-"""One partition's batches: through the processor, whatever happens to them.
+"""The batches of a topic's partitions: through the processor, whatever happens to them.
 
 Transient failures are repeated with backoff and never bisected. An unclassified failure halves the batch until the
 poison stands alone; that one is tried as if transient a few times, and then it is a dead letter. Neighbours go on.
@@ -11,10 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from aiokafka import TopicPartition
 from opentelemetry.trace import SpanKind
 
 from shared.database.engine import Database
@@ -24,6 +21,7 @@ from shared.messaging.backoff import backoff_seconds
 from shared.messaging.batch import BatchProcessor
 from shared.messaging.failures import ConsumerHaltedError, PositionLostError, is_transient
 from shared.messaging.inbox import Move
+from shared.messaging.joint_transactions import Batch, JointTransactions, Partition
 from shared.messaging.records import Entry, RawRecord, Verdict, classify
 from shared.messaging.tracing import batch_span
 from shared.telemetry import metrics
@@ -34,22 +32,6 @@ POISON_TRIES = 5
 DECODED_RECORDS = 2_500
 # A database that was away for long is noticed this soon after its return. Trying costs one refused connection.
 LONGEST_PAUSE_SECONDS = 3.0
-
-
-@dataclass(slots=True)
-class Partition:
-    """One assigned partition. `position` stands in PostgreSQL; `read_to` may be ahead by records without effect."""
-
-    place: TopicPartition
-    topic: str
-    position: int
-    read_to: int
-    last_timestamp_ms: int = 0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def last_read_at(self) -> datetime | None:
-        """Kafka's time of the last record read."""
-        return datetime.fromtimestamp(self.last_timestamp_ms / 1000, UTC) if self.last_timestamp_ms else None
 
 
 class RecordBudget:
@@ -91,7 +73,7 @@ class PartitionReader:
     ) -> None:
         self._database = database
         self._processor = processor
-        self._slots = slots
+        self._transactions = JointTransactions(self._transact, slots=slots)
         self._decoded = decoded or RecordBudget()
 
     async def process(self, partition: Partition, records: Sequence[RawRecord]) -> list[Event[EventData]]:
@@ -129,7 +111,7 @@ class PartitionReader:
         while remaining:
             part, part_upto = remaining.pop()
             try:
-                await self._transact(partition, part, part_upto)
+                await self._transactions.run(Batch(partition, part, part_upto))
                 tries = 0
             except (PositionLostError, ConsumerHaltedError):
                 raise
@@ -150,22 +132,30 @@ class PartitionReader:
                     self._give_up(part[0], error)
                     remaining.append((part, part_upto))
 
-    async def _transact(self, partition: Partition, entries: Sequence[Entry], upto: int) -> None:
-        step = Move(partition.topic, partition.place.partition, expected=partition.position, next_offset=upto)
+    async def _transact(self, batches: Sequence[Batch]) -> None:
+        """One transaction over batches of distinct partitions of the topic."""
+        topic = self._processor.subscription.topic
+        entries = [entry for batch in batches for entry in batch.entries]
+        moves = [
+            Move(topic, one.partition.place.partition, expected=one.partition.position, next_offset=one.upto)
+            for one in batches
+        ]
         started = time.perf_counter()
         attributes: dict[str, str | int] = {
             "messaging.system": "kafka",
-            "messaging.destination.name": partition.topic,
-            "messaging.destination.partition.id": str(partition.place.partition),
-            "messaging.kafka.offset": entries[0].offset,
+            "messaging.destination.name": topic,
             "messaging.batch.message_count": len(entries),
         }
-        with batch_span(f"process {partition.topic}", kind=SpanKind.CONSUMER, attributes=attributes):
-            async with self._slots, self._database.unit_of_work() as uow:
-                await self._processor.process(uow, entries, step)
-        partition.position = upto
-        metrics.observe("doorstep.consumer.batch.duration", time.perf_counter() - started, topic=partition.topic)
-        metrics.observe("doorstep.consumer.batch.size", len(entries), topic=partition.topic)
+        if len(batches) == 1:
+            attributes["messaging.destination.partition.id"] = str(batches[0].partition.place.partition)
+            attributes["messaging.kafka.offset"] = entries[0].offset
+        with batch_span(f"process {topic}", kind=SpanKind.CONSUMER, attributes=attributes):
+            async with self._database.unit_of_work() as uow:
+                await self._processor.process(uow, entries, moves)
+        for batch in batches:
+            batch.partition.position = batch.upto
+        metrics.observe("doorstep.consumer.batch.duration", time.perf_counter() - started, topic=topic)
+        metrics.observe("doorstep.consumer.batch.size", len(entries), topic=topic)
 
     def _give_up(self, entry: Entry, error: Exception) -> None:
         """The poison stands alone and stays poison. Its message may quote personal data, so only its type is kept."""

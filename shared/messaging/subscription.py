@@ -48,8 +48,9 @@ PartiesOf = Callable[["UnitOfWork", Sequence[str]], Awaitable[Mapping[str, UUID]
 class Subscription:
     """One topic of a service.
 
-    `handle` receives a whole batch of one partition in offset order, parties locked, and returns only the outcomes that
-    are not `applied`. It may be called again with a part of the batch after a rollback, so it keeps nothing in memory.
+    `handle` receives a whole batch, each partition's part in offset order, parties locked, and returns only the
+    outcomes that are not `applied`. It may be called again with a part of the batch after a rollback, so it keeps
+    nothing in memory.
 
     `parties_of` is for topics whose Kafka key is not a party id (`loan*`: `tenant|core|party_ref`). It resolves keys to
     our party ids inside the transaction, before locks are taken; a key it leaves out is locked and parked under an id

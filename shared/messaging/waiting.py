@@ -25,11 +25,12 @@ _unpack = msgspec.msgpack.Decoder(tuple[bytes | None, bytes | None, list[tuple[s
 _KEEP = """
 INSERT INTO waiting_record (topic, partition, "offset", party_id, behind, source, event_id, type, aggregate_type,
                             aggregate_id, sequence, handled, place, sealed, recorded_at)
-SELECT $1, $2, w."offset", w.party_id, $3, w.source, w.event_id, w.type, w.aggregate_type, w.aggregate_id, w.sequence,
-       w.handled, w.place, w.sealed, $4
-FROM unnest($5::bigint[], $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[],
-            $13::boolean[], $14::bigint[], $15::bytea[])
-  AS w("offset", party_id, source, event_id, type, aggregate_type, aggregate_id, sequence, handled, place, sealed)
+SELECT $1, w.partition, w."offset", w.party_id, $3, w.source, w.event_id, w.type, w.aggregate_type, w.aggregate_id,
+       w.sequence, w.handled, w.place, w.sealed, $4
+FROM unnest($2::smallint[], $5::bigint[], $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
+            $12::bigint[], $13::boolean[], $14::bigint[], $15::bytea[])
+  AS w(partition, "offset", party_id, source, event_id, type, aggregate_type, aggregate_id, sequence, handled, place,
+       sealed)
 ON CONFLICT (topic, partition, "offset") DO UPDATE SET behind = excluded.behind, place = excluded.place
 """
 
@@ -104,7 +105,7 @@ async def take_places(uow: UnitOfWork, entries: Sequence[Entry]) -> None:
 
 
 async def keep(uow: UnitOfWork, sealer: RecordSealer, entries: Sequence[Entry], *, behind: Behind) -> None:
-    """Keep entries of one partition."""
+    """Keep entries of one topic."""
     if not entries:
         return
     nobody = UUID(int=0)
@@ -113,7 +114,7 @@ async def keep(uow: UnitOfWork, sealer: RecordSealer, entries: Sequence[Entry], 
     await uow.sql.execute(
         _KEEP,
         entries[0].topic,
-        entries[0].record.partition,
+        [entry.record.partition for entry in entries],
         behind,
         uow.real_now,
         [entry.offset for entry in entries],

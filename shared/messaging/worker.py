@@ -105,14 +105,13 @@ class Worker:
                 raise ValueError(f"{len(leased)} intents, {len(answers)} answers")
             return answers
         except Exception as error:  # the edge: no answer is a failed try, and the intent stays
-            log.log(
-                logging.WARNING if is_transient(error) else logging.ERROR,
-                "intent %s got no answer: %s",
-                handler.kind,
-                type(error).__name__,
-                exc_info=not is_transient(error),
-            )
-            return [None] * len(leased)
+            passing = is_transient(error)
+            level = logging.WARNING if passing else logging.ERROR
+            log.log(level, "intent %s got no answer: %s", handler.kind, type(error).__name__, exc_info=not passing)
+            if passing or len(leased) == 1:
+                return [None] * len(leased)
+        # One bad intent spoils no other: the key of each makes repeating it harmless.
+        return [answer for intent in leased for answer in await self._call(handler, [intent])]
 
     async def _commit(
         self, handler: IntentHandler, answered: Sequence[tuple[Intent, Answer]], lease_id: UUID

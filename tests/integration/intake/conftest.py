@@ -27,8 +27,9 @@ from shared.events.catalogue import CATALOGUE
 from shared.events.codec import encode_headers
 from shared.ids import event_id
 from shared.messaging.batch import BatchProcessor
+from shared.messaging.joint_transactions import Partition
 from shared.messaging.outbox import unpack_headers
-from shared.messaging.partition_reader import Partition, PartitionReader
+from shared.messaging.partition_reader import PartitionReader
 from shared.messaging.records import KeptRecord
 from shared.security.clients import DevelopmentClient
 from shared.security.issuer import DevelopmentIssuer, create_issuer_app

@@ -33,8 +33,9 @@ from shared.events.topics import PARTITIONS
 from shared.ids import event_id
 from shared.messaging import InboxKey, Outcome, Subscription
 from shared.messaging.batch import BatchProcessor
+from shared.messaging.joint_transactions import Partition
 from shared.messaging.liveness import Pulse
-from shared.messaging.partition_reader import Partition, PartitionReader
+from shared.messaging.partition_reader import PartitionReader
 from shared.messaging.partitioning import partition_of
 from shared.messaging.records import KeptRecord
 from shared.messaging.runtime import Loop

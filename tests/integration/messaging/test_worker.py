@@ -93,6 +93,20 @@ async def test_a_raised_call_is_no_answer(bench: Any, pulse: Any) -> None:
     assert await plans.rows("SELECT attempts, done_at IS NULL FROM intent") == [(1, True)]
 
 
+async def test_one_intent_whose_call_raises_spoils_no_other(bench: Any, pulse: Any) -> None:
+    plans = await bench()
+    await intend(plans, "a", "bad", "c")
+
+    async def refuse_bad(intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        if any(intent.key == "bad" for intent in intents):
+            raise ValueError("refused")
+        return [Answer() for _ in intents]
+
+    handler = Recorder(refuse_bad)
+    await Worker(plans.database, [handler], pulse=pulse).work_once(handler)
+    assert await plans.rows("SELECT key FROM intent WHERE done_at IS NULL") == [("bad",)]
+
+
 async def test_one_bad_answer_spoils_no_other(bench: Any, pulse: Any) -> None:
     plans = await bench()
     await intend(plans, "a", "b", "c")

@@ -1,0 +1,86 @@
+"""Which batches share a transaction, and what becomes of them when one fails."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from aiokafka import TopicPartition
+
+from shared.messaging.joint_transactions import MOST_RECORDS, Batch, JointTransactions, Partition
+from shared.messaging.records import Entry, KeptRecord, Verdict
+
+
+class Transactions:
+    """Notes which partitions shared a transaction; the transactions of poisoned partitions fail."""
+
+    def __init__(self, *, slots: int = 1) -> None:
+        self.ran: list[list[int]] = []
+        self.poisoned: set[int] = set()
+        self.joint = JointTransactions(self.transact, slots=asyncio.Semaphore(slots))
+
+    async def transact(self, batches: Sequence[Batch]) -> None:
+        await asyncio.sleep(0.01)
+        numbers = [batch.partition.place.partition for batch in batches]
+        self.ran.append(numbers)
+        if self.poisoned & set(numbers):
+            raise ValueError(f"poison in {numbers}")
+
+
+async def test_the_first_goes_alone_and_the_waiting_together() -> None:
+    it = Transactions()
+    await asyncio.gather(*(it.joint.run(batch(number)) for number in range(5)))
+    assert it.ran == [[0], [1, 2, 3, 4]]
+
+
+async def test_as_many_as_fit() -> None:
+    it = Transactions()
+    sizes = {0: 1, 1: MOST_RECORDS - 1, 2: 1, 3: 1}
+    await asyncio.gather(*(it.joint.run(batch(number, size)) for number, size in sizes.items()))
+    assert it.ran == [[0], [1, 2], [3]]
+
+
+async def test_a_batch_larger_than_the_limit_goes_alone() -> None:
+    it = Transactions()
+    await asyncio.gather(it.joint.run(batch(0)), it.joint.run(batch(1, MOST_RECORDS + 1)), it.joint.run(batch(2)))
+    assert it.ran == [[0], [1], [2]]
+
+
+async def test_a_failure_in_company_is_tried_alone() -> None:
+    it = Transactions()
+    it.poisoned = {2}
+    results = await asyncio.gather(*(it.joint.run(batch(number)) for number in range(4)), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), type(None), ValueError, type(None)]
+    assert it.ran == [[0], [1, 2, 3], [1], [2], [3]]
+
+
+async def test_who_is_taken_along_by_a_cancelled_one_tries_again() -> None:
+    it = Transactions()
+    tasks = [asyncio.create_task(it.joint.run(batch(number))) for number in range(3)]
+    await asyncio.sleep(0.015)  # the first is done, the second has taken the third along
+    tasks[1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert it.ran == [[0], [2]]
+    assert tasks[2].exception() is None
+
+
+async def test_who_gives_up_waiting_is_not_run() -> None:
+    it = Transactions()
+    first, second = (asyncio.create_task(it.joint.run(batch(number))) for number in range(2))
+    await asyncio.sleep(0)
+    second.cancel()
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert it.ran == [[0]]
+
+
+async def test_slots_bound_what_runs_at_once() -> None:
+    it = Transactions(slots=2)
+    await asyncio.gather(*(it.joint.run(batch(number)) for number in range(5)))
+    assert it.ran == [[0], [1], [2, 3, 4]]
+
+
+def batch(number: int, size: int = 1) -> Batch:
+    record = KeptRecord(number, 0, 0, None, None, [])
+    entry = Entry("case", record, Verdict.SKIP, "x", None)
+    return Batch(Partition(TopicPartition("case", number), "case", 0, 0), [entry] * size, size)
