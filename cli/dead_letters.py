@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -62,18 +62,26 @@ def replay(service: Service, letter: LetterId, prefix: Prefix = None) -> None:
     asyncio.run(_replay(_known(service), letter, prefix))
 
 
+@dead_letters_app.command()
+def discard(service: Service, letter: LetterId, prefix: Prefix = None) -> None:
+    """Give the letter up for good, process what waits behind it for the same party, and release the party."""
+    asyncio.run(_discard(_known(service), letter, prefix))
+
+
 async def _list(service: str, state: State, limit: int, prefix: str | None) -> None:
     from shared.messaging.dead_letters import list_dead_letters
 
     async with _desk(service, prefix) as desk, desk.database.read_only() as uow:
         letters = await list_dead_letters(uow, state=state, limit=limit)
-    table = Table("id", "recorded", "where", "type", "reason", "detail", "tries")
+    table = Table()
+    for name in ("id", "when and where", "what", "tries"):
+        # Ids are there to be copied; the rest may wrap on a narrow terminal.
+        table.add_column(name, no_wrap=name == "id", overflow="fold")
     for letter in letters:
         where = f"{letter.topic}/{letter.partition}@{letter.offset}"
-        recorded = letter.recorded_at.isoformat(timespec="seconds")
-        table.add_row(
-            str(letter.id), recorded, where, letter.type or "-", letter.reason, letter.detail, str(letter.attempts)
-        )
+        recorded = f"{letter.recorded_at:%Y-%m-%d %H:%M:%S}Z"
+        what = f"{letter.type or '-'}\n{letter.reason} {letter.detail}"
+        table.add_row(str(letter.id), f"{recorded}\n{where}", what, str(letter.attempts))
     console.print(table if letters else f"No dead letters ({state}) in {service}.")
 
 
@@ -94,16 +102,26 @@ async def _show(service: str, letter_id: UUID, prefix: str | None) -> None:
 
 
 async def _replay(service: str, letter_id: UUID, prefix: str | None) -> None:
+    async with _desk(service, prefix) as desk, _replayer(service, desk) as replayer:
+        handled = await _attempt(replayer.replay, service, letter_id)
+    console.print(f"Replayed; {handled} records were handled.")
+
+
+async def _discard(service: str, letter_id: UUID, prefix: str | None) -> None:
+    async with _desk(service, prefix) as desk, _replayer(service, desk) as replayer:
+        handled = await _attempt(replayer.discard, service, letter_id)
+    console.print(f"Discarded; {handled} records that waited behind it were handled.")
+
+
+async def _attempt(action: Callable[[UUID], Awaitable[int]], service: str, letter_id: UUID) -> int:
     from shared.messaging.dead_letters import ReplayFailedError, UnknownDeadLetterError
 
-    async with _desk(service, prefix) as desk, _replayer(service, desk) as replayer:
-        try:
-            handled = await replayer.replay(letter_id)
-        except UnknownDeadLetterError as error:
-            raise _refusal(f"{service} has no open dead letter {letter_id}.") from error
-        except ReplayFailedError as error:
-            raise _refusal(f"It still cannot be processed ({error.reason}); nothing was changed.") from error
-    console.print(f"Replayed; {handled} records were handled.")
+    try:
+        return await action(letter_id)
+    except UnknownDeadLetterError as error:
+        raise _refusal(f"{service} has no open dead letter {letter_id}.") from error
+    except ReplayFailedError as error:
+        raise _refusal(f"It still cannot be processed ({error.reason}); nothing was changed.") from error
 
 
 @asynccontextmanager

@@ -140,7 +140,9 @@ def running_serve(home: Home) -> dict[str, Any] | None:
 
 def address_table(platform: Platform) -> Table:
     """What runs where."""
-    table = Table("what", "address", "log", title="Doorstep is running")
+    table = Table(title="Doorstep is running")
+    for name in ("what", "address", "log"):
+        table.add_column(name, no_wrap=name == "address", overflow="fold")
     for service in SERVICES:
         log = platform.processes[service].log
         table.add_row(service, f"{platform.url(service)}/docs", os.path.relpath(log))

@@ -9,7 +9,7 @@ from cli.dead_letters import _text
 LETTER = "0190a5d8-1111-7000-8000-000000000000"
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["show"], ["replay"]])
+@pytest.mark.parametrize("arguments", [["list"], ["show"], ["replay"], ["discard"]])
 def test_unknown_service_is_refused(arguments):
     letter = [] if arguments == ["list"] else [LETTER]
     answer = CliRunner().invoke(app, ["dlq", *arguments, "billing", *letter])
