@@ -22,6 +22,7 @@ from shared.messaging.dead_letters import Replayer
 from shared.messaging.intents import IntentHandler
 from shared.messaging.liveness import Pulse
 from shared.messaging.quiet import QuietProbe
+from shared.messaging.retention import Kept
 from shared.messaging.runtime import Loop, consumer_loops, relay_loops, worker_loops
 from shared.messaging.subscription import HeartbeatHook, Subscription
 from shared.operations import operations_router
@@ -30,6 +31,7 @@ from shared.security.sealing import RecordSealer
 from shared.settings import ServiceSettings
 from shared.telemetry.logs import setup_logging
 from shared.telemetry.setup import setup_telemetry
+from shared.web import commands
 from shared.web.health import create_probe_app
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ class ServiceRuntime:
             if "api" in self.roles:
                 probe = QuietProbe(self.database, reads=self._reads())
                 resources.push_async_callback(probe.close)
-                first.append(self._api(probe, sealer))
+                first.append(_HttpServer(self.build_app(probe, sealer), self))
             else:
                 # A process without API is probed and scraped all the same.
                 first.append(_HttpServer(create_probe_app(self.definition.name, self.database), self))
@@ -140,7 +142,12 @@ class ServiceRuntime:
                 on_heartbeats=definition.on_heartbeats,
             )
         if "worker" in self.roles:
-            loops += worker_loops(self.database, definition.intent_handlers, pulse=self._pulse("worker"))
+            loops += worker_loops(
+                self.database,
+                definition.intent_handlers,
+                pulse=self._pulse("worker"),
+                kept=[Kept(commands.trim, commands.RESPONSES_KEPT)],
+            )
         return loops
 
     def _outputs(self) -> list[Loop]:
@@ -148,13 +155,14 @@ class ServiceRuntime:
             return []
         return relay_loops(self.database, reads=self._reads(), instance=self.instance, pulse=self._pulse("relay"))
 
-    def _api(self, probe: QuietProbe, sealer: RecordSealer) -> Loop:
+    def build_app(self, probe: QuietProbe, sealer: RecordSealer) -> FastAPI:
+        """The whole HTTP side of the process: the service's own API, and the routes for its operators."""
         app = self.definition.build_api(self)
         replayer = Replayer(self.database, self.definition.subscriptions, sealer=sealer)
         app.include_router(
             operations_router(self.database, quiet=probe, replayer=replayer, sealer=sealer), include_in_schema=False
         )
-        return _HttpServer(app, self)
+        return app
 
     def _reads(self) -> list[str]:
         return [subscription.topic for subscription in self.definition.subscriptions]

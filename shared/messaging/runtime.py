@@ -18,7 +18,7 @@ from shared.messaging.heartbeats import Heartbeats
 from shared.messaging.intents import IntentHandler
 from shared.messaging.liveness import Pulse
 from shared.messaging.relay import Relay
-from shared.messaging.retention import Retention
+from shared.messaging.retention import Kept, Retention
 from shared.messaging.subscription import HeartbeatHook, Subscription
 from shared.messaging.worker import Worker
 from shared.security.sealing import RecordSealer
@@ -93,8 +93,10 @@ def relay_loops(
     ]
 
 
-def worker_loops(database: Database, handlers: Sequence[IntentHandler], *, pulse: Pulse) -> list[Loop]:
+def worker_loops(
+    database: Database, handlers: Sequence[IntentHandler], *, pulse: Pulse, kept: Sequence[Kept] = ()
+) -> list[Loop]:
     """The worker role: intents and timers, and what the tables need not keep."""
     # Without kinds to work on a worker would end at once, which the runtime takes for a failure.
     workers: list[Loop] = [Worker(database, handlers, pulse=pulse)] if handlers else []
-    return [*workers, Retention(database, pulse=pulse)]
+    return [*workers, Retention(database, pulse=pulse, others=kept)]

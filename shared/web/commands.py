@@ -40,7 +40,11 @@ INSERT INTO idempotency_key
   (tenant, caller, route, key, body_sha256, status, response_body, response_headers, recorded_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
-_FORGET = "DELETE FROM idempotency_key WHERE tenant = $1 AND recorded_at < $2"
+_TRIM = """
+DELETE FROM idempotency_key WHERE (tenant, caller, route, key) IN (
+    SELECT tenant, caller, route, key FROM idempotency_key WHERE recorded_at < $1 LIMIT $2
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,10 @@ async def command(
     return stored.response(replayed=replayed)
 
 
-async def forget_old_responses(uow: UnitOfWork, tenant: str, *, before: datetime) -> None:
-    """Delete stored responses recorded before `before` (real time). Run from a timer; see RESPONSES_KEPT."""
-    await uow.sql.execute(_FORGET, tenant, before)
+async def trim(uow: UnitOfWork, *, before: datetime, limit: int) -> int:
+    """Forget up to `limit` responses stored before `before` (real time): their commands would be carried out again."""
+    status: str = await uow.sql.execute(_TRIM, before, limit)
+    return int(status.rsplit(" ", 1)[1])
 
 
 async def _claim_of(request: Request, body: BaseModel | None) -> _Claim:
