@@ -13,7 +13,8 @@ from shared.events.stop import StopCause
 
 HoldKind = Literal[
     "plan_active", "stop_request", "deceased", "dispute", "hardship", "facts_incomplete", "represented", "complaint",
-    "safety"
+    "safety", "insolvency", "breathing_space", "mental_health_crisis", "ombudsman", "cease_contact", "channel_opt_out",
+    "debt_advice", "vulnerability", "minor", "disaster",
 ]  # fmt: skip
 HoldScope = Literal["party", "visit_channel", "collection"]
 COLLECTING: Final[frozenset[Purpose]] = frozenset({"collection", "appointment_admin"})

@@ -19,7 +19,8 @@ effective_to = 2026-07-01
 id = "TEST-HOLDS"
 kind = "hold"
 hold_kinds = ["plan_active", "stop_request", "deceased", "dispute", "hardship", "facts_incomplete", "represented",
-              "complaint", "safety"]
+              "complaint", "safety", "insolvency", "breathing_space", "mental_health_crisis", "ombudsman",
+              "cease_contact", "channel_opt_out", "debt_advice", "vulnerability", "minor", "disaster"]
 lifted_by = "never"
 citation = "for the test only"
 purposes_blocked = ["collection"]
