@@ -10,7 +10,9 @@ import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from shared.embedded.kafka import KafkaAccess
+from shared.events.stop import PartyStopped
 from shared.messaging.runtime import consumer_loops
+from tests.integration.messaging.conftest import SEEN_AT
 
 
 def loops(plans: Any, pulse: Any, **options: Any) -> list[Any]:
@@ -33,6 +35,28 @@ async def test_events_are_read_once_and_positions_kept(
         await eventually(lambda: _count(plans, 160))
     rows = await plans.rows("SELECT party_id, array_agg(sequence ORDER BY place) FROM handled GROUP BY 1")
     assert {tuple(sequences) for _, sequences in rows} == {(1, 2, 3, 4)}
+
+
+async def test_express_topics_are_read_first(
+    bench: Any, topics: Any, publish: Any, record: Any, running: Any, eventually: Any, pulse: Any
+) -> None:
+    await topics("case", "stop")
+    visits = await bench("visits", kafka=True)
+    stopped = uuid4()
+    await publish([record(uuid4(), 1) for _ in range(300)])
+    data = PartyStopped(
+        party_id=stopped, cause="payment", scope="collection", since=SEEN_AT, arrived_at=SEEN_AT, reference="T-1"
+    )
+    last = record(stopped, 1, kind="party.stopped", value=data.model_dump_json().encode())
+    await publish([last], topic="stop")
+    subscriptions = [
+        visits.subscription(),
+        visits.subscription(topic="stop", types=frozenset({"party.stopped"}), monotone_types=frozenset()),
+    ]
+    groups = consumer_loops(visits.database, subscriptions, sealer=visits.sealer, instance=None, pulse=pulse)
+    async with running(*groups):
+        await eventually(lambda: _count(visits, 301))
+    assert (await visits.handled())[0] == last.id
 
 
 async def test_two_consumers_share_the_partitions(
