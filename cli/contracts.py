@@ -1,35 +1,44 @@
-"""`contracts`: the generated documents of events."""
+"""`contracts`: the generated documents of events and of the HTTP APIs."""
 
 import typer
 from rich.console import Console
 
 from shared.embedded.home import PROJECT_FOLDER
 
-contracts_app = typer.Typer(no_args_is_help=True, help="Event contracts: JSON Schemas, AsyncAPI, catalogue page.")
+contracts_app = typer.Typer(
+    no_args_is_help=True,
+    help="Contracts: JSON Schemas, AsyncAPI and catalogue of events; OpenAPI of services.",
+)
 console = Console()
 FOLDER = PROJECT_FOLDER / "contracts"
 PAGE = PROJECT_FOLDER / "docs" / "events.md"
+OPENAPI = FOLDER / "openapi"
 
 
 @contracts_app.command()
 def export() -> None:
-    """Write the contracts from the models; refuses a breaking change without a new version."""
+    """Write the contracts from the models and routes; refuses a breaking change without a new version."""
+    from cli import api_documents
     from shared.events.contracts import export as write
 
     try:
-        count = write(FOLDER, page=PAGE)
+        events = write(FOLDER, page=PAGE)
+        apis = api_documents.export(OPENAPI)
     except ValueError as error:
         console.print(str(error), markup=False)
         raise typer.Exit(1) from error
-    console.print(f"{count} event types written to contracts/ and docs/events.md")
+    console.print(f"{events} event types and {apis} APIs written to contracts/ and docs/events.md")
 
 
 @contracts_app.command()
 def check() -> None:
-    """Compare the committed contracts with the models: breaking changes, and files that were not exported anew."""
+    """Compare the committed contracts with the code: breaking changes, and files that were not exported anew."""
+    from cli import api_documents
     from shared.events.contracts import breaking_changes, stale_files
 
-    breaks, stale = breaking_changes(FOLDER), stale_files(FOLDER, page=PAGE)
+    apis = api_documents.documents()
+    breaks = breaking_changes(FOLDER) + api_documents.breaks_of(apis, OPENAPI)
+    stale = stale_files(FOLDER, page=PAGE) + api_documents.stale_files(apis, OPENAPI)
     for line in breaks:
         console.print(f"breaks: {line}", markup=False)
     for name in stale:

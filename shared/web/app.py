@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from pydantic import BaseModel
 from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Scope
@@ -38,7 +39,8 @@ class RouteWithoutScopeError(RuntimeError):
 @dataclass(frozen=True, kw_only=True)
 class ApiDefinition:
     """What one service's API is made of. `state` is put on `request.app.state` beside `database`, `settings`,
-    `verifier`.
+    `verifier`. `version` counts the contract: a breaking change of the API needs a new major version. `examples` are
+    shown in the OpenAPI document wherever their model is read or answered.
     """
 
     service: str
@@ -48,7 +50,8 @@ class ApiDefinition:
     settings: ServiceSettings
     database: Database
     verifier: TokenVerifier
-    version: str = "0.1.0"
+    version: str = "1.0.0"
+    examples: Mapping[type[BaseModel], Mapping[str, Any]] = field(default_factory=dict)
     state: Mapping[str, object] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None
@@ -64,6 +67,7 @@ def create_app(definition: ApiDefinition) -> FastAPI:
         description=definition.description,
         version=definition.version,
         lifespan=definition.lifespan,
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         telemetry={
@@ -94,11 +98,11 @@ def create_app(definition: ApiDefinition) -> FastAPI:
     app.include_router(docs_router(title=definition.title))
     for router in definition.routers:
         app.include_router(router)
-    scopes = _scopes_by_operation(app)
+    scopes = demanded_scopes(app)
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return describe(generate(), scopes=scopes, issuer=definition.settings.oidc_issuer)
+        return describe(generate(), scopes=scopes, issuer=definition.settings.oidc_issuer, examples=definition.examples)
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     return app
@@ -108,8 +112,8 @@ def _is_probe(scope: Mapping[str, Any] | Scope) -> bool:
     return scope.get("path", "") in PUBLIC_PATHS
 
 
-def _scopes_by_operation(app: FastAPI) -> dict[tuple[str, str], str]:
-    """(method, path) → the scope it demands. Raises RouteWithoutScopeError."""
+def demanded_scopes(app: FastAPI) -> dict[tuple[str, str], str]:
+    """(method, path) → the scope it demands, for every route that is not open. Raises RouteWithoutScopeError."""
     scopes: dict[tuple[str, str], str] = {}
     for context in iter_route_contexts(app.routes):
         route, path = context.original_route, context.path or ""

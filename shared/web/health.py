@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import asyncpg
 from fastapi import APIRouter, FastAPI
@@ -42,12 +42,22 @@ def health_router(*, service: str, database: Database, probes: Mapping[str, Prob
 
     checks: dict[str, Probe] = {"database": database_reachable, **probes}
 
-    @router.get("/health/live", summary="Is the process alive?")
+    def answer(status: Literal["live", "ready"]) -> dict[int | str, dict[str, Any]]:
+        return {200: {"content": {"application/json": {"example": {"status": status, "service": service}}}}}
+
+    @router.get(
+        "/health/live", summary="Is the process alive?", operation_id="probe_liveness", responses=answer("live")
+    )
     async def live() -> Health:
         """Answers as long as the event loop turns."""
         return Health(status="live", service=service)
 
-    @router.get("/health/ready", summary="Can the service take requests?")
+    @router.get(
+        "/health/ready",
+        summary="Can the service take requests?",
+        operation_id="probe_readiness",
+        responses=answer("ready"),
+    )
     async def ready() -> Health:
         """Answers 503, naming the missing part, while the database cannot be reached."""
         for name, check in checks.items():

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from shared.web import idempotency_key
+from shared.web.examples import add_examples
 from shared.web.problems import (
     MEDIA_TYPE,
     TYPE_BASE,
@@ -16,6 +19,7 @@ from shared.web.problems import (
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
     InternalError,
+    InvalidCursor,
     InvalidRequest,
     KnownProblem,
     MalformedBody,
@@ -78,7 +82,13 @@ def problem_responses(*problems: type[KnownProblem]) -> dict[int | str, dict[str
     return responses
 
 
-def describe(document: dict[str, Any], *, scopes: Mapping[tuple[str, str], str], issuer: str) -> dict[str, Any]:
+def describe(
+    document: dict[str, Any],
+    *,
+    scopes: Mapping[tuple[str, str], str],
+    issuer: str,
+    examples: Mapping[type[BaseModel], Mapping[str, Any]],
+) -> dict[str, Any]:
     """Complete FastAPI's document in place. Repeating it changes nothing."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = _PROBLEM_SCHEMA
@@ -89,7 +99,8 @@ def describe(document: dict[str, Any], *, scopes: Mapping[tuple[str, str], str],
             "description": "Access token of the organisation's OpenID provider, as a Bearer token.",
         }
     }
-    for path, method, operation in _operations(document):
+    for path, method, operation in operations(document):
+        add_examples(operation, schemas, {model.__name__: example for model, example in examples.items()})
         name = scopes.get((method, path))
         responses = operation.setdefault("responses", {})
         _drop_framework_error(responses)
@@ -103,35 +114,15 @@ def describe(document: dict[str, Any], *, scopes: Mapping[tuple[str, str], str],
         if method != "get" and not operation.get("x-question"):
             _require_key(operation)
             _add_all(responses, OF_COMMANDS)
+        if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ())):
+            _add_all(responses, (InvalidCursor,))
     for name in _FASTAPI_ERROR_SCHEMAS:
         schemas.pop(name, None)
     return document
 
 
-def gaps(document: Mapping[str, Any]) -> list[str]:
-    """What a reader would miss: operations without summary or description, fields and parameters without
-    description.
-    """
-    missing = [
-        f"{method.upper()} {path}: {part}"
-        for path, method, operation in _operations(document)
-        for part in ("summary", "description")
-        if not operation.get(part)
-    ]
-    for path, method, operation in _operations(document):
-        missing += [
-            f"{method.upper()} {path}: parameter {parameter['name']}"
-            for parameter in operation.get("parameters", ())
-            if not parameter.get("description")
-        ]
-    for name, schema in document.get("components", {}).get("schemas", {}).items():
-        missing += [
-            f"{name}.{field}" for field, part in schema.get("properties", {}).items() if not part.get("description")
-        ]
-    return missing
-
-
-def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(path, method, operation) of every operation."""
     for path, item in document.get("paths", {}).items():
         for method, operation in item.items():
             if method in _METHODS:

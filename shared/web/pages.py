@@ -13,7 +13,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from shared.web.problems import FieldError, InvalidCursor
 
@@ -27,8 +27,15 @@ _CHECK_BYTES = 8
 class Page(BaseModel, Generic[T]):
     """One page of a list."""
 
+    # A generic's docstring does not reach the schemas of its forms.
+    model_config = ConfigDict(json_schema_extra={"description": "One page of a list."})
+
     items: list[T] = Field(description="The page's items, in the list's order.")
-    next: str | None = Field(None, description="Opaque cursor of the next page; null on the last one.")
+    next: str | None = Field(
+        None,
+        description="Opaque cursor of the next page; null on the last one.",
+        examples=["q1vKLs4lEJNbIjAxOWQyZjAwLTAwMDAtOGEwMS04MDAwLTAwMDAwMDAwMDAwMyJd"],
+    )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from shared.security.callers import scope
 from shared.web.app import RouteWithoutScopeError
-from shared.web.openapi import gaps
 
 
 def test_route_without_scope_stops_the_start(make_app: Callable[..., FastAPI]) -> None:
@@ -80,16 +79,6 @@ async def test_framework_error_model_is_gone(api: httpx.AsyncClient) -> None:
 
 async def test_openapi_is_the_same_each_time(api: httpx.AsyncClient) -> None:
     assert (await api.get("/openapi.json")).content == (await api.get("/openapi.json")).content
-
-
-async def test_openapi_describes_everything(api: httpx.AsyncClient) -> None:
-    document = (await api.get("/openapi.json")).json()
-    assert [gap for gap in gaps(document) if "number" not in gap] == []
-
-
-async def test_gap_is_found(api: httpx.AsyncClient) -> None:
-    document = (await api.get("/openapi.json")).json()
-    assert "GET /v1/things/{number}: parameter number" in gaps(document)
 
 
 async def test_docs_need_no_other_host(api: httpx.AsyncClient) -> None:
