@@ -14,6 +14,7 @@ from services.intake.api.people import people_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
 from services.intake.core_port import CorePort
+from services.intake.examples import EXAMPLES
 from services.intake.folding import Folding
 from services.intake.following import Following
 from services.intake.settings import IntakeSettings
@@ -61,6 +62,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 settings=settings,
                 database=runtime.database,
                 verifier=TokenVerifier.from_settings(settings, runtime.clock),
+                examples=EXAMPLES,
                 body_limit_bytes=_BODY_LIMIT_BYTES,
             )
         )

@@ -6,8 +6,9 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from shared.events.base import CaseId, PartyId
 from shared.events.case import Bucket, CaseLoan
 from shared.geo import Point
 from shared.money import Money
@@ -30,13 +31,13 @@ class LoanEvent(_Question):
     source: str = Field(min_length=1, max_length=256, pattern=r"^[^\x00]+$", description="The sending core.")
     type: str = Field(min_length=1, max_length=100, description="Event type.", examples=["loan.overdue"])
     time: AwareDatetime = Field(description="When it happened, business time.")
-    data: dict[str, Any] = Field(description="The fact.")
+    data: dict[str, Any] = Field(description="The fact, as `contracts/events/<type>.v1.json` describes it.")
 
 
 class LoanEvents(_Question):
     """A batch of facts. Items are judged one by one: a refused one does not touch its neighbours."""
 
-    items: list[dict[str, Any]] = Field(
+    items: list[Annotated[dict[str, Any], WithJsonSchema(LoanEvent.model_json_schema())]] = Field(
         min_length=1, max_length=MAX_EVENTS, description="LoanEvent each, in the order in which they happened."
     )
 
@@ -61,26 +62,26 @@ class LoanEventResult(BaseModel):
 class LoanEventResults(BaseModel):
     """Results, in the order of the items."""
 
-    items: list[LoanEventResult]
+    items: list[LoanEventResult] = Field(description="One result per item.")
 
 
 class BalanceCheckItem(_Question):
     """Whose debt to check."""
 
-    party_id: UUID
-    case_id: UUID
+    party_id: PartyId
+    case_id: CaseId
 
 
 class BalanceChecks(_Question):
     """A batch of balance checks."""
 
-    items: list[BalanceCheckItem] = Field(min_length=1, max_length=MAX_CHECKS)
+    items: list[BalanceCheckItem] = Field(min_length=1, max_length=MAX_CHECKS, description="Whose debts to check.")
 
 
 class BalanceAnswer(BaseModel):
     """What is overdue, as of a real time. `answer` is the same, signed (JWS, `typ` balance+jwt, keys at JWKS)."""
 
-    party_id: UUID
+    party_id: PartyId
     known: bool = Field(description="False: no such case; nothing is signed.")
     overdue_totals: list[Money] = Field(default_factory=list, description="Overdue sums, one per currency.")
     bucket: Bucket = Field("current", description="Worst bucket.")
@@ -95,13 +96,15 @@ class BalanceAnswer(BaseModel):
 class BalanceAnswers(BaseModel):
     """Answers, in the order of the items."""
 
-    items: list[BalanceAnswer]
+    items: list[BalanceAnswer] = Field(description="One answer per item.")
 
 
 class ContactLine(BaseModel):
     """One way to reach the person."""
 
-    kind: Literal["home", "mobile", "email"]
+    kind: Literal["home", "mobile", "email"] = Field(
+        description="What `value` is: the address of a home, a mobile number, an e-mail address."
+    )
     value: str = Field(description="In clear, or masked.")
     source: str = Field(description="Lawful source code.")
     point: Point | None = Field(None, description="Exact position of a home, only in clear.")
@@ -110,58 +113,60 @@ class ContactLine(BaseModel):
 class ContactCard(BaseModel):
     """Name and contact points of a person. Every reading is recorded."""
 
-    party_id: UUID
+    party_id: PartyId
     masked: bool = Field(description="True: no standing permit was named, values are masked.")
-    name: str
-    contacts: list[ContactLine]
+    name: str = Field(description="Name, in clear or masked.")
+    contacts: list[ContactLine] = Field(description="Ways to reach the person, as the core told them.")
 
 
 class PointItem(_Question):
     """Whose home."""
 
-    party_id: UUID
+    party_id: PartyId
 
 
 class PointQuestion(_Question):
     """Exact homes for routing. Every reading is recorded."""
 
-    items: list[PointItem] = Field(min_length=1, max_length=MAX_POINTS)
+    items: list[PointItem] = Field(min_length=1, max_length=MAX_POINTS, description="Whose homes to read.")
     purpose: Literal["route"] = Field(description="The only purpose for which points are given in bulk.")
 
 
 class PointAnswer(BaseModel):
     """The exact home of one party, null while unknown or after erasure."""
 
-    party_id: UUID
-    point: Point | None
+    party_id: PartyId
+    point: Point | None = Field(description="Exact position of the home; null while unknown or after erasure.")
 
 
 class PointAnswers(BaseModel):
     """Points, in the order of the items."""
 
-    items: list[PointAnswer]
+    items: list[PointAnswer] = Field(description="One answer per item.")
 
 
 class MobileSearch(_Question):
     """Find a person by number (exact, by blind index). Every search that finds somebody is recorded."""
 
-    mobile: Annotated[str, Field(min_length=5, max_length=40, pattern=r"^[0-9+() -]+$")]
+    mobile: str = Field(
+        min_length=5, max_length=40, pattern=r"^[0-9+() -]+$", description="The number, in any usual way of writing it."
+    )
     purpose: Literal["inbound_call"] = Field(description="Somebody called and must be recognised.")
 
 
 class FoundParties(BaseModel):
     """The parties found."""
 
-    party_ids: list[UUID]
+    party_ids: list[UUID] = Field(description="Parties with this number; empty when nobody has it.")
 
 
 class CaseSummary(BaseModel):
     """One case in a list."""
 
-    case_id: UUID
-    party_id: UUID
+    case_id: CaseId
+    party_id: PartyId
     version: int = Field(description="Grows with each event of the case; equals its sequence on topic `case`.")
-    status: Status
+    status: Status = Field(description="`open` while anything is past due, else `cured`.")
     bucket: Bucket = Field(description="Worst contractual bucket.")
     dpd_contractual: int = Field(description="Worst contractual days past due.")
     dpd_effective: int = Field(description="Worst effective days past due (less grace and pauses).")
@@ -175,77 +180,83 @@ class CaseSummary(BaseModel):
 class LoanView(BaseModel):
     """One loan of the party, past due or not."""
 
-    loan_id: UUID
-    loan_ref: str
+    loan_id: UUID = Field(description="Our id of the loan.")
+    loan_ref: str = Field(description="The core's loan reference.")
     product_class: str | None = Field(description="Null while only movements of the loan are known.")
-    currency: str | None
+    currency: str | None = Field(description="Currency of the loan, ISO 4217; null like the class.")
     overdue: Money | None = Field(description="Null while nothing is past due.")
-    balance: Money | None
-    oldest_due_date: date | None
-    dpd_contractual: int
-    flags: list[str]
+    balance: Money | None = Field(description="Whole outstanding balance; null while only movements are known.")
+    oldest_due_date: date | None = Field(
+        description="Due date of the oldest unpaid item; null while nothing is past due."
+    )
+    dpd_contractual: int = Field(description="Contractual days past due, whole days.")
+    flags: list[str] = Field(description="What the core says of the loan beside amounts, as codes.")
 
 
 class PaymentView(BaseModel):
     """Money under one transaction reference."""
 
-    transaction_ref: str
-    loan_ref: str
-    amount: Money
-    value_date: date | None
-    cleared: bool
-    reversed: bool
+    transaction_ref: str = Field(description="The core's reference of the transaction; it counts once.")
+    loan_ref: str = Field(description="The core's reference of the loan that was paid.")
+    amount: Money = Field(description="What was received.")
+    value_date: date | None = Field(description="Date from which it counts; null while only its reversal is known.")
+    cleared: bool = Field(description="The money has arrived; until then it is pending.")
+    reversed: bool = Field(description="It was taken back and counts no more.")
 
 
 class TimelineEntry(BaseModel):
     """Something that happened on the case elsewhere."""
 
-    happened_at: AwareDatetime
-    type: str
-    detail: str
-    reference: str
+    happened_at: AwareDatetime = Field(description="When it happened, business time.")
+    type: str = Field(description="Event type.")
+    detail: str = Field(description="The event's code: outcome, cause or kind; never free text.")
+    reference: str = Field(description="Id of what it happened to: visit, plan, hold.")
 
 
 class CaseView(CaseSummary):
     """One case whole."""
 
-    loans: list[LoanView]
-    payments: list[PaymentView]
-    timeline: list[TimelineEntry]
+    loans: list[LoanView] = Field(description="All loans of the party, past due or not, in order of reference.")
+    payments: list[PaymentView] = Field(description="Payments and reversals of these loans.")
+    timeline: list[TimelineEntry] = Field(
+        description="Visits, plans and holds of the party, as other services reported them."
+    )
 
 
 class CaseSnapshot(BaseModel):
     """Complete state for a consumer that missed events: `sequence` is the last one it contains."""
 
-    sequence: int
-    status: Status
-    suspended: list[str]
-    case_id: UUID
-    party_id: UUID
-    version: int
-    business_date: date
-    bucket: Bucket
-    dpd_contractual: int
-    dpd_effective: int
-    overdue_totals: list[Money]
-    loans: list[CaseLoan]
-    jurisdiction: str
-    time_zones: list[str]
-    language: str
-    cell: str | None
-    history_known_from: date | None
-    held: bool
+    sequence: int = Field(description="Sequence on topic `case` of the last event that this state contains.")
+    status: Status = Field(description="`open` while anything is past due, else `cured`.")
+    suspended: list[str] = Field(description="Why nobody may act, as codes; empty: somebody may.")
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(description="Version of the case; equals `sequence`.")
+    business_date: date = Field(description="Business date of this state.")
+    bucket: Bucket = Field(description="Worst contractual bucket.")
+    dpd_contractual: int = Field(description="Worst contractual days past due, whole days.")
+    dpd_effective: int = Field(description="Worst effective days past due (less grace and pauses), whole days.")
+    overdue_totals: list[Money] = Field(description="Overdue sums, one per currency.")
+    loans: list[CaseLoan] = Field(description="The overdue loans.")
+    jurisdiction: str = Field(description="Place whose law applies.")
+    time_zones: list[str] = Field(description="Candidate IANA zones of the person; empty: not known yet.")
+    language: str = Field(description="Preferred language, ISO 639.")
+    cell: str | None = Field(description="H3 cell of the home, about 500 m edge; null while unknown.")
+    history_known_from: date | None = Field(
+        description="First date from which contacts made before us are known; null: none are."
+    )
+    held: bool = Field(description="The person is known by reference only: no contact.")
 
 
 class PaymentFigures(BaseModel):
     """Movements of one currency; amounts in minor units."""
 
-    currency: str
-    posted: int
-    pending: int
-    reversed: int
-    posted_minor: int
-    reversed_minor: int
+    currency: str = Field(description="ISO 4217 code.")
+    posted: int = Field(description="Payments that count.")
+    pending: int = Field(description="Payments announced whose money has not arrived.")
+    reversed: int = Field(description="Payments taken back.")
+    posted_minor: int = Field(description="Sum of the payments that count, minor units.")
+    reversed_minor: int = Field(description="Sum of the payments taken back, minor units.")
 
 
 class IntakeSummary(BaseModel):
@@ -254,23 +265,25 @@ class IntakeSummary(BaseModel):
     parties: int = Field(description="Persons the core has described.")
     loans: int = Field(description="Loans with a statement.")
     loans_awaited: int = Field(description="Loans known only by movements that wait for them.")
-    cases_open: int
-    cases_cured: int
+    cases_open: int = Field(description="Cases with anything past due.")
+    cases_cured: int = Field(description="Cases with nothing past due any more.")
     cases_held: int = Field(description="Open cases of parties known by reference only.")
     cases_suspended: int = Field(description="Open cases on which nobody may act.")
-    open_by_bucket: dict[str, int]
+    open_by_bucket: dict[str, int] = Field(description="Open cases by worst bucket.")
     overdue_totals: list[Money] = Field(description="Overdue sums of open cases, one per currency.")
-    payments: list[PaymentFigures]
+    payments: list[PaymentFigures] = Field(description="Movements, one entry per currency.")
     events: dict[str, int] = Field(description="Facts of the core by outcome.")
-    dead_letters_open: int
+    dead_letters_open: int = Field(description="Records set aside for an operator.")
     readings: dict[str, int] = Field(description="Readings of personal data, by kind.")
 
 
 class Difference(BaseModel):
     """One field of one loan on which the core and we disagree."""
 
-    loan_ref: str
-    field: Literal["overdue_minor", "balance_minor", "oldest_due_date", "currency", "loan"]
+    loan_ref: str = Field(description="The core's loan reference.")
+    field: Literal["overdue_minor", "balance_minor", "oldest_due_date", "currency", "loan"] = Field(
+        description="What differs; `loan`: one side does not know the loan at all."
+    )
     ours: str | None = Field(description="Null: we do not know the loan.")
     cores: str | None = Field(description="Null: the core does not know the loan.")
 
@@ -278,9 +291,9 @@ class Difference(BaseModel):
 class Reconciliation(BaseModel):
     """Our book against the core's, loan by loan."""
 
-    business_date: date
-    loans_compared: int
-    loans_of_core: int
+    business_date: date = Field(description="Business date at which both books stand.")
+    loans_compared: int = Field(description="Loans that both sides were asked about.")
+    loans_of_core: int = Field(description="Loans that the core told.")
     overdue_totals: list[Money] = Field(description="Our overdue sums of the compared loans.")
     differences: int = Field(description="How many fields differ; `items` shows the first 1,000.")
-    items: list[Difference]
+    items: list[Difference] = Field(description="The first 1,000 differences.")

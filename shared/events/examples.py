@@ -7,51 +7,49 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-_PARTY = "019d2f00-0000-8a01-8000-000000000001"
-_CASE = "019d2f00-0000-8a01-8000-000000000002"
-_VISIT = "019d2f00-0000-8a01-8000-000000000003"
-_PLAN = "019d2f00-0000-8a01-8000-000000000004"
-_PERMIT = "019d2f00-0000-8a01-8000-000000000005"
-_LOAN = "019d2f00-0000-8a01-8000-000000000006"
-_COLLECTORS = ["019d2f00-0000-8a01-8000-00000000000a", "019d2f00-0000-8a01-8000-00000000000b"]
-_PAIR = "019d2f00-0000-8a01-8000-00000000000c"
-_OTHER = "019d2f00-0000-8a01-8000-00000000000d"
-_CELL = "88309a5915fffff"
-_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-_WINDOW = {"start": "2026-03-12T01:00:00Z", "end": "2026-03-12T03:00:00Z"}
-
-
-def _cny(amount_minor: int) -> dict[str, Any]:
-    return {"amount_minor": amount_minor, "currency": "CNY"}
-
+from shared.events.story import (
+    CASE,
+    CELL,
+    COLLECTORS,
+    DIGEST,
+    LOAN,
+    OTHER,
+    PAIR,
+    PARTY,
+    PERMIT,
+    PLAN,
+    VISIT,
+    WINDOW,
+    cny,
+)
 
 _CORE_PARTY = {"tenant": "bank", "core": "core-a", "party_ref": "P-000042", "core_sequence": 7}
 _LOAN_FACT = _CORE_PARTY | {"loan_ref": "L-000042", "business_date": "2026-03-10", "currency": "CNY"}
 _DUE_ITEM = {"kind": "statement_minimum", "due_date": "2026-02-05", "principal": 125000, "paid": 0}
-_ON_CASE = {"case_id": _CASE, "party_id": _PARTY, "version": 2}
-_ON_VISIT = {"visit_id": _VISIT, "case_id": _CASE, "party_id": _PARTY, "version": 1}
-_ON_PLAN = {"plan_id": _PLAN, "case_id": _CASE, "party_id": _PARTY, "version": 1}
+_ON_CASE = {"case_id": CASE, "party_id": PARTY, "version": 2}
+_ON_VISIT = {"visit_id": VISIT, "case_id": CASE, "party_id": PARTY, "version": 1}
+_ON_PLAN = {"plan_id": PLAN, "case_id": CASE, "party_id": PARTY, "version": 1}
 _ON_PERMIT = {
-    "permit_id": _PERMIT, "party_id": _PARTY, "channel": "visit", "purpose": "collection", "subject_id": _VISIT,
+    "permit_id": PERMIT, "party_id": PARTY, "channel": "visit", "purpose": "collection", "subject_id": VISIT,
 }  # fmt: skip
 _CASE_STATE = _ON_CASE | {
     "business_date": "2026-03-10", "bucket": "B2", "dpd_contractual": 33, "dpd_effective": 33,
-    "overdue_totals": [_cny(125000)], "jurisdiction": "CN", "time_zones": ["Asia/Shanghai"], "language": "zh",
-    "cell": _CELL, "history_known_from": "2025-01-01", "held": False,
+    "overdue_totals": [cny(125000)], "jurisdiction": "CN", "time_zones": ["Asia/Shanghai"], "language": "zh",
+    "cell": CELL, "history_known_from": "2025-01-01", "held": False,
     "loans": [
         {
-            "loan_id": _LOAN, "loan_ref": "L-000042", "product_class": "card", "overdue": _cny(125000),
-            "balance": _cny(980000), "oldest_due_date": "2026-02-05", "dpd_contractual": 33,
+            "loan_id": LOAN, "loan_ref": "L-000042", "product_class": "card", "overdue": cny(125000),
+            "balance": cny(980000), "oldest_due_date": "2026-02-05", "dpd_contractual": 33,
         }
     ],
 }  # fmt: skip
-_INSTALMENT = {"number": 1, "due_date": "2026-04-05", "amount": _cny(20000)}
+_INSTALMENT = {"number": 1, "due_date": "2026-04-05", "amount": cny(20000)}
 _HOLD = {
-    "hold_id": _OTHER, "party_id": _PARTY, "kind": "plan_active", "valid_from": "2026-03-12T02:10:00Z",
-    "source_ref": _PLAN,
+    "hold_id": OTHER, "party_id": PARTY, "kind": "plan_active", "valid_from": "2026-03-12T02:10:00Z",
+    "source_ref": PLAN,
 }  # fmt: skip
 _PARKED = {
-    "party_id": _PARTY, "service": "intake", "cause": "schema_violation", "topic": "loan", "partition": 3,
+    "party_id": PARTY, "service": "intake", "cause": "schema_violation", "topic": "loan", "partition": 3,
     "offset": 917,
 }  # fmt: skip
 
@@ -90,37 +88,37 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "case.updated": _CASE_STATE | {"cause": "loan.overdue"},
     "case.bucket_changed": _ON_CASE | {"before": "B1", "after": "B2", "business_date": "2026-03-10"},
     "case.payment_posted": _ON_CASE | {
-        "loan_id": _LOAN, "transaction_ref": "T-000917", "amount": _cny(125000), "value_date": "2026-03-11",
+        "loan_id": LOAN, "transaction_ref": "T-000917", "amount": cny(125000), "value_date": "2026-03-11",
         "booked_at": "2026-03-11T05:12:00Z", "cleared": True, "payer_ref": "payer-1",
     },
-    "case.payment_reversed": _ON_CASE | {"loan_id": _LOAN, "transaction_ref": "T-000917", "amount": _cny(125000)},
-    "case.cured": _ON_CASE | {"business_date": "2026-03-11", "cause": "payment", "overdue_totals": [_cny(0)]},
+    "case.payment_reversed": _ON_CASE | {"loan_id": LOAN, "transaction_ref": "T-000917", "amount": cny(125000)},
+    "case.cured": _ON_CASE | {"business_date": "2026-03-11", "cause": "payment", "overdue_totals": [cny(0)]},
     "case.suspended": _ON_CASE | {"cause": "facts_incomplete"},
     "case.released": _ON_CASE | {"cause": "facts_incomplete"},
     "visit.proposed": _ON_VISIT | {
-        "field_day": "2026-03-12", "window": _WINDOW, "duration_minutes": 30, "pair_id": _PAIR, "crew": _COLLECTORS,
-        "device_id": "device-7", "cell": _CELL, "jurisdiction": "CN", "case_version": 1,
+        "field_day": "2026-03-12", "window": WINDOW, "duration_minutes": 30, "pair_id": PAIR, "crew": COLLECTORS,
+        "device_id": "device-7", "cell": CELL, "jurisdiction": "CN", "case_version": 1,
     },
     "visit.offered": _ON_VISIT | {
-        "permit_id": _PERMIT, "channel": "sms", "window": _WINDOW, "answer_by": "2026-03-11T10:00:00Z",
+        "permit_id": PERMIT, "channel": "sms", "window": WINDOW, "answer_by": "2026-03-11T10:00:00Z",
     },
-    "visit.agreed": _ON_VISIT | {"window": _WINDOW, "answered_at": "2026-03-11T03:20:00Z"},
+    "visit.agreed": _ON_VISIT | {"window": WINDOW, "answered_at": "2026-03-11T03:20:00Z"},
     "visit.declined": _ON_VISIT | {"cause": "declined"},
-    "visit.moved": _ON_VISIT | {"wished": _WINDOW},
+    "visit.moved": _ON_VISIT | {"wished": WINDOW},
     "visit.assigned": _ON_VISIT | {
-        "permit_id": _PERMIT, "permit": "eyJ.eyJ.sig", "window": _WINDOW, "field_day": "2026-03-12", "pair_id": _PAIR,
-        "crew": _COLLECTORS, "device_id": "device-7", "stop_number": 3, "duration_minutes": 30,
+        "permit_id": PERMIT, "permit": "eyJ.eyJ.sig", "window": WINDOW, "field_day": "2026-03-12", "pair_id": PAIR,
+        "crew": COLLECTORS, "device_id": "device-7", "stop_number": 3, "duration_minutes": 30,
     },
     "visit.withdrawn": _ON_VISIT | {"cause": "permit_denied", "rules": ["CN-CARD2011-70-STOP"]},
     "visit.checked_in": _ON_VISIT | {
-        "permit_id": _PERMIT, "checked_in_at": "2026-03-12T01:32:00Z", "checked_in_real": "2026-03-12T01:32:00Z",
-        "crew_present": _COLLECTORS, "distance_m": 12,
+        "permit_id": PERMIT, "checked_in_at": "2026-03-12T01:32:00Z", "checked_in_real": "2026-03-12T01:32:00Z",
+        "crew_present": COLLECTORS, "distance_m": 12,
     },
     "visit.completed": _ON_VISIT | {
-        "permit_id": _PERMIT, "checked_in_at": "2026-03-12T01:32:00Z", "checked_out_at": "2026-03-12T02:05:00Z",
+        "permit_id": PERMIT, "checked_in_at": "2026-03-12T01:32:00Z", "checked_out_at": "2026-03-12T02:05:00Z",
         "outcome": "promise_made", "reason": "income_late", "right_party": True, "household_contacted": True,
-        "debtor_met": True, "identity_shown": True, "recording_complete": True, "promise": _cny(20000),
-        "crew_present": _COLLECTORS,
+        "debtor_met": True, "identity_shown": True, "recording_complete": True, "promise": cny(20000),
+        "crew_present": COLLECTORS,
     },
     "visit.recalled": _ON_VISIT | {
         "cause": "payment", "fact_arrived_at": "2026-03-12T01:10:00Z", "recalled_at": "2026-03-12T01:10:00.420Z",
@@ -128,34 +126,34 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "visit.aborted": _ON_VISIT | {"cause": "safety"},
     "visit.sos_raised": _ON_VISIT | {
-        "collector_id": _COLLECTORS[0], "raised_at": "2026-03-12T01:50:00Z", "silent": False,
+        "collector_id": COLLECTORS[0], "raised_at": "2026-03-12T01:50:00Z", "silent": False,
     },
     "plan.proposed": _ON_PLAN | {
-        "kind": "instalments", "instalments": [_INSTALMENT], "total": _cny(20000), "monthly_surplus": _cny(35000),
+        "kind": "instalments", "instalments": [_INSTALMENT], "total": cny(20000), "monthly_surplus": cny(35000),
         "table_id": "demonstration-cn-2026",
     },
-    "plan.refused": _ON_PLAN | {"rule": "PLAN-PROTECTED-MINIMUM", "wished": _cny(90000), "most": _cny(35000)},
+    "plan.refused": _ON_PLAN | {"rule": "PLAN-PROTECTED-MINIMUM", "wished": cny(90000), "most": cny(35000)},
     "plan.signed": _ON_PLAN | {
-        "kind": "instalments", "instalments": [_INSTALMENT], "total": _cny(20000), "signed_at": "2026-03-12T02:00:00Z",
-        "hold_id": _OTHER, "visit_id": _VISIT, "document_sha256": _DIGEST,
+        "kind": "instalments", "instalments": [_INSTALMENT], "total": cny(20000), "signed_at": "2026-03-12T02:00:00Z",
+        "hold_id": OTHER, "visit_id": VISIT, "document_sha256": DIGEST,
     },
     "plan.payment_matched": _ON_PLAN | {
-        "transaction_ref": "T-000917", "amount": _cny(20000), "instalments": [1], "paid_total": _cny(20000),
+        "transaction_ref": "T-000917", "amount": cny(20000), "instalments": [1], "paid_total": cny(20000),
     },
-    "plan.completed": _ON_PLAN | {"paid_total": _cny(20000), "cause": "paid"},
+    "plan.completed": _ON_PLAN | {"paid_total": cny(20000), "cause": "paid"},
     "plan.broken": _ON_PLAN | {"missed": [1, 2]},
     "contact.recorded": {
-        "contact_id": _OTHER, "party_id": _PARTY, "permit_id": _PERMIT, "visit_id": _VISIT, "channel": "visit",
+        "contact_id": OTHER, "party_id": PARTY, "permit_id": PERMIT, "visit_id": VISIT, "channel": "visit",
         "purpose": "collection", "started_at": "2026-03-12T01:32:00Z", "ended_at": "2026-03-12T02:05:00Z",
         "started_real": "2026-03-12T01:32:00Z", "outcome": "promise_made", "contact": True, "conversation": True,
-        "household_contacted": True, "debtor_met": True, "crew": _COLLECTORS, "identity_shown": True,
+        "household_contacted": True, "debtor_met": True, "crew": COLLECTORS, "identity_shown": True,
         "recording_complete": True,
     },
     "compliance.permit_granted": _ON_PERMIT | {
-        "decision_id": _OTHER, "window": _WINDOW, "rule_set": _DIGEST, "device_id": "device-7",
+        "decision_id": OTHER, "window": WINDOW, "rule_set": DIGEST, "device_id": "device-7",
     },
     "compliance.permit_refused": {
-        "decision_id": _OTHER, "party_id": _PARTY, "channel": "visit", "purpose": "collection", "answer": "deny",
+        "decision_id": OTHER, "party_id": PARTY, "channel": "visit", "purpose": "collection", "answer": "deny",
         "rules": ["CN-GBT45251-HOURS"], "citations": ["GB/T 45251-2025 cl. 5.3"],
         "earliest_lawful": "2026-03-13T00:00:00Z",
     },
@@ -166,10 +164,10 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "compliance.permit_used": _ON_PERMIT | {"used_at": "2026-03-12T01:32:00Z"},
     "compliance.permit_released": _ON_PERMIT | {"cause": "visit_withdrawn"},
     "compliance.contact_audited": {
-        "contact_id": _OTHER, "party_id": _PARTY, "leaf_index": 41, "verdict": "lawful", "findings": 0,
+        "contact_id": OTHER, "party_id": PARTY, "leaf_index": 41, "verdict": "lawful", "findings": 0,
     },
     "compliance.violation_found": {
-        "finding_id": _OTHER, "party_id": _PARTY, "contact_id": _OTHER, "rule": "CN-CBA2026-VISIT-2P",
+        "finding_id": OTHER, "party_id": PARTY, "contact_id": OTHER, "rule": "CN-CBA2026-VISIT-2P",
         "citation": "CBA guide 2026-01-30", "severity": "high", "conduct": True, "harm": True,
     },
     "compliance.hold_placed": _HOLD,
@@ -180,11 +178,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "published_at": "2026-03-12T02:06:00Z",
     },
     "party.stopped": {
-        "party_id": _PARTY, "cause": "payment", "scope": "collection", "since": "2026-03-12T01:10:00Z",
+        "party_id": PARTY, "cause": "payment", "scope": "collection", "since": "2026-03-12T01:10:00Z",
         "arrived_at": "2026-03-12T01:10:00Z", "reference": "T-000917",
     },
     "party.parked": _PARKED,
-    "party.unparked": {"party_id": _PARTY, "service": "intake"},
+    "party.unparked": {"party_id": PARTY, "service": "intake"},
     "service.heartbeat": {
         "service": "intake", "topic": "case", "partition": 3, "sent_at": "2026-03-12T02:06:00Z",
         "low_watermark": "2026-03-12T02:05:59Z",

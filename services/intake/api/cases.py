@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from services.intake.balances import Balances, CoreNotConfigured, OtherBusinessDate
 from services.intake.domain.book import Book, Case
@@ -29,6 +29,7 @@ from shared.web.openapi import QUESTION, problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor, NotFound, TemporarilyUnavailable
 
+CaseId = Annotated[UUID, Path(description="The case.")]
 _READ = [Depends(scope("intake.read"))]
 
 
@@ -58,7 +59,7 @@ def cases_router(balances: Balances) -> APIRouter:
         )
 
     @router.get("/cases/{case_id}", dependencies=_READ, summary="One case", responses=problem_responses(NotFound))
-    async def one_case(case_id: UUID) -> CaseView:
+    async def read_case(case_id: CaseId) -> CaseView:
         """All loans, payments and the timeline of a case; no personal data."""
         async with database.read_only() as uow:
             book, case = await _book(uow, case_id)
@@ -72,7 +73,7 @@ def cases_router(balances: Balances) -> APIRouter:
         summary="Complete state for a consumer",
         responses=problem_responses(NotFound),
     )
-    async def snapshot(case_id: UUID) -> CaseSnapshot:
+    async def read_snapshot(case_id: CaseId) -> CaseSnapshot:
         """What a consumer that holds back on a gap needs to go on: the state, and the sequence it contains."""
         async with database.read_only() as uow:
             book, case = await _book(uow, case_id)
@@ -89,7 +90,7 @@ def cases_router(balances: Balances) -> APIRouter:
         return BalanceAnswers(items=await balances.check(body.items))
 
     @router.get("/summary", dependencies=_READ, summary="Figures")
-    async def summary() -> IntakeSummary:
+    async def read_summary() -> IntakeSummary:
         """Counts and sums, read from the tables now."""
         async with database.read_only() as uow:
             return figures_of(await cases.figures(uow))
@@ -100,7 +101,7 @@ def cases_router(balances: Balances) -> APIRouter:
         summary="Our book against the core's",
         responses=problem_responses(CoreNotConfigured, OtherBusinessDate, TemporarilyUnavailable),
     )
-    async def reconciliation(
+    async def reconcile_books(
         business_date: Annotated[date | None, Query(description="The date the core must stand at.")] = None,
     ) -> Reconciliation:
         """Every loan compared with the core's balance port; every difference named."""
@@ -109,7 +110,7 @@ def cases_router(balances: Balances) -> APIRouter:
     return router
 
 
-async def _book(uow: UnitOfWork, case_id: UUID) -> tuple[Book, Case]:
+async def _book(uow: UnitOfWork, case_id: CaseId) -> tuple[Book, Case]:
     party = await cases.party_of(uow, case_id)
     book = None if party is None else (await books.load(uow, {party[0]: party[1]}))[party[0]]
     if book is None or book.case is None:

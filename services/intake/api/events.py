@@ -35,7 +35,7 @@ def events_router(folding: Folding) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["facts"])
 
     @router.post("/loan-events", response_model=LoanEventResults, summary="Send facts of the core")
-    async def loan_events(
+    async def record_loan_events(
         body: LoanEvents, request: Request, _: Annotated[Caller, Depends(scope("intake.record-facts"))]
     ) -> Response:
         """Up to 1,000 facts in one transaction. A refused item names its fields and does not touch the others.

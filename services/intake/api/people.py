@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from services.intake.domain.masking import masked_name, masked_value
 from services.intake.schemas import (
@@ -33,8 +33,8 @@ def people_router(database: Database, cipher: PartyCipher) -> APIRouter:
     router = APIRouter(prefix="/v1/parties", tags=["people"])
 
     @router.get("/{party_id}/contact-card", summary="Name and contact points", responses=problem_responses(NotFound))
-    async def contact_card(
-        party_id: UUID,
+    async def read_contact_card(
+        party_id: Annotated[UUID, Path(description="The party.")],
         purpose: Annotated[Purpose, Query(description="Why it is read.")],
         caller: _Reader,
         permit_id: Annotated[UUID | None, Query(description="The permit for the contact.")] = None,
@@ -56,7 +56,7 @@ def people_router(database: Database, cipher: PartyCipher) -> APIRouter:
             return _shown(party_id, card, clear=clear)
 
     @router.post("/points", summary="Exact homes for routing", openapi_extra=QUESTION)
-    async def points(body: PointQuestion, caller: _Reader) -> PointAnswers:
+    async def read_points(body: PointQuestion, caller: _Reader) -> PointAnswers:
         """Exact positions for the router; topics carry only 500 m cells."""
         ids = [item.party_id for item in body.items]
         async with database.unit_of_work() as uow:
@@ -66,7 +66,7 @@ def people_router(database: Database, cipher: PartyCipher) -> APIRouter:
         return PointAnswers(items=answers)
 
     @router.post("/search", summary="Find a person by number", openapi_extra=QUESTION)
-    async def search(body: MobileSearch, caller: _Reader) -> FoundParties:
+    async def search_party(body: MobileSearch, caller: _Reader) -> FoundParties:
         """Exact search by blind index; the number itself is stored sealed only."""
         async with database.unit_of_work() as uow:
             found = await cards.find_by_mobile(uow, cipher, body.mobile)

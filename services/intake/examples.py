@@ -1,0 +1,107 @@
+"""One valid example per model of intake's API: shown in its OpenAPI document and validated against the schemas."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from services.intake.schemas import (
+    BalanceAnswer,
+    BalanceCheckItem,
+    CaseSnapshot,
+    CaseSummary,
+    CaseView,
+    ContactCard,
+    FoundParties,
+    IntakeSummary,
+    LoanEventResults,
+    LoanEvents,
+    MobileSearch,
+    PointAnswer,
+    PointQuestion,
+    Reconciliation,
+)
+from shared.events.examples import EXAMPLES as EVENTS
+from shared.events.story import CASE, CELL, CHECKED_OUT_AT, HOME, LOAN, PARTY, TOKEN, VISIT, cny
+
+_STATE: Final[dict[str, Any]] = {
+    "case_id": CASE, "party_id": PARTY, "version": 2, "status": "open", "bucket": "B2", "dpd_contractual": 33,
+    "dpd_effective": 33, "overdue_totals": [cny(125000)], "suspended": [], "held": False,
+}  # fmt: skip
+_CASE: Final[dict[str, Any]] = _STATE | {"as_of": "2026-03-10", "opened_at": "2026-02-06T01:00:00Z"}
+_LOAN: Final[dict[str, Any]] = {
+    "loan_id": LOAN, "loan_ref": "L-000042", "product_class": "card", "overdue": cny(125000), "balance": cny(980000),
+    "oldest_due_date": "2026-02-05", "dpd_contractual": 33,
+}  # fmt: skip
+_CLOUD_EVENT: Final[dict[str, Any]] = {"specversion": "1.0", "source": "core-a", "time": "2026-03-09T17:00:00Z"}
+_UNDATED: Final = {name: value for name, value in EVENTS["loan.cured"].items() if name != "business_date"}
+
+EXAMPLES: Final[dict[type[BaseModel], dict[str, Any]]] = {
+    LoanEvents: {
+        "items": [
+            _CLOUD_EVENT | {"id": "core-a-000917", "type": "loan.overdue", "data": EVENTS["loan.overdue"]},
+            _CLOUD_EVENT | {"id": "core-a-000918", "type": "loan.cured", "data": _UNDATED},
+        ]
+    },
+    LoanEventResults: {
+        "items": [
+            {"id": "core-a-000917", "outcome": "applied", "errors": []},
+            {
+                "id": "core-a-000918", "outcome": "refused",
+                "errors": [{"pointer": "/data/business_date", "kind": "missing"}],
+            },
+        ]
+    },
+    BalanceCheckItem: {"party_id": PARTY, "case_id": CASE},
+    BalanceAnswer: {
+        "party_id": PARTY, "known": True, "overdue_totals": [cny(125000)], "bucket": "B2",
+        "as_of": "2026-03-12T00:55:00Z", "basis": "core", "differs": False, "answer": TOKEN,
+    },
+    ContactCard: {
+        "party_id": PARTY, "masked": False, "name": "Synthetic Person 42",
+        "contacts": [
+            {"kind": "home", "value": "Synthetic Road 42", "source": "contract", "point": HOME},
+            {"kind": "mobile", "value": "+86 138 0000 0042", "source": "contract", "point": None},
+        ],
+    },
+    PointQuestion: {"items": [{"party_id": PARTY}], "purpose": "route"},
+    PointAnswer: {"party_id": PARTY, "point": HOME},
+    MobileSearch: {"mobile": "+86 138 0000 0042", "purpose": "inbound_call"},
+    FoundParties: {"party_ids": [PARTY]},
+    CaseSummary: _CASE,
+    CaseView: _CASE | {
+        "loans": [_LOAN | {"currency": "CNY", "flags": []}],
+        "payments": [
+            {
+                "transaction_ref": "T-000801", "loan_ref": "L-000042", "amount": cny(60000),
+                "value_date": "2026-01-20", "cleared": True, "reversed": False,
+            }
+        ],
+        "timeline": [
+            {"happened_at": CHECKED_OUT_AT, "type": "visit.completed", "detail": "promise_made", "reference": VISIT}
+        ],
+    },
+    CaseSnapshot: _STATE | {
+        "sequence": 2, "business_date": "2026-03-10", "loans": [_LOAN], "jurisdiction": "CN",
+        "time_zones": ["Asia/Shanghai"], "language": "zh", "cell": CELL, "history_known_from": "2025-01-01",
+    },
+    IntakeSummary: {
+        "parties": 2400, "loans": 3000, "loans_awaited": 1, "cases_open": 2390, "cases_cured": 9, "cases_held": 1,
+        "cases_suspended": 12, "open_by_bucket": {"B1": 1200, "B2": 700, "B3": 300, "B4": 120, "B5": 70},
+        "overdue_totals": [cny(412500000)],
+        "payments": [
+            {
+                "currency": "CNY", "posted": 41, "pending": 2, "reversed": 1, "posted_minor": 5125000,
+                "reversed_minor": 125000,
+            }
+        ],
+        "events": {"applied": 3052, "ignored": 3, "pending": 1}, "dead_letters_open": 0,
+        "readings": {"card": 9, "masked_card": 4, "point": 60},
+    },
+    Reconciliation: {
+        "business_date": "2026-03-10", "loans_compared": 3000, "loans_of_core": 3000,
+        "overdue_totals": [cny(412500000)], "differences": 1,
+        "items": [{"loan_ref": "L-000043", "field": "overdue_minor", "ours": "80000", "cores": "0"}],
+    },
+}  # fmt: skip
