@@ -7,7 +7,7 @@ from datetime import UTC, date, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from services.assignment.domain.field_day import FieldDay
@@ -43,6 +43,7 @@ from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import FieldError, InvalidRequest, KnownProblem, NotFound
 
 Paging = Annotated[PageRequest, Depends(page_request)]
+Day = Annotated[date, Path(description="Local date of the visits.", examples=["2026-03-12"])]
 _READ: Final = [Depends(scope("assignment.read"))]
 _MANAGE: Final = [Depends(scope("assignment.manage-collectors"))]
 _PLAN: Final = [Depends(scope("assignment.plan"))]
@@ -56,7 +57,7 @@ class FieldDayExists(KnownProblem):
 
 def build_router(policy: SelectionPolicy) -> APIRouter:
     """The routes of assignment."""
-    router = APIRouter()
+    router = APIRouter(prefix="/v1")
     _add_collectors(router)
     _add_pairs(router)
     _add_field_days(router, policy)
@@ -65,7 +66,8 @@ def build_router(policy: SelectionPolicy) -> APIRouter:
 
 def _add_collectors(router: APIRouter) -> None:
     @router.post(
-        "/v1/collectors",
+        "/collectors",
+        tags=["collectors"],
         response_model=CollectorViews,
         dependencies=_MANAGE,
         responses=problem_responses(InvalidRequest),
@@ -85,7 +87,7 @@ def _add_collectors(router: APIRouter) -> None:
 
         return await command(request, body=body, parties=[], handler=handle)
 
-    @router.get("/v1/collectors", dependencies=_READ, summary="Collectors")
+    @router.get("/collectors", tags=["collectors"], dependencies=_READ, summary="Collectors")
     async def list_collectors(request: Request, page: Paging) -> Page[CollectorView]:
         """Collectors in order of id, with the state of their certificate lock."""
         async with _database(request).read_only() as uow:
@@ -102,7 +104,8 @@ def _add_collectors(router: APIRouter) -> None:
 
 def _add_pairs(router: APIRouter) -> None:
     @router.post(
-        "/v1/pairs",
+        "/pairs",
+        tags=["pairs"],
         response_model=PairViews,
         dependencies=_MANAGE,
         responses=problem_responses(InvalidRequest),
@@ -126,7 +129,7 @@ def _add_pairs(router: APIRouter) -> None:
 
         return await command(request, body=body, parties=[], handler=handle)
 
-    @router.get("/v1/pairs", dependencies=_READ, summary="Pairs")
+    @router.get("/pairs", tags=["pairs"], dependencies=_READ, summary="Pairs")
     async def list_pairs(request: Request, page: Paging) -> Page[PairView]:
         """Pairs in order of id."""
         async with _database(request).read_only() as uow:
@@ -137,14 +140,15 @@ def _add_pairs(router: APIRouter) -> None:
 
 def _add_field_days(router: APIRouter, policy: SelectionPolicy) -> None:
     @router.post(
-        "/v1/field-days/{day}/plan",
+        "/field-days/{day}/plan",
+        tags=["field days"],
         status_code=202,
         response_model=FieldDayAccepted,
         dependencies=_PLAN,
         responses=problem_responses(FieldDayExists, InvalidRequest),
         summary="Plan a field day",
     )
-    async def plan_field_day(day: date, body: PlanFieldDay, request: Request) -> Response:
+    async def plan_field_day(day: Day, body: PlanFieldDay, request: Request) -> Response:
         """Begins planning and returns at once; `GET /v1/field-days/{day}` tells how far it is."""
 
         async def handle(uow: UnitOfWork) -> FieldDayAccepted:
@@ -169,9 +173,13 @@ def _add_field_days(router: APIRouter, policy: SelectionPolicy) -> None:
         return await command(request, body=body, parties=[], handler=handle, status=202)
 
     @router.get(
-        "/v1/field-days/{day}", dependencies=_READ, responses=problem_responses(NotFound), summary="A field day"
+        "/field-days/{day}",
+        tags=["field days"],
+        dependencies=_READ,
+        responses=problem_responses(NotFound),
+        summary="A field day",
     )
-    async def read_field_day(day: date, request: Request) -> FieldDayView:
+    async def read_field_day(day: Day, request: Request) -> FieldDayView:
         """Progress, routes with their stops, kilometres, minutes and cost, and who was left out and why."""
         async with _database(request).read_only() as uow:
             field_day = await field_days.field_day_of(uow, day)
@@ -179,8 +187,8 @@ def _add_field_days(router: APIRouter, policy: SelectionPolicy) -> None:
                 raise NotFound("nothing is planned for this date")
             return await _view(uow, field_day)
 
-    @router.get("/v1/summary", dependencies=_READ, summary="Figures of assignment")
-    async def summary(request: Request) -> AssignmentSummary:
+    @router.get("/summary", tags=["figures"], dependencies=_READ, summary="Figures of assignment")
+    async def read_summary(request: Request) -> AssignmentSummary:
         """Counts and route figures over all field days."""
         async with _database(request).read_only() as uow:
             counts = await field_days.counts(uow, uow.now)

@@ -11,6 +11,7 @@ from services.assignment.api import build_router
 from services.assignment.consumers import subscriptions
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.travel import CalibratedHaversine
+from services.assignment.examples import EXAMPLES
 from services.assignment.opened import OpenedDatabase
 from services.assignment.permits import PermitReleases, VisitGuard, VisitPermits
 from services.assignment.planning import RouteFieldDay, SelectFieldDay
@@ -51,6 +52,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 title="Assignment",
                 description=_DESCRIPTION,
                 routers=[build_router(policy)],
+                examples=EXAMPLES,
                 settings=settings,
                 database=runtime.database,
                 verifier=TokenVerifier.from_settings(settings, runtime.clock),

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.assignment.domain.collectors import Certificate, Collector, Pair, Shift
 from services.assignment.domain.field_day import DayStatus
-from shared.events.base import Reference, TimeWindow
+from shared.events.base import PartyId, Reference, TimeWindow, VisitId
 from shared.geo import Point
 from shared.money import Money
 
@@ -98,13 +98,13 @@ class CollectorView(CollectorBody):
 class CollectorBatch(_Body):
     """Collectors to be registered or replaced."""
 
-    items: list[CollectorBody] = Field(min_length=1, max_length=MAX_BATCH)
+    items: list[CollectorBody] = Field(min_length=1, max_length=MAX_BATCH, description="Collectors, each whole.")
 
 
 class CollectorViews(BaseModel):
     """Registered collectors, in the order they were sent."""
 
-    items: list[CollectorView]
+    items: list[CollectorView] = Field(description="The collectors as they now stand.")
 
 
 class ShiftBody(_Body):
@@ -130,7 +130,7 @@ class PairBody(_Body):
     collectors: list[UUID] = Field(min_length=2, max_length=2, description="Two different collectors.")
     device_id: Reference = Field(description="The pair's device: permits are bound to it.")
     home: Point = Field(description="Where the pair starts and ends its day.")
-    shift: ShiftBody
+    shift: ShiftBody = Field(description="When the pair works, every day alike.")
     active: bool = Field(True, description="False: not planned.")
 
     @model_validator(mode="after")
@@ -173,13 +173,13 @@ class PairView(PairBody):
 class PairBatch(_Body):
     """Pairs to be registered or replaced."""
 
-    items: list[PairBody] = Field(min_length=1, max_length=MAX_BATCH)
+    items: list[PairBody] = Field(min_length=1, max_length=MAX_BATCH, description="Pairs, each whole.")
 
 
 class PairViews(BaseModel):
     """Registered pairs, in the order they were sent."""
 
-    items: list[PairView]
+    items: list[PairView] = Field(description="The pairs as they now stand.")
 
 
 class PlanFieldDay(_Body):
@@ -191,91 +191,95 @@ class PlanFieldDay(_Body):
 class FieldDayAccepted(BaseModel):
     """Planning has begun; read the field day for its progress."""
 
-    field_day_id: UUID
-    status: DayStatus
+    field_day_id: UUID = Field(description="The field day.")
+    status: DayStatus = Field(description="How far planning is; `selecting` at first.")
 
 
 class StopView(BaseModel):
     """One stop of a route. The exact place is not shown, only its 500 m cell."""
 
-    stop_number: int
-    visit_id: UUID
-    party_id: UUID
-    cell: str
-    arrives_at: AwareDatetime
-    window: TimeWindow
-    duration_minutes: int
-    state: str
-    cause: str | None
-    rules: list[str]
+    stop_number: int = Field(description="Position on the route, from 1.")
+    visit_id: VisitId
+    party_id: PartyId
+    cell: str = Field(description="H3 cell of the home, about 500 m edge.")
+    arrives_at: AwareDatetime = Field(description="Planned arrival, business time.")
+    window: TimeWindow = Field(description="Window that is offered to the customer, business time.")
+    duration_minutes: int = Field(description="Planned stay, minutes.")
+    state: str = Field(description="Where the visit stands; from `assigned` on as the visits service says.")
+    cause: str | None = Field(description="Why it ended without a visit; null while it has not.")
+    rules: list[str] = Field(description="Ids of the rules that refused its permit, if any.")
 
 
 class RouteView(BaseModel):
     """One pair's day as it was planned; `km` is an estimate of the travel model."""
 
-    pair_id: UUID
-    crew: list[UUID]
-    device_id: str
-    home: Point | None
-    area: int
-    departs_at: AwareDatetime
-    returns_at: AwareDatetime
-    rest_start_at: AwareDatetime | None
-    km: float
-    travel_minutes: int
-    visit_minutes: int
-    total_minutes: int
-    cost: Money
-    stops: list[StopView]
+    pair_id: UUID = Field(description="The pair.")
+    crew: list[UUID] = Field(description="The two collectors.")
+    device_id: str = Field(description="The pair's device.")
+    home: Point | None = Field(description="Where the pair starts and ends; null once it is not registered any more.")
+    area: int = Field(description="Number of the area that was routed in one piece.")
+    departs_at: AwareDatetime = Field(description="Departure from the starting point, business time.")
+    returns_at: AwareDatetime = Field(description="Return to it, business time.")
+    rest_start_at: AwareDatetime | None = Field(
+        description="Begin of the break, business time; null: the shift is too short to need one."
+    )
+    km: float = Field(description="Kilometres on the road, estimated.")
+    travel_minutes: int = Field(description="Minutes on the road.")
+    visit_minutes: int = Field(description="Minutes at doors.")
+    total_minutes: int = Field(description="Minutes from departure to return, waiting and break included.")
+    cost: Money = Field(description="Travel and labour by the bank's cost model.")
+    stops: list[StopView] = Field(description="Stops in the order of the route.")
 
 
 class UnassignedView(BaseModel):
     """Who was handed to the router and is not visited, and why."""
 
-    party_id: UUID
-    reason: str
-    rules: list[str]
+    party_id: PartyId
+    reason: str = Field(
+        description="Why, as a code, such as no_lawful_window, place_unknown, no_pair_ready, routing_failed."
+    )
+    rules: list[str] = Field(description="Ids of the rules that left no lawful window, if that is why.")
 
 
 class Areas(BaseModel):
     """Progress of routing."""
 
-    total: int
-    planned: int
-    failed: int
+    total: int = Field(description="Areas of the day.")
+    planned: int = Field(description="Areas with routes.")
+    failed: int = Field(description="Areas that could not be routed.")
 
 
 class RouteFiguresView(BaseModel):
     """Sums over routes. `cost_per_visit` is per planned visit, rounded up; none without visits."""
 
-    routes: int
-    planned_visits: int
-    km: float
-    travel_minutes: int
-    visit_minutes: int
-    total_minutes: int
-    cost: Money | None
-    cost_per_visit: Money | None
+    routes: int = Field(description="Routes.")
+    planned_visits: int = Field(description="Stops on them.")
+    km: float = Field(description="Kilometres on the road, estimated.")
+    travel_minutes: int = Field(description="Minutes on the road.")
+    visit_minutes: int = Field(description="Minutes at doors.")
+    total_minutes: int = Field(description="Minutes from departure to return.")
+    cost: Money | None = Field(description="Travel and labour by the bank's cost model; null without routes.")
+    cost_per_visit: Money | None = Field(description="Cost per planned visit, rounded up; null without visits.")
 
 
 class FieldDayView(BaseModel):
     """A field day: progress, routes, what was left out and why, and the model it was planned with."""
 
-    field_day_id: UUID
-    day: date
-    status: DayStatus
-    policy_id: str
-    travel_model: str | None
-    travel_parameters: dict[str, int]
-    requested_at: AwareDatetime
-    planned_at: AwareDatetime | None
-    areas: Areas
+    field_day_id: UUID = Field(description="The field day.")
+    day: date = Field(description="Local date of the visits.")
+    status: DayStatus = Field(description="`selecting` candidates, `routing` them, or `planned`.")
+    policy_id: str = Field(description="Selection policy that was used.")
+    travel_model: str | None = Field(description="Travel model behind times and kilometres; null until routing began.")
+    travel_parameters: dict[str, int] = Field(description="Its parameters by name; the unit is part of the name.")
+    requested_at: AwareDatetime = Field(description="When planning was asked for, business time.")
+    planned_at: AwareDatetime | None = Field(description="When planning ended, business time; null until then.")
+    areas: Areas = Field(description="How many areas are routed so far.")
     eligible: int = Field(description="Parties that the policy allows to be asked.")
     not_chosen: dict[str, int] = Field(description="Parties not handed to the router, by reason.")
     refused_pairs: dict[str, str] = Field(description="Pairs that may not go out, with the reason.")
-    figures: RouteFiguresView
-    routes: list[RouteView]
-    unassigned: list[UnassignedView]
+    figures: RouteFiguresView = Field(description="Sums over the day's routes.")
+    routes: list[RouteView] = Field(description="One route per pair.")
+    unassigned: list[UnassignedView] = Field(description="Who was handed to the router and is not visited.")
 
 
 class AssignmentSummary(BaseModel):
@@ -288,4 +292,4 @@ class AssignmentSummary(BaseModel):
     visits: dict[str, int] = Field(description="Planned visits by state.")
     visit_causes: dict[str, int] = Field(description="Ended visits by state and cause.")
     unassigned: dict[str, int] = Field(description="Parties left out by the router, by reason.")
-    figures: RouteFiguresView
+    figures: RouteFiguresView = Field(description="Sums over all routes of all field days.")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import BaseModel
-
 from services.intake.schemas import (
     BalanceAnswer,
     BalanceCheckItem,
@@ -24,6 +22,7 @@ from services.intake.schemas import (
 )
 from shared.events.examples import EXAMPLES as EVENTS
 from shared.events.story import CASE, CELL, CHECKED_OUT_AT, HOME, LOAN, PARTY, TOKEN, VISIT, cny
+from shared.web.examples import ExampleKey
 
 _STATE: Final[dict[str, Any]] = {
     "case_id": CASE, "party_id": PARTY, "version": 2, "status": "open", "bucket": "B2", "dpd_contractual": 33,
@@ -37,7 +36,7 @@ _LOAN: Final[dict[str, Any]] = {
 _CLOUD_EVENT: Final[dict[str, Any]] = {"specversion": "1.0", "source": "core-a", "time": "2026-03-09T17:00:00Z"}
 _UNDATED: Final = {name: value for name, value in EVENTS["loan.cured"].items() if name != "business_date"}
 
-EXAMPLES: Final[dict[type[BaseModel], dict[str, Any]]] = {
+EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     LoanEvents: {
         "items": [
             _CLOUD_EVENT | {"id": "core-a-000917", "type": "loan.overdue", "data": EVENTS["loan.overdue"]},

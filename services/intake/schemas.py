@@ -190,7 +190,9 @@ class LoanView(BaseModel):
         description="Due date of the oldest unpaid item; null while nothing is past due."
     )
     dpd_contractual: int = Field(description="Contractual days past due, whole days.")
-    flags: list[str] = Field(description="What the core says of the loan beside amounts, as codes.")
+    flags: list[str] = Field(
+        description="What the core says of the loan beside amounts: disputed, represented, deceased, and the like."
+    )
 
 
 class PaymentView(BaseModel):
@@ -209,8 +211,8 @@ class TimelineEntry(BaseModel):
 
     happened_at: AwareDatetime = Field(description="When it happened, business time.")
     type: str = Field(description="Event type.")
-    detail: str = Field(description="The event's code: outcome, cause or kind; never free text.")
-    reference: str = Field(description="Id of what it happened to: visit, plan, hold.")
+    detail: str = Field(description="What it came to: outcome of a visit, cause of an end, kind and sum of a plan.")
+    reference: str = Field(description="Id of the visit or plan; empty where neither is meant.")
 
 
 class CaseView(CaseSummary):
@@ -219,7 +221,7 @@ class CaseView(CaseSummary):
     loans: list[LoanView] = Field(description="All loans of the party, past due or not, in order of reference.")
     payments: list[PaymentView] = Field(description="Payments and reversals of these loans.")
     timeline: list[TimelineEntry] = Field(
-        description="Visits, plans and holds of the party, as other services reported them."
+        description="What other services reported of the party: visits, plans, stops."
     )
 
 

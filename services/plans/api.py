@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from services.plans.desk import (
@@ -26,6 +26,7 @@ from shared.web.commands import Answer, command
 from shared.web.openapi import problem_responses
 from shared.web.problems import InvalidRequest, NotFound, Problem
 
+PathPlanId = Annotated[UUID, Path(description="The plan.")]
 _READ: Final = [Depends(scope("plans.read"))]
 _PROPOSE: Final = [Depends(scope("plans.propose"))]
 _SIGN: Final = [Depends(scope("plans.sign"))]
@@ -56,7 +57,7 @@ def _add_proposing(router: APIRouter, desk: PlanDesk) -> None:
         ),
         summary="Propose a plan that the household can afford",
     )
-    async def propose(body: ProposePlan, request: Request) -> Response:
+    async def propose_plan(body: ProposePlan, request: Request) -> Response:
         """Instalments, a token plan or a pause. A wish below the protected minimum is refused, with the most that is
         affordable; an earlier proposal for the case is superseded.
         """
@@ -86,7 +87,7 @@ def _add_signing(router: APIRouter, desk: PlanDesk, store: PlanStore) -> None:
         ),
         summary="Sign a proposed plan",
     )
-    async def sign(plan_id: UUID, body: SignPlan, request: Request) -> Response:
+    async def sign_plan(plan_id: PathPlanId, body: SignPlan, request: Request) -> Response:
         """Collection stops first: without compliance's hold nothing is signed (503). Signing twice is signing once."""
         database = _database(request)
         plan = await _read(database, store, plan_id)
@@ -109,19 +110,19 @@ def _add_signing(router: APIRouter, desk: PlanDesk, store: PlanStore) -> None:
 
 def _add_reading(router: APIRouter, store: PlanStore) -> None:
     @router.get("/plans/{plan_id}", dependencies=_READ, responses=problem_responses(NotFound), summary="A plan")
-    async def read(plan_id: UUID, request: Request) -> PlanView:
+    async def read_plan(plan_id: PathPlanId, request: Request) -> PlanView:
         """The plan as it stands, with its schedule, its document and what was paid."""
         return PlanView.of(await _read(_database(request), store, plan_id))
 
     @router.get("/plans", dependencies=_READ, summary="A party's plans")
-    async def read_party(party_id: Annotated[UUID, Query(description="The party.")], request: Request) -> PlansOfParty:
+    async def list_plans(party_id: Annotated[UUID, Query(description="The party.")], request: Request) -> PlansOfParty:
         """All plans of one party, oldest first."""
         async with _database(request).read_only() as uow:
             found = await store.of_parties(uow, [party_id])
         return PlansOfParty(items=[PlanView.of(plan) for plan in found])
 
     @router.get("/summary", dependencies=_READ, summary="Figures of plans")
-    async def summary(request: Request) -> PlansSummary:
+    async def read_summary(request: Request) -> PlansSummary:
         """Counts and sums over all plans."""
         async with _database(request).read_only() as uow:
             known = await statistics(uow)

@@ -11,6 +11,7 @@ from services.plans.api import build_router
 from services.plans.consumers import subscriptions
 from services.plans.desk import PlanDesk
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
+from services.plans.examples import EXAMPLES
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.store import PlanStore
 from shared.security.key_management import LocalKeyManagement
@@ -41,6 +42,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 title="Plans",
                 description=_DESCRIPTION,
                 routers=[build_router(desk, store)],
+                examples=EXAMPLES,
                 settings=settings,
                 database=runtime.database,
                 verifier=TokenVerifier.from_settings(settings, runtime.clock),

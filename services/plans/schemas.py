@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from services.plans.domain.document import signature_code
 from services.plans.domain.plan import Plan
 from services.plans.domain.protected_minimum import Household
+from shared.events.base import CaseId, PartyId, PlanId
 from shared.events.plan import Instalment
 from shared.money import Money
 
@@ -39,7 +40,7 @@ class ProposePlan(BaseModel):
     party_id: UUID = Field(description="The customer.")
     case_id: UUID = Field(description="The case.")
     visit_id: UUID | None = Field(None, description="Visit at which it is made, if any.")
-    household: Household
+    household: Household = Field(description="The people who live from the income below.")
     monthly_income: Amount = Field(description="Net income of the household.")
     monthly_rent: Amount = Field(description="Rent or housing cost.")
     other_commitments: Amount = Field(description="Other obligations that must be paid.")
@@ -75,26 +76,30 @@ class SignPlan(BaseModel):
 class PlanView(BaseModel):
     """A plan as it stands."""
 
-    plan_id: UUID
-    party_id: UUID
-    case_id: UUID
-    visit_id: UUID | None
-    kind: Literal["instalments", "token", "pause"]
-    state: Literal["proposed", "signed", "completed", "superseded", "lapsed"]
-    version: int
+    plan_id: PlanId
+    party_id: PartyId
+    case_id: CaseId
+    visit_id: UUID | None = Field(description="Visit at which it was made, if any.")
+    kind: Literal["instalments", "token", "pause"] = Field(
+        description="`instalments` repay the debt, `token` pays what is possible until the review, `pause` nothing."
+    )
+    state: Literal["proposed", "signed", "completed", "superseded", "lapsed"] = Field(
+        description="`proposed`, then `signed`, then `completed`; a proposal may end `superseded` or `lapsed`."
+    )
+    version: int = Field(description="Grows by one with each change.")
     debt: Money = Field(description="What was owed when it was made.")
     total: Money = Field(description="Sum of the schedule, exact.")
     paid: Money = Field(description="Payments matched so far.")
-    instalments: list[Instalment]
+    instalments: list[Instalment] = Field(description="The schedule, at most 60 months; empty for a pause.")
     monthly_surplus: Money = Field(description="What the household has above its protected minimum (may be negative).")
     table_id: str = Field(description="Protected-minimum table used.")
-    review_on: date
-    proposed_at: AwareDatetime
-    signed_at: AwareDatetime | None
-    completed_at: AwareDatetime | None
+    review_on: date = Field(description="Date of the next review.")
+    proposed_at: AwareDatetime = Field(description="Business time.")
+    signed_at: AwareDatetime | None = Field(description="Business time; null until signed.")
+    completed_at: AwareDatetime | None = Field(description="Business time; null until paid or cured.")
     hold_id: UUID | None = Field(description="Compliance's hold that stops collection.")
     document: str = Field(description="The agreement in plain words; the customer gets a copy.")
-    document_sha256: str
+    document_sha256: str = Field(description="SHA-256 of the document's UTF-8 text, hexadecimal.")
     signature_code: str | None = Field(description="Printed under the document while it can be signed.")
 
     @classmethod
@@ -128,7 +133,7 @@ class PlanView(BaseModel):
 class PlansOfParty(BaseModel):
     """A party's plans, oldest first."""
 
-    items: list[PlanView]
+    items: list[PlanView] = Field(description="The plans, ended ones included.")
 
 
 class PlansSummary(BaseModel):

@@ -10,7 +10,6 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
-from pydantic import BaseModel
 from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import Scope
@@ -21,6 +20,7 @@ from shared.security.tokens import TokenVerifier
 from shared.settings import ServiceSettings
 from shared.web.docs import docs_router
 from shared.web.edge import Edge
+from shared.web.examples import ExampleKey
 from shared.web.health import Probe, health_router
 from shared.web.limits import RequestLimits
 from shared.web.openapi import describe
@@ -51,7 +51,7 @@ class ApiDefinition:
     database: Database
     verifier: TokenVerifier
     version: str = "1.0.0"
-    examples: Mapping[type[BaseModel], Mapping[str, Any]] = field(default_factory=dict)
+    examples: Mapping[ExampleKey, Mapping[str, Any]] = field(default_factory=dict)
     state: Mapping[str, object] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None

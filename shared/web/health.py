@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from shared.database import Database
 from shared.telemetry.setup import metrics_exposition
+from shared.web.examples import JSON
 from shared.web.problem_responses import add_problem_handlers
 from shared.web.problems import TemporarilyUnavailable
 
@@ -42,11 +43,11 @@ def health_router(*, service: str, database: Database, probes: Mapping[str, Prob
 
     checks: dict[str, Probe] = {"database": database_reachable, **probes}
 
-    def answer(status: Literal["live", "ready"]) -> dict[int | str, dict[str, Any]]:
-        return {200: {"content": {"application/json": {"example": {"status": status, "service": service}}}}}
-
     @router.get(
-        "/health/live", summary="Is the process alive?", operation_id="probe_liveness", responses=answer("live")
+        "/health/live",
+        summary="Is the process alive?",
+        operation_id="probe_liveness",
+        responses=_shown({"status": "live", "service": service}),
     )
     async def live() -> Health:
         """Answers as long as the event loop turns."""
@@ -56,7 +57,7 @@ def health_router(*, service: str, database: Database, probes: Mapping[str, Prob
         "/health/ready",
         summary="Can the service take requests?",
         operation_id="probe_readiness",
-        responses=answer("ready"),
+        responses=_shown({"status": "ready", "service": service}),
     )
     async def ready() -> Health:
         """Answers 503, naming the missing part, while the database cannot be reached."""
@@ -75,6 +76,10 @@ def health_router(*, service: str, database: Database, probes: Mapping[str, Prob
         return Response(content, media_type=media_type)
 
     return router
+
+
+def _shown(example: dict[str, str]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {JSON: {"example": example}}}}
 
 
 def create_probe_app(service: str, database: Database) -> FastAPI:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel
-
 from shared.web import idempotency_key
-from shared.web.examples import add_examples
+from shared.web.examples import ExampleKey, add_examples
 from shared.web.problems import (
     MEDIA_TYPE,
     TYPE_BASE,
@@ -87,7 +85,7 @@ def describe(
     *,
     scopes: Mapping[tuple[str, str], str],
     issuer: str,
-    examples: Mapping[type[BaseModel], Mapping[str, Any]],
+    examples: Mapping[ExampleKey, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Complete FastAPI's document in place. Repeating it changes nothing."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
@@ -100,7 +98,7 @@ def describe(
         }
     }
     for path, method, operation in operations(document):
-        add_examples(operation, schemas, {model.__name__: example for model, example in examples.items()})
+        add_examples(operation, schemas, examples)
         name = scopes.get((method, path))
         responses = operation.setdefault("responses", {})
         _drop_framework_error(responses)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from services.visits.api.customer import router as customer_router
 from services.visits.api.field import router as field_router
 from services.visits.api.office import router as office_router
+from services.visits.examples import EXAMPLES
 from services.visits.remote import Neighbours
 from services.visits.settings import VisitSettings
 from shared.security.tokens import TokenVerifier
@@ -26,6 +27,7 @@ def build(
             title="Doorstep visits",
             description="Appointments, the door, outcomes, safety. Nobody rings a doorbell without a permit.",
             routers=ROUTERS,
+            examples=EXAMPLES,
             settings=runtime.settings,
             database=runtime.database,
             verifier=TokenVerifier.from_settings(runtime.settings, runtime.clock),

@@ -189,7 +189,7 @@ async def check_out(
     response_model=AlarmView,
     responses=problem_responses(NotFound),
 )
-async def sos_of_visit(
+async def call_for_help_at_visit(
     visit_id: VisitId, body: Sos, request: Request, caller: Annotated[Caller, Depends(scope("visits.send-sos"))]
 ) -> Response:
     """Accepted in every state, whatever else is down; the visit ends for safety."""
@@ -197,8 +197,15 @@ async def sos_of_visit(
     return await _sos(request, body, await find_visit(request, visit_id))
 
 
-@router.post("/v1/sos", summary="Call for help", status_code=201, response_model=AlarmView)
-async def sos(body: Sos, request: Request, caller: Annotated[Caller, Depends(scope("visits.send-sos"))]) -> Response:
+@router.post(
+    "/v1/sos",
+    summary="Call for help",
+    status_code=201,
+    response_model=AlarmView,
+)
+async def call_for_help(
+    body: Sos, request: Request, caller: Annotated[Caller, Depends(scope("visits.send-sos"))]
+) -> Response:
     """For a device that does not know its visit: the collector's current visit is found, and an alarm is raised
     without one too.
     """

@@ -54,7 +54,7 @@ async def list_visits(
 
 
 @router.get("/v1/visits/{visit_id}", summary="One visit", responses=problem_responses(NotFound))
-async def get_visit(
+async def read_visit(
     visit_id: VisitId, request: Request, _: Annotated[Caller, Depends(scope("visits.read"))]
 ) -> VisitView:
     """The visit as it stands."""
@@ -106,7 +106,7 @@ async def acknowledge_alarm(
 
 
 @router.get("/v1/summary", summary="Figures")
-async def summary(request: Request, _: Annotated[Caller, Depends(scope("visits.read"))]) -> Summary:
+async def read_summary(request: Request, _: Annotated[Caller, Depends(scope("visits.read"))]) -> Summary:
     """Visits by state and outcome, refused check-ins by reason, recalls with their times, calls for help."""
     database = database_of(request)
     async with database.read_only() as uow:
