@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from shared.security.key_management import LocalKeyManagement
 from shared.security.sealing import RecordSealer
 from shared.service import ServiceDefinition, ServiceRuntime
 from shared.settings import ServiceSettings
+from shared.web.app import demanded_scopes
 from shared.web.breaking import Document, breaking_changes
 
 # Named as in the document; nothing is ever asked of it here.
@@ -38,33 +40,47 @@ _DEFINITIONS: Final[Mapping[str, Callable[[Path], ServiceDefinition]]] = {
 }
 
 
-@asynccontextmanager
-async def built_apps() -> AsyncIterator[dict[str, FastAPI]]:
-    """The whole HTTP side of each of the five services, built as its process builds it. Keys are made in a folder
-    that is deleted afterwards; the database is never connected to.
+@dataclass(frozen=True)
+class BuiltApi:
+    """One service's HTTP side: its document, and the scopes that its routes demand, operators' routes included."""
+
+    document: Document
+    scopes: frozenset[str]
+
+
+def build() -> dict[str, BuiltApi]:
+    """Service → its API, built as its process builds it. Keys are made in a folder that is deleted afterwards; the
+    database is never connected to.
     """
-    async with AsyncExitStack() as resources:
-        folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
-        apps: dict[str, FastAPI] = {}
-        for name, define in _DEFINITIONS.items():
-            runtime = ServiceRuntime(define(folder), roles=["api"])
-            runtime.database = await Database.open(runtime.settings, runtime.clock, service=name)
-            resources.push_async_callback(runtime.database.close)
-            if runtime.definition.lifespan is not None:
-                await resources.enter_async_context(runtime.definition.lifespan(runtime))
-            sealer = RecordSealer(LocalKeyManagement.open(folder, name), service=name)
-            apps[name] = runtime.build_app(QuietProbe(runtime.database, reads=()), sealer)
-        yield apps
+    return asyncio.run(_build())
 
 
 def documents() -> dict[str, Document]:
     """Service → its OpenAPI 3.1 document."""
+    return {name: api.document for name, api in build().items()}
 
-    async def build() -> dict[str, Document]:
-        async with built_apps() as apps:
-            return {name: app.openapi() for name, app in apps.items()}
 
-    return asyncio.run(build())
+async def _build() -> dict[str, BuiltApi]:
+    built: dict[str, BuiltApi] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, define in _DEFINITIONS.items():
+            async with _opened(define(Path(folder))) as app:
+                built[name] = BuiltApi(app.openapi(), frozenset(demanded_scopes(app).values()))
+    return built
+
+
+@asynccontextmanager
+async def _opened(definition: ServiceDefinition) -> AsyncIterator[FastAPI]:
+    runtime = ServiceRuntime(definition, roles=["api"])
+    async with AsyncExitStack() as resources:
+        runtime.database = await Database.open(runtime.settings, runtime.clock, service=definition.name)
+        resources.push_async_callback(runtime.database.close)
+        if definition.lifespan is not None:
+            await resources.enter_async_context(definition.lifespan(runtime))
+        sealer = RecordSealer(
+            LocalKeyManagement.open(runtime.settings.key_folder, definition.name), service=definition.name
+        )
+        yield runtime.build_app(QuietProbe(runtime.database, reads=()), sealer)
 
 
 def export(folder: Path) -> int:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, JsonValue
 from starlette.responses import JSONResponse
 
 from shared.security.signing import SigningKey
+
+# The public key of RFC 8037, appendix A.2.
+EXAMPLE_KEY: Final[dict[str, JsonValue]] = {
+    "kty": "OKP",
+    "crv": "Ed25519",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    "kid": "permit-6f1f0c2a9b3d4e58",
+    "alg": "Ed25519",
+    "use": "sig",
+}
 
 
 class KeySet(BaseModel):
@@ -14,18 +26,7 @@ class KeySet(BaseModel):
 
     keys: list[dict[str, JsonValue]] = Field(
         description="Public keys, the present one and those that it replaced; `kid` names the key of a signature.",
-        examples=[
-            [
-                {
-                    "kty": "OKP",
-                    "crv": "Ed25519",
-                    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-                    "kid": "permit-6f1f0c2a9b3d4e58",
-                    "alg": "Ed25519",
-                    "use": "sig",
-                }
-            ]
-        ],
+        examples=[[EXAMPLE_KEY]],
     )
 
 

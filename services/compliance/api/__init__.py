@@ -9,6 +9,7 @@ from services.compliance.api.log import router as log_router
 from services.compliance.api.permits import router as permits_router
 from services.compliance.api.reading import router as reading_router
 from services.compliance.balances import Balances
+from services.compliance.examples import EXAMPLES
 from services.compliance.instruments import Instruments
 from shared.security.tokens import TokenVerifier
 from shared.service import ServiceRuntime
@@ -31,6 +32,7 @@ def build(
             settings=runtime.settings,
             database=runtime.database,
             verifier=verifier or TokenVerifier.from_settings(runtime.settings, runtime.clock),
+            examples=EXAMPLES,
             state={"instruments": instruments, "balances": balances},
         )
     )

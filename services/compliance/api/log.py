@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.examples import CHECKPOINT
 from services.compliance.log.export import stream_export
 from services.compliance.log.tree import Node, consistency_spans, inclusion_spans, nodes_for, proof
 from services.compliance.schemas.reading import ConsistencyView, InclusionView, PartyLeafView
@@ -30,7 +31,7 @@ _Size = Annotated[int | None, Query(ge=1, description="Tree size; the newest che
 @router.get(
     "/log/checkpoint",
     response_class=PlainTextResponse,
-    responses=problem_responses(NotFound),
+    responses={200: {"content": {"text/plain": {"example": CHECKPOINT}}}} | problem_responses(NotFound),
     summary="Newest signed checkpoint",
 )
 async def read_checkpoint(request: Request) -> PlainTextResponse:

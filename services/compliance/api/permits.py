@@ -98,7 +98,7 @@ async def request_permits(request: Request, body: PermitRequests) -> Response:
     responses=problem_responses(NotFound, PermitAlreadyUsed, PermitReleased),
     summary="Report the permit's use",
 )
-async def use(request: Request, permit_id: PermitId, body: UsePermit) -> Response:
+async def report_use(request: Request, permit_id: PermitId, body: UsePermit) -> Response:
     """Record that the permit's one contact began. A second contact on it is refused and becomes a finding."""
 
     async def record(uow: UnitOfWork) -> PermitView | Problem:
@@ -118,7 +118,7 @@ async def use(request: Request, permit_id: PermitId, body: UsePermit) -> Respons
     responses=problem_responses(NotFound, PermitNotReleasable),
     summary="Give an unused permit back",
 )
-async def release(request: Request, permit_id: PermitId, body: ReleasePermit) -> Response:
+async def give_permit_back(request: Request, permit_id: PermitId, body: ReleasePermit) -> Response:
     """Free the reservation. Only this, or the recorded contact, ends it: a permit never lapses to free."""
     instruments = instruments_of(request)
 
@@ -151,7 +151,7 @@ async def permit_keys(request: Request) -> KeysAnswer:
 
 
 @router.get("/revocations", dependencies=_USE, summary="Revoked permits of one device")
-async def revocations(
+async def read_revocations(
     request: Request,
     device_id: Annotated[str, Query(min_length=1, max_length=64, description="The device.")],
 ) -> RevocationsAnswer:

@@ -1,0 +1,177 @@
+"""One valid example per model of compliance's API: shown in its OpenAPI document, validated against the schemas.
+
+The log of the examples has two leaves, so that whoever reads can verify its proofs by hand.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any, Final
+
+from services.compliance.domain.canonical import canonical
+from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
+from services.compliance.schemas.permits import (
+    KeysAnswer,
+    PermitAnswers,
+    PermitRequest,
+    PermitView,
+    ReleasePermit,
+    RevocationsAnswer,
+    UsePermit,
+    WindowsAnswer,
+    WindowsItem,
+)
+from services.compliance.schemas.reading import (
+    ConsistencyView,
+    DecisionView,
+    InclusionView,
+    PartyLeafView,
+    SummaryView,
+)
+from shared.events.story import (
+    CASE,
+    CELL,
+    CHECKED_IN_AT,
+    COLLECTORS,
+    CONTACT,
+    DECISION,
+    DEVICE,
+    DIGEST,
+    FINDING,
+    HOLD,
+    LEAF,
+    OTHER,
+    PARTY,
+    PERMIT,
+    PLAN,
+    REQUEST,
+    TOKEN,
+    VISIT,
+    WINDOW,
+)
+from shared.web.examples import ExampleKey
+from shared.web.jwks import EXAMPLE_KEY
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+_HOURS: Final = {
+    "rule": "CN-GBT45251-HOURS",
+    "citation": "GB/T 45251-2025 cl. 5.3 (recommended standard, in force 2025-02-28)",
+}
+_CONTACT_WANTED: Final[dict[str, Any]] = {
+    "party_id": PARTY, "channel": "visit", "purpose": "collection", "jurisdiction": "CN",
+    "time_zones": ["Asia/Shanghai"], "duration_minutes": 30,
+}  # fmt: skip
+_TOO_LATE: Final[dict[str, Any]] = _HOURS | {
+    "detail": "the contact would end after 22:00 local time", "values": {"opens": "08:00", "closes": "22:00"},
+    "earliest_lawful": "2026-03-13T00:00:00Z", "lawful_after": None,
+}  # fmt: skip
+_RECORD: Final[dict[str, Any]] = {
+    "decision_id": DECISION, "party_id": PARTY, "answer": "allow",
+    "request": {"channel": "visit", "purpose": "collection", "window": WINDOW},
+    "rules": [_HOURS | {"answer": "allow", "values": {"opens": "08:00", "closes": "22:00"}}],
+    "earliest_lawful": None,
+    "facts": {
+        "case_version": 2, "zones": ["Asia/Shanghai"], "history_known_from": "2025-01-01", "holds": [], "counted": 0,
+    },
+    "rule_set": DIGEST, "decided_at": "2026-03-11T00:30:02Z", "recorded_at": "2026-03-11T00:30:02Z",
+}  # fmt: skip
+# The commitments stand for HMACs; everything else of the leaf is as the log writes it.
+_LEAF: Final[dict[str, Any]] = {
+    "v": 1, "kind": "decision", "leaf_id": LEAF, "occurred_at": "2026-03-11T00:30:02Z",
+    "recorded_at": "2026-03-11T00:30:02Z", "committed": {"record": DIGEST, "place": DIGEST}, "decision_id": DECISION,
+    "answer": "allow", "channel": "visit", "purpose": "collection", "refused_by": [], "rule_set": DIGEST,
+    "party": DIGEST, "party_sequence": 1, "previous": None,
+}  # fmt: skip
+_FIRST_HASH: Final = hashlib.sha256(b"\x00" + canonical({"v": 1, "kind": "rule_set", "rule_set": DIGEST})).digest()
+_LEAF_HASH: Final = hashlib.sha256(b"\x00" + canonical(_LEAF)).digest()
+_INCLUSION: Final[dict[str, Any]] = {
+    "leaf_index": 1, "tree_size": 2, "leaf_hash": _base64(_LEAF_HASH), "path": [_base64(_FIRST_HASH)],
+}  # fmt: skip
+_ROOT: Final = _base64(hashlib.sha256(b"\x01" + _FIRST_HASH + _LEAF_HASH).digest())
+_ORIGIN: Final = "doorstep.example/compliance/bank"
+CHECKPOINT: Final = f"{_ORIGIN}\n2\n{_ROOT}\n\n— {_ORIGIN} nI5vXEHJ…\n"
+_HOLD: Final[dict[str, Any]] = {
+    "hold_id": HOLD, "party_id": PARTY, "kind": "plan_active", "scope": "collection",
+    "valid_from": "2026-03-12T02:00:00Z", "valid_to": None, "source_ref": PLAN, "state": "open",
+}  # fmt: skip
+_VERDICT: Final[dict[str, Any]] = {"decision_id": DECISION, "earliest_lawful": None, "lawful_after": None}
+
+_FINDING: Final[dict[str, Any]] = {
+    "finding_id": FINDING, "version": 1, "party_id": PARTY, "contact_id": CONTACT, "permit_id": PERMIT,
+    "subject": None, "rule": "PERMIT-WINDOW",
+    "citation": "Doorstep: a permit is valid from the start to the end of its window", "severity": "medium",
+    "conduct": True, "harm": True, "detail": "began or ended outside the permitted window", "state": "open",
+    "recorded_at": "2026-03-12T02:05:01Z", "changed_at": "2026-03-12T02:05:01Z",
+}  # fmt: skip
+
+EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
+    WindowsItem: _CONTACT_WANTED | {"days": ["2026-03-12"]},
+    WindowsAnswer: {
+        "party_id": PARTY, "windows": [{"start": "2026-03-12T00:00:00Z", "end": "2026-03-12T14:00:00Z"}],
+        "refused": [_TOO_LATE],
+    },
+    PermitRequest: _CONTACT_WANTED | {
+        "request_id": REQUEST, "case_id": CASE, "subject_id": VISIT, "window": WINDOW, "crew": COLLECTORS,
+        "device_id": DEVICE, "place_cell": CELL, "versions": {"case": 2, "visit": 1}, "replaces": None,
+    },
+    PermitAnswers: {
+        "items": [
+            _VERDICT | {
+                "request_id": REQUEST, "decision": "allow", "reasons": [], "permit_id": PERMIT, "permit": TOKEN,
+            },
+            _VERDICT | {
+                "request_id": OTHER, "decision_id": OTHER, "decision": "deny", "reasons": [_TOO_LATE],
+                "earliest_lawful": "2026-03-13T00:00:00Z", "permit_id": None, "permit": None,
+            },
+        ]
+    },
+    UsePermit: {"used_at": CHECKED_IN_AT, "contact_id": CONTACT},
+    ReleasePermit: {"cause": "visit_withdrawn"},
+    PermitView: {
+        "permit_id": PERMIT, "party_id": PARTY, "decision_id": DECISION, "subject_id": VISIT, "channel": "visit",
+        "purpose": "collection", "window": WINDOW, "crew": COLLECTORS, "device_id": DEVICE, "state": "used",
+        "revoked": False, "revoke_cause": None, "contact_id": CONTACT, "permit": None,
+    },
+    KeysAnswer: {"keys": [EXAMPLE_KEY]},
+    RevocationsAnswer: {
+        "number": 3, "as_of": "2026-03-12T01:31:58Z", "device_id": DEVICE, "permit_ids": [OTHER], "signed": TOKEN,
+    },
+    PlaceHold: {
+        "party_id": PARTY, "kind": "plan_active", "scope": "collection", "valid_from": "2026-03-12T02:00:00Z",
+        "valid_to": None, "source_ref": PLAN, "reason": "a repayment plan was signed",
+    },
+    HoldView: _HOLD,
+    EndHold: {"cause": "plan.broken"},
+    "end_hold": _HOLD | {"valid_to": "2026-06-01T00:00:00Z", "state": "ended"},
+    StopRequest: {
+        "party_id": PARTY, "channel_heard": "visit", "heard_at": "2026-03-12T01:40:00Z", "detail_code": "no_visits",
+    },
+    StopAccepted: {"hold_id": HOLD},
+    DecisionView: {
+        "decision_id": DECISION, "record": _RECORD, "record_canonical": canonical(_RECORD).decode(), "leaf_id": LEAF,
+        "leaf_index": 1,
+    },
+    "read_findings": {"items": [_FINDING], "next": None},
+    SummaryView: {
+        "permits": {"granted": 430, "used": 3, "recorded": 84, "released": 83}, "permits_granted": 600,
+        "decisions": {"allow": 600, "deny": 52}, "refused_by_rule": [_HOURS | {"count": 52}],
+        "contacts_audited": 87, "contacts_lawful": 86, "findings": 1,
+        "findings_by_rule": [
+            {"rule": _FINDING["rule"], "citation": _FINDING["citation"], "count": 1},
+        ],
+        "parties_stopped": 45, "holds_open": {"plan_active": 31, "stop_request": 14}, "leaves": 905,
+        "leaves_pending": 0, "checkpoints": 211,
+        "log_key": f"{_ORIGIN}+9c8e6f5c+AdFaY1jVwTkr9nN5pQ0s8cVd0m3oWb8yqE2XkJf4hZ6L", "log_key_fingerprint": DIGEST,
+        "rule_set": DIGEST, "recalls": {"count": 12, "p50_ms": 140, "p95_ms": 310, "p99_ms": 330},
+    },
+    InclusionView: _INCLUSION,
+    ConsistencyView: {"first": 1, "second": 2, "path": [_base64(_LEAF_HASH)]},
+    PartyLeafView: {
+        "leaf_id": LEAF, "kind": "decision", "record": _LEAF, "leaf": _base64(canonical(_LEAF)), "proof": _INCLUSION,
+    },
+}  # fmt: skip
