@@ -26,8 +26,9 @@ from shared.security.key_management import LocalKeyManagement
 from shared.security.sealing import RecordSealer
 from shared.service import ServiceDefinition, ServiceRuntime
 from shared.settings import ServiceSettings
-from shared.web.app import demanded_scopes
+from shared.web.app import PUBLIC_PATHS, demanded_scopes
 from shared.web.breaking import Document, breaking_changes
+from shared.web.completeness import gaps
 
 # Named as in the document; nothing is ever asked of it here.
 ISSUER: Final = "https://issuer.example"
@@ -115,6 +116,11 @@ def stale_files(built: Mapping[str, Document], folder: Path) -> list[str]:
         for name, document in built.items()
         if not (path := folder / f"{name}.json").exists() or path.read_text(encoding="utf-8") != text_of(document)
     ]
+
+
+def gaps_of(built: Mapping[str, Document]) -> list[str]:
+    """What readers of `built` would miss, one line each."""
+    return [f"{name}: {gap}" for name, document in built.items() for gap in gaps(document, open_paths=PUBLIC_PATHS)]
 
 
 def text_of(document: Document) -> str:

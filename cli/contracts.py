@@ -32,17 +32,22 @@ def export() -> None:
 
 @contracts_app.command()
 def check() -> None:
-    """Compare the committed contracts with the code: breaking changes, and files that were not exported anew."""
+    """Compare the committed contracts with the code: breaking changes, files that were not exported anew, and what the
+    APIs' documents leave unsaid.
+    """
     from cli import api_documents
     from shared.events.contracts import breaking_changes, stale_files
 
     apis = api_documents.documents()
     breaks = breaking_changes(FOLDER) + api_documents.breaks_of(apis, OPENAPI)
     stale = stale_files(FOLDER, page=PAGE) + api_documents.stale_files(apis, OPENAPI)
+    incomplete = api_documents.gaps_of(apis)
+    for line in incomplete:
+        console.print(f"missing: {line}", markup=False)
     for line in breaks:
         console.print(f"breaks: {line}", markup=False)
     for name in stale:
         console.print(f"stale: {name} (./doorstep contracts export)", markup=False)
-    if breaks or stale:
+    if breaks or stale or incomplete:
         raise typer.Exit(1)
-    console.print("Contracts are compatible and up to date.")
+    console.print("Contracts are complete, compatible and up to date.")
