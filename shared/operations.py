@@ -1,4 +1,4 @@
-"""What operators and the demo's clock ask of every service: quietness, dead letters, blocked keys, republishing."""
+"""What operators and the demo's clock ask of a service: quietness, dead letters, blocked keys, gaps, republishing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.database.engine import Database
-from shared.messaging import dead_letters, outbox
+from shared.messaging import dead_letters, outbox, sequences
 from shared.messaging.dead_letters import DeadLetter, LetterState, Replayer, ReplayFailedError, UnknownDeadLetterError
 from shared.messaging.quiet import QuietProbe
+from shared.messaging.records import Stream
 from shared.messaging.relay import resolve_blocked
 from shared.security.callers import scope
 from shared.security.sealing import RecordSealer
@@ -70,6 +71,12 @@ class BlockedAnswer(BaseModel):
     """How the resolution of a blocked key ended."""
 
     resolved: int = Field(description="Keys that are free again.")
+
+
+class GapAnswer(BaseModel):
+    """From where the stream goes on."""
+
+    accepted: int = Field(description="Number up to which the stream counts as read.")
 
 
 class RepublishAnswer(BaseModel):
@@ -128,6 +135,17 @@ def operations_router(database: Database, *, quiet: QuietProbe, replayer: Replay
     async def discard_letter(letter_id: UUID) -> ReplayAnswer:
         """Safe to repeat."""
         return ReplayAnswer(handled=await _attempt(replayer.discard, letter_id))
+
+    @router.post("/gaps/{topic}/{aggregate_type}/{aggregate_id}/give-up", summary="Go on without lost events")
+    async def give_up(
+        topic: str, aggregate_type: str, aggregate_id: UUID, source: str, party_id: UUID, sequence: int = Query(ge=1)
+    ) -> GapAnswer:
+        """For events that their owner keeps no more: what is held behind them, from `sequence` on, is processed."""
+        stream = Stream((source, aggregate_type, str(aggregate_id)))
+        async with database.unit_of_work() as uow:
+            await sequences.give_up(uow, topic, stream, party_id=party_id, sequence=sequence)
+        log.warning("the events of %s/%s up to %d were given up", topic, aggregate_id, sequence)
+        return GapAnswer(accepted=sequence)
 
     @router.post("/blocked-keys/{topic}/{action}", summary="Resolve the keys that the relay blocked")
     async def resolve(topic: str, action: Literal["retry", "skip"]) -> BlockedAnswer:

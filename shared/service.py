@@ -29,6 +29,7 @@ from shared.operations import operations_router
 from shared.security.key_management import LocalKeyManagement
 from shared.security.sealing import RecordSealer
 from shared.settings import ServiceSettings
+from shared.snapshots import StreamFetch, stream_fetch, streams_router
 from shared.telemetry.logs import setup_logging
 from shared.telemetry.setup import setup_telemetry
 from shared.web import commands
@@ -99,7 +100,8 @@ class ServiceRuntime:
             sealer = RecordSealer(
                 LocalKeyManagement.open(self.settings.key_folder, self.definition.name), service=self.definition.name
             )
-            first = self._inputs(sealer)
+            fetch = stream_fetch(self.settings, self.definition.subscriptions, sealer=sealer)
+            first = self._inputs(sealer, await resources.enter_async_context(fetch))
             if "api" in self.roles:
                 probe = QuietProbe(self.database, reads=self._reads())
                 resources.push_async_callback(probe.close)
@@ -129,7 +131,7 @@ class ServiceRuntime:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
-    def _inputs(self, sealer: RecordSealer) -> list[Loop]:
+    def _inputs(self, sealer: RecordSealer, fetch: StreamFetch) -> list[Loop]:
         loops: list[Loop] = []
         definition = self.definition
         if "consumer" in self.roles:
@@ -144,7 +146,7 @@ class ServiceRuntime:
         if "worker" in self.roles:
             loops += worker_loops(
                 self.database,
-                definition.intent_handlers,
+                [*definition.intent_handlers, fetch],
                 pulse=self._pulse("worker"),
                 kept=[Kept(commands.trim, commands.RESPONSES_KEPT)],
             )
@@ -162,6 +164,7 @@ class ServiceRuntime:
         app.include_router(
             operations_router(self.database, quiet=probe, replayer=replayer, sealer=sealer), include_in_schema=False
         )
+        app.include_router(streams_router(self.database), include_in_schema=False)
         return app
 
     def _reads(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from shared.database.columns import joined
 from shared.database.unit_of_work import UnitOfWork
@@ -66,6 +67,9 @@ FROM (
 ) AS o
 WHERE w.topic = o.topic AND w.partition = o.partition AND w."offset" = o."offset"
 """
+
+
+_NEVER_MIND = "UPDATE intent SET done_at = $3 WHERE kind = $1 AND starts_with(key, $2) AND done_at IS NULL"
 
 
 @dataclass(slots=True)
@@ -184,11 +188,20 @@ async def park_for_gap(uow: UnitOfWork, gap: Gap) -> None:
     )
 
 
-async def accept_snapshot(uow: UnitOfWork, topic: str, stream: Stream, *, sequence: int) -> None:
-    """The owner's state up to `sequence` has been taken over: what is held up to there is settled, the rest may go on.
+async def give_up(uow: UnitOfWork, topic: str, stream: Stream, *, party_id: UUID, sequence: int) -> None:
+    """An operator declares the stream's events up to `sequence` lost here: what is held goes on after them.
 
-    Called by a service's handler of `SNAPSHOT_INTENT` in the transaction that stores the state, under the party's lock.
-    Held records that follow directly now wait behind the party only, and are replayed.
+    For events that their owner does not keep any more. The caller has made sure that nothing follows from their loss.
+    """
+    await uow.lock_parties([party_id])
+    await accept_snapshot(uow, topic, stream, sequence=sequence)
+    await uow.sql.execute(_NEVER_MIND, SNAPSHOT_INTENT, "|".join((topic, *stream)) + "|", uow.real_now)
+
+
+async def accept_snapshot(uow: UnitOfWork, topic: str, stream: Stream, *, sequence: int) -> None:
+    """What happened up to `sequence` is taken as known: what is held up to there is settled, the rest may go on.
+
+    Under the party's lock. Held records that follow directly now wait behind the party only, and are replayed.
     """
     rows = await uow.sql.fetch(
         "SELECT sequence FROM waiting_record WHERE behind = 'gap' AND topic = $1 AND source = $2 "

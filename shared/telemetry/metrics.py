@@ -24,6 +24,7 @@ MetricName = Literal[
     "doorstep.outbox.published",
     "doorstep.outbox.blocked_keys",
     "doorstep.relay.wave.duration",
+    "doorstep.snapshots",
     "doorstep.intents.due",
     "doorstep.intents.oldest_due.age",
     "doorstep.intents.calls",
@@ -33,6 +34,7 @@ MetricName = Literal[
     "doorstep.commands",
     "doorstep.permits.granted",
     "doorstep.permits.refused",
+    "doorstep.findings.recorded",
     "doorstep.recall.duration",
     "doorstep.check_ins",
     "doorstep.alarms.raised",
@@ -77,6 +79,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.relay.wave.duration": Metric(
         "histogram", "s", "Time of one wave, sent to acknowledged.", _LATENCY_SECONDS
     ),
+    "doorstep.snapshots": Metric("counter", "{question}", "Questions to owners after a lasting gap, by outcome."),
     "doorstep.intents.due": Metric("gauge", "{intent}", "Intents due and not yet carried out, by kind."),
     "doorstep.intents.oldest_due.age": Metric("gauge", "s", "How long the oldest due intent has waited, by kind."),
     "doorstep.intents.calls": Metric("counter", "{call}", "Intent calls, by kind and outcome."),
@@ -86,6 +89,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.commands": Metric("counter", "{command}", "Commands, by outcome: done, refused, replayed."),
     "doorstep.permits.granted": Metric("counter", "{permit}", "Permits granted, by kind of contact."),
     "doorstep.permits.refused": Metric("counter", "{permit}", "Permits refused, by rule."),
+    "doorstep.findings.recorded": Metric("counter", "{finding}", "Findings opened or judged again, by rule."),
     "doorstep.recall.duration": Metric(
         "histogram", "s", "From learning of a stopping fact to the visit's recall.", _LATENCY_SECONDS
     ),
