@@ -22,6 +22,7 @@ _AUTHENTICATED: Final = frozenset({"not-authenticated", "not-allowed", "invalid-
 _WITH_BODY: Final = frozenset({"malformed-body", "body-not-received", "body-too-large"})
 _COMMAND: Final = frozenset({"idempotency-key-missing", "command-running", "idempotency-key-reused"})
 _PAGED: Final = frozenset({"invalid-cursor"})
+_OF_ONE_THING: Final = frozenset({"not-found"})
 _FORMATS: Final = jsonschema.FormatChecker()
 # Two words: a verb and what it is about, since it becomes the name of a function in generated clients.
 _OPERATION_ID: Final = re.compile(r"[a-z]+(_[a-z]+)+")
@@ -93,8 +94,11 @@ def _unlisted_problems(method: str, operation: Mapping[str, Any], *, is_open: bo
         expected |= _WITH_BODY
     if method != "get" and not operation.get("x-question"):
         expected |= _COMMAND
-    if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ())):
+    parameters = operation.get("parameters", ())
+    if any(parameter["name"] == "cursor" for parameter in parameters):
         expected |= _PAGED
+    if any(parameter["in"] == "path" and parameter["schema"].get("format") == "uuid" for parameter in parameters):
+        expected |= _OF_ONE_THING
     yield from (f"problem {kind}" for kind in sorted(expected - listed_problems(operation)))
 
 

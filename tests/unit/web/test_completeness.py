@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Path, Request
@@ -37,7 +38,7 @@ def routes() -> APIRouter:
         dependencies=[Depends(scope("visits.check-in"))],
     )
     async def make_payment(
-        account_id: Annotated[int, Path(description="The account.")], body: Payment, request: Request
+        account_id: Annotated[UUID, Path(description="The account.")], body: Payment, request: Request
     ) -> Response:
         """Pay into the account."""
 
@@ -85,6 +86,7 @@ GAPS: dict[str, tuple[Change, str]] = {
         lambda op, _: _answer(op, "413")["application/problem+json"]["examples"].clear(),
         f"POST {PAY}: problem body-too-large",
     ),
+    "not found": (lambda op, _: op["responses"].pop("404"), f"POST {PAY}: problem not-found"),
     "example": (lambda op, _: _answer(op, "200")["application/json"].pop("example"), f"POST {PAY}: example"),
     "bad example": (
         lambda op, _: op["requestBody"]["content"]["application/json"].update(example={**EXAMPLE, "phone": "x"}),
