@@ -2,7 +2,7 @@
 
 Released clients send what they were told to send and read tolerantly: they ignore new fields of an answer. So a
 request may grow by what is optional, an answer by fields; whatever else changes is a break. Only what documents of
-ours contain is compared; see docs/adr/0085-api-contracts.md.
+ours contain is compared; see docs/adr/0086-api-contracts.md.
 """
 
 from __future__ import annotations
