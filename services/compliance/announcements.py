@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.compliance.domain.audit import Finding
+from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.permits import Permit, PermitState
 from shared.events import NewEvent
@@ -91,14 +91,14 @@ def released(permit: Permit, now: datetime) -> NewEvent[EventData]:
     return _event("compliance.permit_released", permit.party_id, data, now)
 
 
-def violation(
-    finding_id: UUID, *, party_id: UUID, contact_id: UUID | None, finding: Finding, now: datetime
-) -> NewEvent[EventData]:
-    """`compliance.violation_found`."""
+def violation(version: FindingVersion, *, party_id: UUID, now: datetime) -> NewEvent[EventData]:
+    """`compliance.violation_found`; repeated with a higher version when a later fact changes the verdict."""
+    finding = version.finding
     data = ViolationFound(
-        finding_id=finding_id,
+        finding_id=version.finding_id,
+        version=version.version,
         party_id=party_id,
-        contact_id=contact_id,
+        contact_id=version.contact_id,
         rule=finding.rule,
         citation=finding.citation,
         severity=finding.severity,

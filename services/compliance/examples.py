@@ -10,6 +10,8 @@ import hashlib
 from typing import Any, Final
 
 from services.compliance.domain.canonical import canonical
+from services.compliance.schemas.contacts import ReportedContacts, ReportedResults
+from services.compliance.schemas.findings import ControlFindingView, FindingDetail, FindingView, TakeFindingStep
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
 from services.compliance.schemas.permits import (
     KeysAnswer,
@@ -33,6 +35,7 @@ from shared.events.story import (
     CASE,
     CELL,
     CHECKED_IN_AT,
+    CHECKED_OUT_AT,
     COLLECTORS,
     CONTACT,
     DECISION,
@@ -103,11 +106,23 @@ _VERDICT: Final[dict[str, Any]] = {"decision_id": DECISION, "earliest_lawful": N
 
 _FINDING: Final[dict[str, Any]] = {
     "finding_id": FINDING, "version": 1, "party_id": PARTY, "contact_id": CONTACT, "permit_id": PERMIT,
-    "subject": None, "rule": "PERMIT-WINDOW",
-    "citation": "Doorstep: a permit is valid from the start to the end of its window", "severity": "medium",
-    "conduct": True, "harm": True, "detail": "began or ended outside the permitted window", "state": "open",
-    "recorded_at": "2026-03-12T02:05:01Z", "changed_at": "2026-03-12T02:05:01Z",
+    "rule": "PERMIT-WINDOW", "citation": "Doorstep: a permit is valid from the start to the end of its window",
+    "severity": "medium", "conduct": True, "harm": True, "detail": "began or ended outside the permitted window",
+    "state": "open", "recorded_at": "2026-03-12T02:05:01Z", "changed_at": "2026-03-12T02:05:01Z",
 }  # fmt: skip
+_FOUND: Final[dict[str, Any]] = {
+    "version": 1, "step": "found", "state": "open", "by_whom": None, "reference": None, "reason": None,
+    "conduct": True, "harm": True, "detail": _FINDING["detail"], "recorded_at": CHECKED_OUT_AT,
+    "recorded_real": "2026-03-12T02:05:01Z",
+}  # fmt: skip
+_EXPLANATION: Final = {"reason": "The crew was kept at the door by a question.", "reference": "ticket:4711"}
+_REPORTED: Final[dict[str, Any]] = {
+    "source": "dialler-1", "record_id": "call-20260312-000917", "number": 917, "party_id": PARTY, "permit_id": PERMIT,
+    "channel": "call", "purpose": "collection", "started_at": "2026-03-12T02:14:05Z",
+    "ended_at": "2026-03-12T02:18:40Z", "started_real": None, "outcome": "promise_to_pay", "reached": "debtor",
+    "conversation": True, "identity_shown": True, "recording_complete": True, "debt_disclosed_to_third": False,
+}  # fmt: skip
+_SECOND_RECORD: Final = _REPORTED | {"record_id": "call-20260312-000918"}
 
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     WindowsItem: _CONTACT_WANTED | {"days": ["2026-03-12"]},
@@ -156,7 +171,42 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "decision_id": DECISION, "record": _RECORD, "record_canonical": canonical(_RECORD).decode(), "leaf_id": LEAF,
         "leaf_index": 1,
     },
-    "read_findings": {"items": [_FINDING], "next": None},
+    FindingView: _FINDING,
+    FindingDetail: _FINDING | {
+        "version": 2, "subject": None, "state": "explained", "changed_at": "2026-03-12T03:00:00Z",
+        "history": [
+            _FOUND,
+            _FOUND | _EXPLANATION | {
+                "version": 2, "step": "explain", "state": "explained", "by_whom": "dispatcher-3",
+                "recorded_at": "2026-03-12T03:00:00Z", "recorded_real": "2026-03-12T03:00:00Z",
+            },
+        ],
+    },
+    TakeFindingStep: _EXPLANATION,
+    ControlFindingView: {
+        "finding_id": FINDING, "version": 1, "subject": "feed:dialler-1", "rule": "FEED-SILENT",
+        "citation": "Doorstep: a feed that is silent for too long closes its channels", "severity": "high",
+        "conduct": True, "harm": True, "detail": "nothing heard for 26 hours", "state": "open",
+        "recorded_at": "2026-03-12T02:05:01Z", "changed_at": "2026-03-12T02:05:01Z",
+    },
+    ReportedContacts: {"items": [_REPORTED, _SECOND_RECORD]},
+    ReportedResults: {
+        "items": [
+            {
+                "position": 0, "source": "dialler-1", "record_id": _REPORTED["record_id"], "status": "recorded",
+                "contact_id": CONTACT, "verdict": "lawful", "finding_ids": [], "problem": None,
+            },
+            {
+                "position": 1, "source": "dialler-1", "record_id": _SECOND_RECORD["record_id"], "status": "refused",
+                "contact_id": None, "verdict": None, "finding_ids": [],
+                "problem": {
+                    "type": "https://doorstep.example/problems/feed-number-taken",
+                    "title": "Another record of the feed has this number", "status": 409, "detail": None, "errors": [],
+                },
+            },
+        ],
+        "recorded": 1, "repeated": 0, "refused": 1,
+    },
     SummaryView: {
         "permits": {"granted": 430, "used": 3, "recorded": 84, "released": 83}, "permits_granted": 600,
         "decisions": {"allow": 600, "deny": 52}, "refused_by_rule": [_HOURS | {"count": 52}],

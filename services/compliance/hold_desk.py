@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.compliance import announcements
+from services.compliance import announcements, hindsight
 from services.compliance.domain.holds import Hold, HoldKind, HoldScope, ended, same_source
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.instruments import Instruments
@@ -78,6 +78,7 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
     for hold, _ in fresh:
         uow.emit(announcements.hold_placed(hold, uow.now))
     await recall(uow, instruments, [_recall(instruments, hold, one) for hold, one in fresh])
+    await hindsight.judge_under_holds(uow, instruments, [hold for hold, _ in fresh])
     return holds
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.compliance import announcements
+from services.compliance import announcements, finding_desk
 from services.compliance.domain.audit import PERMIT_RULES, Finding
+from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, release, use
 from services.compliance.instruments import Instruments
 from services.compliance.store import permits as store
-from services.compliance.store.audits import FindingRow, insert_findings
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
 from shared.ids import derived_id, event_id
@@ -28,23 +28,19 @@ async def use_permit(uow: UnitOfWork, permit: Permit, *, contact_id: UUID | None
     return after
 
 
-async def report_second_use(uow: UnitOfWork, permit: Permit, *, contact_id: UUID | None) -> PermitAlreadyUsed:
+async def report_second_use(
+    uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None
+) -> PermitAlreadyUsed:
     """Open the finding of a second use and return the refusal, so that both are kept. The party is locked."""
-    finding = Finding("PERMIT-REUSED", PERMIT_RULES["PERMIT-REUSED"], "high", "a second use was reported")
-    finding_id = derived_id("finding", str(permit.permit_id), str(contact_id), finding.rule)
-    row = FindingRow(
+    finding = FindingVersion(
+        finding_id=derived_id("finding", str(permit.permit_id), str(contact_id), "PERMIT-REUSED"),
+        version=1,
+        finding=Finding("PERMIT-REUSED", PERMIT_RULES["PERMIT-REUSED"], "high", "a second use was reported"),
         party_id=permit.party_id,
-        finding_id=finding_id,
         contact_id=contact_id,
         permit_id=permit.permit_id,
-        finding=finding,
     )
-    await insert_findings(uow, [row])
-    uow.emit(
-        announcements.violation(
-            finding_id, party_id=permit.party_id, contact_id=contact_id, finding=finding, now=uow.now
-        )
-    )
+    await finding_desk.record(uow, instruments, [finding])
     return PermitAlreadyUsed()
 
 

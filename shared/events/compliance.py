@@ -75,9 +75,10 @@ class ContactAudited(EventData):
 
 
 class ViolationFound(EventData):
-    """A contact broke a rule, on the facts then known (conduct) or now known (harm)."""
+    """A contact broke a rule, on the facts then known (conduct) or now known (harm); the highest version stands."""
 
     finding_id: UUID = Field(description="The finding.")
+    version: int = Field(1, ge=1, description="Grows when a later fact changes the verdict; the highest one stands.")
     party_id: PartyId
     contact_id: UUID | None = Field(None, description="The contact.")
     rule: Reference = Field(description="Rule broken.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
+from services.compliance.api.contacts import router as contacts_router
+from services.compliance.api.findings import router as findings_router
 from services.compliance.api.holds import router as holds_router
 from services.compliance.api.log import router as log_router
 from services.compliance.api.permits import router as permits_router
@@ -16,7 +18,9 @@ from shared.service import ServiceRuntime
 from shared.web.app import ApiDefinition, create_app
 from shared.web.jwks import jwks_router
 
-ROUTERS: tuple[APIRouter, ...] = (permits_router, holds_router, reading_router, log_router)
+ROUTERS: tuple[APIRouter, ...] = (
+    permits_router, holds_router, contacts_router, findings_router, reading_router, log_router
+)  # fmt: skip
 
 
 def build(

@@ -100,13 +100,14 @@ async def request_permits(request: Request, body: PermitRequests) -> Response:
 )
 async def report_use(request: Request, permit_id: PermitId, body: UsePermit) -> Response:
     """Record that the permit's one contact began. A second contact on it is refused and becomes a finding."""
+    instruments = instruments_of(request)
 
     async def record(uow: UnitOfWork) -> PermitView | Problem:
         permit = await _load(uow, permit_id)
         try:
             return _view(await use_permit(uow, permit, contact_id=body.contact_id, used_at=body.used_at))
         except PermitAlreadyUsed:
-            return await report_second_use(uow, permit, contact_id=body.contact_id)
+            return await report_second_use(uow, instruments, permit, contact_id=body.contact_id)
 
     return await command(request, body=body, parties=[await _party(request, permit_id)], handler=record)
 

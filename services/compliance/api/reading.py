@@ -1,9 +1,8 @@
-"""Decisions, findings and figures."""
+"""Decisions and figures."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -14,14 +13,13 @@ from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.audit import PERMIT_RULES
 from services.compliance.domain.packs import RuleBook
 from services.compliance.permit_desk import REPLACES, REUSED
-from services.compliance.schemas.reading import DecisionView, FindingView, RuleCount, SummaryView
+from services.compliance.schemas.reading import DecisionView, RuleCount, SummaryView
 from services.compliance.store import log as log_store
 from services.compliance.store.audits import find_decision
-from services.compliance.store.reading import load_figures, load_findings
+from services.compliance.store.reading import load_figures
 from shared.security.callers import scope
 from shared.web.openapi import problem_responses
-from shared.web.pages import Page, PageRequest, page_request
-from shared.web.problems import InvalidCursor, NotFound
+from shared.web.problems import NotFound
 
 router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(scope("compliance.read"))])
 
@@ -43,17 +41,6 @@ async def read_decision(
             leaf_id=leaf_id,
             leaf_index=await log_store.index_of(uow, leaf_id),
         )
-
-
-@router.get("/findings", responses=problem_responses(InvalidCursor), summary="Findings")
-async def read_findings(request: Request, page: Annotated[PageRequest, Depends(page_request)]) -> Page[FindingView]:
-    """Rules that contacts broke, in the order in which they were found."""
-    after = page.after("findings", datetime, UUID)
-    async with database_of(request).read_only() as uow:
-        rows = await load_findings(uow, after=None if after is None else (after[0], after[1]), limit=page.limit + 1)
-    return page.page(
-        rows, list_name="findings", key=lambda row: (row.recorded_at, row.finding_id), item=lambda row: row
-    )
 
 
 @router.get("/summary", summary="Figures")

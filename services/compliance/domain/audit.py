@@ -34,6 +34,7 @@ PERMIT_RULES: Final[dict[str, str]] = {
     "PERMIT-RELEASED": "Doorstep: a released permit covers nothing",
     "PERMIT-REUSED": "Doorstep: a permit covers one contact",
     "PERMIT-REVOKED": "Doorstep: no contact begins on a revoked permit",
+    "PERMIT-USE-LATE": "Doorstep: the use of a permit is reported before the contact begins",
 }
 
 
@@ -51,12 +52,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the audit looks at beside the contact itself."""
+    """What the audit looks at beside the contact itself.
+
+    `use_came_first`: whoever reports it had to report the permit's use before it (visits report it with the check-in).
+    """
 
     permit: Permit | None
     facts: PartyFacts
     jurisdiction: str | None
     freshness_limit: timedelta
+    use_came_first: bool = False
 
 
 def judge_contact(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Finding]:
@@ -69,6 +74,33 @@ def judge_contact(contact: ContactRecorded, evidence: Evidence, book: RuleBook) 
             if finding is not None:
                 findings.append(finding)
     return findings
+
+
+def judge_again(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Finding]:
+    """What the contact broke of the rules that later facts can change: holds that stood already, contacts before it.
+
+    `evidence.facts.counted` holds what is known now of the contacts made before it. A hold that only says that facts
+    were missing forbids nothing in hindsight.
+    """
+    question = _question(contact, evidence)
+    broken = (
+        _rule_finding(rule, contact, question, evidence.facts)
+        for rule in book.rules(jurisdiction=evidence.jurisdiction, day=contact.started_at.date())
+        if (isinstance(rule, CapRule) or (isinstance(rule, HoldRule) and not rule.needs_fact))
+        and contact.channel in rule.channels
+        and contact.purpose in rule.purposes_blocked
+    )
+    return [finding for finding in broken if finding is not None]
+
+
+def hindsight_rules(book: RuleBook) -> frozenset[str]:
+    """The ids of the rules that `judge_again` asks."""
+    return frozenset(
+        rule.id
+        for pack in book.packs
+        for rule in pack.rule
+        if isinstance(rule, CapRule) or (isinstance(rule, HoldRule) and not rule.needs_fact)
+    )
 
 
 def counted(contact: ContactRecorded, zones: tuple[str, ...]) -> Counted:
@@ -97,6 +129,8 @@ def _permit_findings(contact: ContactRecorded, evidence: Evidence) -> Iterator[F
         yield _permit_finding("PERMIT-WINDOW", "began or ended outside the permitted window", "medium")
     if contact.channel == "visit" and not set(contact.crew) <= set(permit.crew):
         yield _permit_finding("PERMIT-CREW", "a collector at the door is not of the permitted crew")
+    if evidence.use_came_first and permit.state is PermitState.GRANTED:
+        yield _permit_finding("PERMIT-USE-LATE", "the use came only with the record of the contact", "medium")
     yield from _revocation_finding(contact, permit, evidence.freshness_limit)
 
 
@@ -167,11 +201,15 @@ def _hold_finding(rule: HoldRule, question: Question, facts: PartyFacts) -> Find
 
 
 def _cap_finding(rule: CapRule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> Finding | None:
-    """`facts.counted` holds the other contacts made, not reservations: what was only reserved has harmed nobody."""
+    """`facts.counted` holds the other contacts made, not reservations: what was only reserved has harmed nobody.
+
+    Of two contacts where one is allowed, the later one is too many, in whichever order they were told.
+    """
     zones = question.candidate_zones(facts)
     if not zones or not counted(contact, zones).counts_as(rule.unit):
         return None
-    most = busiest(matching(rule, facts.counted), local_dates(contact.started_at, zones), rule.window_days)
+    before = [one for one in facts.counted if one.span.start <= contact.started_at]
+    most = busiest(matching(rule, before), local_dates(contact.started_at, zones), rule.window_days)
     if most < rule.limit:
         return None
     return _finding(rule, f"number {most + 1} where {rule.limit} in {rule.window_days} local dates are allowed")

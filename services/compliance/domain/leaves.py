@@ -18,7 +18,7 @@ from uuid import UUID
 from services.compliance.domain.canonical import Json, canonical, format_time
 
 SALT_BYTES: Final = 32
-LeafKind = Literal["decision", "contact", "hold", "hold_end", "revocation", "release", "rule_set"]
+LeafKind = Literal["decision", "contact", "hold", "hold_end", "revocation", "release", "rule_set", "finding"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 
 class DecisionView(BaseModel):
@@ -15,22 +15,6 @@ class DecisionView(BaseModel):
     record_canonical: str = Field(description="The canonical JSON whose commitment is in the log.")
     leaf_id: UUID = Field(description="Its leaf.")
     leaf_index: int | None = Field(description="Index of the leaf; null for at most a second.")
-
-
-class FindingView(BaseModel):
-    """A rule that was broken."""
-
-    finding_id: UUID = Field(description="The finding.")
-    party_id: UUID = Field(description="The party.")
-    contact_id: UUID | None = Field(description="The contact.")
-    permit_id: UUID | None = Field(description="The permit, if one was named.")
-    rule: str = Field(description="The rule.")
-    citation: str = Field(description="Its citation.")
-    severity: str = Field(description="low, medium or high.")
-    conduct: bool = Field(description="Broken on the facts then known.")
-    harm: bool = Field(description="Broken on the facts now known.")
-    detail: str = Field(description="What was wrong.")
-    recorded_at: AwareDatetime = Field(description="Real time.")
 
 
 class RuleCount(BaseModel):

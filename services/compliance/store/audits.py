@@ -1,16 +1,20 @@
-"""The SQL of decisions, audited contacts and findings: append-only."""
+"""The SQL of decisions and audited contacts: append-only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from services.compliance.domain.audit import Finding
+import asyncpg
+
 from services.compliance.domain.facts import Counted
+from services.compliance.domain.local_time import Span
 from services.compliance.domain.rulings import Answer
 from shared.database import UnitOfWork
+from shared.events.contact import ContactRecorded
 
 _DECISIONS = """
 INSERT INTO decision (tenant, party_id, decision_id, request_id, answer, channel, purpose, refused_by, record,
@@ -29,13 +33,22 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND contact_id = ANY($3::uuid[]
 _CONTACTS = """
 INSERT INTO contact_audit
   (tenant, party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact,
-   conversation, household_contacted, debtor_met, verdict, findings, leaf_id, recorded_real)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+   conversation, household_contacted, debtor_met, verdict, findings, leaf_id, recorded_real, told_by, event_id, record)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 """
-_FINDINGS = """
-INSERT INTO finding
-  (tenant, party_id, finding_id, contact_id, permit_id, rule, citation, severity, conduct, harm, detail, recorded_real)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING
+_CONTACTED_SINCE = """
+SELECT s.party_id FROM unnest($2::uuid[], $3::timestamptz[]) AS s(party_id, since)
+WHERE EXISTS (SELECT FROM contact_audit a
+              WHERE a.tenant = $1 AND a.party_id = s.party_id AND a.started_at >= s.since AND a.record IS NOT NULL)
+ORDER BY s.party_id
+"""
+_JUDGED = """
+SELECT * FROM contact_audit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND record IS NOT NULL
+ORDER BY started_at, recorded_real, contact_id
+"""
+_VERDICTS = """
+SELECT contact_id, verdict FROM contact_audit
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND contact_id = ANY($3::uuid[])
 """
 _AUDITED = """
 SELECT party_id, contact_id, verdict, findings, leaf_id FROM contact_audit
@@ -61,25 +74,34 @@ class DecisionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """An audited contact."""
+    """An audited contact, its record, and who told of it (`event_id`: by which event, if it was one)."""
 
-    party_id: UUID
-    contact_id: UUID
+    contact: ContactRecorded
     counted: Counted
     verdict: Literal["lawful", "violation"]
     findings: int
     leaf_id: UUID
+    told_by: str
+    event_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindingRow:
-    """A finding and what it is about."""
+class JudgedContact:
+    """A contact that was judged, as it was told. `recorded_real`: when it was judged."""
 
-    party_id: UUID
-    finding_id: UUID
-    contact_id: UUID | None
-    permit_id: UUID | None
-    finding: Finding
+    contact: ContactRecorded
+    counted: Counted
+    recorded_real: datetime
+
+    @property
+    def began(self) -> datetime:
+        """Business time of its start."""
+        return self.contact.started_at
+
+    @property
+    def order(self) -> tuple[datetime, datetime, UUID]:
+        """Which of two contacts was the earlier one; the one told first, where both began together."""
+        return self.contact.started_at, self.recorded_real, self.contact.contact_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +154,36 @@ async def insert_audits(uow: UnitOfWork, rows: Sequence[AuditRow]) -> None:
         await uow.sql.executemany(_CONTACTS, [_audit_values(uow, row) for row in rows])
 
 
-async def insert_findings(uow: UnitOfWork, rows: Sequence[FindingRow]) -> None:
-    """Append findings; one per id."""
-    if rows:
-        values: list[tuple[object, ...]] = [
-            (
-                uow.tenant, row.party_id, row.finding_id, row.contact_id, row.permit_id, row.finding.rule,
-                row.finding.citation,
-                row.finding.severity, row.finding.conduct, row.finding.harm, row.finding.detail, uow.real_now,
-            )
-            for row in rows
-        ]  # fmt: skip
-        await uow.sql.executemany(_FINDINGS, values)
+async def load_verdicts(
+    uow: UnitOfWork, party_ids: Iterable[UUID], contact_ids: Iterable[UUID]
+) -> dict[UUID, Literal["lawful", "violation"]]:
+    """What was said of these contacts of the parties when they were judged."""
+    rows = await uow.sql.fetch(_VERDICTS, uow.tenant, sorted(set(party_ids)), sorted(set(contact_ids)))
+    return {row["contact_id"]: row["verdict"] for row in rows}
+
+
+async def parties_contacted_since(uow: UnitOfWork, since: Mapping[UUID, datetime]) -> list[UUID]:
+    """Those of the parties with a contact that began at their moment (business time) or later.
+
+    Contacts recorded before version 0002 have no record and are left out: they are not judged again.
+    """
+    if not since:
+        return []
+    rows = await uow.sql.fetch(_CONTACTED_SINCE, uow.tenant, list(since), list(since.values()))
+    return [row["party_id"] for row in rows]
+
+
+async def load_judged(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[JudgedContact]]:
+    """All judged contacts of the parties that have a record, in the order in which they were made."""
+    found: dict[UUID, list[JudgedContact]] = {}
+    for row in await uow.sql.fetch(_JUDGED, uow.tenant, sorted(set(party_ids))):
+        one = JudgedContact(
+            contact=ContactRecorded.model_validate_json(bytes(row["record"])),
+            counted=counted_of(row),
+            recorded_real=row["recorded_real"],
+        )
+        found.setdefault(row["party_id"], []).append(one)
+    return found
 
 
 async def load_audited(uow: UnitOfWork, leaf_ids: Iterable[UUID]) -> list[Audited]:
@@ -152,10 +192,27 @@ async def load_audited(uow: UnitOfWork, leaf_ids: Iterable[UUID]) -> list[Audite
     return [Audited(r["party_id"], r["contact_id"], r["verdict"], r["findings"], r["leaf_id"]) for r in rows]
 
 
+def counted_of(row: asyncpg.Record) -> Counted:
+    """How the audited contact of that row counts."""
+    return Counted(
+        channel=row["channel"],
+        purpose=row["purpose"],
+        span=Span(row["started_at"], row["ended_at"]),
+        zones=tuple(row["zones"]),
+        attempt=row["attempt"],
+        contact=row["contact"],
+        conversation=row["conversation"],
+        household_contacted=row["household_contacted"],
+        debtor_met=row["debtor_met"],
+        permit_id=row["permit_id"],
+    )
+
+
 def _audit_values(uow: UnitOfWork, row: AuditRow) -> tuple[object, ...]:
     one = row.counted
     return (
-        uow.tenant, row.party_id, row.contact_id, one.permit_id, one.channel, one.purpose, one.span.start, one.span.end,
-        list(one.zones), one.attempt, one.contact, one.conversation, one.household_contacted, one.debtor_met,
-        row.verdict, row.findings, row.leaf_id, uow.real_now,
+        uow.tenant, row.contact.party_id, row.contact.contact_id, one.permit_id, one.channel, one.purpose,
+        one.span.start, one.span.end, list(one.zones), one.attempt, one.contact, one.conversation,
+        one.household_contacted, one.debtor_met, row.verdict, row.findings, row.leaf_id, uow.real_now, row.told_by,
+        row.event_id, row.contact.model_dump_json().encode(),
     )  # fmt: skip

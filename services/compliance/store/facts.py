@@ -13,6 +13,7 @@ import asyncpg
 from services.compliance.domain.facts import Counted, Freshness, PartyFacts
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span
+from services.compliance.store.audits import counted_of
 from services.compliance.store.holds import load_holds
 from shared.database import UnitOfWork
 from shared.events.platform import ServiceHeartbeat
@@ -215,24 +216,9 @@ async def _load_counted(uow: UnitOfWork, ids: Sequence[UUID], *, reservations: b
     since = uow.now - _LOOK_BACK
     contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, ids, since)
     reserved = await uow.sql.fetch(_RESERVED, uow.tenant, ids, since) if reservations else []
-    found = [(row["party_id"], _contact(row)) for row in contacts]
+    found = [(row["party_id"], counted_of(row)) for row in contacts]
     found += [(row["party_id"], _reservation(row)) for row in reserved]
     return _grouped(found)
-
-
-def _contact(row: asyncpg.Record) -> Counted:
-    return Counted(
-        channel=row["channel"],
-        purpose=row["purpose"],
-        span=Span(row["started_at"], row["ended_at"]),
-        zones=tuple(row["zones"]),
-        attempt=row["attempt"],
-        contact=row["contact"],
-        conversation=row["conversation"],
-        household_contacted=row["household_contacted"],
-        debtor_met=row["debtor_met"],
-        permit_id=row["permit_id"],
-    )
 
 
 def _reservation(row: asyncpg.Record) -> Counted:

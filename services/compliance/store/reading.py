@@ -1,20 +1,12 @@
-"""The SQL behind findings and figures."""
+"""The SQL behind the figures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
 
-from services.compliance.schemas.reading import FindingView, RecallTimes
+from services.compliance.schemas.reading import RecallTimes
 from shared.database import UnitOfWork
 
-_FINDINGS = """
-SELECT * FROM finding
-WHERE tenant = $1 AND ($2::timestamptz IS NULL OR (recorded_real, finding_id) > ($2, $3::uuid))
-ORDER BY recorded_real, finding_id LIMIT $4
-"""
 _PERMITS = "SELECT state, count(*) AS n FROM permit WHERE tenant = $1 GROUP BY state"
 _DECISIONS = "SELECT answer, count(*) AS n FROM decision WHERE tenant = $1 GROUP BY answer"
 _REFUSED = """
@@ -22,7 +14,9 @@ SELECT rule, count(*) AS n FROM decision CROSS JOIN unnest(refused_by) AS rule
 WHERE tenant = $1 GROUP BY rule ORDER BY n DESC, rule
 """
 _VERDICTS = "SELECT verdict, count(*) AS n FROM contact_audit WHERE tenant = $1 GROUP BY verdict"
-_BROKEN = "SELECT rule, count(*) AS n FROM finding WHERE tenant = $1 GROUP BY rule ORDER BY n DESC, rule"
+_BROKEN = """
+SELECT rule, count(*) AS n FROM finding_version WHERE tenant = $1 AND version = 1 GROUP BY rule ORDER BY n DESC, rule
+"""
 _HOLDS = """
 SELECT kind, count(*) AS n FROM hold
 WHERE tenant = $1 AND ended_at IS NULL AND (valid_to IS NULL OR valid_to > $2) GROUP BY kind
@@ -52,27 +46,6 @@ class Figures:
     parties_stopped: int
     recalls: RecallTimes
     checkpoints: int
-
-
-async def load_findings(uow: UnitOfWork, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[FindingView]:
-    """Findings in the order of their recording, after a (real time, id)."""
-    since, last = after if after is not None else (None, None)
-    return [
-        FindingView(
-            finding_id=row["finding_id"],
-            party_id=row["party_id"],
-            contact_id=row["contact_id"],
-            permit_id=row["permit_id"],
-            rule=row["rule"],
-            citation=row["citation"],
-            severity=row["severity"],
-            conduct=row["conduct"],
-            harm=row["harm"],
-            detail=row["detail"],
-            recorded_at=row["recorded_real"],
-        )
-        for row in await uow.sql.fetch(_FINDINGS, uow.tenant, since, last, limit)
-    ]
 
 
 async def load_figures(uow: UnitOfWork) -> Figures:

@@ -110,8 +110,10 @@ class Desk:
         await self.deliver("case", ("case.opened", case))
         return case
 
-    async def post(self, path: str, body: dict[str, Any], *, key: str | None = None) -> httpx.Response:
-        headers = {**self._headers(), "Idempotency-Key": key or uuid4().hex}
+    async def post(
+        self, path: str, body: dict[str, Any], *, key: str | None = None, by: str = "test"
+    ) -> httpx.Response:
+        headers = {**self._headers(by), "Idempotency-Key": key or uuid4().hex}
         return await self.http.post(path, json=body, headers=headers)
 
     async def get(self, path: str, **params: Any) -> httpx.Response:
@@ -133,8 +135,8 @@ class Desk:
                 found.append(httpx.Response(200, content=bytes(row["value"])).json())
         return found
 
-    def _headers(self) -> dict[str, str]:
-        token = self.issuer.sign({"sub": "test", "client_id": "demo-driver", "scope": " ".join(SCOPES)})
+    def _headers(self, by: str = "test") -> dict[str, str]:
+        token = self.issuer.sign({"sub": by, "client_id": "demo-driver", "scope": " ".join(SCOPES)})
         return {"Authorization": f"Bearer {token}"}
 
 

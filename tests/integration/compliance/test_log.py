@@ -19,7 +19,7 @@ from .conftest import Desk, visit_contact, visit_request
 
 VERIFIER = Path(__file__).parents[3] / "tools" / "verify_log.py"
 APPEND_ONLY = (
-    "decision", "contact_audit", "finding", "revocation", "log_entry", "log_leaf", "log_node", "log_checkpoint"
+    "decision", "contact_audit", "finding_version", "revocation", "log_entry", "log_leaf", "log_node", "log_checkpoint"
 )  # fmt: skip
 
 

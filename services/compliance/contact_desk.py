@@ -1,0 +1,161 @@
+"""The desk that audits contacts, whoever told of them: judged, counted, a leaf, findings, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from services.compliance import announcements, finding_desk, hindsight
+from services.compliance.domain.audit import Evidence, Finding, counted, judge_contact, verdict
+from services.compliance.domain.canonical import Json, canonical, format_time
+from services.compliance.domain.facts import PartyFacts
+from services.compliance.domain.findings import FindingVersion, of_contact
+from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.permits import Permit, PermitState, recorded
+from services.compliance.instruments import Instruments
+from services.compliance.store.audits import AuditRow, audited_before, insert_audits
+from services.compliance.store.facts import load_facts
+from services.compliance.store.leaves import append_leaves
+from services.compliance.store.permits import load_permits, update_permits
+from shared.database import UnitOfWork
+from shared.events.contact import ContactRecorded
+from shared.ids import event_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A contact and who told of it: a service by an event, or one of the bank's systems by a report."""
+
+    contact: ContactRecorded
+    told_by: str
+    event_id: str | None = None
+    use_came_first: bool = False
+
+
+@dataclass(slots=True)
+class _Audit:
+    """What one batch writes."""
+
+    rows: list[AuditRow] = field(default_factory=list)
+    findings: list[FindingVersion] = field(default_factory=list)
+    leaves: list[NewLeaf] = field(default_factory=list)
+    permits: dict[UUID, Permit] = field(default_factory=dict)
+    used: list[Permit] = field(default_factory=list)
+
+
+async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told]) -> set[UUID]:
+    """Judge each contact on its permit, the facts and the contacts before it; returns those judged now.
+
+    One told twice is judged once. One that was told late is counted, and the contacts after it are judged again. The
+    parties are locked.
+    """
+    contacts = [one.contact for one in told]
+    parties = {contact.party_id for contact in contacts}
+    before = await audited_before(uow, parties, {contact.contact_id for contact in contacts})
+    facts = await load_facts(uow, parties, reservations=False)
+    permits = await load_permits(uow, {contact.permit_id for contact in contacts if contact.permit_id is not None})
+    audit = _Audit()
+    for one in told:
+        contact = one.contact
+        if contact.contact_id in before:
+            continue
+        before.add(contact.contact_id)
+        permit = _permit_of(contact, audit.permits, permits)
+        party = facts[contact.party_id]
+        _judge(uow, instruments, audit, one, permit, party)
+        facts[contact.party_id] = replace(party, counted=(*party.counted, audit.rows[-1].counted))
+    await _save(uow, instruments, audit)
+    await hindsight.judge_later_contacts(uow, instruments, [row.contact for row in audit.rows])
+    return {row.contact.contact_id for row in audit.rows}
+
+
+def _permit_of(contact: ContactRecorded, *known: Mapping[UUID, Permit]) -> Permit | None:
+    """The permit that the contact names, as it stands now; a permit of another party is no permit."""
+    permit_id = contact.permit_id
+    if permit_id is None:
+        return None
+    permit = next((permits[permit_id] for permits in known if permit_id in permits), None)
+    return permit if permit is not None and permit.party_id == contact.party_id else None
+
+
+def _judge(
+    uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told, permit: Permit | None, facts: PartyFacts
+) -> None:
+    contact = told.contact
+    evidence = Evidence(
+        permit=permit,
+        facts=facts,
+        jurisdiction=facts.jurisdiction,
+        freshness_limit=instruments.freshness_limit,
+        use_came_first=told.use_came_first,
+    )
+    findings = judge_contact(contact, evidence, instruments.book)
+    leaf = _leaf(uow, instruments, contact, findings)
+    audit.leaves.append(leaf)
+    audit.rows.append(
+        AuditRow(
+            contact=contact,
+            counted=counted(contact, permit.zones if permit is not None else facts.zones),
+            verdict=verdict(findings),
+            findings=len(findings),
+            leaf_id=leaf.leaf_id,
+            told_by=told.told_by,
+            event_id=told.event_id,
+        )
+    )
+    audit.findings += _versions(contact, findings)
+    if permit is not None:
+        _hand_over(audit, permit, contact)
+
+
+def _hand_over(audit: _Audit, permit: Permit, contact: ContactRecorded) -> None:
+    """From now on the contact's own record counts, not the reservation; a released permit stays released."""
+    if permit.state in (PermitState.GRANTED, PermitState.USED):
+        after = recorded(permit, contact_id=contact.contact_id, used_at=contact.started_at)
+        audit.permits[permit.permit_id] = after
+        if permit.state is PermitState.GRANTED:
+            audit.used.append(after)
+
+
+def _versions(contact: ContactRecorded, findings: Iterable[Finding]) -> list[FindingVersion]:
+    return [
+        of_contact(
+            finding, party_id=contact.party_id, contact_id=contact.contact_id, permit_id=contact.permit_id
+        )
+        for finding in findings
+    ]  # fmt: skip
+
+
+def _leaf(uow: UnitOfWork, instruments: Instruments, contact: ContactRecorded, findings: Sequence[Finding]) -> NewLeaf:
+    broken: list[Json] = [
+        {"rule": finding.rule, "conduct": finding.conduct, "harm": finding.harm} for finding in findings
+    ]
+    record: dict[str, Json] = contact.model_dump(mode="json")
+    return NewLeaf(
+        kind="contact",
+        leaf_id=event_id(),
+        party_id=contact.party_id,
+        occurred_at=contact.started_at,
+        recorded_at=uow.real_now,
+        public={
+            "contact_id": str(contact.contact_id),
+            "permit_id": None if contact.permit_id is None else str(contact.permit_id),
+            "channel": contact.channel,
+            "purpose": contact.purpose,
+            "started_real": format_time(contact.started_real),
+            "verdict": verdict(findings),
+            "findings": broken,
+            "rule_set": instruments.book.rule_set,
+        },
+        committed={"record": canonical(record)},
+    )
+
+
+async def _save(uow: UnitOfWork, instruments: Instruments, audit: _Audit) -> None:
+    await insert_audits(uow, audit.rows)
+    await update_permits(uow, list(audit.permits.values()))
+    await append_leaves(uow, instruments.cipher, audit.leaves)
+    for permit in audit.used:
+        uow.emit(announcements.used(permit, uow.now))
+    await finding_desk.record(uow, instruments, audit.findings, proved=True)

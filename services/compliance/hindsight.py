@@ -1,0 +1,111 @@
+"""Hindsight: what is learnt late is held against the contacts it concerns, and changes what is said of their harm.
+
+A hold that turns out to have stood, or a contact that is told late, was not known when the later contacts were made:
+their verdict of conduct stays, their verdict of harm is the one on the facts now known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.compliance import finding_desk
+from services.compliance.domain.audit import Evidence, Finding, hindsight_rules, judge_again
+from services.compliance.domain.facts import PartyFacts
+from services.compliance.domain.findings import FindingVersion, judged_again, of_contact
+from services.compliance.domain.holds import Hold
+from services.compliance.domain.permits import Permit
+from services.compliance.instruments import Instruments
+from services.compliance.store.audits import JudgedContact, load_judged, parties_contacted_since
+from services.compliance.store.facts import load_facts
+from services.compliance.store.findings import load_of_contacts
+from services.compliance.store.permits import load_permits
+from shared.database import UnitOfWork
+from shared.events.contact import ContactRecorded
+
+_NOT_BROKEN = "on the facts now known the rule was not broken"
+
+
+async def judge_later_contacts(
+    uow: UnitOfWork, instruments: Instruments, told: Sequence[ContactRecorded]
+) -> list[FindingVersion]:
+    """Judge the contacts again that were made after these, which have just been told. The parties are locked."""
+    return await judge_since(uow, instruments, [(one.party_id, one.started_at + timedelta.resolution) for one in told])
+
+
+async def judge_under_holds(uow: UnitOfWork, instruments: Instruments, holds: Sequence[Hold]) -> list[FindingVersion]:
+    """Judge the contacts again that were made while these holds, which are new, stood already.
+
+    The parties are locked.
+    """
+    past = [(hold.party_id, hold.valid_from) for hold in holds if hold.valid_from < uow.now]
+    return await judge_since(uow, instruments, past)
+
+
+async def judge_since(
+    uow: UnitOfWork, instruments: Instruments, since: Sequence[tuple[UUID, datetime]]
+) -> list[FindingVersion]:
+    """Judge every contact of each party again that began at that business time or later; returns what changed."""
+    earliest: dict[UUID, datetime] = {}
+    for party_id, moment in since:
+        earliest[party_id] = min(moment, earliest.get(party_id, moment))
+    parties = await parties_contacted_since(uow, earliest)
+    if not parties:
+        return []
+    facts = await load_facts(uow, parties, reservations=False)
+    judged = await load_judged(uow, parties)
+    again = [(party, one) for party in parties for one in judged[party] if one.began >= earliest[party]]
+    standing = await load_of_contacts(uow, [one.contact.contact_id for _, one in again])
+    permits = await load_permits(uow, [one.contact.permit_id for _, one in again if one.contact.permit_id is not None])
+    asked = hindsight_rules(instruments.book)
+    changed: list[FindingVersion] = []
+    for party, one in again:
+        now = _broken(instruments, one, facts[party], judged[party], permits)
+        known = [version for version in standing.get(one.contact.contact_id, []) if version.finding.rule in asked]
+        changed += _changes(one.contact, now, known)
+    return await finding_desk.record(uow, instruments, changed)
+
+
+def _broken(
+    instruments: Instruments,
+    one: JudgedContact,
+    facts: PartyFacts,
+    others: Iterable[JudgedContact],
+    permits: Mapping[UUID, Permit],
+) -> list[Finding]:
+    evidence = Evidence(
+        permit=None if one.contact.permit_id is None else permits.get(one.contact.permit_id),
+        facts=replace(facts, counted=tuple(other.counted for other in others if other.order < one.order)),
+        jurisdiction=facts.jurisdiction,
+        freshness_limit=instruments.freshness_limit,
+    )
+    return judge_again(one.contact, evidence, instruments.book)
+
+
+def _changes(
+    contact: ContactRecorded, broken: Sequence[Finding], known: Sequence[FindingVersion]
+) -> list[FindingVersion]:
+    """What the new judgement adds to what stands."""
+    now = {finding.rule: finding for finding in broken}
+    changed = [
+        judged_again(
+            version,
+            harm=version.finding.rule in now,
+            detail=now[version.finding.rule].detail if version.finding.rule in now else _NOT_BROKEN,
+        )
+        for version in known
+    ]
+    fresh = [
+        of_contact(
+            # It came out only now: whoever made the contact could not know.
+            replace(finding, conduct=False, harm=True, severity="low"),
+            party_id=contact.party_id,
+            contact_id=contact.contact_id,
+            permit_id=contact.permit_id,
+        )
+        for rule, finding in now.items()
+        if rule not in {version.finding.rule for version in known}
+    ]
+    return [after for before, after in zip(known, changed, strict=True) if after is not before] + fresh

@@ -1,0 +1,165 @@
+"""The desk for contacts that the bank's systems report: each record is recorded once, judged, counted and announced."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from services.compliance import contact_desk
+from services.compliance.domain.reports import (
+    CLOCK_SKEW,
+    ContactInFuture,
+    ContactRecordChanged,
+    FeedNumberTaken,
+    contact_id_of,
+    counters,
+)
+from services.compliance.instruments import Instruments
+from services.compliance.schemas.contacts import ItemProblem, ReportedContact, ReportedResult
+from services.compliance.store import reports as store
+from services.compliance.store.audits import load_verdicts
+from services.compliance.store.findings import load_of_contacts
+from shared.database import UnitOfWork
+from shared.events import NewEvent
+from shared.events.contact import ContactRecorded
+from shared.web.problems import Problem
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What becomes of the records, by position."""
+
+    refused: dict[int, Problem] = field(default_factory=dict)
+    repeated: dict[int, UUID] = field(default_factory=dict)
+    recorded: dict[int, ContactRecorded] = field(default_factory=dict)
+    rows: list[store.ReportRow] = field(default_factory=list)
+
+
+async def record_reports(
+    uow: UnitOfWork, instruments: Instruments, reports: Mapping[int, ReportedContact]
+) -> dict[int, ReportedResult]:
+    """Record what is new; results by position. The parties and the feeds are locked."""
+    batch = await _sort(uow, reports)
+    await store.insert_reports(uow, batch.rows)
+    told = [
+        contact_desk.Told(contact=contact, told_by=f"feed:{reports[position].source}", use_came_first=True)
+        for position, contact in sorted(batch.recorded.items(), key=lambda one: (one[1].started_at, one[0]))
+    ]
+    await contact_desk.audit(uow, instruments, told)
+    for contact in batch.recorded.values():
+        uow.emit(_announced(contact))
+    return await _results(uow, reports, batch)
+
+
+async def _sort(uow: UnitOfWork, reports: Mapping[int, ReportedContact]) -> _Batch:
+    """Which records are new, which were sent before, which cannot be recorded."""
+    known = await store.load_known(uow, [(one.source, one.record_id) for one in reports.values()])
+    taken = await store.load_taken(uow, [(one.source, one.number) for one in reports.values()])
+    batch = _Batch()
+    for position, report in sorted(reports.items()):
+        record, digest = (report.source, report.record_id), _digest(report)
+        before = known.get(record)
+        if before is not None and before.record_sha256 == digest:
+            batch.repeated[position] = before.contact_id
+        elif before is not None:
+            batch.refused[position] = ContactRecordChanged()
+        elif report.started_at > uow.now + CLOCK_SKEW:
+            batch.refused[position] = ContactInFuture()
+        elif (report.source, report.number) in taken:
+            batch.refused[position] = FeedNumberTaken()
+        else:
+            contact = _contact(report, uow)
+            batch.recorded[position] = contact
+            batch.rows.append(_row(report, contact, digest))
+            known[record] = store.KnownReport(
+                party_id=report.party_id, contact_id=contact.contact_id, record_sha256=digest
+            )
+            taken.add((report.source, report.number))
+    return batch
+
+
+def _contact(report: ReportedContact, uow: UnitOfWork) -> ContactRecorded:
+    counts = counters(report.channel, report.reached, conversation=report.conversation)
+    return ContactRecorded(
+        contact_id=contact_id_of(uow.tenant, report.source, report.record_id),
+        party_id=report.party_id,
+        permit_id=report.permit_id,
+        visit_id=None,
+        plan_id=None,
+        channel=report.channel,
+        purpose=report.purpose,
+        started_at=report.started_at,
+        ended_at=report.ended_at,
+        # Business time and real time go at the same pace, so the distance to now is the same on both.
+        started_real=report.started_real or uow.real_now - (uow.now - report.started_at),
+        outcome=report.outcome,
+        contact=counts.contact,
+        conversation=counts.conversation,
+        household_contacted=counts.household_contacted,
+        debtor_met=counts.debtor_met,
+        identity_shown=report.identity_shown,
+        recording_complete=report.recording_complete,
+        debt_disclosed_to_third=report.debt_disclosed_to_third,
+    )
+
+
+def _row(report: ReportedContact, contact: ContactRecorded, digest: bytes) -> store.ReportRow:
+    return store.ReportRow(
+        source=report.source,
+        record_id=report.record_id,
+        number=report.number,
+        party_id=report.party_id,
+        contact_id=contact.contact_id,
+        channel=report.channel,
+        record_sha256=digest,
+    )
+
+
+def _digest(report: ReportedContact) -> bytes:
+    return hashlib.sha256(report.model_dump_json().encode()).digest()
+
+
+def _announced(contact: ContactRecorded) -> NewEvent[ContactRecorded]:
+    """`contact.recorded`, as for every contact; compliance itself ignores it, it has judged the contact already."""
+    return NewEvent(
+        type="contact.recorded",
+        party_id=contact.party_id,
+        aggregate_id=contact.contact_id,
+        data=contact,
+        time=contact.started_at,
+    )
+
+
+async def _results(uow: UnitOfWork, reports: Mapping[int, ReportedContact], batch: _Batch) -> dict[int, ReportedResult]:
+    contacts = {position: contact.contact_id for position, contact in batch.recorded.items()} | batch.repeated
+    parties = {reports[position].party_id for position in contacts}
+    verdicts = await load_verdicts(uow, parties, contacts.values())
+    findings = await load_of_contacts(uow, contacts.values())
+    results = {
+        position: ReportedResult(
+            position=position,
+            source=reports[position].source,
+            record_id=reports[position].record_id,
+            status="recorded" if position in batch.recorded else "repeated",
+            contact_id=contact_id,
+            verdict=verdicts[contact_id],
+            finding_ids=[one.finding_id for one in findings.get(contact_id, [])],
+        )
+        for position, contact_id in contacts.items()
+    }
+    for position, problem in batch.refused.items():
+        results[position] = refusal(position, problem, reports[position].source, reports[position].record_id)
+    return results
+
+
+def refusal(position: int, problem: Problem, source: str | None, record_id: str | None) -> ReportedResult:
+    """The result of a record that was not recorded."""
+    return ReportedResult(
+        position=position,
+        source=source,
+        record_id=record_id,
+        status="refused",
+        problem=ItemProblem.model_validate(problem.document()),
+    )
