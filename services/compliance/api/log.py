@@ -31,7 +31,7 @@ _Size = Annotated[int | None, Query(ge=1, description="Tree size; the newest che
 @router.get(
     "/log/checkpoint",
     response_class=PlainTextResponse,
-    responses={200: {"content": {"text/plain": {"example": CHECKPOINT}}}} | problem_responses(NotFound),
+    responses={200: {"content": {"text/plain": {"example": CHECKPOINT}}}, **problem_responses(NotFound)},
     summary="Newest signed checkpoint",
 )
 async def read_checkpoint(request: Request) -> PlainTextResponse:
