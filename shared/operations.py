@@ -13,8 +13,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.database.engine import Database
-from shared.messaging import dead_letters, outbox, sequences
+from shared.messaging import dead_letters, open_gaps, outbox
 from shared.messaging.dead_letters import DeadLetter, LetterState, Replayer, ReplayFailedError, UnknownDeadLetterError
+from shared.messaging.open_gaps import NoSuchGapError, OpenGap
 from shared.messaging.quiet import QuietProbe
 from shared.messaging.records import Stream
 from shared.messaging.relay import resolve_blocked
@@ -71,6 +72,20 @@ class BlockedAnswer(BaseModel):
     """How the resolution of a blocked key ended."""
 
     resolved: int = Field(description="Keys that are free again.")
+
+
+class GapView(BaseModel):
+    """A gap in a stream: the numbers after `received` and before `first_held` are missing."""
+
+    topic: str
+    source: str
+    aggregate_type: str
+    aggregate_id: str
+    party_id: UUID
+    received: int = Field(description="Last number that came without a gap.")
+    first_held: int = Field(description="Lowest number that waits.")
+    since: datetime = Field(description="When the held record came (real time).")
+    attempts: int = Field(description="Vain questions to the owner so far.")
 
 
 class GapAnswer(BaseModel):
@@ -136,16 +151,7 @@ def operations_router(database: Database, *, quiet: QuietProbe, replayer: Replay
         """Safe to repeat."""
         return ReplayAnswer(handled=await _attempt(replayer.discard, letter_id))
 
-    @router.post("/gaps/{topic}/{aggregate_type}/{aggregate_id}/give-up", summary="Go on without lost events")
-    async def give_up(
-        topic: str, aggregate_type: str, aggregate_id: UUID, source: str, party_id: UUID, sequence: int = Query(ge=1)
-    ) -> GapAnswer:
-        """For events that their owner keeps no more: what is held behind them, from `sequence` on, is processed."""
-        stream = Stream((source, aggregate_type, str(aggregate_id)))
-        async with database.unit_of_work() as uow:
-            await sequences.give_up(uow, topic, stream, party_id=party_id, sequence=sequence)
-        log.warning("the events of %s/%s up to %d were given up", topic, aggregate_id, sequence)
-        return GapAnswer(accepted=sequence)
+    router.include_router(_gap_routes(database))
 
     @router.post("/blocked-keys/{topic}/{action}", summary="Resolve the keys that the relay blocked")
     async def resolve(topic: str, action: Literal["retry", "skip"]) -> BlockedAnswer:
@@ -162,6 +168,49 @@ def operations_router(database: Database, *, quiet: QuietProbe, replayer: Replay
         return RepublishAnswer(events=count)
 
     return router
+
+
+def _gap_routes(database: Database) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/gaps", summary="List open gaps")
+    async def list_gaps(limit: int = Query(100, ge=1, le=1_000)) -> list[GapView]:
+        """Oldest first. A gap of seconds is normal; one with attempts is one that the owner does not fill."""
+        async with database.read_only() as uow:
+            return [_gap_view(gap) for gap in await open_gaps.list_open(uow, limit=limit)]
+
+    @router.post("/gaps/{topic}/{aggregate_type}/{aggregate_id}/give-up", summary="Go on without lost events")
+    async def give_up(
+        topic: str, aggregate_type: str, aggregate_id: str, source: str, last_missing: int = Query(ge=1)
+    ) -> GapAnswer:
+        """For events that their owner keeps no more; `last_missing` is `first_held` less one. Safe to repeat."""
+        stream = Stream((source, aggregate_type, aggregate_id))
+        try:
+            async with database.unit_of_work() as uow:
+                await open_gaps.give_up(uow, topic, stream, last_missing=last_missing)
+        except NoSuchGapError as error:
+            if error.last_missing is None:
+                raise NotFound("nothing waits behind a gap of this stream") from error
+            raise Conflict("the gap ends elsewhere", last_missing=error.last_missing) from error
+        log.warning("events of %s/%s up to %d were given up", topic, aggregate_id, last_missing)
+        return GapAnswer(accepted=last_missing)
+
+    return router
+
+
+def _gap_view(gap: OpenGap) -> GapView:
+    source, aggregate_type, aggregate_id = gap.stream
+    return GapView(
+        topic=gap.topic,
+        source=source,
+        aggregate_type=aggregate_type,
+        aggregate_id=aggregate_id,
+        party_id=gap.party_id,
+        received=gap.received,
+        first_held=gap.first_held,
+        since=gap.since,
+        attempts=gap.attempts,
+    )
 
 
 async def _attempt(action: Callable[[UUID], Awaitable[int]], letter_id: UUID) -> int:

@@ -100,7 +100,7 @@ class ServiceRuntime:
             sealer = RecordSealer(
                 LocalKeyManagement.open(self.settings.key_folder, self.definition.name), service=self.definition.name
             )
-            fetch = stream_fetch(self.settings, self.definition.subscriptions, sealer=sealer)
+            fetch = stream_fetch(self.database, self.settings, self.definition.subscriptions, sealer=sealer)
             first = self._inputs(sealer, await resources.enter_async_context(fetch))
             if "api" in self.roles:
                 probe = QuietProbe(self.database, reads=self._reads())

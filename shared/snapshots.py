@@ -13,21 +13,23 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from shared.database import Database, UnitOfWork
-from shared.events.topics import SERVICES, TOPICS
+from shared.events.topics import PARTITIONS, SERVICES, TOPICS
+from shared.messaging import open_gaps
 from shared.messaging.batch import BatchProcessor
 from shared.messaging.intents import Answer, Intent
 from shared.messaging.outbox import SOURCE_PREFIX, StreamKey
-from shared.messaging.records import Entry, KeptRecord, classify
+from shared.messaging.partitioning import partition_of
+from shared.messaging.records import Entry, KeptRecord, Stream, classify
 from shared.messaging.runtime import DEAD_LETTER_LIMIT
 from shared.messaging.sequences import SNAPSHOT_INTENT
-from shared.messaging.streams import RetainedEvent, StreamNotKeptError, retained
+from shared.messaging.streams import RetainedEvent, StreamNotKeptError, UnknownStreamError, retained
 from shared.messaging.subscription import Subscription
 from shared.security.callers import caller_of, scope
 from shared.security.sealing import RecordSealer
@@ -40,7 +42,10 @@ from shared.web.problems import KnownProblem, NotAllowed, NotFound
 log = logging.getLogger(__name__)
 
 PAGE_EVENTS: Final = 200
-MOST_EVENTS: Final = 10_000
+# What one transaction takes over. If more is missing, the gaps' keeper asks again from there.
+MOST_EVENTS: Final = 2_000
+# No Kafka log grows so long: what was fetched has coordinates that no record of Kafka has.
+_BEYOND_ANY_LOG: Final = 1 << 62
 
 
 class EventsNotKept(KnownProblem):
@@ -81,7 +86,7 @@ def streams_router(database: Database) -> APIRouter:
         after: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1, le=PAGE_EVENTS)] = PAGE_EVENTS,
     ) -> StreamPage:
-        """As they were published; empty when no later one exists."""
+        """As they were published; empty when no later one exists. A page ends early at 4 MiB of values."""
         spec = TOPICS.get(topic)
         if spec is None or database.service not in spec.writers:
             raise NotFound(f"{database.service} publishes nothing on this topic")
@@ -92,6 +97,8 @@ def streams_router(database: Database) -> APIRouter:
         try:
             async with database.read_only() as uow:
                 events = await retained(uow, stream, party_id=party_id, after=after, limit=limit)
+        except UnknownStreamError as error:
+            raise NotFound(f"{database.service} never published on this stream") from error
         except StreamNotKeptError as error:
             raise EventsNotKept(str(error), oldest=error.oldest) from error
         return StreamPage(events=[_view(event) for event in events])
@@ -106,6 +113,13 @@ class Fetched(Answer):
     events: tuple[StreamEvent, ...] = ()
 
 
+class _Question(NamedTuple):
+    """An intent, and how far its stream has come by now; None when its gap is closed."""
+
+    intent: Intent
+    after: int | None
+
+
 class StreamFetch:
     """The reader's side: fetches what is missing, and hands it to the service's own handlers.
 
@@ -116,13 +130,21 @@ class StreamFetch:
     kind = SNAPSHOT_INTENT
     batch_size = 10
 
-    def __init__(self, processors: Mapping[str, BatchProcessor], clients: Mapping[str, ServiceClient]) -> None:
+    def __init__(
+        self, database: Database, processors: Mapping[str, BatchProcessor], clients: Mapping[str, ServiceClient]
+    ) -> None:
+        self._database = database
         self._processors = processors
         self._clients = clients
 
     async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Ask the owners."""
-        return await asyncio.gather(*(self._fetch(intent) for intent in intents))
+        """Ask the owners. A gap that has closed by itself meanwhile needs no answer any more."""
+        async with self._database.read_only() as uow:
+            questions = [
+                _Question(intent, await open_gaps.received_before_gap(uow, intent.payload["topic"], _stream(intent)))
+                for intent in intents
+            ]
+        return await asyncio.gather(*(self._fetch(question) for question in questions))
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Take the events over, each once, in order."""
@@ -130,22 +152,18 @@ class StreamFetch:
             if isinstance(answer, Fetched):
                 processor = self._processors[intent.payload["topic"]]
                 owner = _owner(intent)
-                entries = [_entry(event, processor, owner=owner) for event in answer.events]
+                entries = [entry_of(event, processor.subscription, owner=owner) for event in answer.events]
                 await processor.process(uow, entries, [])
 
-    async def _fetch(self, intent: Intent) -> Answer | None:
+    async def _fetch(self, question: _Question) -> Answer | None:
+        intent, after = question
+        if after is None:
+            metrics.count("doorstep.snapshots", outcome="closed_by_itself")
+            return Fetched()
         owner = _owner(intent)
         stream = "/".join(intent.payload[name] for name in ("topic", "aggregate_type", "aggregate_id"))
-        after = int(intent.payload["received"])
-        events: list[StreamEvent] = []
         try:
-            while len(events) < MOST_EVENTS:
-                params: dict[str, str | int] = {"party_id": str(intent.party_id), "after": after}
-                page = await self._clients[owner].get(f"/internal/streams/{stream}", StreamPage, params=params)
-                if not page.events:
-                    break
-                events += page.events
-                after = page.events[-1].sequence
+            events = await self._ask(owner, stream, intent, after=after)
         except RemoteUnavailable as error:
             log.warning("events of %s not fetched from %s: %s", stream, owner, error.reason)
             return None
@@ -155,13 +173,34 @@ class StreamFetch:
                 "%s refuses events of %s after %d: %s; the party stays parked", owner, stream, after, problem.kind
             )
             return None
-        metrics.count("doorstep.snapshots", outcome="fetched" if events else "nothing_missing")
+        if not events:
+            # We hold a later one: the owner has lost what it published, as after a restore. An operator must know.
+            metrics.count("doorstep.snapshots", outcome="owner_behind")
+            log.error("%s knows of nothing on %s after %d; the party stays parked", owner, stream, after)
+            return None
+        metrics.count("doorstep.snapshots", outcome="fetched")
         return Fetched(events=tuple(events))
+
+    async def _ask(self, owner: str, stream: str, intent: Intent, *, after: int) -> list[StreamEvent]:
+        """All pages. What follows a hole in what the owner keeps is left to the next question."""
+        events: list[StreamEvent] = []
+        while len(events) < MOST_EVENTS:
+            params: dict[str, str | int] = {"party_id": str(intent.party_id), "after": after + len(events)}
+            try:
+                page = await self._clients[owner].get(f"/internal/streams/{stream}", StreamPage, params=params)
+            except RemoteProblem as problem:
+                if events and problem.kind == EventsNotKept.kind:
+                    break
+                raise
+            if not page.events:
+                break
+            events += page.events
+        return events
 
 
 @asynccontextmanager
 async def stream_fetch(
-    settings: ServiceSettings, subscriptions: Iterable[Subscription], *, sealer: RecordSealer
+    database: Database, settings: ServiceSettings, subscriptions: Iterable[Subscription], *, sealer: RecordSealer
 ) -> AsyncIterator[StreamFetch]:
     """The reader's side of a service process, with clients of the other services open inside the block."""
     processors = {
@@ -171,6 +210,7 @@ async def stream_fetch(
     tokens = ClientCredentials.from_settings(settings)
     async with AsyncExitStack() as clients:
         yield StreamFetch(
+            database,
             processors,
             {
                 service: await clients.enter_async_context(
@@ -185,17 +225,25 @@ def _owner(intent: Intent) -> str:
     return str(intent.payload["source"]).removeprefix(SOURCE_PREFIX)
 
 
-def _entry(event: StreamEvent, processor: BatchProcessor, *, owner: str) -> Entry:
-    """As if read from Kafka, at coordinates that no record of Kafka has: a negative partition for each owner."""
+def _stream(intent: Intent) -> Stream:
+    payload = intent.payload
+    return Stream((payload["source"], payload["aggregate_type"], payload["aggregate_id"]))
+
+
+def entry_of(event: StreamEvent, subscription: Subscription, *, owner: str) -> Entry:
+    """As if read from Kafka: the partition is the key's own, for handlers keep it to find its watermark; the offset is
+    one that no record of Kafka has, and of another owner neither.
+    """
+    key = b64decode(event.key)
     record = KeptRecord(
-        partition=-1 - SERVICES.index(owner),
-        offset=event.place,
+        partition=partition_of(key, PARTITIONS),
+        offset=_BEYOND_ANY_LOG + event.place * len(SERVICES) + SERVICES.index(owner),
         timestamp=int(event.recorded_at.timestamp() * 1_000),
-        key=b64decode(event.key),
+        key=key,
         value=b64decode(event.value),
         headers=[(name, b64decode(value)) for name, value in event.headers],
     )
-    return classify(record, processor.subscription)
+    return classify(record, subscription)
 
 
 def _view(event: RetainedEvent) -> StreamEvent:

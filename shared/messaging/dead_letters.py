@@ -173,8 +173,11 @@ class Replayer:
         await inbox.set_outcomes(uow, outcomes)
         await uow.sql.execute(_RESOLVE, [row["id"] for row in rows], "replayed", uow.real_now)
         await waiting.forget(uow, waited)
-        if party_id is not None and not await uow.sql.fetchval(_GAPS_OF_PARTY, party_id):
-            await parking.unpark(uow, party_id)
+        if party_id is not None:
+            if await uow.sql.fetchval(_GAPS_OF_PARTY, party_id):
+                await parking.leave_to_gap(uow, party_id)
+            else:
+                await parking.unpark(uow, party_id)
         return handled
 
     async def _lock_resolved(self, uow: UnitOfWork, entries: Sequence[Entry]) -> None:

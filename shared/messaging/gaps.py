@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from shared.database.engine import Database
-from shared.messaging import waiting
+from shared.messaging import open_gaps
 from shared.messaging.dead_letters import Replayer, ReplayFailedError
 from shared.messaging.failures import is_transient
 from shared.messaging.liveness import Pulse
@@ -61,13 +61,13 @@ class GapKeeper:
     async def look(self) -> None:
         """One round."""
         async with self._database.read_only() as uow:
-            overdue = await waiting.overdue_gaps(uow, before=uow.real_now - self._limit)
+            overdue = await open_gaps.overdue(uow, before=uow.real_now - self._limit)
             closed: list[UUID] = [row[0] for row in await uow.sql.fetch(_CLOSED, SEQUENCE_GAP)]
         for gap in overdue:
             async with self._database.unit_of_work() as uow:
                 await uow.lock_parties([gap.party_id])
                 # Looked up again under the lock: the filler may have come.
-                if gap in await waiting.overdue_gaps(uow, before=uow.real_now - self._limit):
+                if await open_gaps.received_before_gap(uow, gap.topic, gap.stream) is not None:
                     await park_for_gap(uow, gap)
         for party_id in closed:
             try:

@@ -116,6 +116,11 @@ async def park(
     uow.emit(NewEvent(type="party.parked", party_id=party_id, aggregate_id=party_id, data=data, time=uow.now))
 
 
+async def leave_to_gap(uow: UnitOfWork, party_id: UUID) -> None:
+    """Of all that parked the party (locked by the caller), only a gap is left: its keeper releases it."""
+    await uow.sql.execute("UPDATE parked_party SET cause = $2 WHERE party_id = $1", party_id, SEQUENCE_GAP)
+
+
 async def unpark(uow: UnitOfWork, party_id: UUID) -> None:
     """Release a party (locked by the caller)."""
     known = await uow.sql.fetchval("DELETE FROM parked_party WHERE party_id = $1 RETURNING known", party_id)

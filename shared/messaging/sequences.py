@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from shared.database.columns import joined
 from shared.database.unit_of_work import UnitOfWork
@@ -67,9 +66,6 @@ FROM (
 ) AS o
 WHERE w.topic = o.topic AND w.partition = o.partition AND w."offset" = o."offset"
 """
-
-
-_NEVER_MIND = "UPDATE intent SET done_at = $3 WHERE kind = $1 AND starts_with(key, $2) AND done_at IS NULL"
 
 
 @dataclass(slots=True)
@@ -174,7 +170,7 @@ async def park_for_gap(uow: UnitOfWork, gap: Gap) -> None:
     uow.intend(
         NewIntent(
             kind=SNAPSHOT_INTENT,
-            key="|".join((gap.topic, source, aggregate_type, aggregate_id, str(reached))),
+            key=intent_key(gap.topic, gap.stream, reached),
             due_at=uow.real_now,
             party_id=gap.party_id,
             payload={
@@ -188,14 +184,9 @@ async def park_for_gap(uow: UnitOfWork, gap: Gap) -> None:
     )
 
 
-async def give_up(uow: UnitOfWork, topic: str, stream: Stream, *, party_id: UUID, sequence: int) -> None:
-    """An operator declares the stream's events up to `sequence` lost here: what is held goes on after them.
-
-    For events that their owner does not keep any more. The caller has made sure that nothing follows from their loss.
-    """
-    await uow.lock_parties([party_id])
-    await accept_snapshot(uow, topic, stream, sequence=sequence)
-    await uow.sql.execute(_NEVER_MIND, SNAPSHOT_INTENT, "|".join((topic, *stream)) + "|", uow.real_now)
+def intent_key(topic: str, stream: Stream, reached: int) -> str:
+    """What makes the question about a gap unique: the stream, and how far it had come."""
+    return "|".join((topic, *stream, str(reached)))
 
 
 async def accept_snapshot(uow: UnitOfWork, topic: str, stream: Stream, *, sequence: int) -> None:

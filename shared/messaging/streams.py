@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from shared.database.unit_of_work import UnitOfWork
 from shared.events.codec import Header
 from shared.messaging.outbox import StreamKey, unpack_headers
+
+# Base64 and framing come on top; more than any ordinary party has.
+PAGE_BYTES: Final = 4 * 1024 * 1024
 
 # The second condition names the partial index: events without a party are in no stream.
 _OF_PARTY = r"""
@@ -17,6 +21,10 @@ SELECT seq, key, value, headers, created_at FROM outbox
 WHERE topic = $1 AND key = $2 AND key <> '\x2d'::bytea ORDER BY seq
 """
 _ISSUED = "SELECT last FROM sequence_issued WHERE topic = $1 AND aggregate_type = $2 AND aggregate_id = $3::uuid"
+
+
+class UnknownStreamError(LookupError):
+    """Nothing was ever published on this stream."""
 
 
 class StreamNotKeptError(LookupError):
@@ -44,20 +52,40 @@ async def retained(
 ) -> list[RetainedEvent]:
     """Up to `limit` events of `stream` whose sequence exceeds `after`, in order; without any gap.
 
-    Empty when no later one was issued. Raises StreamNotKeptError when the next one has been forgotten.
+    Empty when no later one was issued. Raises UnknownStreamError, StreamNotKeptError when the next one was forgotten.
     """
     issued = await uow.sql.fetchval(_ISSUED, *stream)
-    if issued is None or issued <= after:
+    if issued is None:
+        raise UnknownStreamError(str(stream))
+    if issued <= after:
         return []
     events = [
         RetainedEvent(place, sequence, key, value, headers, created_at)
         for place, key, value, packed, created_at in await uow.sql.fetch(_OF_PARTY, stream.topic, _key(party_id))
         if (sequence := _sequence(headers := unpack_headers(packed), stream)) is not None
     ]
-    following = [event for event in events if event.sequence > after]
-    if not following or following[0].sequence != after + 1:
-        raise StreamNotKeptError(following[0].sequence if following else None)
-    return following[:limit]
+    return first_page(events, after=after, limit=limit)
+
+
+def first_page(events: Iterable[RetainedEvent], *, after: int, limit: int) -> list[RetainedEvent]:
+    """The events from `after` + 1 on, up to the first hole, `limit`, or PAGE_BYTES (but one at least). Pure.
+
+    Retention deletes in no order, so holes may stand anywhere. Raises StreamNotKeptError when the next one is missing.
+    """
+    page: list[RetainedEvent] = []
+    size_bytes = 0
+    for event in events:
+        if event.sequence <= after:
+            continue
+        size_bytes += len(event.value)
+        if event.sequence != after + len(page) + 1 or len(page) == limit or (page and size_bytes > PAGE_BYTES):
+            if not page:
+                raise StreamNotKeptError(event.sequence)
+            return page
+        page.append(event)
+    if not page:
+        raise StreamNotKeptError(None)
+    return page
 
 
 def _key(party_id: UUID) -> bytes:

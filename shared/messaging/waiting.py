@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -54,16 +53,6 @@ ORDER BY place
 _FORGET = """
 DELETE FROM waiting_record w USING unnest($1::text[], $2::smallint[], $3::bigint[]) AS f(topic, partition, "offset")
 WHERE w.topic = f.topic AND w.partition = f.partition AND w."offset" = f."offset"
-"""
-
-_OVERDUE_GAPS = """
-SELECT DISTINCT ON (topic, source, aggregate_type, aggregate_id)
-       topic, partition, "offset", party_id, source, aggregate_type, aggregate_id
-FROM waiting_record w
-WHERE behind = 'gap' AND recorded_at < $1
-  AND NOT EXISTS (SELECT FROM parked_party p WHERE p.party_id = w.party_id)
-ORDER BY topic, source, aggregate_type, aggregate_id, sequence
-LIMIT 1000
 """
 
 
@@ -163,21 +152,6 @@ async def forget(uow: UnitOfWork, entries: Sequence[Entry]) -> None:
             [entry.record.partition for entry in entries],
             [entry.offset for entry in entries],
         )
-
-
-async def overdue_gaps(uow: UnitOfWork, *, before: datetime) -> list[Gap]:
-    """The gaps older than `before` whose party is not parked yet, one per stream."""
-    rows = await uow.sql.fetch(_OVERDUE_GAPS, before)
-    return [
-        Gap(
-            topic=row["topic"],
-            partition=row["partition"],
-            offset=row["offset"],
-            party_id=row["party_id"],
-            stream=Stream((row["source"], row["aggregate_type"], row["aggregate_id"])),
-        )
-        for row in rows
-    ]
 
 
 def _revived(sealer: RecordSealer, subscription: Subscription, row: asyncpg.Record) -> Entry:

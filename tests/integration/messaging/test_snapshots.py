@@ -15,7 +15,7 @@ from shared.clock import SystemClock
 from shared.database import Database
 from shared.events import NewEvent
 from shared.events.case import CaseSuspended
-from shared.messaging import intent_store, sequences
+from shared.messaging import intent_store, open_gaps
 from shared.messaging.batch import BatchProcessor
 from shared.messaging.dead_letters import Replayer
 from shared.messaging.gaps import GapKeeper
@@ -88,7 +88,7 @@ async def pair(bench: Callable[..., Awaitable[Bench]], pulse: Pulse) -> AsyncIte
     subscription = reader.subscription()
     processor = BatchProcessor(subscription, sealer=reader.sealer, dead_letter_limit=100)
     async with api_client(owner.database) as client:
-        fetch = StreamFetch({"case": processor}, {"intake": client})
+        fetch = StreamFetch(reader.database, {"case": processor}, {"intake": client})
         replayer = Replayer(reader.database, [subscription], sealer=reader.sealer)
         keeper = GapKeeper(reader.database, replayer, pulse=pulse, limit_seconds=0)
         yield Pair(owner, reader, client, fetch, keeper, Worker(reader.database, [fetch], pulse=pulse))
@@ -154,7 +154,7 @@ async def test_an_operator_may_go_on_without_what_is_forgotten(pair: Pair, party
     await pair.park()
     async with pair.reader.database.unit_of_work() as uow:
         stream = Stream(("/services/intake", "case", str(party)))
-        await sequences.give_up(uow, "case", stream, party_id=party, sequence=3)
+        await open_gaps.give_up(uow, "case", stream, last_missing=3)
     await pair.keeper.look()
     assert await pair.reader.handled() == identities([records[0], *records[3:]])
     assert await pair.reader.rows("SELECT count(*) FROM intent WHERE done_at IS NULL") == [(0,)]
@@ -176,7 +176,7 @@ async def test_another_party_is_not_told_of(pair: Pair, party: UUID) -> None:
     assert refused.value.status == 410
 
 
-@pytest.mark.parametrize(("topic", "status"), [("loan", 404), ("nothing", 404), ("intake.dlq", 403)])
+@pytest.mark.parametrize(("topic", "status"), [("loan", 404), ("nothing", 404), ("plan", 404), ("intake.dlq", 403)])
 async def test_only_what_the_owner_publishes_and_the_caller_reads(
     pair: Pair, party: UUID, topic: str, status: int
 ) -> None:
@@ -208,7 +208,7 @@ def api_client(database: Database) -> ServiceClient:
     return ServiceClient(
         service="intake",
         base_url="http://intake.test",
-        token_source=Token(token),  # type: ignore[arg-type]  # only its two methods are used
+        token_source=Token(token),
         transport=httpx.ASGITransport(app),
     )
 
