@@ -56,6 +56,11 @@ def build() -> dict[str, BuiltApi]:
     return asyncio.run(_build())
 
 
+def definition(service: str, folder: Path) -> ServiceDefinition:
+    """What a service is made of, with settings that reach nothing; keys would be made in `folder`."""
+    return _DEFINITIONS[service](folder)
+
+
 def documents() -> dict[str, Document]:
     """Service → its OpenAPI 3.1 document."""
     return {name: api.document for name, api in build().items()}

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.events.topics import SERVICES
+from cli.api_documents import definition
+from shared.events.topics import SERVICES, TOPICS
 from shared.service import ROLES
 from shared.settings import ServiceSettings
 
@@ -114,6 +115,27 @@ def test_traffic_is_denied_unless_named() -> None:
         assert spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == service
         assert all(rule["to"] and rule["ports"] for rule in spec["egress"])
         assert all(rule["from"] and rule["ports"] for rule in spec["ingress"])
+
+
+def named(peers: list[dict[str, Any]]) -> set[str]:
+    """The services among the peers of a rule, as rendered: kustomize overwrites the labels of every selector."""
+    found: set[str] = set()
+    for selector in (peer["podSelector"] for peer in peers if "podSelector" in peer):
+        found |= {value for expression in selector.get("matchExpressions", []) for value in expression["values"]}
+        found |= {selector["matchLabels"]["app.kubernetes.io/name"]} if "matchLabels" in selector else set()
+    return found
+
+
+@pytest.mark.parametrize("reader", sorted(SERVICES))
+def test_a_reader_reaches_whoever_writes_what_it_reads(reader: str, tmp_path: Path) -> None:
+    """It asks the writer for events that it lacks, its own API for its own."""
+    policies = objects("NetworkPolicy")
+    topics = [subscription.topic for subscription in definition(reader, tmp_path).subscriptions]
+    owners = {owner for topic in topics for owner in TOPICS[topic].writers if owner in SERVICES}
+
+    assert owners <= named(policies[f"{reader}-edges"]["spec"]["egress"][0]["to"])
+    for owner in owners:
+        assert reader in named(policies[f"{owner}-edges"]["spec"]["ingress"][0]["from"]), owner
 
 
 def test_namespace_enforces_the_restricted_level() -> None:
