@@ -9,6 +9,7 @@ from services.compliance.domain.decisions import decide
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
+from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rules.hours import hours_rules, lawful_span
 from services.compliance.permit_desk import reason
 from services.compliance.schemas.permits import Reason, WindowsAnswer, WindowsItem
@@ -51,7 +52,7 @@ def _question(item: WindowsItem, day: date, facts: PartyFacts, book: RuleBook, u
         now=uow.now,
         real_now=uow.real_now,
     )
-    rules = hours_rules(book.rules(jurisdiction=facts.jurisdiction, day=day), question)
+    rules = hours_rules(concerned(question, facts, book), question)
     zones = question.candidate_zones(facts)
     if not rules or not zones:
         return question

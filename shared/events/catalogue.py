@@ -11,13 +11,17 @@ from shared.events.base import EventData
 
 @dataclass(frozen=True)
 class EventType:
-    """One catalogued type. `topics` are where it may appear; `aggregate` names what its `sequence` counts."""
+    """One catalogued type. `topics` are where it may appear; `aggregate` names what its `sequence` counts.
+
+    `reads_from` is the oldest version whose data the model still reads, so that records under way survive an upgrade.
+    """
 
     name: str
     topics: tuple[str, ...]
     model: type[EventData]
     aggregate: str
     version: int = 1
+    reads_from: int = 1
 
     @property
     def schema_name(self) -> str:
@@ -25,8 +29,10 @@ class EventType:
         return f"{self.name}.v{self.version}"
 
 
-def _types(topics: tuple[str, ...], aggregate: str, models: dict[str, type[EventData]]) -> list[EventType]:
-    return [EventType(name, topics, model, aggregate) for name, model in models.items()]
+def _types(
+    topics: tuple[str, ...], aggregate: str, models: dict[str, type[EventData]], *, version: int = 1
+) -> list[EventType]:
+    return [EventType(name, topics, model, aggregate, version) for name, model in models.items()]
 
 
 _ALL: Final = [
@@ -87,7 +93,8 @@ _ALL: Final = [
             "plan.broken": plan.PlanBroken,
         },
     ),
-    *_types(("contact",), "contact", {"contact.recorded": contact.ContactRecorded}),
+    # Version 2: the channel may be an inquiry with a third person. Every record of version 1 is one of version 2.
+    *_types(("contact",), "contact", {"contact.recorded": contact.ContactRecorded}, version=2),
     *_types(
         ("compliance",),
         "party_compliance",
@@ -97,6 +104,13 @@ _ALL: Final = [
             "compliance.permit_revoked": compliance.PermitRevoked,
             "compliance.permit_used": compliance.PermitUsed,
             "compliance.permit_released": compliance.PermitReleased,
+        },
+        version=2,
+    ),
+    *_types(
+        ("compliance",),
+        "party_compliance",
+        {
             "compliance.contact_audited": compliance.ContactAudited,
             "compliance.violation_found": compliance.ViolationFound,
             "compliance.hold_placed": compliance.HoldPlaced,

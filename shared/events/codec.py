@@ -83,7 +83,8 @@ def decode(*, topic: str, key: bytes | None, value: bytes | None, headers: Itera
     if topic not in event_type.topics:
         raise DecodeError("wrong_topic", f"{name} does not belong on {topic}")
     schema = attributes.get("ce_dataschema", event_type.schema_name)
-    if schema != event_type.schema_name and (version := _version(schema, name)) != event_type.version:
+    version = event_type.version if schema == event_type.schema_name else _version(schema, name)
+    if not event_type.reads_from <= version <= event_type.version:
         raise DecodeError("unknown_version", f"{name} version {version}, known {event_type.version}")
     try:
         data = event_type.model.model_validate_json(value or b"")

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.events.base import EventData, PartyId, Reference
 
-Channel = Literal["visit", "call", "sms", "email", "letter"]
+Channel = Literal["visit", "call", "sms", "email", "letter", "third_party_location"]
 Purpose = Literal[
     "collection", "customer_requested", "reply", "plan_service", "statutory_notice", "appointment_admin", "safety"
 ]
@@ -38,3 +38,10 @@ class ContactRecorded(EventData):
     identity_shown: bool | None = Field(None, description="Credentials shown (visits).")
     recording_complete: bool | None = Field(None, description="Recording covers the whole visit (visits).")
     debt_disclosed_to_third: bool = Field(False, description="Debt details reached somebody else.")
+    entered_home: bool | None = Field(None, description="A home, other private place or work area was entered.")
+    entry_consented: bool | None = Field(None, description="Consent to enter and to film inside was recorded.")
+    asked_to_leave: bool | None = Field(None, description="Somebody asked the crew to leave.")
+    left_when_asked: bool | None = Field(None, description="The crew left at once.")
+    conduct_flags: list[Reference] = Field(
+        default_factory=list, max_length=32, description="Misconduct reported or heard."
+    )

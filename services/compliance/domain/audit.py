@@ -20,10 +20,13 @@ from services.compliance.domain.packs import (
     Severity,
 )
 from services.compliance.domain.permits import Permit, PermitState
+from services.compliance.domain.rule_records import ConductRule
+from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rules.caps import busiest, matching
 from services.compliance.domain.rules.crew import judge_crew
 from services.compliance.domain.rules.holds import judge_hold
 from services.compliance.domain.rules.hours import judge_hours
+from services.compliance.domain.rules.records import misconduct, shown
 from shared.events.contact import ContactRecorded
 
 PERMIT_RULES: Final[dict[str, str]] = {
@@ -68,12 +71,8 @@ def judge_contact(contact: ContactRecorded, evidence: Evidence, book: RuleBook) 
     """Every rule the contact broke; none means lawful."""
     findings = list(_permit_findings(contact, evidence))
     question = _question(contact, evidence)
-    for rule in book.rules(jurisdiction=evidence.jurisdiction, day=contact.started_at.date()):
-        if contact.channel in rule.channels and contact.purpose in rule.purposes_blocked:
-            finding = _rule_finding(rule, contact, question, evidence.facts)
-            if finding is not None:
-                findings.append(finding)
-    return findings
+    judged = (_rule_finding(rule, contact, question, evidence.facts, book) for rule in _rules(contact, evidence, book))
+    return findings + [finding for finding in judged if finding is not None]
 
 
 def judge_again(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Finding]:
@@ -84,11 +83,9 @@ def judge_again(contact: ContactRecorded, evidence: Evidence, book: RuleBook) ->
     """
     question = _question(contact, evidence)
     broken = (
-        _rule_finding(rule, contact, question, evidence.facts)
-        for rule in book.rules(jurisdiction=evidence.jurisdiction, day=contact.started_at.date())
-        if (isinstance(rule, CapRule) or (isinstance(rule, HoldRule) and not rule.needs_fact))
-        and contact.channel in rule.channels
-        and contact.purpose in rule.purposes_blocked
+        _rule_finding(rule, contact, question, evidence.facts, book)
+        for rule in _rules(contact, evidence, book)
+        if isinstance(rule, CapRule) or (isinstance(rule, HoldRule) and not rule.needs_fact)
     )
     return [finding for finding in broken if finding is not None]
 
@@ -109,6 +106,7 @@ def counted(contact: ContactRecorded, zones: tuple[str, ...]) -> Counted:
         channel=contact.channel, purpose=contact.purpose, span=Span(contact.started_at, contact.ended_at), zones=zones,
         attempt=contact.attempt, contact=contact.contact, conversation=contact.conversation,
         household_contacted=contact.household_contacted, debtor_met=contact.debtor_met, permit_id=contact.permit_id,
+        unanswered=contact.attempt and not contact.contact,
     )  # fmt: skip
 
 
@@ -166,7 +164,15 @@ def _question(contact: ContactRecorded, evidence: Evidence) -> Question:
     )
 
 
-def _rule_finding(rule: Rule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> Finding | None:
+def _rules(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Rule]:
+    """The rules in force on the contact's local dates that speak of it and concern it, as far as is known."""
+    facts = replace(evidence.facts, jurisdiction=evidence.jurisdiction)
+    return concerned(_question(contact, evidence), facts, book)
+
+
+def _rule_finding(
+    rule: Rule, contact: ContactRecorded, question: Question, facts: PartyFacts, book: RuleBook
+) -> Finding | None:
     match rule:
         case HoursRule():
             ruling = judge_hours(rule, question, facts)
@@ -179,7 +185,11 @@ def _rule_finding(rule: Rule, contact: ContactRecorded, question: Question, fact
         case CapRule():
             return _cap_finding(rule, contact, question, facts)
         case EvidenceRule():
-            return None if _shown(rule, contact) else _finding(rule, f"not recorded: {rule.evidence}")
+            attested = book.attested(question.jurisdiction or None).on(contact.started_at.date())
+            return None if shown(rule, contact, attested=attested) else _finding(rule, f"not recorded: {rule.proof}")
+        case ConductRule():
+            flags = misconduct(rule, contact.conduct_flags)
+            return _finding(rule, f"reported: {', '.join(flags)}") if flags else None
         case _:
             return None
 
@@ -209,20 +219,10 @@ def _cap_finding(rule: CapRule, contact: ContactRecorded, question: Question, fa
     if not zones or not counted(contact, zones).counts_as(rule.unit):
         return None
     before = [one for one in facts.counted if one.span.start <= contact.started_at]
-    most = busiest(matching(rule, before), local_dates(contact.started_at, zones), rule.window_days)
+    most = busiest(matching(rule, before, question), local_dates(contact.started_at, zones), rule.window)
     if most < rule.limit:
         return None
-    return _finding(rule, f"number {most + 1} where {rule.limit} in {rule.window_days} local dates are allowed")
-
-
-def _shown(rule: EvidenceRule, contact: ContactRecorded) -> bool:
-    match rule.evidence:
-        case "identity_shown":  # there is nobody to show it to when the door stays closed
-            return contact.identity_shown is True or not (contact.contact or contact.household_contacted)
-        case "recording_complete":
-            return contact.recording_complete is True
-        case "not_disclosed_to_third":
-            return not contact.debt_disclosed_to_third
+    return _finding(rule, f"number {most + 1} where {rule.limit} in {rule.window} are allowed")
 
 
 def _finding(rule: Rule, detail: str) -> Finding:

@@ -5,6 +5,7 @@ Zone data comes from the pinned `tzdata` package, never from the machine, so tha
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -67,11 +68,47 @@ def local_dates(moment: datetime, zone_names: Iterable[str]) -> frozenset[date]:
     return frozenset(local_date(moment, name) for name in zone_names)
 
 
-def hours_on(day: date, *, opens: time, closes: time, zone_name: str) -> Span:
-    """[opens, closes) of the local date, in UTC. A clock change inside the span only ever narrows it."""
-    start = max(_instants(day, opens, zone_name))
-    end = min(_instants(day, closes, zone_name))
-    return Span(start, end)
+def hours_on(day: date, *, opens: time, closes: time, zone_name: str, widest: bool = False) -> Span:
+    """[opens, closes) of the local date, in UTC. A clock change inside the span only ever narrows it.
+
+    `widest`: it only ever widens it, for hours that are to be avoided.
+    """
+    starts, ends = _instants(day, opens, zone_name), _instants(day, closes, zone_name)
+    return Span(min(starts), max(ends)) if widest else Span(max(starts), min(ends))
+
+
+def window_start(window: str, last: date) -> date:
+    """The first local date of the law's window that ends with `last`.
+
+    `local_dates_7` and `cooloff_7` are D-6…D; `month_date_to_date` begins on the day after the same date of the month
+    before (met on 15 January, again on 15 February); where that month is too short, after its last day.
+    """
+    count, months = _length(window)
+    if months:
+        return _months_before(last, count) + timedelta(days=1)
+    return last - timedelta(days=count - 1) if count else date.min
+
+
+@cache
+def _length(window: str) -> tuple[int, bool]:
+    """(how many, whether months); 0 dates: for ever."""
+    match window.split("_"):
+        case ["ever"]:
+            return 0, False
+        case ["local", "day"]:
+            return 1, False
+        case ["local", "dates", count] | ["cooloff", count]:
+            return int(count), False
+        case ["month", "date", "to", "date"]:
+            return 1, True
+        case [count, "months"]:
+            return int(count), True
+    raise ValueError(f"{window!r} is no window")
+
+
+def _months_before(day: date, months: int) -> date:
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def midnight_after(day: date, zone_names: Sequence[str]) -> datetime:

@@ -5,122 +5,170 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, time
-from typing import Annotated, Literal, get_args
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import combinations
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.compliance.domain.holds import HoldKind
+from services.compliance.domain.rule_records import (
+    ALL_CHANNELS,
+    EVERYWHERE,
+    PLACE,
+    Calendar,
+    CapRule,
+    Collector,
+    CrewRule,
+    EvidenceRule,
+    FactName,
+    FactRule,
+    HoldRule,
+    HoursRule,
+    PlaceKind,
+    Product,
+    Recipient,
+    Rule,
+    ScopeRule,
+    Severity,
+    Status,
+    Unit,
+)
 from shared.events.contact import Channel, Purpose
 
-EVERYWHERE = "*"
-ALL_CHANNELS: tuple[Channel, ...] = ("visit", "call", "sms", "email", "letter")
-Unit = Literal["attempt", "contact", "conversation", "household_contacted", "debtor_met"]
-Severity = Literal["low", "medium", "high"]
+__all__ = [
+    "ALL_CHANNELS", "EVERYWHERE", "Attested", "CapRule", "CrewRule", "EvidenceRule", "FactRule", "HoldRule",
+    "HoursRule", "Pack", "PackError", "Rule", "RuleBook", "Severity", "Unit", "load",
+]  # fmt: skip
+
+K = TypeVar("K")
+V = TypeVar("V")
+_INHERITED = ("jurisdiction", "status", "effective_from", "effective_to", "source_read_on")
 
 
 class PackError(ValueError):
     """A pack cannot be loaded; nothing is decided without it."""
 
 
-class _Rule(BaseModel):
+class Attested(BaseModel):
+    """What the bank declares of itself under its own release: true until the date given.
+
+    `collector`, `product`, `place` and `recipient` are circumstances of all of its contacts.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = Field(pattern=r"^[A-Z0-9-]{3,40}$")
-    citation: str = Field(min_length=10, max_length=400)
-    channels: tuple[Channel, ...] = ALL_CHANNELS
-    purposes_blocked: tuple[Purpose, ...] = Field(min_length=1)
-    severity: Severity = "high"
-    confidence: Literal["R1", "R2", "M"] | None = None
+    facts: dict[FactName, date] = Field(default_factory=dict)
+    collector: Collector | None = None
+    product: Product | None = None
+    place: PlaceKind | None = None
+    recipient: Recipient | None = None
 
-
-class HoursRule(_Rule):
-    """Contact only from `opens` to `closes` of the person's local time."""
-
-    kind: Literal["hours"]
-    opens: time
-    closes: time
-
-
-class CrewRule(_Rule):
-    """At least `minimum` different collectors."""
-
-    kind: Literal["crew"]
-    minimum: int = Field(ge=1, le=4)
-
-
-class HoldRule(_Rule):
-    """No contact while a hold of these kinds stands. `lifted_by` names the event that ends it, or `never`."""
-
-    kind: Literal["hold"]
-    hold_kinds: tuple[HoldKind, ...] = Field(min_length=1)
-    lifted_by: str
-    needs_fact: bool = False
-
-
-class CapRule(_Rule):
-    """At most `limit` contacts of this unit in any `window_days` consecutive local dates."""
-
-    kind: Literal["cap"]
-    unit: Unit
-    window_days: int = Field(ge=1, le=366)
-    limit: int = Field(ge=1, le=1_000)
-
-
-class EvidenceRule(_Rule):
-    """What the record of a contact must show; judged afterwards."""
-
-    kind: Literal["evidence"]
-    evidence: Literal["identity_shown", "recording_complete", "not_disclosed_to_third"]
-
-
-class FactRule(_Rule):
-    """A fact that must be known."""
-
-    kind: Literal[
-        "party_known", "case_open", "jurisdiction_known", "zones_known", "facts_fresh", "versions_seen", "balance_owed",
-        "customer_request", "channel_has_hours", "window_fits", "bound_to_place",
-    ]  # fmt: skip
-
-
-Rule = HoursRule | CrewRule | HoldRule | CapRule | EvidenceRule | FactRule
+    def on(self, day: date) -> frozenset[str]:
+        """The facts attested on that date."""
+        return frozenset(name for name, until in self.facts.items() if day <= until)
 
 
 class Pack(BaseModel):
-    """One file of rules."""
+    """One version of one file of rules. `members` are further places for which it holds (those of the EU)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str
+    id: str = Field(pattern=r"^[a-z0-9-]{2,40}$")
+    version: int = Field(1, ge=1)
     title: str
-    jurisdiction: str
-    status: Literal["platform", "policy", "unreviewed", "law"]
+    jurisdiction: str = Field(pattern=PLACE)
+    members: tuple[str, ...] = ()
+    status: Status
     effective_from: date
     effective_to: date | None = None
-    rule: tuple[Annotated[Rule, Field(discriminator="kind")], ...]
+    source_read_on: date | None = None
+    drafts_for: tuple[str, ...] = Field((), description="Places whose drafts are judged as if in force (policy only).")
+    parameters: dict[str, int] = Field(default_factory=dict)
+    attested: Attested = Field(default_factory=Attested)
+    calendar: tuple[Calendar, ...] = ()
+    rule: tuple[Annotated[Rule, Field(discriminator="kind")], ...] = ()
 
     def in_force(self, day: date) -> bool:
         """Whether the pack applies to contacts on that date."""
         return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)
 
+    def holds_in(self, place: str | None) -> bool:
+        """Whether it holds for a person there (None: not known, then only what holds everywhere)."""
+        if self.jurisdiction == EVERYWHERE:
+            return True
+        if place is None:
+            return False
+        return place == self.jurisdiction or place.split("-")[0] in (self.jurisdiction, *self.members)
+
 
 @dataclass(frozen=True)
 class RuleBook:
-    """All loaded packs and the hash that names this state of the rules."""
+    """All loaded packs, what the bank attested, and the hash that names this state of the rules."""
 
     packs: tuple[Pack, ...]
     rule_set: str
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    drafts_for: frozenset[str] = frozenset()
+    _by_day: dict[tuple[str | None, date], tuple[Rule, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _attested: dict[str | None, Attested] = field(default_factory=dict, repr=False, compare=False)
+    _asked: dict[tuple[str | None, date, Channel, Purpose], tuple[Rule, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def jurisdictions(self) -> frozenset[str]:
         """Places for which a pack is loaded."""
         return frozenset(pack.jurisdiction for pack in self.packs) - {EVERYWHERE}
 
-    def rules(self, *, jurisdiction: str | None, day: date) -> list[Rule]:
-        """The rules of the place (None: not known, then only those of everywhere) in force on that date."""
-        places = {EVERYWHERE, jurisdiction}
-        return [rule for pack in self.packs if pack.jurisdiction in places and pack.in_force(day) for rule in pack.rule]
+    def knows(self, place: str | None) -> bool:
+        """Whether a pack of that very place is loaded."""
+        return any(pack.jurisdiction != EVERYWHERE and pack.holds_in(place) for pack in self.packs)
+
+    def rules(self, *, jurisdiction: str | None, day: date) -> Sequence[Rule]:
+        """The rules of the place (None: not known, then only those of everywhere) in force on that date.
+
+        Drafts only where the bank judges by them; fallback hours only for channels that have no others.
+        """
+        key = (jurisdiction, day)
+        if key not in self._by_day:
+            found = [
+                rule
+                for pack in self.packs
+                if pack.holds_in(jurisdiction) and pack.in_force(day)
+                for rule in pack.rule
+                if rule.in_force(day) and (rule.status != "draft" or rule.jurisdiction in self.drafts_for)
+            ]
+            _remember(self._by_day, key, tuple(_without_needless_fallbacks(_widened(found))))
+        return self._by_day[key]
+
+    def asked(
+        self, *, jurisdiction: str | None, days: frozenset[date], channel: Channel, purpose: Purpose
+    ) -> Sequence[Rule]:
+        """The rules that speak of such a contact, in force on any of its dates: it crosses no boundary unjudged."""
+        if len(days) > 1:
+            listed = [
+                rule
+                for day in sorted(days)
+                for rule in self.asked(
+                    jurisdiction=jurisdiction, days=frozenset({day}), channel=channel, purpose=purpose
+                )
+            ]
+            return list({id(rule): rule for rule in listed}.values())
+        (day,) = days
+        key = (jurisdiction, day, channel, purpose)
+        if key not in self._asked:
+            rules = self.rules(jurisdiction=jurisdiction, day=day)
+            matching = (rule for rule in rules if channel in rule.channels and purpose in rule.purposes_blocked)
+            _remember(self._asked, key, tuple(matching))
+        return self._asked[key]
+
+    def attested(self, place: str | None) -> Attested:
+        """What the bank declares of itself in that place; nothing where the place is not known."""
+        if place not in self._attested:
+            _remember(self._attested, place, _merged([pack for pack in self.packs if place and pack.holds_in(place)]))
+        return self._attested[place]
 
     def blocked_by(self, hold_kind: HoldKind) -> frozenset[tuple[Channel, Purpose]]:
         """The contacts that a hold of this kind keeps away, in any place."""
@@ -134,8 +182,9 @@ class RuleBook:
         )
 
     def rule(self, rule_id: str) -> Rule | None:
-        """The rule of that id."""
-        return next((rule for pack in self.packs for rule in pack.rule if rule.id == rule_id), None)
+        """The rule of that id, of the newest version of its pack."""
+        found = [(pack.version, rule) for pack in self.packs for rule in pack.rule if rule.id == rule_id]
+        return max(found, key=lambda one: one[0])[1] if found else None
 
 
 def load(sources: Mapping[str, bytes], *, rule_code: Iterable[bytes], tzdata_version: str) -> RuleBook:
@@ -144,27 +193,153 @@ def load(sources: Mapping[str, bytes], *, rule_code: Iterable[bytes], tzdata_ver
     The hash covers the packs, the source of the rule functions and the version of the time-zone data: the same hash
     means the same answers.
     """
-    packs = tuple(_pack(name, content) for name, content in sorted(sources.items()))
+    tables = {name: _table(name, content) for name, content in sorted(sources.items())}
+    parameters = _parameters(tables)
+    packs = tuple(_pack(name, table, parameters) for name, table in tables.items())
     _refuse_gaps(packs)
+    _refuse_overlaps(packs)
     digest = hashlib.sha256()
     for part in (*(content for _, content in sorted(sources.items())), *rule_code, tzdata_version.encode()):
         digest.update(hashlib.sha256(part).digest())
-    return RuleBook(packs, digest.hexdigest())
+    return RuleBook(
+        packs=packs,
+        rule_set=digest.hexdigest(),
+        hashes={_label(pack): pack_hash(sources[name]) for name, pack in zip(tables, packs, strict=True)},
+        drafts_for=frozenset(place for pack in packs for place in pack.drafts_for),
+    )
 
 
-def _pack(name: str, content: bytes) -> Pack:
+def pack_hash(content: bytes) -> str:
+    """SHA-256 of the file, hexadecimal: what two people approve."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _remember(cache: dict[K, V], key: K, value: V) -> None:
+    """Bounded: the dates asked for come from outside."""
+    if len(cache) >= 20_000:
+        cache.clear()
+    cache[key] = value
+
+
+def _table(name: str, content: bytes) -> dict[str, Any]:
     try:
-        return Pack.model_validate(tomllib.loads(content.decode()))
-    except ValueError as error:  # TOML, UTF-8 and validation errors are all ValueErrors
+        return tomllib.loads(content.decode())
+    except ValueError as error:  # TOML and UTF-8 errors are ValueErrors
         raise PackError(f"{name}: {error}") from error
+
+
+def _parameters(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The bank's numbers for soft law. Only policy sets them, each once."""
+    found: dict[str, Any] = {}
+    for name, table in tables.items():
+        own = table.get("parameters", {})
+        if own and table.get("status") != "policy":
+            raise PackError(f"{name}: only a policy pack sets parameters")
+        if not isinstance(own, dict) or found.keys() & own.keys():
+            raise PackError(f"{name}: parameters: a table, each name set once")
+        found |= own
+    return found
+
+
+def _pack(name: str, table: Mapping[str, Any], parameters: Mapping[str, Any]) -> Pack:
+    """The typed pack: rules inherit from its head, take numbers of soft law from the bank and calendars by name."""
+    inherited = {key: table[key] for key in _INHERITED if key in table}
+    calendars = {one.get("id"): one for one in table.get("calendar", ())}
+    rules = []
+    for raw in table.get("rule", ()):
+        rule = {**inherited, **raw}
+        limit = rule.get("limit")
+        if isinstance(limit, str):
+            if limit not in parameters:
+                raise PackError(f"{name}: {rule.get('id')}: the bank sets no parameter {limit!r}")
+            rule["limit"] = parameters[limit]
+        if isinstance(rule.get("calendar"), str):
+            if rule["calendar"] not in calendars:
+                raise PackError(f"{name}: {rule.get('id')}: no calendar {rule['calendar']!r}")
+            rule["calendar"] = calendars[rule["calendar"]]
+        rules.append(_unverified(rule))
+    try:
+        pack = Pack.model_validate({**table, "rule": rules})
+    except ValueError as error:
+        raise PackError(f"{name}: {error}") from error
+    if pack.status != "policy" and (pack.drafts_for or pack.attested != Attested()):
+        raise PackError(f"{name}: only a policy pack attests facts or judges by drafts")
+    return pack
+
+
+def _unverified(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule whose source nobody verified binds as the bank's own policy, says so, and nobody may override it."""
+    if rule.get("confidence") != "M":
+        return rule
+    action = "block" if rule.get("action") == "warn" else rule.get("action", "block")
+    label = f"Bank policy (unverified, M): {rule.get('citation', '')}"
+    status = "draft" if rule.get("status") == "draft" else "policy"
+    return {**rule, "status": status, "action": action, "override": "none", "citation": label}
+
+
+def _merged(packs: Sequence[Pack]) -> Attested:
+    """Attested together; of two circumstances the narrower place's counts (packs of everywhere come first)."""
+    merged: dict[str, Any] = {"facts": {}}
+    for pack in sorted(packs, key=lambda each: len(each.jurisdiction)):
+        own = pack.attested.model_dump(exclude={"facts"}, exclude_none=True)
+        merged = {**merged, **own, "facts": {**merged["facts"], **pack.attested.facts}}
+    return Attested.model_validate(merged)
+
+
+def _label(pack: Pack) -> str:
+    return f"{pack.id}/{pack.version}"
+
+
+def _widened(rules: Sequence[Rule]) -> list[Rule]:
+    scopes = [rule for rule in rules if isinstance(rule, ScopeRule)]
+    if not scopes:
+        return list(rules)
+    binds = {rule_id: scope.binds for scope in scopes for rule_id in scope.widens}
+    return [
+        rule.model_copy(update={"collectors": (*rule.collectors, *binds[rule.id])})
+        if rule.id in binds and rule.collectors
+        else rule
+        for rule in rules
+    ]
+
+
+def _without_needless_fallbacks(rules: Sequence[Rule]) -> list[Rule]:
+    ruled = {
+        channel for rule in rules if isinstance(rule, HoursRule) and not rule.fallback for channel in rule.channels
+    }
+    kept: list[Rule] = []
+    for rule in rules:
+        if isinstance(rule, HoursRule) and rule.fallback:
+            channels = tuple(channel for channel in rule.channels if channel not in ruled)
+            kept += [rule.model_copy(update={"channels": channels})] if channels else []
+        else:
+            kept.append(rule)
+    return kept
 
 
 def _refuse_gaps(packs: Sequence[Pack]) -> None:
     """A hold that no rule reads would silently not hold; an id used twice would hide a rule."""
+    owners = {(rule.id, pack.id) for pack in packs for rule in pack.rule}
+    if len({rule_id for rule_id, _ in owners}) != len(owners):
+        raise PackError("a rule id is used by two packs")
+    for pack in packs:
+        if len({rule.id for rule in pack.rule}) != len(pack.rule):
+            raise PackError(f"{pack.id}: a rule id is used twice")
     rules = [rule for pack in packs for rule in pack.rule]
-    if len({rule.id for rule in rules}) != len(rules):
-        raise PackError("a rule id is used twice")
     read = {kind for rule in rules if isinstance(rule, HoldRule) for kind in rule.hold_kinds}
     unread = set(get_args(HoldKind)) - read
     if unread:
         raise PackError(f"no rule reads the holds {sorted(unread)}")
+    ids = {rule.id for rule in rules}
+    unknown = {one for rule in rules if isinstance(rule, ScopeRule) for one in rule.widens} - ids
+    if unknown:
+        raise PackError(f"no rule has the ids {sorted(unknown)} that a scope widens")
+
+
+def _refuse_overlaps(packs: Sequence[Pack]) -> None:
+    """On one date one version of a pack holds, or nobody could say which."""
+    for one, other in combinations(packs, 2):
+        first, second = sorted((one, other), key=lambda pack: pack.effective_from)
+        overlap = first.effective_to is None or second.effective_from < first.effective_to
+        if one.id == other.id and (overlap or one.version == other.version):
+            raise PackError(f"{one.id}: versions {first.version} and {second.version} overlap")

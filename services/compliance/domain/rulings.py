@@ -56,6 +56,10 @@ class Ruling:
         if self.refuses:
             document["detail"] = self.detail
             document["earliest_lawful"] = earliest_document(self.earliest)
+            if self.rule.override != "none":
+                document["override"] = self.rule.override
+        if self.rule.confidence is not None:
+            document["confidence"] = self.rule.confidence
         return document
 
 

@@ -205,6 +205,7 @@ def counted_of(row: asyncpg.Record) -> Counted:
         household_contacted=row["household_contacted"],
         debtor_met=row["debtor_met"],
         permit_id=row["permit_id"],
+        unanswered=row["attempt"] and not row["contact"],
     )
 
 

@@ -64,8 +64,8 @@ async def test_every_rule_of_the_door_is_judged(desk: Desk) -> None:
     }
     await desk.deliver("contact", ("contact.recorded", visit_contact(case, permit, **bad)))
     assert await rules_found(desk) == [
-        "CN-CARD2011-68-3P", "CN-CBA2026-VISIT-2P", "CN-CBA2026-VISIT-AV", "CN-CBA2026-VISIT-ID", "CN-GBT45251-HOURS",
-        "PERMIT-CREW", "PERMIT-WINDOW",
+        "CN-CARD2011-68-3P", "CN-CBA2026-HOURS", "CN-CBA2026-VISIT-2P", "CN-CBA2026-VISIT-AV", "CN-CBA2026-VISIT-ID",
+        "CN-GBT45251-HOURS", "PERMIT-CREW", "PERMIT-WINDOW",
     ]  # fmt: skip
 
 

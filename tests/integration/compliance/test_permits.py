@@ -163,10 +163,11 @@ async def test_version_that_arrived_is_seen(desk: Desk) -> None:
     assert answer["decision"] == "allow", answer
 
 
-async def test_calls_are_closed_without_an_hours_rule(desk: Desk) -> None:
+async def test_third_person_who_cannot_be_recognised_is_not_asked(desk: Desk) -> None:
     case = await desk.open_case()
-    (answer,) = await desk.ask(visit_request(case, channel="call"))
-    assert rules(answer) == ["CHANNEL-HOURS"]
+    (answer,) = await desk.ask(visit_request(case, channel="third_party_location"))
+    assert answer["decision"] == "deny"  # the gate is closed: nobody failed to reach the debtor
+    assert {"BANK-THIRD-PERSON", "CN-CBA2026-LOSTCONTACT", "CN-GBT45251-CONTACTS"} <= set(rules(answer))
 
 
 async def test_second_use_is_refused_and_found(desk: Desk) -> None:

@@ -36,7 +36,7 @@ HOURS = HoursRule(
 )  # fmt: skip
 CAP = CapRule(
     id="TEST-CAP", kind="cap", citation="for the test only", purposes_blocked=("collection",), unit="attempt",
-    window_days=30, limit=2,
+    window="local_dates_30", limit=2,
 )  # fmt: skip
 EVENTS = st.lists(st.integers(-40, 40), max_size=8)
 
@@ -128,7 +128,7 @@ def test_busiest_window_is_what_counting_finds(dates: set[int], day: int, window
     base = date(2026, 1, 1)
     counted = [frozenset({base + timedelta(days=one)}) for one in dates]
     slow = max(sum(1 for one in dates if start <= one < start + window) for start in range(day - window + 1, day + 1))
-    assert busiest(counted, frozenset({base + timedelta(days=day)}), window) == slow
+    assert busiest(counted, frozenset({base + timedelta(days=day)}), f"local_dates_{window}") == slow
 
 
 @given(steps=st.lists(st.sampled_from(["use", "release", "record"]), max_size=6))

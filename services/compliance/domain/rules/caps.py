@@ -1,21 +1,24 @@
-"""Caps: at most so many contacts in so many consecutive local dates. The window is the law's, not the programmer's."""
+"""Caps: at most so many contacts in a window of local dates. The window is the law's, not the programmer's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Final
 
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.facts import Counted, PartyFacts, Question
-from services.compliance.domain.local_time import local_dates, midnight_after
+from services.compliance.domain.local_time import local_dates, midnight_after, window_start
 from services.compliance.domain.packs import CapRule
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
 
 _DAY = timedelta(days=1)
+_LONGEST: Final = 3_700
+_THREAD_BUSINESS_DAYS: Final = 2
 
 
 def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
-    """One more contact keeps every window of `window_days` local dates at or under the limit.
+    """One more contact keeps every window at or under the limit.
 
     A look-back that reaches before the attested history counts as full: contacts nobody attests may have happened then.
     """
@@ -25,44 +28,93 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
     if facts.history_known_from is None:
         return needs(rule, "party.history_known_from", "since when contacts are attested is not known")
     dates = local_dates(question.span.start, zones)
-    counted = matching(rule, facts.counted)
-    values: dict[str, Json] = {"limit": rule.limit, "window_days": rule.window_days, "unit": rule.unit}
-    attested_from = facts.history_known_from + _DAY * (rule.window_days - 1)
-    if min(dates) < attested_from:
-        moment = midnight_after(attested_from, zones)
+    values: dict[str, Json] = {"limit": rule.limit, "window": rule.window, "unit": rule.unit}
+    attested = attested_on(rule.window, min(dates), facts.history_known_from)
+    if attested is None:
+        return deny_after(rule, NEVER, "the look-back reaches before the attested history: counted as full", **values)
+    if attested > min(dates):
+        moment = midnight_after(attested, zones)
         return deny_until(rule, moment, "the look-back reaches before the attested history: counted as full", **values)
-    most = busiest(counted, dates, rule.window_days)
+    counted = matching(rule, facts.counted, question)
+    most = busiest(counted, dates, rule.window)
     if most < rule.limit:
         return allow(rule, count=most, **values)
-    detail = f"{most} of {rule.limit} in {rule.window_days} local dates are used or reserved"
-    free = _next_free(rule, counted, max(dates))
+    detail = f"{most} of {rule.limit} in {rule.window} are used or reserved"
+    free = next_free(rule.window, rule.limit, counted, max(dates))
     if free is None:
         return deny_after(rule, NEVER, detail, count=most, **values)
     return deny_until(rule, midnight_after(free, zones), detail, count=most, **values)
 
 
-def matching(rule: CapRule, counted: Sequence[Counted]) -> list[frozenset[date]]:
-    """The local dates of each contact that the rule counts."""
-    return [
-        one.dates()
+def matching(rule: CapRule, counted: Sequence[Counted], question: Question | None = None) -> list[frozenset[date]]:
+    """The local dates of each contact that the rule counts, for the debts, numbers … of the question."""
+    keys = {} if question is None else question.keys
+    kept = [
+        one
         for one in counted
-        if one.channel in rule.channels and one.purpose in rule.purposes_blocked and one.counts_as(rule.unit)
+        if one.channel in rule.channels
+        and one.purpose in rule.purposes_blocked
+        and one.counts_as(rule.unit)
+        and not ("consented" in rule.uncounted and one.consented)
+        and not ("not_connected" in rule.uncounted and one.not_connected)
+        and all(one.shares(key, keys.get(key)) for key in rule.key)
     ]
+    return [one.dates() for one in (_threads_once(kept) if rule.threads else kept)]
 
 
-def busiest(counted: Sequence[frozenset[date]], dates: frozenset[date], window_days: int) -> int:
-    """The highest count in any window of `window_days` dates that contains one of `dates`."""
-    reach = _DAY * (window_days - 1)
-    ends = {end for day in dates for end in (day, *(max(one) for one in counted)) if day <= end <= day + reach}
-    return max(sum(1 for one in counted if any(end - reach <= day <= end for day in one)) for end in ends)
+def busiest(counted: Sequence[frozenset[date]], dates: frozenset[date], window: str) -> int:
+    """The highest count in any window that contains one of `dates`."""
+    most = 0
+    lasts = {max(one) for one in counted}
+    for day in dates:
+        for end in {day, *(last for last in lasts if last > day)}:
+            first = window_start(window, end)
+            if first <= day:
+                most = max(most, sum(1 for one in counted if any(first <= date <= end for date in one)))
+    return most
 
 
-def _next_free(rule: CapRule, counted: Sequence[frozenset[date]], after: date) -> date | None:
+def attested_on(window: str, day: date, history_known_from: date) -> date | None:
+    """The first date from `day` on whose whole window is attested; None when there is none."""
+    for _ in range(_LONGEST):
+        if window_start(window, day) >= history_known_from:
+            return day
+        if window_start(window, day) == date.min:
+            return None
+        day += _DAY
+    return None
+
+
+def next_free(window: str, limit: int, counted: Sequence[frozenset[date]], after: date) -> date | None:
     """The first later date on which one more fits: at the latest when every counted contact has left the window."""
     last = max((max(one) for one in counted), default=after)
     day = after + _DAY
-    while day <= last + _DAY * rule.window_days:
-        if busiest(counted, frozenset({day}), rule.window_days) < rule.limit:
-            return day
+    while busiest(counted, frozenset({day}), window) >= limit:
+        if window_start(window, day) > last or window_start(window, day) == date.min:
+            return None
         day += _DAY
-    return None
+    return day
+
+
+def _threads_once(counted: Sequence[Counted]) -> list[Counted]:
+    """Messages of one exchange within two business days after the first that counts are one contact, if the person
+    engaged in it."""
+    kept: list[Counted] = []
+    open_threads: dict[str, date] = {}
+    for one in sorted(counted, key=lambda each: each.span.start):
+        if one.thread is None or not one.conversation:
+            kept.append(one)
+            continue
+        until = open_threads.get(one.thread)
+        if until is None or max(one.dates()) > until:
+            open_threads[one.thread] = _business_days_after(min(one.dates()), _THREAD_BUSINESS_DAYS)
+            kept.append(one)
+    return kept
+
+
+def _business_days_after(day: date, count: int) -> date:
+    """Saturdays and Sundays do not count; public holidays do, which makes the exchange shorter, never longer."""
+    while count:
+        day += _DAY
+        count -= day.weekday() < 5
+    return day

@@ -1,0 +1,87 @@
+"""Rules judged of what was done or is kept: evidence, conduct, plan terms, retention, recurring duties."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import date, timedelta
+
+from services.compliance.domain.rule_records import (
+    ConductFlag,
+    ConductRule,
+    DutyRule,
+    EvidenceRule,
+    PlanTermsRule,
+    RetainRule,
+    Rule,
+)
+from shared.events.contact import ContactRecorded
+
+
+def shown(rule: EvidenceRule, contact: ContactRecorded, *, attested: Collection[str] = ()) -> bool:
+    """Whether the record of the contact shows what the rule asks for.
+
+    `attested`: facts of its crews' procedure for which the bank stands in, where the record itself says nothing.
+    """
+    match rule.proof:
+        case "identity_shown":  # there is nobody to show it to when the door stays closed
+            return contact.identity_shown is True or not (contact.contact or contact.household_contacted)
+        case "recording_complete":  # an unanswered call has nothing to record
+            return contact.recording_complete is True or (contact.channel == "call" and not contact.contact)
+        case "not_disclosed_to_third":
+            return not contact.debt_disclosed_to_third
+        case "entry_consented":  # who stays outside needs no consent; not said is not shown
+            outside = "stays_outside" in attested if contact.entered_home is None else not contact.entered_home
+            return outside or contact.entry_consented is True
+        case "left_when_asked":
+            stayed = "leaves_when_asked" not in attested if contact.asked_to_leave is None else contact.asked_to_leave
+            return not stayed or contact.left_when_asked is True
+
+
+def misconduct(rule: ConductRule, flags: Iterable[str]) -> list[ConductFlag]:
+    """The conduct reported or heard that the rule forbids: end the contact, open a finding."""
+    seen = set(flags)
+    return [flag for flag in rule.flags if flag in seen]
+
+
+def plan_faults(rule: PlanTermsRule, *, months: int, contents: Collection[str]) -> list[str]:
+    """What of a plan's terms the rule forbids, in words; empty when it may be signed."""
+    faults = [f"lacks {one}" for one in rule.required if one not in contents]
+    faults += [f"contains {one}" for one in rule.forbidden if one in contents]
+    if rule.max_months is not None and months > rule.max_months:
+        faults.append(f"{months} months, at most {rule.max_months} are allowed")
+    return faults
+
+
+def keep_until(rules: Iterable[Rule], *, records: str, last_contact: date, paid_off: date | None) -> date | None:
+    """The date until which records of the sort are kept: the latest of all minima; None: until the debt is paid off.
+
+    `paid_off` is None while the debt runs.
+    """
+    ends = [last_contact]
+    for rule in rules:
+        if not isinstance(rule, RetainRule) or rule.records not in (records, "all") or rule.most:
+            continue
+        if rule.until_paid_off:
+            if paid_off is None:
+                return None
+            ends.append(paid_off)
+        if rule.years is not None:
+            ends.append(_years_after(last_contact, rule.years))
+    return max(ends)
+
+
+def overdue(rule: DutyRule, *, today: date, last_done: date | None, caused_on: date | None = None) -> bool:
+    """Whether the duty should have been done (again) by today. `caused_on`: what it answers, such as a complaint."""
+    if rule.within_days is not None:
+        answered = last_done is not None and caused_on is not None and last_done >= caused_on
+        return caused_on is not None and not answered and today - caused_on > timedelta(days=rule.within_days)
+    if last_done is None:
+        return True
+    return rule.every_days is not None and today - last_done > timedelta(days=rule.every_days)
+
+
+def _years_after(day: date, years: int) -> date:
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:  # 29 February
+        return date(day.year + years, 3, 1)

@@ -1,0 +1,85 @@
+"""What must be true before a contact: notices, licences, training, permissions; and what a letter must contain."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.local_time import midnight_after
+from services.compliance.domain.packs import RuleBook
+from services.compliance.domain.rule_records import FactName, LetterRule, RequiresRule, ThirdPersonRule
+from services.compliance.domain.rules.caps import busiest, next_free
+from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
+
+_DAY = timedelta(days=1)
+
+
+def judge_required(rule: RequiresRule, question: Question, facts: PartyFacts, book: RuleBook) -> Ruling:
+    """Every fact is known, true and young enough. What a service told goes before what the bank attested."""
+    if rule.grace_days is not None and _in_grace(rule.grace_days, question, facts):
+        return allow(rule, grace_days=rule.grace_days)
+    unknown: list[FactName] = []
+    for name in rule.facts:
+        told = facts.told.get(name)
+        if told is None:
+            if not _attested(name, question, facts, book):
+                unknown.append(name)
+        elif rule.max_age_days is not None and question.span.start - told.as_of > _DAY * rule.max_age_days:
+            unknown.append(name)
+        elif not told.value:
+            return deny_after(rule, name, f"{name} is not so", fact=name)
+    if unknown:
+        return needs(rule, unknown[0], f"not known, or too old: {', '.join(unknown)}", missing=list(unknown))
+    return allow(rule, facts=list(rule.facts))
+
+
+def judge_letter(rule: LetterRule, question: Question, facts: PartyFacts) -> Ruling:
+    """The letter's template contains what the law asks for."""
+    if question.channel != "letter":
+        return allow(rule)
+    if facts.letter is None:
+        return needs(rule, "letter.template_approved", "what the letter contains is not known")
+    missing = [element for element in rule.required if element not in facts.letter]
+    if missing:
+        return deny_after(rule, "letter.template_approved", f"the letter lacks {', '.join(missing)}", missing=missing)
+    return allow(rule, contains=list(rule.required))
+
+
+def judge_third_person(rule: ThirdPersonRule, question: Question, facts: PartyFacts) -> Ruling:
+    """A refusal binds for ever; where the ledger cannot say who was asked when, nobody is asked."""
+    zones = question.candidate_zones(facts)
+    asked = facts.third_person
+    if asked is None or not zones:
+        return needs(rule, "third_person.computed", "whether the third person was asked before cannot be computed")
+    if asked.refused:
+        return deny_after(rule, NEVER, "the third person refused")
+    if rule.limit is None:
+        return allow(rule)
+    if not asked.complete:
+        return deny_after(rule, NEVER, "the look-back reaches before the attested history: counted as full")
+    counted = [frozenset({day}) for day in asked.dates]
+    dates = question.local_dates(facts)
+    most = busiest(counted, dates, rule.window)
+    if most < rule.limit:
+        return allow(rule, count=most, limit=rule.limit)
+    detail = f"the third person was asked {most} times, {rule.limit} in {rule.window} are allowed"
+    free = next_free(rule.window, rule.limit, counted, max(dates))
+    return deny_after(rule, NEVER, detail) if free is None else deny_until(rule, midnight_after(free, zones), detail)
+
+
+def _attested(name: FactName, question: Question, facts: PartyFacts, book: RuleBook) -> bool:
+    until = book.attested(facts.jurisdiction).facts.get(name)
+    return until is not None and max(question.local_dates(facts)) <= until
+
+
+def _in_grace(days: int, question: Question, facts: PartyFacts) -> bool:
+    """Before the first contact, and until so many local dates after it."""
+    if facts.history_known_from is None:
+        return False
+    zones = question.candidate_zones(facts)
+    since = datetime.combine(facts.history_known_from, time(0), tzinfo=question.span.start.tzinfo)
+    earlier = [one for one in facts.counted if one.contact and since <= one.span.end <= question.span.start]
+    if not zones or not earlier:
+        return bool(zones)
+    first = min(min(one.dates()) for one in earlier)
+    return max(question.local_dates(facts)) <= first + _DAY * days
