@@ -11,6 +11,7 @@ from services.compliance import api
 from services.compliance.balances import IntakeBalances
 from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
+from services.compliance.feed_desk import FeedWatch, watch_due
 from services.compliance.instruments import Instruments
 from services.compliance.log.head import SignedHead
 from services.compliance.log.sequencer import Sequencer
@@ -52,6 +53,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             visits.plan_subscription(instruments),
             contacts.subscription(instruments),
         ),
+        intent_handlers=[FeedWatch(instruments)],
         on_heartbeats=on_heartbeats,
         lifespan=lifespan,
     )
@@ -63,6 +65,8 @@ async def _sequencing(runtime: ServiceRuntime, instruments: Instruments) -> Asyn
     if "worker" not in runtime.roles:
         yield
         return
+    async with runtime.database.unit_of_work() as uow:
+        uow.intend(watch_due(uow.real_now))
     sequencer = Sequencer(
         runtime.database,
         runtime.clock,

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from services.compliance.domain.canonical import canonical
 from services.compliance.schemas.contacts import ReportedContacts, ReportedResults
+from services.compliance.schemas.feeds import CloseFeedDay, DeclareFeed, FeedDayView, FeedView
 from services.compliance.schemas.findings import ControlFindingView, FindingDetail, FindingView, TakeFindingStep
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
 from services.compliance.schemas.permits import (
@@ -188,6 +189,16 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "citation": "Doorstep: a feed that is silent for too long closes its channels", "severity": "high",
         "conduct": True, "harm": True, "detail": "nothing heard for 26 hours", "state": "open",
         "recorded_at": "2026-03-12T02:05:01Z", "changed_at": "2026-03-12T02:05:01Z",
+    },
+    DeclareFeed: {"source": "dialler-1", "channels": ["call"], "silent_after_hours": 26},
+    FeedView: {
+        "source": "dialler-1", "channels": ["call"], "silent_after_hours": 26, "heard_at": "2026-03-12T02:20:00Z",
+        "silent": False, "closed_day": "2026-03-11", "closed_number": 916,
+    },
+    CloseFeedDay: {"day": "2026-03-12", "last_number": 1204, "records": 288},
+    FeedDayView: {
+        "source": "dialler-1", "day": "2026-03-12", "first_number": 917, "last_number": 1204, "records": 288,
+        "known": 287, "missing": [[1002, 1002]],
     },
     ReportedContacts: {"items": [_REPORTED, _SECOND_RECORD]},
     ReportedResults: {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from services.compliance import contact_desk
+from services.compliance import contact_desk, feed_desk
 from services.compliance.domain.reports import (
     CLOCK_SKEW,
     ContactInFuture,
@@ -48,6 +48,8 @@ async def record_reports(
         for position, contact in sorted(batch.recorded.items(), key=lambda one: (one[1].started_at, one[0]))
     ]
     await contact_desk.audit(uow, instruments, told)
+    heard = [reports[position] for position in (*batch.recorded, *batch.repeated)]
+    await feed_desk.hear_records(uow, instruments, [(one.source, one.number, one.channel) for one in heard])
     for contact in batch.recorded.values():
         uow.emit(_announced(contact))
     return await _results(uow, reports, batch)

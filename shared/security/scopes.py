@@ -83,6 +83,7 @@ _ALL: Final = (
     _scope("compliance.request-permit", "Ask for a permit for one contact.", "assignment", "visits", "plans"),
     _scope("compliance.use-permit", "Redeem or release a permit.", "assignment", "visits", "plans"),
     _scope("compliance.report-contact", "Report a contact made outside these services.", "core", "dispatcher"),
+    _scope("compliance.manage-feeds", "Declare the systems that must report contacts.", "operator"),
     _scope("compliance.explain-finding", "Explain a finding.", "dispatcher", "collector-app"),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),
     _scope("compliance.read", "Read decisions, holds and findings.", "auditor", "operator", "dispatcher"),

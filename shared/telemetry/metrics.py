@@ -35,6 +35,7 @@ MetricName = Literal[
     "doorstep.permits.granted",
     "doorstep.permits.refused",
     "doorstep.findings.recorded",
+    "doorstep.feeds.silent",
     "doorstep.recall.duration",
     "doorstep.check_ins",
     "doorstep.alarms.raised",
@@ -90,6 +91,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.permits.granted": Metric("counter", "{permit}", "Permits granted, by kind of contact."),
     "doorstep.permits.refused": Metric("counter", "{permit}", "Permits refused, by rule."),
     "doorstep.findings.recorded": Metric("counter", "{finding}", "Findings opened or judged again, by rule."),
+    "doorstep.feeds.silent": Metric("gauge", "{feed}", "Feeds that should have spoken; alert above zero."),
     "doorstep.recall.duration": Metric(
         "histogram", "s", "From learning of a stopping fact to the visit's recall.", _LATENCY_SECONDS
     ),

@@ -18,7 +18,9 @@ from uuid import UUID
 from services.compliance.domain.canonical import Json, canonical, format_time
 
 SALT_BYTES: Final = 32
-LeafKind = Literal["decision", "contact", "hold", "hold_end", "revocation", "release", "rule_set", "finding"]
+LeafKind = Literal[
+    "decision", "contact", "hold", "hold_end", "revocation", "release", "rule_set", "finding", "feed_day"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from services.compliance.domain.facts import Counted, Freshness, PartyFacts
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span
 from services.compliance.store.audits import counted_of
+from services.compliance.store.feeds import load_silent
 from services.compliance.store.holds import load_holds
 from shared.database import UnitOfWork
 from shared.events.platform import ServiceHeartbeat
@@ -161,13 +162,14 @@ async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
 async def load_facts(
     uow: UnitOfWork, party_ids: Iterable[UUID], *, reservations: bool = True
 ) -> dict[UUID, PartyFacts]:
-    """Everything a decision on the parties looks at, in seven statements for any number of parties.
+    """Everything a decision on the parties looks at, in eight statements for any number of parties.
 
     Without `reservations` only contacts that were made are counted (the audit's view).
     """
     ids = sorted(set(party_ids))
     cases = await load_cases(uow, ids)
     watermarks = await load_watermarks(uow)
+    silent = await load_silent(uow)
     named = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
     versions = await _load_versions(uow, ids)
     holds = await load_holds(uow, ids)
@@ -176,7 +178,7 @@ async def load_facts(
         party_id: _facts(
             party_id, cases.get(party_id), holds.get(party_id, []), counted.get(party_id, []),
             versions.get(party_id, {}),
-            Freshness(watermarks=watermarks, named_by=tuple(sorted(named.get(party_id, [])))),
+            Freshness(watermarks=watermarks, named_by=tuple(sorted(named.get(party_id, []))), silent_feeds=silent),
         )
         for party_id in ids
     }  # fmt: skip

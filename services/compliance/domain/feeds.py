@@ -1,0 +1,106 @@
+"""Feeds: systems that report contacts. Their numbers are gapless, a total closes each day, silence closes channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from services.compliance.domain.audit import Finding
+from services.compliance.domain.findings import FindingVersion
+from services.compliance.domain.reports import ReportedChannel
+from shared.ids import derived_id
+from shared.web.problems import KnownProblem
+
+# A feed that nobody declared must be heard once a day; two hours are its night's run being late.
+SILENT_AFTER_HOURS: Final = 26
+FEED_RULES: Final[dict[str, str]] = {
+    "FEED-GAP": "Doorstep: a feed's numbers are gapless; a missing number is a contact nobody judged",
+    "FEED-SILENT": "Doorstep: a feed that is silent for too long closes its channels",
+}
+_RANGES_SHOWN: Final = 10
+
+
+class FeedDayOutOfOrder(KnownProblem):
+    """The feed's days close one after the other: this day, or a later one, is closed with another total."""
+
+    kind, status, title = "feed-day-out-of-order", 409, "The feed's day is closed already"
+
+
+class FeedDayNotOver(KnownProblem):
+    """The day has not begun anywhere yet: its total cannot be known."""
+
+    kind, status, title = "feed-day-not-over", 422, "The day has not begun yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A system that reports contacts. `heard_real`: when it last said anything (real time)."""
+
+    source: str
+    channels: tuple[ReportedChannel, ...]
+    silent_after_hours: int
+    heard_real: datetime
+
+    def is_silent(self, real_now: datetime) -> bool:
+        """Whether it should have spoken by now."""
+        return real_now - self.heard_real > timedelta(hours=self.silent_after_hours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedDay:
+    """The total that closes a feed's day: numbers `first_number`..`last_number`, `records` of them, says the feed."""
+
+    source: str
+    day: date
+    first_number: int
+    last_number: int
+    records: int
+
+    @property
+    def expected(self) -> int:
+        """How many records gapless numbers make."""
+        return self.last_number - self.first_number + 1
+
+
+def close_day(previous: FeedDay | None, *, source: str, day: date, last_number: int, records: int) -> FeedDay:
+    """The day that follows the last closed one. Raises FeedDayOutOfOrder."""
+    if previous is not None and (day <= previous.day or last_number < previous.last_number):
+        raise FeedDayOutOfOrder(f"{previous.day} is closed at number {previous.last_number}")
+    first = 1 if previous is None else previous.last_number + 1
+    return FeedDay(source=source, day=day, first_number=first, last_number=last_number, records=records)
+
+
+def gap_id(day: FeedDay) -> UUID:
+    """The finding of the day's gaps; there is one per day."""
+    return derived_id("finding", "feed-gap", day.source, day.day.isoformat())
+
+
+def gap_found(day: FeedDay, *, known: int, missing: Sequence[tuple[int, int]]) -> FindingVersion | None:
+    """The finding of a day whose records, total and numbers do not agree; None when they do.
+
+    `missing` are the first ranges of numbers without a record.
+    """
+    if known == day.expected == day.records:
+        return None
+    ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in missing[:_RANGES_SHOWN])
+    detail = f"{day.day}: {known} of numbers {day.first_number}-{day.last_number} came, total {day.records}"
+    return FindingVersion(
+        finding_id=gap_id(day),
+        version=1,
+        finding=Finding("FEED-GAP", FEED_RULES["FEED-GAP"], "high", f"{detail}; missing {ranges or 'none'}"),
+        subject=f"feed:{day.source}",
+    )
+
+
+def silence_found(feed: Feed) -> FindingVersion:
+    """The finding of a silence; one per silence, however long it lasts."""
+    detail = f"nothing heard for {feed.silent_after_hours} hours; closed: {', '.join(feed.channels)}"
+    return FindingVersion(
+        finding_id=derived_id("finding", "feed-silent", feed.source, feed.heard_real.isoformat()),
+        version=1,
+        finding=Finding("FEED-SILENT", FEED_RULES["FEED-SILENT"], "high", detail),
+        subject=f"feed:{feed.source}",
+    )

@@ -1,0 +1,128 @@
+"""The desk of feeds: heard, closed day by day, found silent or incomplete; complete again when the missing comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.compliance import finding_desk
+from services.compliance.domain.feeds import (
+    SILENT_AFTER_HOURS,
+    FeedDay,
+    FeedDayNotOver,
+    close_day,
+    gap_found,
+    gap_id,
+    silence_found,
+)
+from services.compliance.domain.findings import judged_again
+from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.reports import ReportedChannel
+from services.compliance.instruments import Instruments
+from services.compliance.schemas.feeds import CloseFeedDay
+from services.compliance.store import feeds as store
+from services.compliance.store.findings import load_current
+from services.compliance.store.leaves import append_leaves
+from shared.database import UnitOfWork
+from shared.ids import event_id
+from shared.messaging import Answer, Intent
+from shared.messaging.intents import NewIntent, TimerDue
+from shared.telemetry.metrics import set_gauge
+
+WATCH_EVERY: Final = timedelta(minutes=10)
+# Somewhere on earth a date begins 14 hours before UTC's.
+_EARLIEST_DATE: Final = timedelta(hours=14)
+_WATCH: Final = "compliance.feeds_watch"
+
+
+async def hear_records(
+    uow: UnitOfWork, instruments: Instruments, records: Sequence[tuple[str, int, ReportedChannel]]
+) -> None:
+    """Records (source, number, channel) came in. Those that a closed day lacked make it complete.
+
+    The feeds are locked.
+    """
+    spoken: dict[str, set[ReportedChannel]] = {}
+    for source, _, channel in records:
+        spoken.setdefault(source, set()).add(channel)
+    await store.hear(uow, spoken, silent_after_hours=SILENT_AFTER_HOURS)
+    for day in await store.load_days_of(uow, [(source, number) for source, number, _ in records]):
+        await _judge_day(uow, instruments, day)
+
+
+async def close(uow: UnitOfWork, instruments: Instruments, source: str, body: CloseFeedDay, *, by_whom: str) -> FeedDay:
+    """Close a day with its total; the same total again changes nothing. The feed is locked.
+
+    Raises FeedDayOutOfOrder, FeedDayNotOver.
+    """
+    if body.day > (uow.now + _EARLIEST_DATE).date():
+        raise FeedDayNotOver()
+    previous = (await store.load_last_days(uow, [source])).get(source)
+    same = previous is not None and (previous.day, previous.last_number, previous.records) == (
+        body.day, body.last_number, body.records
+    )  # fmt: skip
+    if previous is not None and same:
+        return previous
+    day = close_day(previous, source=source, day=body.day, last_number=body.last_number, records=body.records)
+    await store.insert_day(uow, day, by_whom=by_whom)
+    await store.hear(uow, {source: ()}, silent_after_hours=SILENT_AFTER_HOURS)
+    await append_leaves(uow, instruments.cipher, [_leaf(day, uow)])
+    await _judge_day(uow, instruments, day)
+    return day
+
+
+async def _judge_day(uow: UnitOfWork, instruments: Instruments, day: FeedDay) -> None:
+    found = gap_found(day, known=await store.count_known(uow, day), missing=await store.load_missing(uow, day))
+    standing = (await load_current(uow, [gap_id(day)])).get(gap_id(day))
+    if standing is None:
+        await finding_desk.record(uow, instruments, [] if found is None else [found])
+        return
+    detail = "the missing records came later" if found is None else found.finding.detail
+    again = judged_again(standing, harm=found is not None, detail=detail)
+    await finding_desk.record(uow, instruments, [] if again is standing else [again])
+
+
+def _leaf(day: FeedDay, uow: UnitOfWork) -> NewLeaf:
+    return NewLeaf(
+        kind="feed_day",
+        leaf_id=event_id(),
+        party_id=None,
+        occurred_at=uow.now,
+        recorded_at=uow.real_now,
+        public={
+            "source": day.source,
+            "day": day.day.isoformat(),
+            "first_number": day.first_number,
+            "last_number": day.last_number,
+            "records": day.records,
+        },
+    )
+
+
+def watch_due(real_now: datetime) -> NewIntent:
+    """The next look at all feeds; there is one for each slot of time, however many processes intend it."""
+    slot = int(real_now.timestamp() // WATCH_EVERY.total_seconds()) + 1
+    due = datetime.fromtimestamp(slot * WATCH_EVERY.total_seconds(), tz=real_now.tzinfo)
+    return NewIntent(kind=_WATCH, key=due.isoformat(), due_at=due)
+
+
+@dataclass(frozen=True)
+class FeedWatch:
+    """Timer: finds the feeds that have fallen silent. Decisions see the silence themselves, without it."""
+
+    instruments: Instruments
+    kind: str = _WATCH
+    batch_size: int = 1
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """Nobody is asked."""
+        return [TimerDue() for _ in intents]
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Open a finding for each silence, and intend the next look."""
+        silent = [feed for feed in await store.load_feeds(uow) if feed.is_silent(uow.real_now)]
+        set_gauge("doorstep.feeds.silent", len(silent))
+        await finding_desk.record(uow, self.instruments, [silence_found(feed) for feed in silent])
+        uow.intend(watch_due(uow.real_now))

@@ -1,0 +1,66 @@
+"""Feeds of reported contacts over HTTP."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.compliance.domain.reports import ReportedChannel
+from shared.events.base import Reference
+
+
+class DeclareFeed(BaseModel):
+    """What a reporting system must do. Declared again, it is changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Reference = Field(description="The system, as it names itself in its records.", examples=["dialler-1"])
+    channels: list[ReportedChannel] = Field(
+        min_length=1, max_length=4, description="Channels that are closed while it is silent.", examples=[["call"]]
+    )
+    silent_after_hours: int = Field(
+        ge=1, le=240, description="Hours of real time after which its silence is a finding.", examples=[26]
+    )
+
+
+class FeedView(BaseModel):
+    """A feed as it stands."""
+
+    source: str = Field(description="The system.", examples=["dialler-1"])
+    channels: list[ReportedChannel] = Field(description="Channels that it reports.", examples=[["call"]])
+    silent_after_hours: int = Field(description="Hours after which its silence is a finding.", examples=[26])
+    heard_at: AwareDatetime = Field(description="Real time at which it last said anything, or was declared.")
+    silent: bool = Field(description="Whether it should have spoken: its channels are closed.", examples=[False])
+    closed_day: date | None = Field(description="Its last day that a total closed.", examples=["2026-03-11"])
+    closed_number: int | None = Field(description="The last number of that day.", examples=[916])
+
+
+class FeedsView(BaseModel):
+    """All feeds, by name."""
+
+    items: list[FeedView] = Field(description="The feeds.")
+
+
+class CloseFeedDay(BaseModel):
+    """The total of one day. A day without records is closed too: its last number is that of the day before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    day: date = Field(description="The feed's date.", examples=["2026-03-12"])
+    last_number: int = Field(ge=0, description="The last number that it gave on that day or before.", examples=[1204])
+    records: int = Field(ge=0, description="How many records it made on that day.", examples=[288])
+
+
+class FeedDayView(BaseModel):
+    """A closed day, and whether everything of it is here."""
+
+    source: str = Field(description="The system.", examples=["dialler-1"])
+    day: date = Field(description="The day.", examples=["2026-03-12"])
+    first_number: int = Field(description="Its first number: the one after the day before.", examples=[917])
+    last_number: int = Field(description="Its last number.", examples=[1204])
+    records: int = Field(description="The feed's own total.", examples=[288])
+    known: int = Field(description="How many of these numbers have a record here.", examples=[288])
+    missing: list[list[int]] = Field(
+        description="The first ranges of numbers without a record, both ends included; at most ten.", examples=[[]]
+    )

@@ -1,0 +1,143 @@
+"""Feeds of reported contacts: numbers without gaps, days closed by a total, silence that closes channels."""
+
+from datetime import timedelta
+from typing import Any
+
+from services.compliance.feed_desk import FeedWatch, watch_due
+from shared.events.case import CaseOpened
+from shared.messaging.intents import Intent, TimerDue
+
+from .conftest import Desk, visit_request
+from .test_contacts import call, message, report
+
+
+async def declare(desk: Desk, *channels: str, hours: int = 26) -> None:
+    body = {"source": "dialler-1", "channels": list(channels), "silent_after_hours": hours}
+    response = await desk.post("/v1/feeds", body)
+    assert response.status_code == 200, response.text
+
+
+async def close(desk: Desk, day: str, last_number: int, records: int) -> Any:
+    return await desk.post("/v1/feeds/dialler-1/days", {"day": day, "last_number": last_number, "records": records})
+
+
+async def gaps(desk: Desk) -> list[tuple[str, bool]]:
+    items = (await desk.get("/v1/control-findings", rule="FEED-GAP")).json()["items"]
+    return [(one["subject"], one["harm"]) for one in items]
+
+
+async def ask_for_message(desk: Desk, case: CaseOpened) -> dict[str, Any]:
+    asked = visit_request(
+        case, channel="sms", purpose="appointment_admin", duration_minutes=0, crew=[], device_id=None, place_cell=None
+    )
+    (answer,) = await desk.ask(asked)
+    return answer
+
+
+async def fall_silent(desk: Desk) -> None:
+    """Two hours without a word; tokens do not live that long, so the last word is moved instead of the clock."""
+    async with desk.database.unit_of_work() as uow:
+        await uow.sql.execute("UPDATE feed SET heard_real = heard_real - interval '2 hours'")
+
+
+async def watch(desk: Desk) -> None:
+    """The watch's timer rings."""
+    due = watch_due(desk.clock.real)
+    intent = Intent(
+        id=None,
+        kind=due.kind,
+        key=due.key,
+        party_id=None,
+        payload={},
+        due_at=due.due_at,
+        clock="real",
+        attempts=0,  # type: ignore[arg-type]  # no id is needed
+    )
+    async with desk.database.unit_of_work() as uow:
+        await FeedWatch(desk.instruments).commit(uow, [(intent, TimerDue())])
+
+
+async def test_day_with_all_its_numbers_closes_without_a_finding(desk: Desk) -> None:
+    case = await desk.open_case()
+    await report(desk, call(case, 1), call(case, 2))
+    closed = await close(desk, "2026-03-02", 2, 2)
+    assert (closed.json()["first_number"], closed.json()["known"], closed.json()["missing"]) == (1, 2, [])
+    assert await gaps(desk) == []
+
+
+async def test_missing_number_is_a_finding_until_it_comes(desk: Desk) -> None:
+    case = await desk.open_case()
+    await report(desk, call(case, 1), call(case, 4))
+    closed = await close(desk, "2026-03-02", 4, 4)
+    assert closed.json()["missing"] == [[2, 3]]
+    assert await gaps(desk) == [("feed:dialler-1", True)]
+    await report(desk, call(case, 2))
+    assert await gaps(desk) == [("feed:dialler-1", True)]
+    await report(desk, call(case, 3))
+    assert await gaps(desk) == [("feed:dialler-1", False)]
+
+
+async def test_total_that_contradicts_its_numbers_is_a_finding(desk: Desk) -> None:
+    case = await desk.open_case()
+    await report(desk, call(case, 1), call(case, 2))
+    await close(desk, "2026-03-02", 2, 3)
+    assert await gaps(desk) == [("feed:dialler-1", True)]
+
+
+async def test_days_close_one_after_the_other(desk: Desk) -> None:
+    await declare(desk, "call")
+    assert (await close(desk, "2026-03-01", 0, 0)).status_code == 200
+    assert (await close(desk, "2026-03-01", 0, 0)).status_code == 200
+    assert (await close(desk, "2026-03-01", 1, 1)).status_code == 409
+    assert (await close(desk, "2026-02-28", 0, 0)).status_code == 409
+    assert (await close(desk, "2026-03-09", 0, 0)).status_code == 422
+
+
+async def test_day_of_a_feed_that_nobody_knows_is_not_found(desk: Desk) -> None:
+    assert (await close(desk, "2026-03-01", 0, 0)).status_code == 404
+
+
+async def test_silent_feed_closes_its_channel_and_no_other(desk: Desk) -> None:
+    case = await desk.open_case()
+    await declare(desk, "sms", hours=1)
+    assert (await ask_for_message(desk, await desk.open_case()))["decision"] == "allow"
+    await fall_silent(desk)
+    answer = await ask_for_message(desk, case)
+    assert answer["decision"] == "needs-fact"
+    assert [one["detail"] for one in answer["reasons"]] == ["feed_silent: dialler-1"]
+    (visit,) = await desk.ask(visit_request(case))
+    assert visit["decision"] == "allow"
+
+
+async def test_channel_opens_when_the_feed_speaks_again(desk: Desk) -> None:
+    case = await desk.open_case()
+    await declare(desk, "sms", hours=1)
+    await fall_silent(desk)
+    await report(desk, message(await desk.open_case()))
+    assert not (await desk.get("/v1/feeds")).json()["items"][0]["silent"]
+    assert (await ask_for_message(desk, case))["decision"] == "allow"
+
+
+async def test_each_silence_is_one_finding(desk: Desk) -> None:
+    await declare(desk, "call", hours=1)
+    await watch(desk)
+    await fall_silent(desk)
+    await watch(desk)
+    await watch(desk)
+    desk.clock.real += timedelta(minutes=1)
+    await report(desk, call(await desk.open_case()))
+    await fall_silent(desk)
+    await watch(desk)
+    found = (await desk.get("/v1/control-findings", rule="FEED-SILENT")).json()["items"]
+    assert [one["state"] for one in found] == ["open", "open"]
+
+
+async def test_control_finding_goes_its_way_like_any_other(desk: Desk) -> None:
+    await declare(desk, "call")
+    await close(desk, "2026-03-02", 1, 1)
+    (found,) = (await desk.get("/v1/control-findings")).json()["items"]
+    path = f"/v1/findings/{found['finding_id']}"
+    await desk.post(f"{path}/explain", {"reason": "The file was lost."}, by="ann")
+    detail = (await desk.post(f"{path}/uphold", {"reason": "Not sent again."}, by="bob")).json()
+    assert [one["reason"] for one in detail["history"]] == [None, "The file was lost.", "Not sent again."]
+    assert (await desk.get("/v1/findings")).json()["items"] == []
