@@ -20,6 +20,7 @@ from shared.messaging.batch import BatchProcessor
 from shared.messaging.dead_letters import Replayer
 from shared.messaging.gaps import GapKeeper
 from shared.messaging.liveness import Pulse
+from shared.messaging.open_gaps import NoSuchGapError
 from shared.messaging.outbox import unpack_headers
 from shared.messaging.records import KeptRecord, Stream
 from shared.messaging.worker import Worker
@@ -138,8 +139,7 @@ async def test_dying_before_the_answer_is_committed_changes_nothing(pair: Pair, 
 
 async def test_an_owner_that_has_forgotten_leaves_the_party_parked(pair: Pair, party: UUID) -> None:
     records = await pair.publish(party, 4)
-    async with pair.owner.database.unit_of_work() as uow:
-        await uow.sql.execute("DELETE FROM outbox WHERE seq <= (SELECT min(seq) + 1 FROM outbox)")
+    await forget(pair, 2)
     await pair.reader.feed([records[0], records[3]])
     await pair.park()
     await pair.fetch_and_release()
@@ -148,22 +148,94 @@ async def test_an_owner_that_has_forgotten_leaves_the_party_parked(pair: Pair, p
     assert await pair.reader.rows("SELECT done_at IS NULL, attempts FROM intent") == [(True, 1)]
 
 
+async def test_an_answer_that_comes_when_the_gap_has_closed_ends_the_question(pair: Pair, party: UUID) -> None:
+    """As after republishing: the owner keeps nothing, and need not be asked any more."""
+    records = await pair.publish(party, 3)
+    await pair.reader.feed([records[0], records[2]])
+    await pair.park()
+    await forget(pair, 3)
+    await pair.reader.feed([records[1]])
+    await pair.fetch_and_release()
+    assert await pair.reader.handled() == identities(records)
+    assert await pair.reader.rows("SELECT count(*) FROM intent WHERE done_at IS NULL") == [(0,)]
+
+
+async def test_what_stands_before_a_hole_is_taken_over_and_the_rest_asked_for(pair: Pair, party: UUID) -> None:
+    records = await pair.publish(party, 5)
+    await forget(pair, 1, first=3)
+    await pair.reader.feed([records[0], records[4]])
+    await pair.park()
+    await pair.fetch_and_release()
+    assert await pair.reader.rows("SELECT last FROM sequence_received") == [(2,)]
+    assert await pair.reader.rows("SELECT split_part(key, '|', 5), done_at IS NULL FROM intent ORDER BY key") == [
+        ("1", False),
+        ("2", True),
+    ]
+
+
+async def test_an_owner_restored_to_an_earlier_state_leaves_the_party_parked(pair: Pair, party: UUID) -> None:
+    records = await pair.publish(party, 3)
+    await pair.reader.feed([records[0], records[2]])
+    await pair.park()
+    async with pair.owner.database.unit_of_work() as uow:
+        await uow.sql.execute("UPDATE sequence_issued SET last = 1")
+    await pair.fetch_and_release()
+    assert await pair.reader.rows("SELECT count(*) FROM parked_party") == [(1,)]
+    assert await pair.reader.rows("SELECT done_at IS NULL, attempts FROM intent") == [(True, 1)]
+
+
+async def test_a_fetched_event_that_cannot_be_read_is_a_dead_letter(pair: Pair, party: UUID) -> None:
+    records = await pair.publish(party, 3)
+    async with pair.owner.database.unit_of_work() as uow:
+        row = "SELECT seq, event_id, topic, partition, key, 'x'::bytea, headers, created_at FROM gone"
+        gone = "DELETE FROM outbox WHERE seq = (SELECT min(seq) + 1 FROM outbox) RETURNING *"
+        await uow.sql.execute(f"WITH gone AS ({gone}) INSERT INTO outbox {row}")
+    await pair.reader.feed([records[0], records[2]])
+    await pair.park()
+    await pair.fetch_and_release()
+    assert await pair.reader.rows("SELECT state FROM dead_letter") == [("open",)]
+    assert await pair.reader.handled() == identities(records[:1])
+
+
 async def test_an_operator_may_go_on_without_what_is_forgotten(pair: Pair, party: UUID) -> None:
     records = await pair.publish(party, 5)
     await pair.reader.feed([records[0], records[3], records[4]])
     await pair.park()
     async with pair.reader.database.unit_of_work() as uow:
-        stream = Stream(("/services/intake", "case", str(party)))
-        await open_gaps.give_up(uow, "case", stream, last_missing=3)
+        await open_gaps.give_up(uow, "case", stream_of(party), last_missing=3)
     await pair.keeper.look()
     assert await pair.reader.handled() == identities([records[0], *records[3:]])
     assert await pair.reader.rows("SELECT count(*) FROM intent WHERE done_at IS NULL") == [(0,)]
 
 
+@pytest.mark.parametrize("last_missing", [1, 2, 4, 9])
+async def test_nothing_that_came_or_will_come_can_be_given_up(pair: Pair, party: UUID, last_missing: int) -> None:
+    records = await pair.publish(party, 4)
+    await pair.reader.feed([records[0], records[3]])
+    await pair.park()
+    with pytest.raises(NoSuchGapError) as refused:
+        async with pair.reader.database.unit_of_work() as uow:
+            await open_gaps.give_up(uow, "case", stream_of(party), last_missing=last_missing)
+    assert refused.value.last_missing == 3
+    assert await pair.reader.rows("SELECT last FROM sequence_received") == [(1,)]
+    assert await pair.reader.rows("SELECT count(*) FROM intent WHERE done_at IS NULL") == [(1,)]
+
+
+async def test_an_operator_sees_what_is_missing(pair: Pair, party: UUID) -> None:
+    records = await pair.publish(party, 5)
+    await pair.reader.feed([records[0], records[3], records[4]])
+    await pair.park()
+    await forget(pair, 5)
+    await pair.fetch_and_release()
+    async with pair.reader.database.read_only() as uow:
+        [gap] = await open_gaps.list_open(uow, limit=10)
+    assert (gap.stream, gap.party_id) == (stream_of(party), party)
+    assert (gap.received, gap.first_held, gap.attempts) == (1, 4, 1)
+
+
 async def test_the_refusal_names_the_oldest_event_kept(pair: Pair, party: UUID) -> None:
     await pair.publish(party, 4)
-    async with pair.owner.database.unit_of_work() as uow:
-        await uow.sql.execute("DELETE FROM outbox WHERE seq <= (SELECT min(seq) + 1 FROM outbox)")
+    await forget(pair, 2)
     with pytest.raises(RemoteProblem) as refused:
         await ask(pair, "case", party)
     assert (refused.value.status, refused.value.kind, refused.value.document["oldest"]) == (410, "events-not-kept", 3)
@@ -211,6 +283,21 @@ def api_client(database: Database) -> ServiceClient:
         token_source=Token(token),
         transport=httpx.ASGITransport(app),
     )
+
+
+def stream_of(party: UUID) -> Stream:
+    return Stream(("/services/intake", "case", str(party)))
+
+
+async def forget(pair: Pair, count: int, *, first: int = 1) -> None:
+    """The owner keeps no more `count` of its events, from the `first` on."""
+    async with pair.owner.database.unit_of_work() as uow:
+        ranked = "SELECT seq, row_number() OVER (ORDER BY seq) AS rank FROM outbox"
+        await uow.sql.execute(
+            f"DELETE FROM outbox WHERE seq IN (SELECT seq FROM ({ranked}) AS r WHERE rank BETWEEN $1 AND $2)",
+            first,
+            first + count - 1,
+        )
 
 
 async def ask(pair: Pair, topic: str, party: UUID, *, after: int = 0) -> StreamPage:
