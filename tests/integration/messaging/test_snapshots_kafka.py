@@ -34,11 +34,12 @@ async def test_what_kafka_lost_is_fetched_and_what_it_finds_again_is_ignored(
 
         async def released() -> bool:
             parked = await reader.rows("SELECT count(*) FROM parked_party")
-            return parked == [(0,)] and len(await reader.handled()) == 6
+            handled: list[str] = await reader.handled()
+            return bool(parked == [(0,)]) and len(handled) == 6
 
         async def read_again() -> bool:
             moved = await reader.rows("SELECT sum(next_offset) FROM consumer_position")
-            return moved == [(6,)]
+            return bool(moved == [(6,)])
 
         await publish([made[0], made[3], made[5]])
         async with running(consumer, keeper, worker):
