@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span, known_zones, local_dates
-from services.compliance.domain.packs import Unit
+from services.compliance.domain.packs import Attested, Unit
+from services.compliance.domain.rule_records import (
+    Collector,
+    FactName,
+    Key,
+    Overriding,
+    PlaceKind,
+    Product,
+    Recipient,
+    RuleRecord,
+)
 from shared.events.contact import Channel, Purpose
 
 WATERMARK_LIMIT: Final = timedelta(seconds=30)
@@ -21,7 +31,8 @@ BALANCE_LIMIT: Final = timedelta(minutes=15)
 class Counted:
     """A contact, or a reservation for one, as the counters see it. A reservation counts as everything.
 
-    Its outcome is unknown.
+    Its outcome is unknown. Keys that are not known (None) are shared with every other contact. `lawful` is the audit's
+    word, None while it has not spoken: such an attempt opens no gate. `thread` names a written exchange.
     """
 
     channel: Channel
@@ -34,10 +45,27 @@ class Counted:
     household_contacted: bool = True
     debtor_met: bool = True
     permit_id: UUID | None = None
+    unanswered: bool = True
+    lawful: bool | None = None
+    consented: bool = False
+    not_connected: bool = False
+    place: PlaceKind | None = None
+    thread: str | None = None
+    keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)
 
     def counts_as(self, unit: Unit) -> bool:
         """Whether the counter `unit` counts it."""
         return bool(getattr(self, unit))
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is known to have been lawful and to have reached nobody."""
+        return self.lawful is True and self.attempt and not (self.contact or self.household_contacted)
+
+    def shares(self, key: Key, wanted: frozenset[str] | None) -> bool:
+        """Whether it may concern the same debt, number, address …: not when both are known and differ."""
+        own = self.keys.get(key)
+        return own is None or wanted is None or not own.isdisjoint(wanted)
 
     def dates(self) -> frozenset[date]:
         """Its local dates in every zone the person may have been in."""
@@ -79,6 +107,72 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A fact told by the service that owns it, under its signature. `as_of` is business time."""
+
+    value: bool
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A stored permission to pass one rule: the person's consent, or a supervisor's decision. `evidence` proves it.
+
+    `opens` and `closes` are local hours that the person agreed to; without them it covers any hour.
+    """
+
+    by: Overriding
+    evidence: UUID
+    valid: Span
+    opens: time | None = None
+    closes: time | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inconvenient:
+    """A time of day, a channel or both that the person called inconvenient. No hours: at all times."""
+
+    channels: frozenset[Channel]
+    opens: time | None = None
+    closes: time | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThirdPersonAsked:
+    """What the ledger of third persons says of this one: local dates on which it was asked, and whether it refused.
+
+    `complete`: the ledger reaches back to the first day on which this debt was collected.
+    """
+
+    dates: tuple[date, ...] = ()
+    refused: bool = False
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What decides which rules apply. None: not known, and then the rule applies."""
+
+    collector: Collector | None = None
+    product: Product | None = None
+    place: PlaceKind | None = None
+    recipient: Recipient | None = None
+
+    def concern(self, rule: RuleRecord, attested: Attested) -> bool:
+        """Whether the rule may apply; what the service that owns it said goes before what the bank attested."""
+        return (
+            _listed(rule.collectors, self.collector or attested.collector)
+            and _listed(rule.products, self.product or attested.product)
+            and _listed(rule.places, self.place or attested.place)
+            and _listed(rule.recipients, self.recipient or attested.recipient)
+        )
+
+
+def _listed(wanted: tuple[str, ...], known: str | None) -> bool:
+    return not wanted or known is None or known in wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartyFacts:
     """What compliance read itself, or was told under the signature of the service that owns the fact."""
 
@@ -96,6 +190,12 @@ class PartyFacts:
     counted: tuple[Counted, ...] = ()
     freshness: Freshness
     balance: Balance | None = None
+    circumstances: Circumstances = Circumstances()
+    told: Mapping[FactName, Told] = field(default_factory=dict)
+    overrides: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
+    inconvenient: tuple[Inconvenient, ...] | None = None
+    third_person: ThirdPersonAsked | None = None
+    letter: frozenset[str] | None = None
 
     def with_reservation(self, reservation: Counted, *, replacing: UUID | None) -> PartyFacts:
         """The facts after a grant in the same batch."""
@@ -111,7 +211,10 @@ class PartyFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One contact that somebody wants to make. What the asker asserts of the person can only narrow, never widen."""
+    """One contact that somebody wants to make. What the asker asserts of the person can only narrow, never widen.
+
+    `keys` (debts, contact point, address) are those that compliance looked up, not those that the asker named.
+    """
 
     party_id: UUID
     case_id: UUID | None
@@ -126,12 +229,19 @@ class Question:
     device_id: str | None = None
     place_cell: str | None = None
     versions: Mapping[str, int] = field(default_factory=dict)
+    keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)
     now: datetime
     real_now: datetime
 
     def at(self, start: datetime) -> Question:
         """The same contact, beginning at `start`."""
         return replace(self, span=Span(start, start + self.duration))
+
+    def local_dates(self, facts: PartyFacts) -> frozenset[date]:
+        """Every local date that the contact touches in any candidate zone; without one, dates by UTC."""
+        zones = self.candidate_zones(facts) or ("UTC",)
+        last = max(self.span.start, self.span.end - timedelta(microseconds=1))
+        return local_dates(self.span.start, zones) | local_dates(last, zones)
 
     def candidate_zones(self, facts: PartyFacts) -> tuple[str, ...]:
         """Every zone the person may be in: those known here and those asked for.

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.facts import BALANCE_LIMIT, WATERMARK_LIMIT, PartyFacts, Question
-from services.compliance.domain.packs import EVERYWHERE, FactRule, HoursRule, RuleBook
+from services.compliance.domain.packs import FactRule, HoursRule, RuleBook
+from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
 
 Judge = Callable[[FactRule, Question, PartyFacts, RuleBook], Ruling]
@@ -35,7 +36,7 @@ def _case_open(rule: FactRule, _question: Question, facts: PartyFacts, _book: Ru
 def _jurisdiction_known(rule: FactRule, question: Question, facts: PartyFacts, book: RuleBook) -> Ruling:
     place = facts.jurisdiction
     values: dict[str, Json] = {"jurisdiction": place, "asked": question.jurisdiction}
-    if place is None or place not in book.jurisdictions or place == EVERYWHERE:
+    if not book.knows(place):
         return needs(rule, "pack.loaded", "no rules are loaded for the person's place", **values)
     if place != question.jurisdiction:
         return needs(rule, "case.updated", "the asker names another place than the case", **values)
@@ -107,10 +108,9 @@ def _customer_request(rule: FactRule, _question: Question, _facts: PartyFacts, _
 def _channel_has_hours(rule: FactRule, question: Question, facts: PartyFacts, book: RuleBook) -> Ruling:
     if facts.jurisdiction is None:
         return needs(rule, "case.opened", "the person's place is not known")
-    day = question.span.start.date()
-    for other in book.rules(jurisdiction=facts.jurisdiction, day=day):
-        if isinstance(other, HoursRule) and {question.channel} <= set(other.channels):
-            return allow(rule, hours_rule=other.id)
+    hours = [other for other in concerned(question, facts, book) if isinstance(other, HoursRule)]
+    if hours and all(any(other.in_force(day) for other in hours) for day in question.local_dates(facts)):
+        return allow(rule, hours_rules=[other.id for other in hours])
     return deny_after(rule, "pack.loaded", f"no hours rule is loaded for {question.channel}")
 
 
