@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.compliance.log.reference import node_hash
+from services.compliance.log.reference import EMPTY_ROOT, node_hash
 
 
 def included(*, leaf_hash: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
     """Whether `path` proves that the leaf is at `index` of the tree of `size` leaves under `root`."""
-    if not 0 <= index < size:
+    if not 0 <= index < size or not _hashes(leaf_hash, root, *path):
         return False
     position, last = index, size - 1
     value = leaf_hash
@@ -29,10 +29,15 @@ def included(*, leaf_hash: bytes, index: int, size: int, path: Sequence[bytes], 
 
 
 def consistent(*, first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
-    """Whether `path` proves that the tree of `second` leaves extends the tree of `first`; 0 < first."""
+    """Whether `path` proves that the tree of `second` leaves extends the tree of `first`.
+
+    False for `first` 0: every tree extends the empty one, so that a proof about it would say nothing.
+    """
+    if first < 1 or first > second:
+        return False
     if first == second:
         return not path and first_root == second_root
-    if not 0 < first < second or not path:
+    if not path or not _hashes(first_root, second_root, *path):
         return False
     nodes = [first_root, *path] if first & (first - 1) == 0 else list(path)
     position, last = first - 1, second - 1
@@ -53,3 +58,8 @@ def consistent(*, first: int, second: int, first_root: bytes, second_root: bytes
         position >>= 1
         last >>= 1
     return last == 0 and old == first_root and new == second_root
+
+
+def _hashes(*values: bytes) -> bool:
+    """Whether each is as long as a hash: an empty root never equals an empty leaf."""
+    return all(len(value) == len(EMPTY_ROOT) for value in values)
