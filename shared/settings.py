@@ -47,6 +47,9 @@ class ServiceSettings(BaseSettings):
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="This service's client secret.")
     clock_file: Path | None = Field(None, description="Stepped business clock (development only).")
     key_folder: Path = Field(Path("keys"), description="Folder of the development keys (0600).")
+    pack_folder: Path | None = Field(
+        None, description="Folder of the bank's rule packs and their approvals; the shipped packs when left out."
+    )
     otlp_endpoint: str = Field("", description="OTLP/HTTP endpoint; empty: no export.")
     heartbeat_seconds: float = Field(5.0, gt=0, le=60, description="Heartbeat period of this service.")
     freshness_limit_seconds: float = Field(

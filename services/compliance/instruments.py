@@ -40,7 +40,7 @@ class Instruments:
         origin = f"doorstep.example/{settings.tenant}/audit"
         return cls(
             tenant=settings.tenant,
-            book=rule_book(),
+            book=rule_book(folder=settings.pack_folder, production=settings.environment == "production"),
             cipher=PartyCipher(LocalKeyManagement.open(settings.key_folder, "compliance"), tenant=settings.tenant),
             permit_key=SigningKey.open(settings.key_folder, "permit"),
             checkpoint_key=checkpoint_key,

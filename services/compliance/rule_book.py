@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib import resources
 from importlib.metadata import version
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
 
-from services.compliance.domain.packs import RuleBook, load
+from services.compliance.domain.packs import PackError, RuleBook, load
+from services.compliance.domain.releases import read_approvals, unreleased
+from services.compliance.domain.tightening import loosened
 
-_PACKAGE = "services.compliance"
+_PACKAGE: Final = "services.compliance"
 # Everything that can change an answer; the service around it cannot.
-_RULE_CODE = ("domain", "domain/rules")
+_RULE_CODE: Final = ("domain", "domain/rules")
+_APPROVALS: Final = "approvals.toml"
+_log = logging.getLogger(__name__)
 
 
 @cache
-def rule_book() -> RuleBook:
-    """The shipped packs. Raises PackError: without rules nothing starts."""
+def rule_book(*, folder: Path | None = None, production: bool = False) -> RuleBook:
+    """The packs of `folder` (the shipped ones when left out). Raises PackError: without rules nothing starts.
+
+    In production every pack has two approvals in the folder's `approvals.toml`; elsewhere a pack without them is
+    loaded with a warning.
+    """
+    packs = resources.files(_PACKAGE) / "packs" if folder is None else folder
+    book = read_packs(sources_of(packs))
+    approvals = packs / _APPROVALS
+    missing = unreleased(book, read_approvals(approvals.read_bytes()) if approvals.is_file() else ())
+    if missing and production:
+        raise PackError(f"not approved by two people: {', '.join(missing)}")
+    if missing:
+        _log.warning("RULES NOT RELEASED: %s packs lack two approvals; refused in production", len(missing))
+    return book
+
+
+def read_packs(sources: dict[str, bytes]) -> RuleBook:
+    """The rule book of these files (name → bytes). Raises PackError, also for policy that is looser than law."""
     root = resources.files(_PACKAGE)
-    packs = {file.name: file.read_bytes() for file in (root / "packs").iterdir() if file.name.endswith(".toml")}
     code = [
         file.read_bytes()
         for folder in _RULE_CODE
         for file in sorted((root / folder).iterdir(), key=lambda entry: entry.name)
         if file.name.endswith(".py")
     ]
-    return load(packs, rule_code=code, tzdata_version=version("tzdata"))
+    book = load(sources, rule_code=code, tzdata_version=version("tzdata"))
+    faults = loosened(book.packs)
+    if faults:
+        raise PackError("; ".join(faults))
+    return book
+
+
+def sources_of(folder: Traversable | None = None) -> dict[str, bytes]:
+    """The pack files of a folder (the shipped ones when left out), by name."""
+    packs = resources.files(_PACKAGE) / "packs" if folder is None else folder
+    return {
+        file.name: file.read_bytes()
+        for file in packs.iterdir()
+        if file.name.endswith(".toml") and file.name != _APPROVALS
+    }

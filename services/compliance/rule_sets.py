@@ -22,6 +22,6 @@ async def record_rule_set(database: Database, instruments: Instruments) -> None:
             party_id=None,
             occurred_at=uow.now,
             recorded_at=uow.real_now,
-            public={"rule_set": instruments.book.rule_set, "packs": [pack.id for pack in instruments.book.packs]},
+            public={"rule_set": instruments.book.rule_set, "packs": dict(instruments.book.hashes)},
         )
         await append_leaves(uow, instruments.cipher, [leaf])

@@ -10,7 +10,7 @@ from datetime import date
 from itertools import combinations
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.compliance.domain.holds import HoldKind
 from services.compliance.domain.rule_records import (
@@ -260,11 +260,20 @@ def _pack(name: str, table: Mapping[str, Any], parameters: Mapping[str, Any]) ->
         rules.append(_unverified(rule))
     try:
         pack = Pack.model_validate({**table, "rule": rules})
-    except ValueError as error:
-        raise PackError(f"{name}: {error}") from error
+    except ValidationError as error:
+        faults = (_fault(one["loc"], one["msg"], rules) for one in error.errors(include_url=False))
+        raise PackError("\n".join(f"{name}: {fault}" for fault in faults)) from error
     if pack.status != "policy" and (pack.drafts_for or pack.attested != Attested()):
         raise PackError(f"{name}: only a policy pack attests facts or judges by drafts")
     return pack
+
+
+def _fault(path: tuple[int | str, ...], reason: str, rules: Sequence[Mapping[str, Any]]) -> str:
+    """One fault, with the id of its rule instead of the rule's number."""
+    match path:
+        case ("rule", int(number), *rest):
+            return f"rule {rules[number].get('id', number + 1)}: {'.'.join(map(str, rest))}: {reason}"
+    return f"{'.'.join(map(str, path))}: {reason}"
 
 
 def _unverified(rule: dict[str, Any]) -> dict[str, Any]:

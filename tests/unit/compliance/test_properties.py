@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.compliance.domain.decisions import decide
 from services.compliance.domain.facts import Counted
-from services.compliance.domain.local_time import Span, hours_on, zone, zone_names
+from services.compliance.domain.local_time import Span, hours_on, window_start, zone, zone_names
 from services.compliance.domain.packs import CapRule, HoursRule
 from services.compliance.domain.permits import (
     Permit,
@@ -19,7 +19,9 @@ from services.compliance.domain.permits import (
     release,
     use,
 )
+from services.compliance.domain.rule_records import GateRule
 from services.compliance.domain.rules.caps import busiest, judge_cap
+from services.compliance.domain.rules.gates import judge_gate
 from services.compliance.domain.rules.hours import lawful_span, within_hours
 from services.compliance.domain.rulings import Answer
 from services.compliance.rule_book import rule_book
@@ -151,3 +153,83 @@ def test_used_permit_never_frees_its_budget(permit: Permit, steps: list[str]) ->
 
 def test_zone_data_is_the_pinned_package() -> None:
     assert {"Asia/Shanghai", "America/New_York"} <= zone_names()
+
+
+WINDOWS = st.sampled_from(
+    ["local_day", "local_dates_7", "local_dates_30", "cooloff_7", "month_date_to_date", "6_months", "ever"]
+)
+UNITS = st.sampled_from(["attempt", "contact", "conversation", "household_contacted", "debtor_met", "unanswered"])
+GATES = st.sampled_from(["lost_contact", "failed_first", "missed_appointments"])
+FAILURES = st.lists(st.tuples(st.integers(-6, 0), st.integers(8, 21)), max_size=8)
+
+
+def failed_call(offset_days: int, hour: int, *, lawful: bool | None = True) -> Counted:
+    start = at(hour) + timedelta(days=offset_days)
+    return Counted(
+        channel="call", purpose="collection", span=Span(start, start + timedelta(minutes=1)), zones=("Asia/Shanghai",),
+        contact=False, conversation=False, household_contacted=False, debtor_met=False, lawful=lawful,
+        place="designated",
+    )  # fmt: skip
+
+
+def gate(kind: str, failures: int) -> GateRule:
+    return GateRule.model_validate(
+        {
+            "id": "TEST-GATE", "kind": "gate", "citation": "for the test only", "purposes_blocked": "collecting",
+            "gate": kind, "failures": failures, "counted_channels": ["call"],
+        }
+    )  # fmt: skip
+
+
+@given(days=EVENTS, more=EVENTS, window=WINDOWS, unit=UNITS, limit=st.integers(1, 3))
+def test_caps_of_every_window_and_unit_are_monotone(
+    days: list[int], more: list[int], window: str, unit: str, limit: int
+) -> None:
+    limit, unit = (1, "conversation") if window.startswith("cooloff") else (limit, unit)
+    rule = CapRule.model_validate({**CAP.model_dump(), "window": window, "unit": unit, "limit": limit})
+    few = facts(history_known_from=date(2020, 1, 1), counted=tuple(map(visit, days)))
+    many = facts(history_known_from=date(2020, 1, 1), counted=tuple(map(visit, days + more)))
+    if judge_cap(rule, question(), few).answer is Answer.DENY:
+        assert judge_cap(rule, question(), many).answer is Answer.DENY
+
+
+@given(tried=FAILURES, more=FAILURES, kind=GATES, failures=st.integers(1, 4))
+def test_more_lawful_failures_never_close_a_gate(
+    tried: list[tuple[int, int]], more: list[tuple[int, int]], kind: str, failures: int
+) -> None:
+    few = facts(counted=tuple(failed_call(*one) for one in tried))
+    many = facts(counted=tuple(failed_call(*one) for one in tried + more))
+    if judge_gate(gate(kind, failures), question(at(22)), few).answer is Answer.ALLOW:
+        assert judge_gate(gate(kind, failures), question(at(22)), many).answer is Answer.ALLOW
+
+
+@given(
+    tried=FAILURES, unlawful=FAILURES, verdict=st.sampled_from([False, None]), kind=GATES, failures=st.integers(1, 4)
+)
+def test_unlawful_attempts_never_open_a_gate(
+    tried: list[tuple[int, int]], unlawful: list[tuple[int, int]], verdict: bool | None, kind: str, failures: int
+) -> None:
+    lawful = tuple(failed_call(*one) for one in tried)
+    mixed = (*lawful, *(failed_call(*one, lawful=verdict) for one in unlawful))
+    rule = gate(kind, failures)
+    with_unlawful = judge_gate(rule, question(at(22)), facts(counted=mixed)).answer
+    assert with_unlawful == judge_gate(rule, question(at(22)), facts(counted=lawful)).answer
+
+
+@given(day=DAYS, later=st.integers(0, 400), window=WINDOWS)
+def test_windows_only_move_forward_and_hold_their_last_day(day: date, later: int, window: str) -> None:
+    assert window_start(window, day) <= day
+    assert window_start(window, day) <= window_start(window, day + timedelta(days=later))
+
+
+def test_cool_off_ends_on_the_eighth_day() -> None:
+    """Spoke Monday 20:00: the next call is lawful on the next Monday at 08:00."""
+    rule = CapRule.model_validate(
+        {**CAP.model_dump(), "window": "cooloff_7", "unit": "conversation", "limit": 1, "id": "TEST-COOLOFF"}
+    )
+    spoke = Counted(
+        channel="visit", purpose="collection", span=Span(at(20), at(20, 10)), zones=("Asia/Shanghai",)
+    )  # Monday 2 March
+    known = facts(counted=(spoke,))
+    assert judge_cap(rule, question(at(23, 59, day=8)), known).answer is Answer.DENY
+    assert judge_cap(rule, question(at(8, day=9)), known).answer is Answer.ALLOW

@@ -1,0 +1,101 @@
+"""`rules`: check a pack before it is approved, say what a new version changes, list what binds."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.embedded.home import PROJECT_FOLDER
+
+rules_app = typer.Typer(no_args_is_help=True, help="Rule packs: what the law and the bank say.")
+console = Console()
+WIDTH = 130
+GOLDEN = PROJECT_FOLDER / "tests" / "unit" / "compliance" / "golden"
+Packs = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Pack files (TOML).")]
+OnePack = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A pack file (TOML).")]
+
+
+@rules_app.command()
+def check(files: Packs) -> None:
+    """Load the files together with the shipped packs they do not replace; prints what two people approve.
+
+    Exit code 1 when they cannot be loaded, with file, rule and reason.
+    """
+    from services.compliance.domain.packs import PackError, pack_hash
+    from services.compliance.rule_book import read_packs, sources_of
+
+    try:
+        book = read_packs(_without_replaced(sources_of(), files) | {str(file): file.read_bytes() for file in files})
+    except PackError as error:
+        console.print(str(error), markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    for file in files:
+        console.print(f"{file}: fit to load, sha256 {pack_hash(file.read_bytes())}", markup=False, soft_wrap=True)
+    console.print(f"{len(book.packs)} packs, rule set {book.rule_set}", soft_wrap=True)
+
+
+@rules_app.command()
+def diff(old: OnePack, new: OnePack) -> None:
+    """Say in words what the new version of a pack changes."""
+    from services.compliance.domain.differences import differences
+    from services.compliance.domain.packs import PackError
+    from services.compliance.rule_book import read_packs, sources_of
+
+    try:
+        first, second = (
+            read_packs(_without_replaced(sources_of(), [file]) | {str(file): file.read_bytes()}) for file in (old, new)
+        )
+    except PackError as error:
+        console.print(str(error), markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    ids = _pack_id(old.read_bytes()), _pack_id(new.read_bytes())
+    before = next(pack for pack in first.packs if pack.id == ids[0])
+    after = next(pack for pack in second.packs if pack.id == ids[1])
+    for line in differences(before, after) or ["Nothing that is judged changes."]:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+@rules_app.command("list")
+def list_rules(
+    place: Annotated[str, typer.Option(help="Only what holds in this place, such as CN or US-MA.")] = "",
+) -> None:
+    """Every rule with its clause, status, confidence, action and how many golden rows test it."""
+    from services.compliance.rule_book import rule_book
+
+    rows = golden_rows()
+    table = Table("rule", "clause", "status", "confidence", "action", "from", "golden rows")
+    for pack in rule_book().packs:
+        for rule in pack.rule if not place or pack.holds_in(place) else ():
+            confidence = rule.confidence or "-"
+            count = str(rows.get(rule.id, 0))
+            table.add_row(
+                rule.id, rule.catalogue_clause, rule.status, confidence, rule.action, str(rule.effective_from), count
+            )
+    Console(width=max(console.width, WIDTH)).print(table)  # ids stay whole in pipes and on narrow terminals
+
+
+def golden_rows() -> dict[str, int]:
+    """How many rows of the golden tables name each rule; none where the tests are not installed."""
+    counts: dict[str, int] = {}
+    for file in sorted(GOLDEN.glob("*.md")):
+        for line in file.read_text().splitlines():
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if line.startswith("| ") and cells[0] not in ("Rule", "") and not cells[0].startswith("-"):
+                counts[cells[0]] = counts.get(cells[0], 0) + 1
+    return counts
+
+
+def _without_replaced(shipped: dict[str, bytes], files: list[Path]) -> dict[str, bytes]:
+    """The shipped packs but those of which the files are a version: a bank's file stands in for the shipped one."""
+    replaced = {_pack_id(file.read_bytes()) for file in files}
+    return {name: content for name, content in shipped.items() if _pack_id(content) not in replaced}
+
+
+def _pack_id(content: bytes) -> object:
+    try:
+        return tomllib.loads(content.decode()).get("id")
+    except ValueError:  # said by the loader, with the file's name
+        return None
