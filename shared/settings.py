@@ -55,6 +55,18 @@ class ServiceSettings(BaseSettings):
     freshness_limit_seconds: float = Field(
         120.0, gt=0, le=900, description="F: how old the facts behind a check-in may be."
     )
+    log_folder: Path | None = Field(
+        None, description="Where compliance keeps its log's checkpoints, outside the database; empty: the key folder."
+    )
+    log_generation: int = Field(
+        1, ge=1, description="Number of the log's origin; one more opens a new origin after a restore that lost leaves."
+    )
+    log_witnesses: tuple[str, ...] = Field(
+        (), description='Witnesses of the log, a JSON list of "VKEY URL" (C2SP tlog-witness).'
+    )
+    log_witnesses_required: int = Field(
+        0, ge=0, description="How many witnesses must have cosigned a checkpoint before it closes an export."
+    )
 
     @model_validator(mode="after")
     def _no_development_tools_in_production(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from services.compliance import api
@@ -13,7 +13,9 @@ from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
 from services.compliance.feed_desk import FeedWatch, watch_due
 from services.compliance.instruments import Instruments
+from services.compliance.log.cosigner import Cosigner
 from services.compliance.log.head import SignedHead
+from services.compliance.log.origin import enter_origin
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.rule_sets import record_rule_set
 from shared.security.key_cache import KeyCache
@@ -23,7 +25,6 @@ from shared.settings import ServiceSettings
 from shared.web.client import ServiceClient
 
 NAME: Final = "compliance"
-_HEAD_FILE: Final = "log-head.note"
 
 
 def define(settings: ServiceSettings) -> ServiceDefinition:
@@ -67,18 +68,32 @@ async def _sequencing(runtime: ServiceRuntime, instruments: Instruments) -> Asyn
         return
     async with runtime.database.unit_of_work() as uow:
         uow.intend(watch_due(uow.real_now))
+    settings = runtime.settings
+    folder = settings.log_folder or settings.key_folder
+
+    async def prepare() -> None:
+        await enter_origin(runtime.database, generation=settings.log_generation, key=instruments.log_key, folder=folder)
+        await record_rule_set(runtime.database, instruments)
+
     sequencer = Sequencer(
         runtime.database,
         runtime.clock,
         key=instruments.log_key,
         signer=instruments.checkpoint_key,
-        head=SignedHead(runtime.settings.key_folder / _HEAD_FILE, instruments.log_key),
-        prepare=lambda: record_rule_set(runtime.database, instruments),
+        head=SignedHead.of(folder, settings.log_generation, instruments.log_key),
+        generation=settings.log_generation,
+        prepare=prepare,
     )
-    task = asyncio.create_task(sequencer.run(), name="log sequencer")
+    cosigner = Cosigner(
+        runtime.database, runtime.clock, witnesses=instruments.witnesses, archive=settings.log_folder
+    )  # fmt: skip
+    tasks = [
+        asyncio.create_task(sequencer.run(), name="log sequencer"),
+        asyncio.create_task(cosigner.run(), name="log cosigner"),
+    ]
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

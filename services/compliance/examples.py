@@ -26,6 +26,7 @@ from services.compliance.schemas.permits import (
     WindowsItem,
 )
 from services.compliance.schemas.reading import (
+    CommittedFieldView,
     ConsistencyView,
     DecisionView,
     InclusionView,
@@ -233,6 +234,8 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     InclusionView: _INCLUSION,
     ConsistencyView: {"first": 1, "second": 2, "path": [_base64(_LEAF_HASH)]},
     PartyLeafView: {
-        "leaf_id": LEAF, "kind": "decision", "record": _LEAF, "leaf": _base64(canonical(_LEAF)), "proof": _INCLUSION,
+        "leaf_id": LEAF, "kind": "decision", "record": _LEAF, "leaf": _base64(canonical(_LEAF)),
+        "fields": [{"name": "record", "state": "open", "salt": _base64(bytes(range(32)))}], "proof": _INCLUSION,
     },
+    CommittedFieldView: {"name": "place", "state": "erased", "salt": None},
 }  # fmt: skip

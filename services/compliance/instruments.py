@@ -8,6 +8,8 @@ from typing import Self
 
 from services.compliance.domain.packs import RuleBook
 from services.compliance.log.note import NoteKey
+from services.compliance.log.origin import origin_of
+from services.compliance.log.witnesses import Witness
 from services.compliance.rule_book import rule_book
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
@@ -32,12 +34,15 @@ class Instruments:
     checkpoint_key: SigningKey
     log_key: NoteKey
     freshness_limit: timedelta
+    log_generation: int = 1
+    witnesses: tuple[Witness, ...] = ()
+    witnesses_required: int = 0
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> Self:
-        """Load rules and keys. Raises PackError, PermissionError."""
+        """Load rules and keys. Raises PackError, PermissionError, NoteError."""
         checkpoint_key = SigningKey.open(settings.key_folder, "checkpoint")
-        origin = f"doorstep.example/{settings.tenant}/audit"
+        origin = origin_of(settings.tenant, settings.log_generation)
         return cls(
             tenant=settings.tenant,
             book=rule_book(folder=settings.pack_folder, production=settings.environment == "production"),
@@ -46,4 +51,7 @@ class Instruments:
             checkpoint_key=checkpoint_key,
             log_key=NoteKey(origin, checkpoint_key.public_bytes),
             freshness_limit=timedelta(seconds=settings.freshness_limit_seconds),
+            log_generation=settings.log_generation,
+            witnesses=tuple(Witness.parse(text) for text in settings.log_witnesses),
+            witnesses_required=settings.log_witnesses_required,
         )

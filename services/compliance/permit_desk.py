@@ -135,13 +135,14 @@ def _decide(
         decision, question=question, facts=facts, book=instruments.book, decision_id=decision_id, request=asked
     )
     content = canonical(kept)
-    leaf = _leaf(decision, request, decision_id, content, instruments, uow)
+    allowed = decision.answer is Answer.ALLOW
+    granted = _grant(uow, instruments, request, question, facts, decision_id) if allowed else None
+    leaf = _leaf(decision, request, decision_id, granted, content, instruments, uow)
     outcome.leaves.append(leaf)
     outcome.decisions.append(_row(decision, request, decision_id, content, leaf.leaf_id))
-    if decision.answer is not Answer.ALLOW:
+    if granted is None:
         outcome.answers.append(_refusal(uow, request, decision, decision_id))
         return None
-    granted = _grant(uow, instruments, request, question, facts, decision_id)
     outcome.granted.append(granted)
     outcome.answers.append(_granted_answer(granted))
     uow.emit(announcements.granted(granted.permit, uow.now))
@@ -235,8 +236,8 @@ def _refused(decision: Decision, rule: FactRule, detail: str) -> Decision:
 
 
 def _leaf(
-    decision: Decision, request: PermitRequest, decision_id: UUID, content: bytes, instruments: Instruments,
-    uow: UnitOfWork,
+    decision: Decision, request: PermitRequest, decision_id: UUID, granted: store.GrantedPermit | None, content: bytes,
+    instruments: Instruments, uow: UnitOfWork,
 ) -> NewLeaf:  # fmt: skip
     return NewLeaf(
         kind="decision",
@@ -246,6 +247,8 @@ def _leaf(
         recorded_at=uow.real_now,
         public={
             "decision_id": str(decision_id),
+            # Later contacts name the permit: a verifier finds this leaf by it and asks who had witnessed it by then.
+            "permit_id": None if granted is None else str(granted.permit.permit_id),
             "answer": decision.answer.value,
             "channel": request.channel,
             "purpose": request.purpose,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -16,8 +16,9 @@ from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.examples import CHECKPOINT
 from services.compliance.log.export import stream_export
 from services.compliance.log.tree import Node, consistency_spans, inclusion_spans, nodes_for, proof
-from services.compliance.schemas.reading import ConsistencyView, InclusionView, PartyLeafView
+from services.compliance.schemas.reading import CommittedFieldView, ConsistencyView, InclusionView, PartyLeafView
 from services.compliance.store import log as store
+from services.compliance.store.leaves import load_salts
 from shared.database import UnitOfWork
 from shared.security.callers import scope
 from shared.web.openapi import problem_responses
@@ -35,9 +36,11 @@ _Size = Annotated[int | None, Query(ge=1, description="Tree size; the newest che
     summary="Newest signed checkpoint",
 )
 async def read_checkpoint(request: Request) -> PlainTextResponse:
-    """The newest tree head as a C2SP signed note."""
+    """The newest tree head as a C2SP signed note, with the cosignatures of the witnesses that have signed it by now."""
     async with database_of(request).read_only() as uow:
-        return PlainTextResponse((await _newest(uow)).note)
+        newest = await _newest(uow)
+        cosignatures = await store.cosignatures(uow, size=newest.size)
+        return PlainTextResponse(newest.note + "".join(cosignatures.values()))
 
 
 @router.get("/log/inclusion", responses=problem_responses(NotFound), summary="Inclusion proof")
@@ -77,18 +80,21 @@ async def read_consistency(
     summary="The whole log",
 )
 async def export_log(request: Request) -> StreamingResponse:
-    """A tar file of all leaves up to the newest checkpoint, their hashes apart from them, all checkpoints, and the key.
+    """A tar file of all leaves up to a checkpoint, their hashes apart from them, all checkpoints, and the keys.
 
+    It closes with the newest checkpoint that enough witnesses cosigned; with the newest of all when there is none.
     `tools/verify_log.py` verifies it offline; give it the key's fingerprint from elsewhere.
     """
-    database, key = database_of(request), instruments_of(request).log_key
+    database, instruments = database_of(request), instruments_of(request)
+    keys = [instruments.log_key, *(witness.key for witness in instruments.witnesses)]
     async with database.read_only() as uow:
-        newest = await _newest(uow)
+        required = instruments.witnesses_required
+        newest = (required and await store.last_witnessed(uow, required=required)) or await _newest(uow)
 
     async def content() -> AsyncIterator[bytes]:
         # The tables only grow and the size is fixed, so what is read is one state although new leaves keep coming.
         async with database.read_only() as uow:
-            async for block in stream_export(uow, size=newest.size, key=key):
+            async for block in stream_export(uow, size=newest.size, keys=keys):
                 yield block
 
     return StreamingResponse(
@@ -106,9 +112,13 @@ async def read_party_leaves(
     party_id: Annotated[UUID, Path(description="The party.")],
     page: Annotated[PageRequest, Depends(page_request)],
 ) -> Page[PartyLeafView]:
-    """The party's chain of leaves, each with its inclusion proof under the newest checkpoint."""
+    """The party's chain of leaves, each with its inclusion proof under the newest checkpoint.
+
+    Each committed field comes with the salt that opens its commitment, or says that it is erased.
+    """
     list_name = f"leaves:{party_id}"
     after = page.after(list_name, int)
+    cipher = instruments_of(request).cipher
     async with database_of(request).read_only() as uow:
         size = (await _newest(uow)).size
         found = await store.party_leaves(uow, party_id, after=-1 if after is None else after[0], limit=page.limit + 1)
@@ -116,8 +126,12 @@ async def read_party_leaves(
         proofs = dict(
             zip((leaf.index for leaf in leaves), await _inclusions(uow, [x.index for x in leaves], size), strict=True)
         )
+        salts = await load_salts(uow, cipher, party_id, [leaf.leaf_id for leaf in leaves])
     return page.page(
-        leaves, list_name=list_name, key=lambda leaf: (leaf.index,), item=lambda leaf: _view(leaf, proofs[leaf.index])
+        leaves,
+        list_name=list_name,
+        key=lambda leaf: (leaf.index,),
+        item=lambda leaf: _view(leaf, proofs[leaf.index], salts.get(leaf.leaf_id, {})),
     )
 
 
@@ -150,14 +164,22 @@ async def _inclusions(uow: UnitOfWork, indexes: Sequence[int], size: int) -> lis
     ]
 
 
-def _view(leaf: store.PartyLeaf, inclusion: InclusionView) -> PartyLeafView:
+def _view(leaf: store.PartyLeaf, inclusion: InclusionView, salts: Mapping[str, bytes]) -> PartyLeafView:
+    record = json.loads(leaf.content)
     return PartyLeafView(
         leaf_id=leaf.leaf_id,
         kind=leaf.kind,
-        record=json.loads(leaf.content),
+        record=record,
         leaf=_base64(leaf.content),
+        fields=[_field(name, salts.get(name)) for name in record.get("committed", {})],
         proof=inclusion,
     )
+
+
+def _field(name: str, salt: bytes | None) -> CommittedFieldView:
+    if salt is None:
+        return CommittedFieldView(name=name, state="erased", salt=None)
+    return CommittedFieldView(name=name, state="open", salt=_base64(salt))
 
 
 def _base64(value: bytes) -> str:

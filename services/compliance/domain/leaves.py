@@ -19,7 +19,17 @@ from services.compliance.domain.canonical import Json, canonical, format_time
 
 SALT_BYTES: Final = 32
 LeafKind = Literal[
-    "decision", "contact", "hold", "hold_end", "revocation", "release", "rule_set", "finding", "feed_day"
+    "decision",
+    "contact",
+    "hold",
+    "hold_end",
+    "revocation",
+    "release",
+    "rule_set",
+    "finding",
+    "feed_day",
+    "manifest",
+    "origin",
 ]
 
 

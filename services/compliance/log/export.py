@@ -1,11 +1,11 @@
-"""The export: a tar stream of leaves, leaf hashes, checkpoints and the key, made piece by piece."""
+"""The export: a tar stream of leaves, leaf hashes, checkpoints and the keys, made piece by piece."""
 
 from __future__ import annotations
 
 import base64
 import json
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from services.compliance.log.note import NoteKey
@@ -16,8 +16,11 @@ from shared.events.codec import format_time
 BATCH: Final = 1_000
 
 
-async def stream_export(uow: UnitOfWork, *, size: int, key: NoteKey) -> AsyncIterator[bytes]:
-    """The first `size` leaves in files of 1,000, named by their first index; hashes apart; then checkpoints and key."""
+async def stream_export(uow: UnitOfWork, *, size: int, keys: Sequence[NoteKey]) -> AsyncIterator[bytes]:
+    """The first `size` leaves in files of 1,000, named by their first index; hashes apart from them.
+
+    Then the checkpoints with their cosignatures, and the keys, the log's own first.
+    """
     start = 0
     async for leaves in store.leaves(uow, size=size, batch=BATCH):
         lines = "".join(f'{{"index":{x.index},"leaf":"{base64.b64encode(x.content).decode()}"}}\n' for x in leaves)
@@ -29,7 +32,7 @@ async def stream_export(uow: UnitOfWork, *, size: int, key: NoteKey) -> AsyncIte
         for one in await store.checkpoints(uow, up_to=size)
     ]
     yield _member("checkpoints.ndjson", "".join(f"{line}\n" for line in heads).encode())
-    yield _member("keys.txt", f"{key.vkey}\n".encode())
+    yield _member("keys.txt", "".join(f"{key.vkey}\n" for key in keys).encode())
     yield b"\0" * 2 * tarfile.BLOCKSIZE
 
 

@@ -21,25 +21,43 @@ class ForkRefused(RuntimeError):  # noqa: N818  # reads as a fact at the call si
 class SignedHead:
     """The file that holds the newest signed note. Written and synced before the note is published anywhere."""
 
+    @classmethod
+    def of(cls, folder: Path, generation: int, key: NoteKey) -> SignedHead:
+        """The file of the log's origin number `generation` in `folder`."""
+        return cls(folder / ("log-head.note" if generation == 1 else f"log-head-{generation}.note"), key)
+
     def __init__(self, path: Path, key: NoteKey) -> None:
         self._path = path
         self._key = key
 
     def load(self) -> Checkpoint | None:
         """The remembered head; None before the first one. Raises NoteError when the file is not a note of our key."""
-        if not self._path.exists():
-            return None
-        return opened(self._path.read_text(encoding="utf-8"), self._key)
+        note = self.note()
+        return None if note is None else opened(note, self._key)
+
+    def note(self) -> str | None:
+        """The remembered head as it was signed."""
+        return self._path.read_text(encoding="utf-8") if self._path.exists() else None
 
     def remember(self, note: str) -> None:
         """Replace the remembered head, durably: whole or not at all."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".draft")
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(note)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        write_durably(self._path, note)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace the file, whole or not at all: synced before it takes its name, and the name before we return."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def refuse_fork(remembered: Checkpoint | None, *, size: int, root_at_remembered: bytes | None) -> None:

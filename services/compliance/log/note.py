@@ -1,4 +1,7 @@
-"""C2SP signed notes and tree checkpoints (https://c2sp.org/signed-note, https://c2sp.org/tlog-checkpoint)."""
+"""C2SP signed notes, tree checkpoints and their cosignatures.
+
+https://c2sp.org/signed-note, https://c2sp.org/tlog-checkpoint, https://c2sp.org/tlog-cosignature (Ed25519, v1).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ import binascii
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 ED25519 = b"\x01"
+COSIGNATURE = b"\x04"
 _DASH = "\N{EM DASH} "
 
 
@@ -21,20 +27,38 @@ class NoteError(ValueError):
 
 @dataclass(frozen=True)
 class NoteKey:
-    """A verification key: its name (for a log: the origin) and its 32 bytes of Ed25519 public key."""
+    """A verification key: its name (for a log: the origin), 32 bytes of Ed25519 public key, and what it signs.
+
+    `algorithm` is `ED25519` for a log and `COSIGNATURE` for a witness.
+    """
 
     name: str
     public_key: bytes
+    algorithm: bytes = ED25519
+
+    @classmethod
+    def parse(cls, vkey: str) -> Self:
+        """The key from its text form `name+id+key`. Raises NoteError."""
+        name, _, rest = vkey.partition("+")
+        key_id, _, encoded = rest.partition("+")
+        try:
+            raw = base64.b64decode(encoded, validate=True)
+        except binascii.Error as error:
+            raise NoteError("the key is not base64") from error
+        key = cls(name, raw[1:], raw[:1])
+        if raw[:1] not in (ED25519, COSIGNATURE) or len(raw) != 33 or not name or key.key_id.hex() != key_id:
+            raise NoteError(f"{vkey} is not an Ed25519 key, or its id does not fit")
+        return key
 
     @property
     def key_id(self) -> bytes:
         """The four bytes that say which key made a signature: SHA-256(name || LF || type || key)[:4]."""
-        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public_key).digest()[:4]
+        return hashlib.sha256(self.name.encode() + b"\n" + self.algorithm + self.public_key).digest()[:4]
 
     @property
     def vkey(self) -> str:
         """The text form `name+id+key` that verifiers are given."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(ED25519 + self.public_key).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.algorithm + self.public_key).decode()}"
 
     @property
     def fingerprint(self) -> str:
@@ -63,25 +87,50 @@ def sign(checkpoint: Checkpoint, key: NoteKey, signer: Callable[[bytes], bytes])
 
 
 def opened(note: str, key: NoteKey) -> Checkpoint:
-    """The checkpoint in `note` after its signature by `key` was verified. Raises NoteError."""
-    body, separator, signatures = note.rpartition("\n\n")
-    if not separator or not signatures.endswith("\n"):
-        raise NoteError("no signature block")
-    body += "\n"
-    for line in signatures.splitlines():
-        name, _, encoded = line.removeprefix(_DASH).rpartition(" ")
-        if line.startswith(_DASH) and name == key.name and _signed(body.encode(), encoded, key):
-            return _checkpoint(body)
+    """The checkpoint in `note` after its signature by `key`, a log's, was verified. Raises NoteError."""
+    body, lines = _parts(note)
+    if any(_verifies(body.encode(), raw, key) for raw in _signatures(lines, key)):
+        return _checkpoint(body)
     raise NoteError(f"no valid signature of {key.name}")
 
 
-def _signed(body: bytes, encoded: str, key: NoteKey) -> bool:
+def cosigned_at(note: str, key: NoteKey) -> datetime:
+    """When `key`, a witness's, says that this was the largest tree it knew of the log. Raises NoteError."""
+    body, lines = _parts(note)
+    for raw in _signatures(lines, key):
+        timestamp, signature = int.from_bytes(raw[:8]), raw[8:]
+        message = f"cosignature/v1\ntime {timestamp}\n{body}"
+        if 0 < timestamp < 1 << 40 and _verifies(message.encode(), signature, key):
+            return datetime.fromtimestamp(timestamp, UTC)
+    raise NoteError(f"no valid cosignature of {key.name}")
+
+
+def _parts(note: str) -> tuple[str, list[str]]:
+    """The signed text and the signature lines."""
+    body, separator, signatures = note.rpartition("\n\n")
+    if not separator or not signatures.endswith("\n"):
+        raise NoteError("no signature block")
+    return f"{body}\n", signatures.removesuffix("\n").split("\n")
+
+
+def _signatures(lines: list[str], key: NoteKey) -> list[bytes]:
+    """What the lines of this key's name and id hold after the id."""
+    prefix = f"{_DASH}{key.name} "
+    found: list[bytes] = []
+    for line in lines:
+        try:
+            raw = base64.b64decode(line.removeprefix(prefix), validate=True) if line.startswith(prefix) else b""
+        except (binascii.Error, ValueError):
+            continue
+        if raw[:4] == key.key_id:
+            found.append(raw[4:])
+    return found
+
+
+def _verifies(message: bytes, signature: bytes, key: NoteKey) -> bool:
     try:
-        raw = base64.b64decode(encoded, validate=True)
-        if raw[:4] != key.key_id:
-            return False
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(raw[4:], body)
-    except (binascii.Error, InvalidSignature, ValueError):
+        Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
         return False
     return True
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from services.compliance.log.head import SignedHead, refuse_fork
+from services.compliance.domain.leaves import build
+from services.compliance.log.head import ForkRefused, SignedHead, refuse_fork
+from services.compliance.log.manifest import due_manifest
 from services.compliance.log.note import Checkpoint, NoteKey, sign
 from services.compliance.log.tree import append
 from services.compliance.store import log as store
 from services.compliance.store.audits import Audited, load_audited
+from services.compliance.store.leaves import insert_entries
 from shared.clock import Clock
 from shared.database import Database, UnitOfWork
 from shared.events import NewEvent
@@ -58,6 +63,7 @@ class Sequencer:
         key: NoteKey,
         signer: Signer,
         head: SignedHead,
+        generation: int = 1,
         prepare: Prepare | None = None,
     ) -> None:
         self._database = database
@@ -65,6 +71,7 @@ class Sequencer:
         self._key = key
         self._signer = signer
         self._head = head
+        self._generation = generation
         self._prepare = prepare
         self._published_at: datetime | None = None
 
@@ -87,9 +94,10 @@ class Sequencer:
             await asyncio.sleep(POLL_SECONDS)
 
     async def step(self) -> None:
-        """Integrate everything that waits, then sign a head when one is due."""
+        """Integrate everything that waits, add the manifest when one is due, then sign a head when one is due."""
         while await self.integrate() == BATCH_LEAVES:
             pass
+        await self.add_manifest()
         await self.publish_checkpoint()
 
     async def integrate(self) -> int:
@@ -105,13 +113,30 @@ class Sequencer:
                 return 0
             size = await store.tree_size(uow)
             nodes = append(size, await store.load_frontier(uow, size), [leaf.leaf_hash for leaf in pending])
-            await store.integrate(uow, pending, size=size, nodes=nodes)
+            await store.add_leaves(uow, [leaf.leaf_id for leaf in pending], size=size, nodes=nodes)
+            await store.dequeue(uow, pending)
             audited = await load_audited(uow, [leaf.leaf_id for leaf in pending])
             await uow.lock_parties(one.party_id for one in audited)
             indexes = {leaf.leaf_id: size + position for position, leaf in enumerate(pending)}
             for one in sorted(audited, key=lambda found: indexes[found.leaf_id]):
                 uow.emit(_contact_audited(one, indexes[one.leaf_id], uow.now))
             return len(pending)
+
+    async def add_manifest(self) -> int:
+        """Give the manifest that is due its places in the tree; returns how many leaves it took.
+
+        It does not wait in the queue: between the leaves it covers and itself no other leaf may come.
+        """
+        async with self._database.unit_of_work() as uow:
+            if not await store.become_writer(uow):
+                return 0
+            built = [(leaf, build(leaf, None, secrets.token_bytes)) for leaf in await due_manifest(uow)]
+            if built:
+                await insert_entries(uow, built)
+                size = await store.tree_size(uow)
+                nodes = append(size, await store.load_frontier(uow, size), [one.hash for _, one in built])
+                await store.add_leaves(uow, [leaf.leaf_id for leaf, _ in built], size=size, nodes=nodes)
+            return len(built)
 
     async def publish_checkpoint(self) -> str | None:
         """Sign and publish the head when the tree grew (at most each second), and repeat it each minute of silence.
@@ -130,7 +155,7 @@ class Sequencer:
             if size == 0 or (waited is not None and waited < CHECKPOINT_EVERY):
                 return None
             if last is not None and not grown:
-                return self._publish(uow, last) if self._silent_since(uow.real_now) >= REPUBLISH_EVERY else None
+                return await self._repeat(uow, last) if self._silent_since(uow.real_now) >= REPUBLISH_EVERY else None
             checkpoint = await self._signed(uow, size)
             await store.add_checkpoint(uow, checkpoint)
             return self._publish(uow, checkpoint)
@@ -139,12 +164,19 @@ class Sequencer:
         """How long this process has published no head; it starts silent."""
         return REPUBLISH_EVERY if self._published_at is None else real_now - self._published_at
 
+    async def _repeat(self, uow: UnitOfWork, last: store.StoredCheckpoint) -> str:
+        """The same head again, now with the cosignatures that came since."""
+        lines = (await store.cosignatures(uow, size=last.size)).values()
+        return self._publish(uow, replace(last, note=last.note + "".join(lines)))
+
     def _publish(self, uow: UnitOfWork, checkpoint: store.StoredCheckpoint) -> str:
         uow.emit(self._published(checkpoint, uow))
         self._published_at = uow.real_now
         return checkpoint.note
 
     async def _signed(self, uow: UnitOfWork, size: int) -> store.StoredCheckpoint:
+        if await store.generation(uow) != self._generation:
+            raise ForkRefused("the log goes on under another origin; this process was started for an older one")
         remembered = self._head.load()
         fits = remembered is not None and remembered.size <= size
         root_then = await store.root_at(uow, remembered.size) if fits and remembered is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field, JsonValue
@@ -73,6 +74,14 @@ class ConsistencyView(BaseModel):
     path: list[str] = Field(description="Base64 hashes.")
 
 
+class CommittedFieldView(BaseModel):
+    """A field that the leaf only commits to: HMAC-SHA-256(salt, length-prefixed name and value)."""
+
+    name: str = Field(description="Name of the field.")
+    state: Literal["open", "erased"] = Field(description="Erased: the salt is gone, and with it what the leaf says.")
+    salt: str | None = Field(description="Base64; with name and value it gives the commitment. Null when erased.")
+
+
 class PartyLeafView(BaseModel):
     """One leaf of a party's chain with its proof."""
 
@@ -80,4 +89,5 @@ class PartyLeafView(BaseModel):
     kind: str = Field(description="Kind of leaf.")
     record: dict[str, JsonValue] = Field(description="The leaf's content, public part and commitments.")
     leaf: str = Field(description="Its exact bytes, base64.")
+    fields: list[CommittedFieldView] = Field(description="Its committed fields.")
     proof: InclusionView = Field(description="Proof under the newest checkpoint.")

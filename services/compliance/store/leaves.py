@@ -13,7 +13,7 @@ from shared.security.party_keys import PartyCipher, Plain, Sealed
 
 _CHAINS = """
 SELECT party_id, sealed_salt, sequence, last_hash FROM party_chain
-WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND sealed_salt <> ''
 """
 _SAVE_CHAINS = """
 INSERT INTO party_chain (tenant, party_id, sealed_salt, sequence, last_hash)
@@ -33,6 +33,11 @@ _SALTS = """
 INSERT INTO leaf_salt (tenant, party_id, leaf_id, sealed_salts)
 SELECT $1, s.* FROM unnest($2::uuid[], $3::uuid[], $4::bytea[]) AS s
 """
+_READ_SALTS = """
+SELECT leaf_id, sealed_salts FROM leaf_salt WHERE tenant = $1 AND party_id = $2 AND leaf_id = ANY($3::uuid[])
+"""
+_DROP_SALTS = "DELETE FROM leaf_salt WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_END_CHAINS = "UPDATE party_chain SET sealed_salt = '' WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _CHAIN_SALT = "party_chain.sealed_salt"
 _LEAF_SALTS = "leaf_salt.sealed_salts"
 
@@ -50,6 +55,12 @@ async def append_leaves(uow: UnitOfWork, cipher: PartyCipher, leaves: Sequence[N
         built.append((leaf, result))
     await _save_chains(uow, chains)
     await _save_salts(uow, cipher, built)
+    await insert_entries(uow, built)
+    await uow.sql.execute(_PENDING, [leaf.leaf_id for leaf, _ in built])
+
+
+async def insert_entries(uow: UnitOfWork, built: Sequence[tuple[NewLeaf, BuiltLeaf]]) -> None:
+    """Keep the leaves' bytes. Only the sequencer, which gives its own leaves their places, calls it directly."""
     await uow.sql.execute(
         _ENTRIES,
         [leaf.leaf_id for leaf, _ in built],
@@ -59,7 +70,29 @@ async def append_leaves(uow: UnitOfWork, cipher: PartyCipher, leaves: Sequence[N
         [one.hash for _, one in built],
         uow.real_now,
     )
-    await uow.sql.execute(_PENDING, [leaf.leaf_id for leaf, _ in built])
+
+
+async def load_salts(
+    uow: UnitOfWork, cipher: PartyCipher, party_id: UUID, leaf_ids: Sequence[UUID]
+) -> dict[UUID, dict[str, bytes]]:
+    """The salts of the leaves' committed fields, by leaf and name. An erased party's leaves are missing."""
+    rows = await uow.sql.fetch(_READ_SALTS, uow.tenant, party_id, list(leaf_ids))
+    opened = await cipher.open_many(uow, [Sealed(party_id, _LEAF_SALTS, bytes(row["sealed_salts"])) for row in rows])
+    return {
+        row["leaf_id"]: {name: bytes.fromhex(salt) for name, salt in json.loads(text).items()}
+        for row, text in zip(rows, opened, strict=True)
+        if text is not None
+    }
+
+
+async def erase_openings(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:
+    """Drop the parties' key and every salt: their leaves stay and prove what they proved, and say nothing of anybody.
+
+    The parties are locked. A leaf that comes later begins a new chain under a commitment that nothing joins to the old.
+    """
+    await cipher.erase(uow, party_ids)
+    await uow.sql.execute(_DROP_SALTS, uow.tenant, list(party_ids))
+    await uow.sql.execute(_END_CHAINS, uow.tenant, list(party_ids))
 
 
 async def _chains(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, tuple[Chain, bytes]]:

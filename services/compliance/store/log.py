@@ -8,42 +8,98 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
+
 from services.compliance.log.tree import Node, Span, fold, frontier, nodes_for, proof
 from shared.database import UnitOfWork
 
 # The two-number key space of advisory locks: 3 is the log's, 1 its only writer's.
 _WRITER_LOCK = "SELECT pg_try_advisory_xact_lock(3, 1)"
+# Every statement reads and writes the tree of the newest origin. Its number is a subquery, so that
+# it is asked once for each statement and not once for each row.
+_READ_GENERATION = "SELECT log_generation()"
+_ADD_ORIGIN = "INSERT INTO log_origin (generation, origin, previous_note, opened_real) VALUES ($1, $2, $3, $4)"
 _PENDING = """
 SELECT p.place, p.leaf_id, e.leaf_hash FROM log_pending p JOIN log_entry e USING (leaf_id) ORDER BY p.place LIMIT $1
 """
 _COUNT_PENDING = "SELECT count(*) FROM log_pending"
 _OLDEST_PENDING = "SELECT min(e.recorded_at) FROM log_pending p JOIN log_entry e USING (leaf_id)"
-_SIZE = "SELECT coalesce(max(leaf_index) + 1, 0) FROM log_leaf"
+_SIZE = "SELECT coalesce(max(leaf_index) + 1, 0) FROM log_leaf WHERE generation = (SELECT log_generation())"
 _ADD_LEAVES = """
-INSERT INTO log_leaf (leaf_index, leaf_id) SELECT * FROM unnest($1::bigint[], $2::uuid[])
+INSERT INTO log_leaf (generation, leaf_index, leaf_id)
+SELECT (SELECT log_generation()), l.* FROM unnest($1::bigint[], $2::uuid[]) AS l
 """
-_ADD_NODES = "INSERT INTO log_node (level, place, hash) SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])"
+_ADD_NODES = """
+INSERT INTO log_node (generation, level, place, hash)
+SELECT (SELECT log_generation()), n.* FROM unnest($1::smallint[], $2::bigint[], $3::bytea[]) AS n
+"""
 _DEQUEUE = "DELETE FROM log_pending WHERE place = ANY($1::bigint[])"
 _NODES = """
 SELECT n.level, n.place, n.hash FROM log_node n JOIN unnest($1::smallint[], $2::bigint[]) AS w(level, place)
-USING (level, place)
+USING (level, place) WHERE n.generation = (SELECT log_generation())
 """
-_LAST_CHECKPOINT = "SELECT tree_size, root, note, published_at FROM log_checkpoint ORDER BY tree_size DESC LIMIT 1"
+_LAST_CHECKPOINT = """
+SELECT tree_size, root, note, published_at FROM log_checkpoint WHERE generation = (SELECT log_generation())
+ORDER BY tree_size DESC LIMIT 1
+"""
+_LAST_WITNESSED = """
+SELECT tree_size, root, note, published_at FROM log_checkpoint c WHERE generation = (SELECT log_generation()) AND (
+    SELECT count(*) FROM log_cosignature s WHERE s.generation = c.generation AND s.tree_size = c.tree_size
+) >= $1 ORDER BY tree_size DESC LIMIT 1
+"""
 _CHECKPOINTS = """
-SELECT tree_size, root, note, published_at FROM log_checkpoint WHERE tree_size > $1 AND tree_size <= $2
+SELECT tree_size, root, published_at, note || coalesce((
+    SELECT string_agg(s.line, '' ORDER BY s.witness) FROM log_cosignature s
+    WHERE s.generation = c.generation AND s.tree_size = c.tree_size
+), '') AS note
+FROM log_checkpoint c WHERE generation = (SELECT log_generation()) AND tree_size > $1 AND tree_size <= $2
 ORDER BY tree_size LIMIT $3
 """
-_ADD_CHECKPOINT = "INSERT INTO log_checkpoint (tree_size, root, note, published_at) VALUES ($1, $2, $3, $4)"
+_ADD_CHECKPOINT = """
+INSERT INTO log_checkpoint (generation, tree_size, root, note, published_at)
+VALUES ((SELECT log_generation()), $1, $2, $3, $4)
+"""
+_COSIGNATURES = """
+SELECT witness, line FROM log_cosignature
+WHERE generation = (SELECT log_generation()) AND tree_size = $1 ORDER BY witness
+"""
+_COSIGNED_SIZE = """
+SELECT coalesce(max(tree_size), 0) FROM log_cosignature WHERE generation = (SELECT log_generation()) AND witness = $1
+"""
+_ADD_COSIGNATURE = """
+INSERT INTO log_cosignature (generation, tree_size, witness, line, cosigned_at)
+VALUES ((SELECT log_generation()), $1, $2, $3, $4) ON CONFLICT DO NOTHING
+"""
 _LEAVES = """
 SELECT l.leaf_index, e.leaf, e.leaf_hash FROM log_leaf l JOIN log_entry e USING (leaf_id)
-WHERE l.leaf_index >= $1 AND l.leaf_index < $2 ORDER BY l.leaf_index
+WHERE l.generation = (SELECT log_generation()) AND l.leaf_index >= $1 AND l.leaf_index < $2 ORDER BY l.leaf_index
 """
-_INDEX_OF = "SELECT leaf_index FROM log_leaf WHERE leaf_id = $1"
+_INDEX_OF = "SELECT leaf_index FROM log_leaf WHERE leaf_id = $1 AND generation = (SELECT log_generation())"
 _OF_PARTY = """
 SELECT l.leaf_index, e.leaf_id, e.kind, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
-WHERE e.party_id = $1 AND l.leaf_index > $2 ORDER BY l.leaf_index LIMIT $3
+WHERE e.party_id = $1 AND l.generation = (SELECT log_generation()) AND l.leaf_index > $2 ORDER BY l.leaf_index LIMIT $3
 """
 _HAS_ENTRY = "SELECT EXISTS (SELECT FROM log_entry WHERE leaf_id = $1)"
+_OLD_LEAVES = """
+SELECT l.leaf_index, l.leaf_id, e.leaf_hash FROM log_leaf l JOIN log_entry e USING (leaf_id)
+WHERE l.generation = $1 AND l.leaf_index > $2 ORDER BY l.leaf_index LIMIT $3
+"""
+_LAST_MANIFEST = """
+SELECT l.leaf_index, e.leaf FROM log_entry e JOIN log_leaf l USING (leaf_id)
+WHERE e.kind = 'manifest' AND l.generation = (SELECT log_generation())
+ORDER BY e.recorded_at DESC, l.leaf_index DESC LIMIT 1
+"""
+_RECORDED_AT = """
+SELECT e.recorded_at FROM log_leaf l JOIN log_entry e USING (leaf_id)
+WHERE l.generation = (SELECT log_generation()) AND l.leaf_index = $1
+"""
+_CHANGED_PARTIES = """
+SELECT document ->> 'party' AS party, max((document ->> 'party_sequence')::bigint) AS sequence
+FROM (
+    SELECT convert_from(e.leaf, 'UTF8')::jsonb AS document FROM log_leaf l JOIN log_entry e USING (leaf_id)
+    WHERE l.generation = (SELECT log_generation()) AND l.leaf_index >= $1
+) AS leaf WHERE document ? 'party' GROUP BY 1 ORDER BY 1
+"""
 
 
 class PendingLeaf(NamedTuple):
@@ -133,23 +189,49 @@ async def load_proof(uow: UnitOfWork, spans: Sequence[Span]) -> list[bytes]:
     return proof(spans, await load_nodes(uow, nodes_for(spans)))
 
 
-async def integrate(uow: UnitOfWork, pending: Sequence[PendingLeaf], *, size: int, nodes: Mapping[Node, bytes]) -> None:
-    """Give the leaves their indexes from `size` on, store the nodes that became full, and empty the queue of them."""
-    await uow.sql.execute(_ADD_LEAVES, list(range(size, size + len(pending))), [leaf.leaf_id for leaf in pending])
+async def add_leaves(uow: UnitOfWork, leaf_ids: Sequence[UUID], *, size: int, nodes: Mapping[Node, bytes]) -> None:
+    """Give the leaves their indexes from `size` on, and store the nodes that became full."""
+    await uow.sql.execute(_ADD_LEAVES, list(range(size, size + len(leaf_ids))), leaf_ids)
     await uow.sql.execute(
         _ADD_NODES, [node.level for node in nodes], [node.place for node in nodes], list(nodes.values())
     )
+
+
+async def dequeue(uow: UnitOfWork, pending: Sequence[PendingLeaf]) -> None:
+    """Empty the queue of leaves that are in the tree now."""
     await uow.sql.execute(_DEQUEUE, [leaf.place for leaf in pending])
 
 
+async def generation(uow: UnitOfWork) -> int:
+    """Which of the log's origins is the newest; the first is 1."""
+    return int(await uow.sql.fetchval(_READ_GENERATION))
+
+
+async def add_origin(uow: UnitOfWork, number: int, *, origin: str, previous_note: str) -> None:
+    """Open a generation: from here on every function of this module means its tree."""
+    await uow.sql.execute(_ADD_ORIGIN, number, origin, previous_note, uow.real_now)
+
+
+async def old_leaves(uow: UnitOfWork, number: int, *, after: int, limit: int) -> list[PendingLeaf]:
+    """The leaves of an older generation, by their old index (in `place`)."""
+    rows = await uow.sql.fetch(_OLD_LEAVES, number, after, limit)
+    return [PendingLeaf(row["leaf_index"], row["leaf_id"], bytes(row["leaf_hash"])) for row in rows]
+
+
 async def last_checkpoint(uow: UnitOfWork) -> StoredCheckpoint | None:
-    """The newest published checkpoint."""
-    row = await uow.sql.fetchrow(_LAST_CHECKPOINT)
-    return (
-        None
-        if row is None
-        else StoredCheckpoint(row["tree_size"], bytes(row["root"]), row["note"], row["published_at"])
-    )
+    """The newest published checkpoint, without cosignatures."""
+    return _checkpoint(await uow.sql.fetchrow(_LAST_CHECKPOINT))
+
+
+async def last_witnessed(uow: UnitOfWork, *, required: int) -> StoredCheckpoint | None:
+    """The newest checkpoint that at least `required` witnesses cosigned."""
+    return _checkpoint(await uow.sql.fetchrow(_LAST_WITNESSED, required))
+
+
+def _checkpoint(row: asyncpg.Record | None) -> StoredCheckpoint | None:
+    if row is None:
+        return None
+    return StoredCheckpoint(row["tree_size"], bytes(row["root"]), row["note"], row["published_at"])
 
 
 async def add_checkpoint(uow: UnitOfWork, checkpoint: StoredCheckpoint) -> None:
@@ -158,13 +240,45 @@ async def add_checkpoint(uow: UnitOfWork, checkpoint: StoredCheckpoint) -> None:
 
 
 async def checkpoints(uow: UnitOfWork, *, up_to: int) -> list[StoredCheckpoint]:
-    """All checkpoints of at most `up_to` leaves, oldest first."""
+    """All checkpoints of at most `up_to` leaves, oldest first, each note with its cosignatures."""
     found: list[StoredCheckpoint] = []
     after = -1
     while rows := await uow.sql.fetch(_CHECKPOINTS, after, up_to, 1_000):
         found += [StoredCheckpoint(r["tree_size"], bytes(r["root"]), r["note"], r["published_at"]) for r in rows]
         after = found[-1].size
     return found
+
+
+async def cosignatures(uow: UnitOfWork, *, size: int) -> dict[str, str]:
+    """The cosignature lines under the checkpoint of that size, by the witness's vkey."""
+    return {row["witness"]: row["line"] for row in await uow.sql.fetch(_COSIGNATURES, size)}
+
+
+async def cosigned_size(uow: UnitOfWork, witness: str) -> int:
+    """The largest tree of this origin that the witness cosigned, as far as we know; 0 for none."""
+    return int(await uow.sql.fetchval(_COSIGNED_SIZE, witness))
+
+
+async def add_cosignature(uow: UnitOfWork, *, size: int, witness: str, line: str, cosigned_at: datetime) -> None:
+    """Append a cosignature; a second one of the same tree by the same witness adds nothing."""
+    await uow.sql.execute(_ADD_COSIGNATURE, size, witness, line, cosigned_at)
+
+
+async def last_manifest(uow: UnitOfWork) -> tuple[int, bytes] | None:
+    """Index and bytes of the newest manifest's last leaf."""
+    row = await uow.sql.fetchrow(_LAST_MANIFEST)
+    return None if row is None else (row["leaf_index"], bytes(row["leaf"]))
+
+
+async def recorded_at(uow: UnitOfWork, index: int) -> datetime | None:
+    """When (real time) the leaf was recorded; None beyond the tree."""
+    moment: datetime | None = await uow.sql.fetchval(_RECORDED_AT, index)
+    return moment
+
+
+async def changed_parties(uow: UnitOfWork, *, start: int) -> dict[str, int]:
+    """The last number of every party with a leaf at `start` or later, by the party's commitment."""
+    return {row["party"]: row["sequence"] for row in await uow.sql.fetch(_CHANGED_PARTIES, start)}
 
 
 async def leaves(uow: UnitOfWork, *, size: int, batch: int) -> AsyncIterator[list[StoredLeaf]]:
