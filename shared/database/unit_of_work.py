@@ -17,7 +17,7 @@ from shared.messaging.intents import NewIntent
 if TYPE_CHECKING:
     from shared.events import NewEvent
     from shared.events.base import EventData
-    from shared.messaging.outbox import Record
+    from shared.messaging.fresh_records import Record
 
 _LOW_64_BITS = (1 << 64) - 1
 _LOCK = "SELECT count(pg_advisory_xact_lock(key)) FROM unnest(string_to_array($1, chr(31))::bigint[]) AS key"

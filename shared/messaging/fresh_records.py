@@ -5,13 +5,23 @@ A cache and nothing more: what to send, and in which order, the tables say; what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from shared.messaging.outbox import Record
+from shared.events.codec import Header
 
 _LIMIT_BYTES = 4 * 1024 * 1024
+
+
+class Record(NamedTuple):
+    """One record to be sent: the exact bytes."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+    headers: Sequence[Header]
+    event_id: str
 
 
 class FreshRecords:

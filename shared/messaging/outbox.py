@@ -20,6 +20,7 @@ from shared.events.catalogue import CATALOGUE, HEARTBEAT, EventType
 from shared.events.codec import NO_PARTY_KEY, Header, encode_headers
 from shared.events.topics import PARTITIONS, TOPICS
 from shared.ids import event_id_texts
+from shared.messaging.fresh_records import Record
 from shared.messaging.partitioning import partitions_of
 from shared.messaging.tracing import current_traceparent
 
@@ -77,17 +78,6 @@ class StreamKey(NamedTuple):
     topic: str
     aggregate_type: str
     aggregate_id: str
-
-
-class Record(NamedTuple):
-    """One record to be sent: the exact bytes."""
-
-    topic: str
-    partition: int
-    key: bytes
-    value: bytes
-    headers: Sequence[Header]
-    event_id: str
 
 
 class _Addressed(NamedTuple):

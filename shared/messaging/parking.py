@@ -19,7 +19,8 @@ from shared.events.codec import NO_PARTY_KEY, Header, format_time
 from shared.events.stop import PartyParked, PartyUnparked
 from shared.ids import derived_id, event_id
 from shared.messaging.failures import ConsumerHaltedError
-from shared.messaging.outbox import Record, append_records, source_of
+from shared.messaging.fresh_records import Record
+from shared.messaging.outbox import append_records, source_of
 from shared.messaging.records import Entry, RawRecord
 from shared.messaging.waiting import seal
 from shared.security.sealing import RecordSealer

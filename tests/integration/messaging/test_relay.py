@@ -13,7 +13,8 @@ from shared.embedded.kafka import KafkaAccess
 from shared.events import NewEvent
 from shared.events.case import CaseSuspended
 from shared.events.topics import PARTITIONS
-from shared.messaging.outbox import EventTooLargeError, Record, append_records, republish
+from shared.messaging.fresh_records import Record
+from shared.messaging.outbox import EventTooLargeError, append_records, republish
 from shared.messaging.partitioning import partition_of
 from shared.messaging.relay import Relay, resolve_blocked
 

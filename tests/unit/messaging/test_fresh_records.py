@@ -1,7 +1,6 @@
 """What a relay finds of the records that its own process has committed."""
 
-from shared.messaging.fresh_records import FreshRecords
-from shared.messaging.outbox import Record
+from shared.messaging.fresh_records import FreshRecords, Record
 
 
 def test_nothing_is_kept_without_a_relay() -> None:
