@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from simulation.portfolio.people import TIME_ZONE
 SERVICES = ("intake", "assignment", "visits", "plans", "compliance")
 _TIMEOUT_SECONDS = 90
 _LOOK_AGAIN_SECONDS = 0.05
+_FRESH = timedelta(seconds=15)  # half of the age at which compliance refuses
 
 
 class NotQuiet(RuntimeError):  # noqa: N818  # reads as a fact at the call site
@@ -61,6 +62,21 @@ class Pace:
             if not quiet_looks:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         self.waited_seconds += time.monotonic() - began
+
+    async def until_fresh(self, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
+        """Wait until compliance has heard lately from all whose facts it needs: before that it grants nothing.
+
+        A service that joins its consumer group late is heard late. Raises NotQuiet.
+        """
+        began = time.monotonic()
+        while True:
+            listed = await self._api.get("compliance", "/v1/revocations", device_id="nobody")
+            as_of = listed.expected()["as_of"]
+            if as_of is not None and datetime.now(UTC) - datetime.fromisoformat(as_of) < _FRESH:
+                return
+            if time.monotonic() - began > timeout_seconds:
+                raise NotQuiet(f"after {timeout_seconds:.0f} s compliance's facts are still of {as_of}")
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def _ask(self, service: str) -> dict[str, Any]:
         answer: dict[str, Any] = (await self._api.get(service, "/internal/quiet")).expected()

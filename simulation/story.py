@@ -114,6 +114,7 @@ class Story:
 
         await self._cast.core.publish(messages, progress=count)
         await self._settle("intake opens cases")
+        await self._cast.pace.until_fresh()
 
     async def _register_staff(self) -> None:
         size, centres = self._cast.size, town_centres()
