@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
 """Verify an export of Doorstep's audit log, offline, with the Python standard library alone.
 
-    python verify_log.py EXPORT --key VKEY [--all-signatures]
-    python verify_log.py EXPORT --fingerprint SHA256 [--all-signatures]
+    python verify_log.py EXPORT --key VKEY [--witness VKEY ... --witnesses-required K] [--all-signatures]
+    python verify_log.py EXPORT --fingerprint SHA256 [--witness SHA256 ...] [--all-signatures]
 
-EXPORT is the tar file of `GET /v1/log/export`, or the folder it unpacks to. The key comes from the command line only:
-as C2SP vkey (`origin+id+key`), or as the fingerprint (SHA-256 of the vkey) of a key inside the export.
+EXPORT is the tar file of `GET /v1/log/export`, or the folder it unpacks to. Keys come from the command line only: as
+C2SP vkey (`name+id+key`), or as the fingerprint (SHA-256 of the vkey) of a key inside the export.
 
 Checked: every leaf against its hash, the RFC 9162 root of every checkpoint (which also proves that each extends the one
-before), signatures (each day's last; all with --all-signatures), each party's chain of leaves.
+before), signatures and cosignatures (each day's last; all with --all-signatures), that K of the witnesses cosigned the
+last checkpoint, each party's chain of leaves, and every manifest against the leaves it covers.
+
+Each contact is counted as witnessed-before (its permit's leaf was under a checkpoint that K witnesses had cosigned
+before the contact began), claimed-before (the leaf only says so itself), or after. Without --witness none is witnessed;
+without --all-signatures the times are those written in cosignatures, of which each day's last are verified.
 Exit codes: 0 everything verifies; 1 something does not, and is named; 2 the export or the arguments cannot be used.
 """
 
@@ -17,6 +22,7 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import bisect
 import functools
 import hashlib
 import itertools
@@ -26,7 +32,9 @@ import sys
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 # --- Ed25519, verification only: RFC 8032 section 5.1, with cofactorless equation and strict encodings
 
@@ -105,7 +113,9 @@ def ed25519_verifies(public_key: bytes, message: bytes, signature: bytes) -> boo
     return signature[:32] == (y | (x & 1) << 255).to_bytes(32, "little")
 
 
-# --- Keys and notes: https://c2sp.org/signed-note, https://c2sp.org/tlog-checkpoint
+# --- Keys and notes: https://c2sp.org/signed-note, https://c2sp.org/tlog-checkpoint, https://c2sp.org/tlog-cosignature
+
+LOG_KEY, WITNESS_KEY = 1, 4
 
 
 class UnusableError(Exception):
@@ -114,22 +124,23 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Key:
-    """The log's verification key."""
+    """The verification key of a log or a witness."""
 
     name: str
     key_id: bytes
     public_key: bytes
 
 
-def parse_key(vkey: str) -> Key:
-    """A key from its text form `name+id+base64`. Raises UnusableError."""
+def parse_key(vkey: str, algorithm: int = LOG_KEY) -> Key:
+    """A key for that use from its text form `name+id+base64`. Raises UnusableError."""
     match = re.fullmatch(r"([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)", vkey.strip())
     if match is None:
         raise UnusableError("the key is not a vkey: name+id+base64")
     raw = _strict_base64(match[3]) or b""
     key_id = hashlib.sha256(match[1].encode() + b"\n" + raw).digest()[:4]
-    if len(raw) != 33 or raw[0] != 1 or key_id.hex() != match[2]:
-        raise UnusableError("the key is not an Ed25519 key, or its id does not fit")
+    if len(raw) != 33 or raw[0] != algorithm or key_id.hex() != match[2]:
+        kind = "log's" if algorithm == LOG_KEY else "witness's"
+        raise UnusableError(f"{match[1]}: not a {kind} Ed25519 key, or its id does not fit")
     return Key(match[1], key_id, raw[1:])
 
 
@@ -164,14 +175,27 @@ def parse_head(number: int, line: str) -> SignedHead:
         return SignedHead(number, problem=f"cannot be read ({type(error).__name__})")
 
 
-def signed_by(head: SignedHead, key: Key) -> bool:
-    """Whether a signature of `key` is on the checkpoint and verifies."""
+def signatures_of(head: SignedHead, key: Key) -> list[bytes]:
+    """What the lines of that key's name and id hold after the id."""
     prefix = f"\N{EM DASH} {key.name} "
-    signatures = (_strict_base64(line.removeprefix(prefix)) for line in head.signatures if line.startswith(prefix))
-    return any(
-        raw is not None and raw[:4] == key.key_id and ed25519_verifies(key.public_key, head.body, raw[4:])
-        for raw in signatures
-    )
+    found = (_strict_base64(line.removeprefix(prefix)) for line in head.signatures if line.startswith(prefix))
+    return [raw[4:] for raw in found if raw is not None and raw[:4] == key.key_id]
+
+
+def signed_by(head: SignedHead, key: Key) -> bool:
+    """Whether a signature of the log's `key` is on the checkpoint and verifies."""
+    return any(ed25519_verifies(key.public_key, head.body, signature) for signature in signatures_of(head, key))
+
+
+def cosigned_at(head: SignedHead, witness: Key, *, verified: bool) -> int | None:
+    """The earliest time (seconds since 1970) of the witness's cosignatures; `verified`: of those that verify."""
+    times: list[int] = []
+    for raw in signatures_of(head, witness):
+        timestamp, signature = int.from_bytes(raw[:8], "big"), raw[8:]
+        message = f"cosignature/v1\ntime {timestamp}\n".encode() + head.body
+        if len(raw) == 72 and (not verified or ed25519_verifies(witness.public_key, message, signature)):
+            times.append(timestamp)
+    return min(times, default=None)
 
 
 _HASH_LINE = re.compile("[0-9a-f]{64}")
@@ -286,29 +310,46 @@ class Report:
     leaves: int = 0
     checkpoints: int = 0
     signatures: int = 0
+    cosignatures: int = 0
     parties: int = 0
+    manifests: int = 0
+    uncovered: int = 0
+    """Leaves of parties behind the last manifest: their chains may still grow."""
+    continues: str = ""
+    """The older log whose last checkpoint is the first leaf."""
     kinds: dict[str, int] = field(default_factory=dict)
+    contacts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
-def verify(export: Export, key: Key, *, all_signatures: bool) -> Report:
+@dataclass(frozen=True)
+class Witnesses:
+    """Keys that the log's operator does not hold, and how many of them must agree."""
+
+    keys: Sequence[Key] = ()
+    required: int = 0
+
+
+def verify(export: Export, key: Key, *, all_signatures: bool, witnesses: Witnesses | None = None) -> Report:
     """Check everything; the report names each fault."""
     report = Report(leaves=len(export.leaves), checkpoints=len(export.heads))
     trusted = _check_signatures(export.heads, key, report, all_signatures=all_signatures)
+    times = _check_cosignatures(trusted, witnesses or Witnesses(), report, all_signatures=all_signatures)
     _check_leaves(export, trusted, report.problems)
     if not report.problems:  # a damaged leaf would make its neighbours in the chain look broken, too
-        _check_chains(filter(None, export.leaves), report)
+        _Chains(report, key, times).follow(filter(None, export.leaves))
     return report
 
 
 def _check_signatures(heads: list[SignedHead], key: Key, report: Report, *, all_signatures: bool) -> list[SignedHead]:
     last_of_day = {head.published_at[:10]: head.number for head in heads if not head.problem}
+    checked = set(last_of_day.values())
     trusted: list[SignedHead] = []
     for head in heads:
         problem = head.problem
         if not problem and head.origin != key.name:
             problem = f"origin {head.origin!r} is not the key's {key.name!r}"
-        if not problem and (all_signatures or head.number in last_of_day.values()):
+        if not problem and (all_signatures or head.number in checked):
             report.signatures += 1
             problem = "" if signed_by(head, key) else "the signature does not verify"
         if not problem and trusted and head.size < trusted[-1].size:
@@ -318,6 +359,49 @@ def _check_signatures(heads: list[SignedHead], key: Key, report: Report, *, all_
         else:
             trusted.append(head)
     return trusted
+
+
+def _check_cosignatures(
+    heads: Sequence[SignedHead], witnesses: Witnesses, report: Report, *, all_signatures: bool
+) -> list[tuple[int, float]]:
+    """(tree size, when enough witnesses had signed a tree of at least that size), by size. Empty without witnesses."""
+    if not witnesses.keys:
+        return []
+    enough = {head.number: head for head in heads if _times(head, witnesses)[witnesses.required - 1 :]}
+    checked = {head.published_at[:10]: head.number for head in enough.values()}.values()
+    known: list[tuple[int, float]] = []
+    for head in heads:
+        if all_signatures or head.number in checked or head is heads[-1]:
+            known_times = _verified_times(head, witnesses, report)
+        else:
+            known_times = _times(head, witnesses)
+        if len(known_times) >= witnesses.required:
+            known.append((head.size, float(known_times[witnesses.required - 1])))
+        elif head is heads[-1]:
+            report.problems.append(
+                f"checkpoint {head.number}: {len(known_times)} of {witnesses.required} cosignatures that are required"
+            )
+    earliest = list(itertools.accumulate((time for _, time in reversed(known)), min))[::-1]
+    return [(size, time) for (size, _), time in zip(known, earliest, strict=True)]
+
+
+def _times(head: SignedHead, witnesses: Witnesses) -> list[int]:
+    times = (cosigned_at(head, witness, verified=False) for witness in witnesses.keys)
+    return sorted(time for time in times if time is not None)
+
+
+def _verified_times(head: SignedHead, witnesses: Witnesses, report: Report) -> list[int]:
+    times: list[int] = []
+    for witness in witnesses.keys:
+        if not signatures_of(head, witness):
+            continue
+        report.cosignatures += 1
+        time = cosigned_at(head, witness, verified=True)
+        if time is None:
+            report.problems.append(f"checkpoint {head.number}: the cosignature of {witness.name} does not verify")
+        else:
+            times.append(time)
+    return sorted(times)
 
 
 def _check_leaves(export: Export, heads: Sequence[SignedHead], problems: list[str]) -> None:
@@ -345,28 +429,146 @@ def _check_leaves(export: Export, heads: Sequence[SignedHead], problems: list[st
         problems.append(f"leaves from {max(sizes)} on are under no checkpoint")
 
 
-def _check_chains(leaves: Iterable[bytes], report: Report) -> None:
-    """Each party's leaves number themselves and name the hash of the one before: none can be left out unseen."""
-    last: dict[str, tuple[int, str | None]] = {}
-    for index, leaf in enumerate(leaves):
-        record = json.loads(leaf)
-        report.kinds[record["kind"]] = report.kinds.get(record["kind"], 0) + 1
-        if (party := record.get("party")) is None:
-            continue
-        sequence, previous = last.get(party, (0, None))
+class _Chains:
+    """Reads the leaves in order: each party's chain, the manifests over them, and which permit came before a contact.
+
+    Leaves of a party number themselves and name the hash of the one before: none can be left out in the middle. A
+    manifest names the last number of every party that changed since the manifest before: none can be left out at the
+    end.
+    """
+
+    def __init__(self, report: Report, key: Key, times: Sequence[tuple[int, float]]) -> None:
+        self._report = report
+        self._key = key
+        self._times = times
+        self._last: dict[str, tuple[int, str]] = {}
+        self._changed: dict[str, int] = {}
+        self._named: dict[str, int] = {}
+        self._manifest: tuple[int, int, int] = (0, 0, 0)  # number, part, parts
+        self._manifest_hash: str | None = None
+        self._part_hash = ""
+        self._uncovered = 0
+        self._permits: dict[str, tuple[int, float]] = {}
+        self._contacts: list[tuple[str | None, float]] = []
+
+    def follow(self, leaves: Iterable[bytes]) -> None:
+        """Read them all and fill the report."""
+        report = self._report
+        for index, leaf in enumerate(leaves):
+            record = json.loads(leaf)
+            kind = record["kind"]
+            report.kinds[kind] = report.kinds.get(kind, 0) + 1
+            if record.get("party") is not None:
+                self._link(index, record, leaf)
+            if kind == "manifest":
+                self._cover(index, record, leaf)
+            elif kind == "origin":
+                self._continue(index, record)
+            elif kind == "decision" and record.get("permit_id"):
+                self._permits[record["permit_id"]] = (index, _seconds(record["recorded_at"]))
+            elif kind == "contact" and "started_real" in record:
+                self._contacts.append((record.get("permit_id"), _seconds(record["started_real"])))
+        report.parties = len(self._last)
+        report.uncovered = self._uncovered
+        for permit, started in self._contacts:
+            place = self._when(permit, started)
+            report.contacts[place] = report.contacts.get(place, 0) + 1
+
+    def _fault(self, index: int, detail: str) -> None:
+        self._report.problems.append(f"leaf {index}: {detail}")
+
+    def _link(self, index: int, record: dict[str, Any], leaf: bytes) -> None:
+        party = record["party"]
+        sequence, previous = self._last.get(party, (0, None))
         if (record["party_sequence"], record["previous"]) != (sequence + 1, previous):
-            report.problems.append(f"leaf {index}: breaks its party's chain at number {record['party_sequence']}")
-        last[party] = (record["party_sequence"], leaf_hash(leaf).hex())
-    report.parties = len(last)
+            self._fault(index, f"breaks its party's chain at number {record['party_sequence']}")
+        self._last[party] = (record["party_sequence"], leaf_hash(leaf).hex())
+        self._changed[party] = record["party_sequence"]
+        self._uncovered += 1
+
+    def _cover(self, index: int, record: dict[str, Any], leaf: bytes) -> None:
+        number, part, parts = self._manifest
+        expected = (number, part + 1, parts) if part < parts else (number + 1, 1, record["parts"])
+        self._manifest = (record["number"], record["part"], record["parts"])
+        if part == parts:
+            self._manifest_hash, self._named = self._part_hash or None, {}
+        if self._manifest != expected or record["previous_manifest"] != self._manifest_hash:
+            self._fault(index, f"a manifest is missing before number {record['number']}, part {record['part']}")
+        self._named |= record["parties"]
+        self._part_hash = leaf_hash(leaf).hex()
+        if record["part"] != record["parts"]:
+            return
+        for party in sorted(self._named.keys() | self._changed.keys()):
+            if self._named.get(party) != self._changed.get(party):
+                detail = f"says {self._named.get(party)} of party {party[:16]}, its chain {self._changed.get(party)}"
+                self._fault(index, f"manifest {record['number']} {detail}")
+        self._report.manifests += 1
+        self._changed, self._uncovered = {}, 0
+
+    def _continue(self, index: int, record: dict[str, Any]) -> None:
+        note = json.dumps({"note": record["previous_checkpoint"], "published_at": ""})
+        old = parse_head(0, note)
+        name = old.origin.encode()
+        raw = bytes([LOG_KEY]) + self._key.public_key
+        key = Key(old.origin, hashlib.sha256(name + b"\n" + raw).digest()[:4], self._key.public_key)
+        if index or old.problem or not signed_by(old, key):
+            self._fault(index, "the older log's last checkpoint is not signed by this log's key")
+        self._report.continues = f"{old.origin} of {old.size} leaves"
+
+    def _when(self, permit: str | None, started: float) -> str:
+        if permit is None or permit not in self._permits:
+            return "without permit"
+        index, recorded = self._permits[permit]
+        place = bisect.bisect_right(self._times, index, key=lambda known: known[0])
+        # A cosignature's time is the whole second in which it was made.
+        if place < len(self._times) and self._times[place][1] + 1 <= started:
+            return "witnessed-before"
+        return "claimed-before" if recorded < started else "after"
 
 
-def _chosen_key(arguments: argparse.Namespace, export: Export) -> Key:
-    if arguments.key:
-        return parse_key(arguments.key)
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).astimezone(UTC).timestamp()
+
+
+def _chosen_key(asked: str, export: Export, algorithm: int = LOG_KEY) -> Key:
+    """The key that the command line names, by itself or by the fingerprint of one in the export."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", asked):
+        return parse_key(asked, algorithm)
     for vkey in export.vkeys:
-        if hashlib.sha256(vkey.encode()).hexdigest() == arguments.fingerprint.lower():
-            return parse_key(vkey)
+        if hashlib.sha256(vkey.encode()).hexdigest() == asked.lower():
+            return parse_key(vkey, algorithm)
     raise UnusableError("no key in the export has that fingerprint")
+
+
+def _chosen_witnesses(arguments: argparse.Namespace, export: Export) -> Witnesses:
+    keys = [_chosen_key(asked, export, WITNESS_KEY) for asked in arguments.witness]
+    required = len(keys) if arguments.witnesses_required is None else arguments.witnesses_required
+    if len({key.public_key for key in keys}) != len(keys):
+        raise UnusableError("a witness is named twice")
+    if not (1 <= required <= len(keys) or (not keys and not required)):
+        raise UnusableError(f"{required} of {len(keys)} witnesses cannot be required")
+    return Witnesses(keys, required)
+
+
+def _tell(report: Report, key: Key, witnesses: Witnesses) -> None:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
+    # Kinds and parties are read from the leaves only once all of them are whole.
+    print(f"{report.leaves} leaves" + (f" ({kinds}) of {report.parties} parties" if kinds else ""))
+    print(f"{report.checkpoints} checkpoints, {report.signatures} signatures checked, key {key.name}")
+    if witnesses.keys:
+        named = f"{witnesses.required} of {len(witnesses.keys)} witnesses required"
+        print(f"{named}, {report.cosignatures} cosignatures checked")
+    else:
+        print("no witness named: the operator alone vouches for times and for there being one log")
+    if report.continues:
+        print(f"continues the log {report.continues}")
+    if kinds:
+        print(f"{report.manifests} manifests, {report.uncovered} leaves of parties behind the last one")
+        places = ("witnessed-before", "claimed-before", "after", "without permit")
+        print("contacts: " + ", ".join(f"{report.contacts.get(place, 0)} {place}" for place in places))
+    for problem in report.problems:
+        print(f"FAULT {problem}")
+    print("the log verifies" if not report.problems else f"the log does NOT verify: {len(report.problems)} fault(s)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -376,22 +578,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--key", help="the log's vkey (origin+id+key), published elsewhere")
     which.add_argument("--fingerprint", help="SHA-256 of the vkey, published elsewhere")
-    parser.add_argument("--all-signatures", action="store_true", help="not only the last signature of each day")
+    parser.add_argument(
+        "--witness", action="append", default=[], help="vkey or fingerprint of a witness; may be repeated"
+    )
+    parser.add_argument("--witnesses-required", type=int, help="how many of them must have cosigned; all if left out")
+    parser.add_argument("--all-signatures", action="store_true", help="not only the last ones of each day")
     arguments = parser.parse_args(argv)
     try:
         export = read_export(arguments.export)
-        key = _chosen_key(arguments, export)
+        if arguments.fingerprint and not re.fullmatch("[0-9a-fA-F]{64}", arguments.fingerprint):
+            raise UnusableError("the fingerprint is not 64 hexadecimal digits")
+        key = _chosen_key(arguments.key or arguments.fingerprint, export)
+        witnesses = _chosen_witnesses(arguments, export)
     except UnusableError as error:
         print(f"cannot verify: {error}", file=sys.stderr)
         return 2
-    report = verify(export, key, all_signatures=arguments.all_signatures)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
-    # Kinds and parties are read from the leaves only once all of them are whole.
-    print(f"{report.leaves} leaves" + (f" ({kinds}) of {report.parties} parties" if kinds else ""))
-    print(f"{report.checkpoints} checkpoints, {report.signatures} signatures checked, key {key.name}")
-    for problem in report.problems:
-        print(f"FAULT {problem}")
-    print("the log verifies" if not report.problems else f"the log does NOT verify: {len(report.problems)} fault(s)")
+    report = verify(export, key, all_signatures=arguments.all_signatures, witnesses=witnesses)
+    _tell(report, key, witnesses)
     return 1 if report.problems else 0
 
 
