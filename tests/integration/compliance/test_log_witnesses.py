@@ -16,7 +16,7 @@ from services.compliance.log.witnesses import Witness
 from tools import witness as standalone
 
 from .conftest import Desk
-from .test_log import grow
+from .test_log import export, grow, verify
 
 
 class Watch:
@@ -136,6 +136,29 @@ async def test_copy_of_a_minute_carries_its_cosignatures(desk: Desk, watches: li
     desk.clock.real += timedelta(minutes=1)
     await cosigner.step()
     assert sorted(path.name for path in archive.iterdir()) == [f"{2:020}.note", f"{4:020}.note"]
+
+
+async def test_export_verifies_with_witnesses_and_manifest(
+    desk: Desk, watches: list[Watch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contact of `grow` began before its permit was signed for: it is never witnessed-before."""
+    cosigner = carrier(desk, *watches[:2])
+    await sign_more(desk, 2)
+    await cosigner.step()
+    monkeypatch.setattr("services.compliance.log.manifest.MANIFEST_AFTER", timedelta(seconds=1))
+    desk.clock.real += timedelta(seconds=2)
+    await desk.sequencer.step()
+    assert await cosigner.step() == 2
+    path, key = await export(desk, tmp_path)
+    named = [text for watch in watches for text in ("--witness", watch.real.vkey)]
+    done = verify(path, "--key", key, "--all-signatures", *named, "--witnesses-required", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 3 witnesses required, 4 cosignatures checked" in done.stdout
+    assert "1 manifests, 0 leaves of parties behind the last one" in done.stdout
+    assert "contacts: 0 witnessed-before" in done.stdout
+    done = verify(path, "--key", key, *named)
+    assert done.returncode == 1
+    assert "2 of 3 cosignatures that are required" in done.stdout
 
 
 @pytest.mark.parametrize("text", ["", "key http://x", "log.test/audit+00000000+AAAA http://x"])
