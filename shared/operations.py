@@ -114,6 +114,29 @@ def operations_router(database: Database, *, quiet: QuietProbe, replayer: Replay
             quiet=left.quiet, outbox=left.outbox, unread=left.unread, intents=left.intents, held=left.held
         )
 
+    router.include_router(_dead_letter_routes(database, replayer, sealer))
+    router.include_router(_gap_routes(database))
+
+    @router.post("/blocked-keys/{topic}/{action}", summary="Resolve the keys that the relay blocked")
+    async def resolve(topic: str, action: Literal["retry", "skip"]) -> BlockedAnswer:
+        """`retry` sends the refused rows again; `skip` gives them up, which readers see as a gap."""
+        async with database.unit_of_work() as uow:
+            return BlockedAnswer(resolved=await resolve_blocked(uow, topic, action=action))
+
+    @router.post("/republish/{topic}", summary="Send retained events again")
+    async def republish(topic: str, since: AwareDatetime, until: AwareDatetime) -> RepublishAnswer:
+        """Readers recognise repetitions."""
+        async with database.unit_of_work() as uow:
+            count = await outbox.republish(uow, topic, since=since, until=until)
+        database.events_committed.send()
+        return RepublishAnswer(events=count)
+
+    return router
+
+
+def _dead_letter_routes(database: Database, replayer: Replayer, sealer: RecordSealer) -> APIRouter:
+    router = APIRouter()
+
     @router.get("/dead-letters", summary="List dead letters")
     async def list_letters(
         state: LetterState = "open",
@@ -150,22 +173,6 @@ def operations_router(database: Database, *, quiet: QuietProbe, replayer: Replay
     async def discard_letter(letter_id: UUID) -> ReplayAnswer:
         """Safe to repeat."""
         return ReplayAnswer(handled=await _attempt(replayer.discard, letter_id))
-
-    router.include_router(_gap_routes(database))
-
-    @router.post("/blocked-keys/{topic}/{action}", summary="Resolve the keys that the relay blocked")
-    async def resolve(topic: str, action: Literal["retry", "skip"]) -> BlockedAnswer:
-        """`retry` sends the refused rows again; `skip` gives them up, which readers see as a gap."""
-        async with database.unit_of_work() as uow:
-            return BlockedAnswer(resolved=await resolve_blocked(uow, topic, action=action))
-
-    @router.post("/republish/{topic}", summary="Send retained events again")
-    async def republish(topic: str, since: AwareDatetime, until: AwareDatetime) -> RepublishAnswer:
-        """Readers recognise repetitions."""
-        async with database.unit_of_work() as uow:
-            count = await outbox.republish(uow, topic, since=since, until=until)
-        database.events_committed.send()
-        return RepublishAnswer(events=count)
 
     return router
 

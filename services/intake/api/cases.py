@@ -74,10 +74,18 @@ def cases_router(balances: Balances) -> APIRouter:
         responses=problem_responses(NotFound),
     )
     async def read_snapshot(case_id: CaseId) -> CaseSnapshot:
-        """What a consumer that holds back on a gap needs to go on: the state, and the sequence it contains."""
+        """What a consumer begins with whose events are older than any that are kept: the state, and its sequence."""
         async with database.read_only() as uow:
             book, case = await _book(uow, case_id)
         return snapshot_of(book, case, policy)
+
+    router.include_router(_control_routes(balances))
+    return router
+
+
+def _control_routes(balances: Balances) -> APIRouter:
+    router = APIRouter()
+    database = balances.database
 
     @router.post(
         "/balance-checks",
