@@ -47,6 +47,7 @@ class Batch:
 @dataclass(slots=True, eq=False)
 class _Waiting:
     batch: Batch
+    alone: bool
     done: asyncio.Future[bool]
     """True: committed. False: whoever took it along was cancelled, so it is to be tried again."""
 
@@ -71,10 +72,13 @@ class JointTransactions:
         self._slots = slots
         self._queue: list[_Waiting] = []
 
-    async def run(self, batch: Batch) -> None:
-        """Return when `batch` is committed. Raises what failed when it was alone in its transaction."""
+    async def run(self, batch: Batch, *, alone: bool = False) -> None:
+        """Return when `batch` is committed. Raises what failed when it was alone in its transaction.
+
+        `alone`: it has failed before, and would only make others do their work twice.
+        """
         while True:
-            waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
+            waiting = _Waiting(batch, alone, asyncio.get_running_loop().create_future())
             self._queue.append(waiting)
             try:
                 async with self._slots:
@@ -90,7 +94,10 @@ class JointTransactions:
         """The first of the queue, and those after it that fit into its transaction."""
         taken = [self._queue.pop(0)]
         records = len(taken[0].batch.entries)
-        while self._queue and (records := records + len(self._queue[0].batch.entries)) <= MOST_RECORDS:
+        while self._queue and not taken[0].alone and not self._queue[0].alone:
+            records += len(self._queue[0].batch.entries)
+            if records > MOST_RECORDS:
+                break
             taken.append(self._queue.pop(0))
         return taken
 

@@ -111,7 +111,8 @@ class PartitionReader:
         while remaining:
             part, part_upto = remaining.pop()
             try:
-                await self._transactions.run(Batch(partition, part, part_upto))
+                suspect = tries > 0 or part is not entries
+                await self._transactions.run(Batch(partition, part, part_upto), alone=suspect)
                 tries = 0
             except (PositionLostError, ConsumerHaltedError):
                 raise

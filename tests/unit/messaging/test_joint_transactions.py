@@ -45,6 +45,13 @@ async def test_a_batch_larger_than_the_limit_goes_alone() -> None:
     assert it.ran == [[0], [1], [2]]
 
 
+async def test_a_suspect_takes_nobody_along_and_goes_with_nobody() -> None:
+    it = Transactions()
+    runs = [it.joint.run(batch(0)), it.joint.run(batch(1), alone=True), it.joint.run(batch(2)), it.joint.run(batch(3))]
+    await asyncio.gather(*runs)
+    assert it.ran == [[0], [1], [2, 3]]
+
+
 async def test_a_failure_in_company_is_tried_alone() -> None:
     it = Transactions()
     it.poisoned = {2}
