@@ -317,6 +317,8 @@ class Report:
     manifests: int = 0
     uncovered: int = 0
     """Leaves of parties behind the last manifest: their chains may still grow."""
+    rotations: list[int] = field(default_factory=list)
+    """Leaves in which the key named its successor."""
     continues: str = ""
     """The older log whose last checkpoint is the first leaf."""
     kinds: dict[str, int] = field(default_factory=dict)
@@ -335,7 +337,8 @@ class Witnesses:
 def verify(export: Export, key: Key, *, all_signatures: bool, witnesses: Witnesses | None = None) -> Report:
     """Check everything; the report names each fault."""
     report = Report(leaves=len(export.leaves), checkpoints=len(export.heads))
-    trusted = _check_signatures(export.heads, key, report, all_signatures=all_signatures)
+    keys = follow_rotations(enumerate(export.leaves), key, report)
+    trusted = _check_signatures(export.heads, keys, report, all_signatures=all_signatures)
     times = _check_cosignatures(trusted, witnesses or Witnesses(), report, all_signatures=all_signatures)
     _check_leaves(export, trusted, report.problems)
     if not report.problems:  # a damaged leaf would make its neighbours in the chain look broken, too
@@ -343,12 +346,44 @@ def verify(export: Export, key: Key, *, all_signatures: bool, witnesses: Witness
     return report
 
 
-def _check_signatures(heads: list[SignedHead], key: Key, report: Report, *, all_signatures: bool) -> list[SignedHead]:
+KeyChanges = list[tuple[int, Key]]  # the first leaf index of which a tree needs the key's signature
+
+
+def follow_rotations(leaves: Iterable[tuple[int, bytes | None]], key: Key, report: Report) -> KeyChanges:
+    """The keys one after another: each successor is named by a leaf that the key before it signed."""
+    keys: KeyChanges = [(0, key)]
+    for index, leaf in leaves:
+        if leaf is None or b'"kind":"key_rotation"' not in leaf:
+            continue
+        record = json.loads(leaf)
+        if not record["old_key"].startswith(f"{key.name}+"):
+            continue  # of the older log that this one continues
+        new, old = parse_key(record["new_key"]), keys[-1][1]
+        message = f"doorstep-log-key-rotation/v1\n{record['old_key']}\n{record['new_key']}\n".encode()
+        signature = _strict_base64(record["signature"]) or b""
+        report.signatures += 1
+        if parse_key(record["old_key"]) != old or not ed25519_verifies(old.public_key, message, signature):
+            report.problems.append(f"leaf {index}: a new key that the key before it did not sign")
+            continue
+        keys.append((index, new))
+        report.rotations.append(index)
+    return keys
+
+
+def key_at(keys: KeyChanges, size: int) -> Key:
+    """Whose signature a head of that size must carry."""
+    return [key for index, key in keys if index < size or index == 0][-1]
+
+
+def _check_signatures(
+    heads: list[SignedHead], keys: KeyChanges, report: Report, *, all_signatures: bool
+) -> list[SignedHead]:
     last_of_day = {head.published_at[:10]: head.number for head in heads if not head.problem}
     checked = set(last_of_day.values())
     trusted: list[SignedHead] = []
     for head in heads:
         problem = head.problem
+        key = key_at(keys, head.size)
         if not problem and head.origin != key.name:
             problem = f"origin {head.origin!r} is not the key's {key.name!r}"
         if not problem and (all_signatures or head.number in checked):
@@ -564,6 +599,8 @@ def _tell(report: Report, key: Key, witnesses: Witnesses) -> None:
         print(f"{named}, {report.cosignatures} cosignatures checked")
     else:
         print("no witness named: the operator alone vouches for times and for there being one log")
+    for index in report.rotations:
+        print(f"the key was changed at leaf {index}, signed by the key before it")
     if report.continues:
         print(f"continues the log {report.continues}")
     if kinds:

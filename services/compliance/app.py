@@ -15,7 +15,8 @@ from services.compliance.feed_desk import FeedWatch, watch_due
 from services.compliance.instruments import Instruments
 from services.compliance.log.cosigner import Cosigner
 from services.compliance.log.head import SignedHead
-from services.compliance.log.origin import enter_origin
+from services.compliance.log.keys import announce_key
+from services.compliance.log.origin import enter_origin, refuse_missing_head
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.rule_sets import record_rule_set
 from shared.security.key_cache import KeyCache
@@ -73,14 +74,21 @@ async def _sequencing(runtime: ServiceRuntime, instruments: Instruments) -> Asyn
 
     async def prepare() -> None:
         await enter_origin(runtime.database, generation=settings.log_generation, key=instruments.log_key, folder=folder)
+        await announce_key(
+            runtime.database, origin=instruments.log_key.name, versions=instruments.checkpoint_key.versions
+        )  # fmt: skip
         await record_rule_set(runtime.database, instruments)
 
+    head = SignedHead.of(
+        folder, settings.log_generation, instruments.log_key, older_keys=instruments.older_log_keys
+    )  # fmt: skip
+    await refuse_missing_head(runtime.database, head, generation=settings.log_generation)
     sequencer = Sequencer(
         runtime.database,
         runtime.clock,
         key=instruments.log_key,
         signer=instruments.checkpoint_key,
-        head=SignedHead.of(folder, settings.log_generation, instruments.log_key),
+        head=head,
         generation=settings.log_generation,
         prepare=prepare,
     )

@@ -35,6 +35,7 @@ class Instruments:
     log_key: NoteKey
     freshness_limit: timedelta
     log_generation: int = 1
+    older_log_keys: tuple[NoteKey, ...] = ()
     witnesses: tuple[Witness, ...] = ()
     witnesses_required: int = 0
 
@@ -52,6 +53,7 @@ class Instruments:
             log_key=NoteKey(origin, checkpoint_key.public_bytes),
             freshness_limit=timedelta(seconds=settings.freshness_limit_seconds),
             log_generation=settings.log_generation,
+            older_log_keys=tuple(NoteKey(origin, one.public_bytes) for one in checkpoint_key.versions[1:]),
             witnesses=tuple(Witness.parse(text) for text in settings.log_witnesses),
             witnesses_required=settings.log_witnesses_required,
         )

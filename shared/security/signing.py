@@ -29,6 +29,22 @@ class SignatureInvalidError(Exception):
     """The document was not signed by the expected key for the expected purpose, or was changed."""
 
 
+class KeyVersion:
+    """One version of a named key."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+
+    @property
+    def public_bytes(self) -> bytes:
+        """The raw 32 bytes of the public half."""
+        return self._private.public_key().public_bytes_raw()
+
+    def sign_bytes(self, content: bytes) -> bytes:
+        """The bare 64-byte signature of `content`."""
+        return bytes(self._private.sign(content))
+
+
 class SigningKey:
     """A named key: signs with its newest version, publishes all of them."""
 
@@ -57,6 +73,11 @@ class SigningKey:
         """The raw 32 bytes of the public key that signs now (for C2SP note verifiers)."""
         return self._private.public_key().public_bytes_raw()
 
+    @property
+    def versions(self) -> list[KeyVersion]:
+        """Every version, the one that signs now first: an old one still says who succeeds it."""
+        return [KeyVersion(_private_half(version)) for version in self._versions]
+
     def rotate(self) -> str:
         """Sign with a fresh version from now on; older ones stay published, for what they signed. Returns its id."""
         self._versions = [_generate(self.name), *self._versions]
@@ -83,10 +104,7 @@ class SigningKey:
 
     @property
     def _private(self) -> Ed25519PrivateKey:
-        private = self._current.private_key
-        if not isinstance(private, Ed25519PrivateKey):
-            raise TypeError(f"the signing key {self.name} is not an Ed25519 private key")
-        return private
+        return _private_half(self._current)
 
 
 def signer_name(token: str) -> str:
@@ -114,6 +132,13 @@ async def verify_remote_document(token: str, cache: KeyCache, *, kind: str) -> d
     except UnknownKeyError as error:
         raise SignatureInvalidError("signed with an unknown key") from error
     return _verified(token, key, header, kind)
+
+
+def _private_half(version: OKPKey) -> Ed25519PrivateKey:
+    private = version.private_key
+    if not isinstance(private, Ed25519PrivateKey):
+        raise TypeError(f"the signing key {version.kid} is not an Ed25519 private key")
+    return private
 
 
 def _generate(name: str) -> OKPKey:

@@ -36,6 +36,8 @@ MetricName = Literal[
     "doorstep.permits.refused",
     "doorstep.findings.recorded",
     "doorstep.feeds.silent",
+    "doorstep.log.covered.until",
+    "doorstep.log.forked",
     "doorstep.recall.duration",
     "doorstep.check_ins",
     "doorstep.alarms.raised",
@@ -92,6 +94,12 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.permits.refused": Metric("counter", "{permit}", "Permits refused, by rule."),
     "doorstep.findings.recorded": Metric("counter", "{finding}", "Findings opened or judged again, by rule."),
     "doorstep.feeds.silent": Metric("gauge", "{feed}", "Feeds that should have spoken; alert above zero."),
+    "doorstep.log.covered.until": Metric(
+        "gauge", "s", "Unix time up to which every leaf is under a signed head; a clock that stands still alarms, too."
+    ),
+    "doorstep.log.forked": Metric(
+        "gauge", "1", "1 while signing is refused: the tree does not extend what was signed, or the head is missing."
+    ),
     "doorstep.recall.duration": Metric(
         "histogram", "s", "From learning of a stopping fact to the visit's recall.", _LATENCY_SECONDS
     ),

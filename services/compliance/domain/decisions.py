@@ -41,8 +41,11 @@ _MAX_STEPS: Final = 100
 _HORIZON: Final = timedelta(days=400)
 # What only the moment of a grant can answer; a window asked for days ahead is advice, not a right.
 _ONLY_AT_GRANT: Final = frozenset(
-    {"facts_fresh", "versions_seen", "balance_owed", "bound_to_place", "crew", "requires", "letter", "third_person"}
-)
+    {
+        "facts_fresh", "log_current", "versions_seen", "balance_owed", "bound_to_place", "crew", "requires", "letter",
+        "third_person",
+    }
+)  # fmt: skip
 Stage = Literal["window", "grant"]
 
 

@@ -24,6 +24,7 @@ from services.compliance.domain.rule_records import (
 from shared.events.contact import Channel, Purpose
 
 WATERMARK_LIMIT: Final = timedelta(seconds=30)
+LOG_LIMIT: Final = timedelta(minutes=5)
 BALANCE_LIMIT: Final = timedelta(minutes=15)
 
 
@@ -98,6 +99,8 @@ class Freshness:
     named_by: tuple[str, ...] = ()
     silent_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Reporting systems that should have spoken, by the channel whose contacts nobody tells us of."""
+    log_waits_since: datetime | None = None
+    """Real time of the oldest leaf that no signed head of the log covers; None: all are covered."""
 
     @property
     def oldest(self) -> datetime | None:

@@ -30,6 +30,9 @@ LeafKind = Literal[
     "feed_day",
     "manifest",
     "origin",
+    "key_rotation",
+    "custody",
+    "examination",
 ]
 
 

@@ -336,7 +336,7 @@ class FactRule(RuleRecord):
 
     kind: Literal[
         "party_known", "case_open", "jurisdiction_known", "zones_known", "facts_fresh", "versions_seen", "balance_owed",
-        "customer_request", "channel_has_hours", "window_fits", "bound_to_place",
+        "customer_request", "channel_has_hours", "window_fits", "bound_to_place", "log_current",
     ]  # fmt: skip
 
 

@@ -6,9 +6,10 @@ A restored or rewritten table cannot make us sign another tree.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from services.compliance.log.note import Checkpoint, NoteKey, opened
+from services.compliance.log.note import Checkpoint, NoteKey, opened_by_any
 
 
 class ForkRefused(RuntimeError):  # noqa: N818  # reads as a fact at the call site
@@ -18,30 +19,46 @@ class ForkRefused(RuntimeError):  # noqa: N818  # reads as a fact at the call si
     """
 
 
+class HeadMissing(ForkRefused):
+    """Heads were signed, but the newest one is not where it is remembered outside the database.
+
+    Without it nobody can tell a restored database from a whole one: an operator brings a signed note back.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        super().__init__(
+            f"{path} is missing, but a tree of {size} leaves was signed; it is never made anew: find the newest signed "
+            "note (a witness, topic compliance, the minute copies) and run ./doorstep log restore-head NOTE"
+        )
+
+
 class SignedHead:
     """The file that holds the newest signed note. Written and synced before the note is published anywhere."""
 
     @classmethod
-    def of(cls, folder: Path, generation: int, key: NoteKey) -> SignedHead:
-        """The file of the log's origin number `generation` in `folder`."""
-        return cls(folder / ("log-head.note" if generation == 1 else f"log-head-{generation}.note"), key)
+    def of(
+        cls, folder: Path, generation: int, key: NoteKey, *, older_keys: Sequence[NoteKey] = ()
+    ) -> SignedHead:  # fmt: skip
+        """The file of the log's origin number `generation` in `folder`; `older_keys` signed before it."""
+        name = "log-head.note" if generation == 1 else f"log-head-{generation}.note"
+        return cls(folder / name, key, older_keys=older_keys)
 
-    def __init__(self, path: Path, key: NoteKey) -> None:
-        self._path = path
-        self._key = key
+    def __init__(self, path: Path, key: NoteKey, *, older_keys: Sequence[NoteKey] = ()) -> None:
+        self.path = path
+        self._keys = (key, *older_keys)
 
     def load(self) -> Checkpoint | None:
-        """The remembered head; None before the first one. Raises NoteError when the file is not a note of our key."""
+        """The remembered head; None before the first one. Raises NoteError when the file is not a note of our keys."""
         note = self.note()
-        return None if note is None else opened(note, self._key)
+        return None if note is None else opened_by_any(note, self._keys)
 
     def note(self) -> str | None:
         """The remembered head as it was signed."""
-        return self._path.read_text(encoding="utf-8") if self._path.exists() else None
+        return self.path.read_text(encoding="utf-8") if self.path.exists() else None
 
     def remember(self, note: str) -> None:
         """Replace the remembered head, durably: whole or not at all."""
-        write_durably(self._path, note)
+        write_durably(self.path, note)
 
 
 def write_durably(path: Path, text: str) -> None:

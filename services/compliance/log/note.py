@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
@@ -92,6 +92,16 @@ def opened(note: str, key: NoteKey) -> Checkpoint:
     if any(_verifies(body.encode(), raw, key) for raw in _signatures(lines, key)):
         return _checkpoint(body)
     raise NoteError(f"no valid signature of {key.name}")
+
+
+def opened_by_any(note: str, keys: Iterable[NoteKey]) -> Checkpoint:
+    """The checkpoint in `note` when one of `keys` signed it. Raises NoteError."""
+    for key in keys:
+        try:
+            return opened(note, key)
+        except NoteError:
+            continue
+    raise NoteError("no valid signature of a key of this log")
 
 
 def cosigned_at(note: str, key: NoteKey) -> datetime:

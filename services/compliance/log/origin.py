@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from services.compliance.domain.leaves import NewLeaf, build
-from services.compliance.log.head import SignedHead
+from services.compliance.log.head import HeadMissing, SignedHead
 from services.compliance.log.note import NoteKey
 from services.compliance.log.tree import append
 from services.compliance.store import log as store
@@ -54,6 +54,17 @@ async def enter_origin(database: Database, *, generation: int, key: NoteKey, fol
             raise OriginRefused("the old origin's last checkpoint is not in the folder outside the database")
         await store.add_origin(uow, generation, origin=key.name, previous_note=note)
         await _begin(uow, known, note)
+
+
+async def refuse_missing_head(database: Database, head: SignedHead, *, generation: int) -> None:
+    """A process that is to sign does not start when heads were signed and the newest is not outside the database.
+
+    Raises HeadMissing.
+    """
+    async with database.read_only() as uow:
+        last = await store.last_checkpoint(uow) if await store.generation(uow) == generation else None
+    if last is not None and head.note() is None:
+        raise HeadMissing(head.path, last.size)
 
 
 def _name_before(name: str, generation: int) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from services.compliance.domain.leaves import build
-from services.compliance.log.head import ForkRefused, SignedHead, refuse_fork
+from services.compliance.log.head import ForkRefused, HeadMissing, SignedHead, refuse_fork
 from services.compliance.log.manifest import due_manifest
 from services.compliance.log.note import Checkpoint, NoteKey, sign
 from services.compliance.log.tree import append
@@ -27,6 +28,7 @@ from shared.database import Database, UnitOfWork
 from shared.events import NewEvent
 from shared.events.compliance import CheckpointPublished, ContactAudited
 from shared.ids import derived_id
+from shared.telemetry.metrics import set_gauge
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class Sequencer:
         self._generation = generation
         self._prepare = prepare
         self._published_at: datetime | None = None
+        self._told_at: datetime | None = None
 
     async def run(self) -> None:
         """Integrate and sign until cancelled. Errors of the database are waited out.
@@ -86,19 +89,37 @@ class Sequencer:
                     await self._prepare()
                     self._prepare = None
                 await self.step()
+                set_gauge("doorstep.log.forked", 0)
             except asyncio.CancelledError:
                 raise
+            except ForkRefused:
+                set_gauge("doorstep.log.forked", 1)
+                log.exception("the log signs nothing until a person decides: docs/runbooks/log-fork-refused.md")
+                await asyncio.sleep(1)
             except Exception:  # the one edge of this task: it must outlive a database that is away
                 log.exception("the log's sequencer failed; it tries again")
                 await asyncio.sleep(1)
             await asyncio.sleep(POLL_SECONDS)
+
+    async def tell_lag(self) -> None:
+        """Up to when every leaf is under a signed head, whoever is the writer; at most once a second."""
+        now = self._clock.real_now()
+        if self._told_at is not None and now - self._told_at < CHECKPOINT_EVERY:
+            return
+        self._told_at = now
+        async with self._database.read_only() as uow:
+            covered = await store.uncovered_since(uow) or uow.real_now
+        set_gauge("doorstep.log.covered.until", covered.timestamp())
 
     async def step(self) -> None:
         """Integrate everything that waits, add the manifest when one is due, then sign a head when one is due."""
         while await self.integrate() == BATCH_LEAVES:
             pass
         await self.add_manifest()
-        await self.publish_checkpoint()
+        try:
+            await self.publish_checkpoint()
+        finally:
+            await self.tell_lag()
 
     async def integrate(self) -> int:
         """Move one batch from the queue into the tree; returns how many.
@@ -177,7 +198,12 @@ class Sequencer:
     async def _signed(self, uow: UnitOfWork, size: int) -> store.StoredCheckpoint:
         if await store.generation(uow) != self._generation:
             raise ForkRefused("the log goes on under another origin; this process was started for an older one")
+        rotated = await store.last_rotation(uow, origin=self._key.name)
+        if rotated is not None and json.loads(rotated)["new_key"] != self._key.vkey:
+            raise ForkRefused("the log's key was changed; this process was started with another one")
         remembered = self._head.load()
+        if remembered is None and (last := await store.last_checkpoint(uow)) is not None:
+            raise HeadMissing(self._head.path, last.size)
         fits = remembered is not None and remembered.size <= size
         root_then = await store.root_at(uow, remembered.size) if fits and remembered is not None else None
         refuse_fork(remembered, size=size, root_at_remembered=root_then)

@@ -16,6 +16,7 @@ from services.compliance.domain.local_time import Span
 from services.compliance.store.audits import counted_of
 from services.compliance.store.feeds import load_silent
 from services.compliance.store.holds import load_holds
+from services.compliance.store.log import uncovered_since
 from shared.database import UnitOfWork
 from shared.events.platform import ServiceHeartbeat
 from shared.events.topics import PARTITIONS, heartbeat_topics
@@ -162,7 +163,7 @@ async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
 async def load_facts(
     uow: UnitOfWork, party_ids: Iterable[UUID], *, reservations: bool = True
 ) -> dict[UUID, PartyFacts]:
-    """Everything a decision on the parties looks at, in eight statements for any number of parties.
+    """Everything a decision on the parties looks at, in nine statements for any number of parties.
 
     Without `reservations` only contacts that were made are counted (the audit's view).
     """
@@ -170,6 +171,7 @@ async def load_facts(
     cases = await load_cases(uow, ids)
     watermarks = await load_watermarks(uow)
     silent = await load_silent(uow)
+    uncovered = await uncovered_since(uow)
     named = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
     versions = await _load_versions(uow, ids)
     holds = await load_holds(uow, ids)
@@ -178,7 +180,10 @@ async def load_facts(
         party_id: _facts(
             party_id, cases.get(party_id), holds.get(party_id, []), counted.get(party_id, []),
             versions.get(party_id, {}),
-            Freshness(watermarks=watermarks, named_by=tuple(sorted(named.get(party_id, []))), silent_feeds=silent),
+            Freshness(
+                watermarks=watermarks, named_by=tuple(sorted(named.get(party_id, []))), silent_feeds=silent,
+                log_waits_since=uncovered,
+            ),
         )
         for party_id in ids
     }  # fmt: skip

@@ -23,7 +23,15 @@ _PENDING = """
 SELECT p.place, p.leaf_id, e.leaf_hash FROM log_pending p JOIN log_entry e USING (leaf_id) ORDER BY p.place LIMIT $1
 """
 _COUNT_PENDING = "SELECT count(*) FROM log_pending"
-_OLDEST_PENDING = "SELECT min(e.recorded_at) FROM log_pending p JOIN log_entry e USING (leaf_id)"
+# The first leaf in the tree beyond the newest signed head, and the first one that waits: the older of the two.
+_UNCOVERED = """
+SELECT least(
+    (SELECT e.recorded_at FROM log_leaf l JOIN log_entry e USING (leaf_id)
+     WHERE l.generation = (SELECT log_generation()) AND l.leaf_index = (
+        SELECT coalesce(max(tree_size), 0) FROM log_checkpoint WHERE generation = (SELECT log_generation()))),
+    (SELECT e.recorded_at FROM log_pending p JOIN log_entry e USING (leaf_id) ORDER BY p.place LIMIT 1)
+)
+"""
 _SIZE = "SELECT coalesce(max(leaf_index) + 1, 0) FROM log_leaf WHERE generation = (SELECT log_generation())"
 _ADD_LEAVES = """
 INSERT INTO log_leaf (generation, leaf_index, leaf_id)
@@ -80,6 +88,11 @@ SELECT l.leaf_index, e.leaf_id, e.kind, e.leaf, e.leaf_hash FROM log_entry e JOI
 WHERE e.party_id = $1 AND l.generation = (SELECT log_generation()) AND l.leaf_index > $2 ORDER BY l.leaf_index LIMIT $3
 """
 _HAS_ENTRY = "SELECT EXISTS (SELECT FROM log_entry WHERE leaf_id = $1)"
+_LAST_ROTATION = """
+SELECT e.leaf FROM log_entry e JOIN log_leaf l USING (leaf_id)
+WHERE e.kind = 'key_rotation' AND l.generation = (SELECT log_generation())
+  AND starts_with(convert_from(e.leaf, 'UTF8')::jsonb ->> 'old_key', $1 || '+') ORDER BY l.leaf_index DESC LIMIT 1
+"""
 _OLD_LEAVES = """
 SELECT l.leaf_index, l.leaf_id, e.leaf_hash FROM log_leaf l JOIN log_entry e USING (leaf_id)
 WHERE l.generation = $1 AND l.leaf_index > $2 ORDER BY l.leaf_index LIMIT $3
@@ -155,9 +168,9 @@ async def count_pending(uow: UnitOfWork) -> int:
     return int(await uow.sql.fetchval(_COUNT_PENDING))
 
 
-async def oldest_pending(uow: UnitOfWork) -> datetime | None:
-    """Since when (real time) the oldest waiting leaf waits."""
-    moment: datetime | None = await uow.sql.fetchval(_OLDEST_PENDING)
+async def uncovered_since(uow: UnitOfWork) -> datetime | None:
+    """When (real time) the oldest leaf was recorded that no signed head covers; None when all are covered."""
+    moment: datetime | None = await uow.sql.fetchval(_UNCOVERED)
     return moment
 
 
@@ -274,6 +287,12 @@ async def recorded_at(uow: UnitOfWork, index: int) -> datetime | None:
     """When (real time) the leaf was recorded; None beyond the tree."""
     moment: datetime | None = await uow.sql.fetchval(_RECORDED_AT, index)
     return moment
+
+
+async def last_rotation(uow: UnitOfWork, *, origin: str) -> bytes | None:
+    """The newest leaf in which this origin's key names its successor. Those of older origins are history."""
+    content = await uow.sql.fetchval(_LAST_ROTATION, origin)
+    return None if content is None else bytes(content)
 
 
 async def changed_parties(uow: UnitOfWork, *, start: int) -> dict[str, int]:

@@ -75,7 +75,9 @@ class Desk:
     sequencer: Sequencer
 
     async def hear(self, *, age: timedelta = timedelta()) -> None:
-        """Every feeder's heartbeat on every partition of its topics."""
+        """Every feeder's heartbeat on every partition of its topics; the log keeps up."""
+        await self.sequencer.integrate()
+        await self.sequencer.publish_checkpoint()
         beats = [
             _event(
                 ServiceHeartbeat(

@@ -214,6 +214,9 @@ class _Situation:
             case "feeder":  # feeder SECONDS
                 mark = REAL - timedelta(seconds=int(rest[0]))
                 return asked, replace(known, freshness=Freshness(watermarks={"intake": mark}))
+            case "log":  # log SECONDS: age of the oldest leaf that no signed head covers
+                since = REAL - timedelta(seconds=int(rest[0]))
+                return asked, replace(known, freshness=replace(known.freshness, log_waits_since=since))
             case "balance":  # balance SECONDS MINOR
                 balance = Balance(
                     as_of=REAL - timedelta(seconds=int(rest[0])), overdue_minor={"CNY": int(rest[1])}, digest=""

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.canonical import Json, format_time
-from services.compliance.domain.facts import BALANCE_LIMIT, WATERMARK_LIMIT, PartyFacts, Question
+from services.compliance.domain.facts import BALANCE_LIMIT, LOG_LIMIT, WATERMARK_LIMIT, PartyFacts, Question
 from services.compliance.domain.packs import FactRule, HoursRule, RuleBook
 from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
@@ -69,6 +69,14 @@ def _facts_fresh(rule: FactRule, question: Question, facts: PartyFacts, _book: R
     silent = facts.freshness.silent_feeds.get(question.channel, ())
     if silent:
         return needs(rule, "feed.heard", f"feed_silent: {', '.join(silent)}", silent_feeds=list(silent), **values)
+    return allow(rule, **values)
+
+
+def _log_current(rule: FactRule, question: Question, facts: PartyFacts, _book: RuleBook) -> Ruling:
+    since = facts.freshness.log_waits_since
+    values: dict[str, Json] = {"uncovered_since": None if since is None else format_time(since)}
+    if since is not None and question.real_now - since > LOG_LIMIT:
+        return needs(rule, "log.current", "log_behind: what is decided now could not be proved later", **values)
     return allow(rule, **values)
 
 
@@ -134,6 +142,7 @@ _JUDGES: Final[Mapping[str, Judge]] = {
     "jurisdiction_known": _jurisdiction_known,
     "zones_known": _zones_known,
     "facts_fresh": _facts_fresh,
+    "log_current": _log_current,
     "versions_seen": _versions_seen,
     "balance_owed": _balance_owed,
     "customer_request": _customer_request,
