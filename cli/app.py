@@ -8,6 +8,7 @@ from rich.console import Console
 
 from cli.contracts import contracts_app
 from cli.dead_letters import dead_letters_app
+from cli.log import log_app
 from cli.rules import rules_app
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.add_typer(dead_letters_app, name="dlq")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(rules_app, name="rules")
+app.add_typer(log_app, name="log")
 console = Console(stderr=True)
 
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--doorstep-help"]}

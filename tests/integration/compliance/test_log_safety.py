@@ -8,8 +8,9 @@ import pytest
 
 from services.compliance.log.head import ForkRefused, HeadMissing, SignedHead
 from services.compliance.log.keys import announce_key
-from services.compliance.log.note import NoteKey
+from services.compliance.log.note import Checkpoint, NoteError, NoteKey, sign
 from services.compliance.log.origin import refuse_missing_head
+from services.compliance.log.restoring import HeadPresent, restore_head
 from services.compliance.log.sequencer import Sequencer
 from shared.security.signing import SigningKey
 
@@ -72,6 +73,23 @@ async def test_missing_head_is_never_made_anew(desk: Desk, tmp_path: Path) -> No
     with pytest.raises(HeadMissing):
         await signer.step()
     assert not head.path.exists()
+
+
+async def test_head_comes_back_only_as_a_signed_note_of_this_tree(desk: Desk, tmp_path: Path) -> None:
+    await grow(desk, 2)
+    await desk.sequencer.step()
+    key = desk.instruments.log_key
+    note = (await desk.get("/v1/log/checkpoint")).text
+    head = SignedHead(tmp_path / "log-head.note", key)
+    foreign = sign(Checkpoint(key.name, 4, b"\x05" * 32), key, desk.instruments.checkpoint_key.sign_bytes)
+    with pytest.raises(NoteError):
+        await restore_head(desk.database, head, note.replace("\n4\n", "\n3\n"), keys=[key])
+    with pytest.raises(ForkRefused):
+        await restore_head(desk.database, head, foreign, keys=[key])
+    assert (await restore_head(desk.database, head, note, keys=[key])).size == 4
+    assert head.note() == note
+    with pytest.raises(HeadPresent):
+        await restore_head(desk.database, head, note, keys=[key])
 
 
 def sequencer(desk: Desk, key: SigningKey, head: SignedHead) -> Sequencer:
