@@ -256,6 +256,7 @@ def _leaf(
             "rule_set": instruments.book.rule_set,
         },
         committed={"record": content, "place": (request.place_cell or "").encode()},
+        kept_elsewhere=frozenset({"record"}),
     )
 
 

@@ -38,7 +38,11 @@ LeafKind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLeaf:
-    """What is to be proved later. `public` holds nothing personal; each of `committed` is only committed to."""
+    """What is to be proved later. `public` holds nothing personal; each of `committed` is only committed to.
+
+    The committed values are kept beside their salts, sealed for the party, so that they can be opened later; but those
+    of the names in `kept_elsewhere`, whose bytes another table holds.
+    """
 
     kind: LeafKind
     leaf_id: UUID
@@ -47,6 +51,7 @@ class NewLeaf:
     recorded_at: datetime
     public: Mapping[str, Json] = field(default_factory=dict)
     committed: Mapping[str, bytes] = field(default_factory=dict)
+    kept_elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from services.compliance.domain.leaves import SALT_BYTES, BuiltLeaf, Chain, NewLeaf, build
@@ -34,7 +36,8 @@ INSERT INTO leaf_salt (tenant, party_id, leaf_id, sealed_salts)
 SELECT $1, s.* FROM unnest($2::uuid[], $3::uuid[], $4::bytea[]) AS s
 """
 _READ_SALTS = """
-SELECT leaf_id, sealed_salts FROM leaf_salt WHERE tenant = $1 AND party_id = $2 AND leaf_id = ANY($3::uuid[])
+SELECT party_id, leaf_id, sealed_salts FROM leaf_salt
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND leaf_id = ANY($3::uuid[])
 """
 _DROP_SALTS = "DELETE FROM leaf_salt WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _END_CHAINS = "UPDATE party_chain SET sealed_salt = '' WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
@@ -72,17 +75,61 @@ async def insert_entries(uow: UnitOfWork, built: Sequence[tuple[NewLeaf, BuiltLe
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What opens a commitment. `value` None: it is kept elsewhere, or the leaf is older than keeping it."""
+
+    salt: bytes
+    value: bytes | None
+
+
 async def load_salts(
     uow: UnitOfWork, cipher: PartyCipher, party_id: UUID, leaf_ids: Sequence[UUID]
 ) -> dict[UUID, dict[str, bytes]]:
     """The salts of the leaves' committed fields, by leaf and name. An erased party's leaves are missing."""
-    rows = await uow.sql.fetch(_READ_SALTS, uow.tenant, party_id, list(leaf_ids))
-    opened = await cipher.open_many(uow, [Sealed(party_id, _LEAF_SALTS, bytes(row["sealed_salts"])) for row in rows])
+    found = await load_openings(uow, cipher, [party_id], leaf_ids)
+    return {leaf_id: {name: one.salt for name, one in fields.items()} for leaf_id, fields in found.items()}
+
+
+async def load_openings(
+    uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], leaf_ids: Iterable[UUID]
+) -> dict[UUID, dict[str, Opening]]:
+    """What opens the leaves' committed fields, by leaf and name; leaves of erased parties are missing."""
+    rows = await uow.sql.fetch(_READ_SALTS, uow.tenant, sorted(set(party_ids)), list(leaf_ids))
+    sealed = [Sealed(row["party_id"], _LEAF_SALTS, bytes(row["sealed_salts"])) for row in rows]
+    opened = await cipher.open_many(uow, sealed)
     return {
-        row["leaf_id"]: {name: bytes.fromhex(salt) for name, salt in json.loads(text).items()}
+        row["leaf_id"]: {name: _opening(kept) for name, kept in json.loads(text).items()}
         for row, text in zip(rows, opened, strict=True)
         if text is not None
     }
+
+
+async def load_chain_salt(uow: UnitOfWork, cipher: PartyCipher, party_id: UUID) -> bytes | None:
+    """The salt of the party's own commitment, which all leaves of its chain carry; None without a chain, or erased."""
+    rows = await uow.sql.fetch(_CHAINS, uow.tenant, [party_id])
+    opened = await cipher.open_many(uow, [Sealed(party_id, _CHAIN_SALT, bytes(row["sealed_salt"])) for row in rows])
+    return next((bytes.fromhex(salt) for salt in opened if salt is not None), None)
+
+
+def _opening(kept: str | list[str]) -> Opening:
+    """Before values were kept, an entry was the salt alone."""
+    if isinstance(kept, str):
+        return Opening(bytes.fromhex(kept), None)
+    salt, *value = kept
+    return Opening(bytes.fromhex(salt), base64.b64decode(value[0]) if value else None)
+
+
+def _kept(leaf: NewLeaf, salts: Mapping[str, bytes]) -> str:
+    """The entry of each field: its salt, and its value unless another table keeps it."""
+    return json.dumps(
+        {
+            name: [salt.hex()]
+            if name in leaf.kept_elsewhere
+            else [salt.hex(), base64.b64encode(leaf.committed[name]).decode()]
+            for name, salt in salts.items()
+        }
+    )
 
 
 async def erase_openings(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:
@@ -127,9 +174,11 @@ async def _save_chains(uow: UnitOfWork, chains: dict[UUID, tuple[Chain, bytes]])
 
 async def _save_salts(uow: UnitOfWork, cipher: PartyCipher, built: Sequence[tuple[NewLeaf, BuiltLeaf]]) -> None:
     salted = [
-        (leaf.party_id, leaf.leaf_id, one.salts) for leaf, one in built if leaf.party_id is not None and one.salts
+        (leaf.party_id, leaf.leaf_id, _kept(leaf, one.salts))
+        for leaf, one in built
+        if leaf.party_id is not None and one.salts
     ]
-    texts = [json.dumps({name: salt.hex() for name, salt in salts.items()}) for _, _, salts in salted]
+    texts = [text for _, _, text in salted]
     plain = [Plain(party_id, _LEAF_SALTS, text) for (party_id, _, _), text in zip(salted, texts, strict=True)]
     sealed = await cipher.seal_many(uow, plain)
     if salted:
