@@ -21,6 +21,7 @@ from services.compliance.instruments import Instruments
 from services.compliance.log.head import SignedHead
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.store.facts import FEEDERS
+from services.compliance.store.log import uncovered_since
 from shared.clock import FixedClock
 from shared.database import Database
 from shared.events import Event, Received
@@ -76,8 +77,11 @@ class Desk:
 
     async def hear(self, *, age: timedelta = timedelta()) -> None:
         """Every feeder's heartbeat on every partition of its topics; the log keeps up."""
-        await self.sequencer.integrate()
-        await self.sequencer.publish_checkpoint()
+        async with self.database.read_only() as uow:
+            since = await uncovered_since(uow)
+        if since is not None and self.clock.real - since > timedelta(minutes=4):
+            await self.sequencer.integrate()
+            await self.sequencer.publish_checkpoint()
         beats = [
             _event(
                 ServiceHeartbeat(
