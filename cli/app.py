@@ -8,6 +8,7 @@ from rich.console import Console
 
 from cli.contracts import contracts_app
 from cli.dead_letters import dead_letters_app
+from cli.evidence import evidence_app
 from cli.log import log_app
 from cli.rules import rules_app
 
@@ -21,6 +22,7 @@ app.add_typer(dead_letters_app, name="dlq")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(log_app, name="log")
+app.add_typer(evidence_app, name="evidence")
 console = Console(stderr=True)
 
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--doorstep-help"]}

@@ -1,7 +1,6 @@
 """`dlq`: records that a service could not process. Works beside the services, as the service's own database role."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.attached import attached_settings, refusal
 from shared.events.topics import SERVICES
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ async def _show(service: str, letter_id: UUID, prefix: str | None) -> None:
         try:
             letter, record = await show(uow, desk.sealer, letter_id)
         except UnknownDeadLetterError as error:
-            raise _refusal(f"{service} has no dead letter {letter_id}.") from error
+            raise refusal(f"{service} has no dead letter {letter_id}.") from error
     for name in ("id", "state", "reason", "detail", "topic", "partition", "offset", "party_id", "digest", "attempts"):
         console.print(f"{name:>10}  {getattr(letter, name)}", markup=False, highlight=False)
     for header, value in record.headers:
@@ -119,9 +119,9 @@ async def _attempt(action: Callable[[UUID], Awaitable[int]], service: str, lette
     try:
         return await action(letter_id)
     except UnknownDeadLetterError as error:
-        raise _refusal(f"{service} has no open dead letter {letter_id}.") from error
+        raise refusal(f"{service} has no open dead letter {letter_id}.") from error
     except ReplayFailedError as error:
-        raise _refusal(f"It still cannot be processed ({error.reason}); nothing was changed.") from error
+        raise refusal(f"It still cannot be processed ({error.reason}); nothing was changed.") from error
 
 
 @asynccontextmanager
@@ -130,7 +130,7 @@ async def _desk(service: str, prefix: str | None) -> AsyncIterator[Desk]:
     from shared.security.key_management import LocalKeyManagement
     from shared.security.sealing import RecordSealer
 
-    settings = _settings(service, prefix)
+    settings = attached_settings(service, prefix)
     database = await Database.open(settings, settings.clock(), service=service)
     try:
         keys = LocalKeyManagement.open(settings.key_folder, service)
@@ -154,34 +154,10 @@ async def _replayer(service: str, desk: Desk) -> "AsyncIterator[Replayer]":
         yield Replayer(desk.database, definition.subscriptions, sealer=desk.sealer)
 
 
-def _settings(service: str, prefix: str | None) -> "ServiceSettings":
-    """From the environment where the service itself runs (a container), else from the platform on this machine."""
-    from cli.platform import Platform
-    from cli.serve import running_serve
-    from shared.embedded.home import EmbeddedServerError, Home
-    from shared.settings import ServiceSettings
-
-    if os.environ.get("DOORSTEP_KAFKA_USERNAME") == service:
-        return ServiceSettings()
-    if prefix is None:
-        prefix = (running_serve(Home()) or {}).get("prefix", "")
-    platform = Platform(prefix=prefix)
-    try:
-        platform.attach()
-    except (EmbeddedServerError, FileNotFoundError) as error:
-        raise _refusal(f"No platform runs here with the prefix {prefix!r}: {error}") from error
-    return platform.settings(service)
-
-
 def _known(service: str) -> str:
     if service not in SERVICES:
         raise typer.BadParameter(f"{service!r} is none of {', '.join(SERVICES)}")
     return service
-
-
-def _refusal(message: str) -> typer.Exit:
-    Console(stderr=True).print(message, markup=False, highlight=False)
-    return typer.Exit(1)
 
 
 def _text(value: bytes | None) -> str:

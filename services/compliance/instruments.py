@@ -20,6 +20,18 @@ PERMIT_KIND = "permit+jwt"
 REVOCATIONS_KIND = "revocations+jwt"
 
 
+def open_archive_keys(settings: ServiceSettings) -> tuple[PartyCipher, tuple[NoteKey, ...]]:
+    """What evidence is read and verified with: the cipher, and the log's keys (newest first) and its witnesses'.
+
+    Raises PermissionError, NoteError.
+    """
+    origin = origin_of(settings.tenant, settings.log_generation)
+    versions = SigningKey.open(settings.key_folder, "checkpoint").versions
+    witnesses = (Witness.parse(text).key for text in settings.log_witnesses)
+    cipher = PartyCipher(LocalKeyManagement.open(settings.key_folder, "compliance"), tenant=settings.tenant)
+    return cipher, (*(NoteKey(origin, version.public_bytes) for version in versions), *witnesses)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Instruments:
     """Opened once per process. The keys of permits and of checkpoints differ.

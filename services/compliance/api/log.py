@@ -86,7 +86,7 @@ async def export_log(request: Request) -> StreamingResponse:
     `tools/verify_log.py` verifies it offline; give it the key's fingerprint from elsewhere.
     """
     database, instruments = database_of(request), instruments_of(request)
-    keys = [instruments.log_key, *(witness.key for witness in instruments.witnesses)]
+    keys = [instruments.log_key, *instruments.older_log_keys, *(witness.key for witness in instruments.witnesses)]
     async with database.read_only() as uow:
         required = instruments.witnesses_required
         newest = (required and await store.last_witnessed(uow, required=required)) or await _newest(uow)

@@ -300,9 +300,11 @@ async def changed_parties(uow: UnitOfWork, *, start: int) -> dict[str, int]:
     return {row["party"]: row["sequence"] for row in await uow.sql.fetch(_CHANGED_PARTIES, start)}
 
 
-async def leaves(uow: UnitOfWork, *, size: int, batch: int) -> AsyncIterator[list[StoredLeaf]]:
-    """The first `size` leaves, in batches of `batch`."""
-    for start in range(0, size, batch):
+async def leaves(
+    uow: UnitOfWork, *, size: int, batch: int = 1_000, first: int = 0
+) -> AsyncIterator[list[StoredLeaf]]:  # fmt: skip
+    """The leaves [first, size), in batches of `batch`."""
+    for start in range(first, size, batch):
         rows = await uow.sql.fetch(_LEAVES, start, min(start + batch, size))
         yield [StoredLeaf(row["leaf_index"], bytes(row["leaf"]), bytes(row["leaf_hash"])) for row in rows]
 

@@ -1,0 +1,35 @@
+"""Settings of a service for commands that work beside it, as its own database role."""
+
+import os
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from shared.settings import ServiceSettings
+
+
+def attached_settings(service: str, prefix: str | None) -> "ServiceSettings":
+    """From the environment where the service itself runs (a container), else from the platform on this machine."""
+    from cli.platform import Platform
+    from cli.serve import running_serve
+    from shared.embedded.home import EmbeddedServerError, Home
+    from shared.settings import ServiceSettings
+
+    if os.environ.get("DOORSTEP_KAFKA_USERNAME") == service:
+        return ServiceSettings()
+    if prefix is None:
+        prefix = (running_serve(Home()) or {}).get("prefix", "")
+    platform = Platform(prefix=prefix)
+    try:
+        platform.attach()
+    except (EmbeddedServerError, FileNotFoundError) as error:
+        raise refusal(f"No platform runs here with the prefix {prefix!r}: {error}") from error
+    return platform.settings(service)
+
+
+def refusal(message: str) -> typer.Exit:
+    """Say why on standard error; to be raised."""
+    Console(stderr=True).print(message, markup=False, highlight=False)
+    return typer.Exit(1)

@@ -1,0 +1,73 @@
+"""Openings: salt and value of each committed field in scope, so that a reader recomputes the commitment."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.compliance.evidence.scope import Scope
+from services.compliance.store import evidence as store
+from services.compliance.store.leaves import load_chain_salt, load_openings
+from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher
+
+Document = dict[str, Any]
+
+
+async def openings(
+    uow: UnitOfWork, cipher: PartyCipher, scope: Scope, leaves: Sequence[tuple[store.EvidenceLeaf, Document]]
+) -> list[Document]:
+    """One line for each committed field in scope of these leaves (with their parsed documents), in their order.
+
+    `state` says `open`; `erased` when the person's key is gone; `not_kept` when the leaf is older than keeping values.
+    """
+    wanted = [
+        (leaf, document)
+        for leaf, document in leaves
+        if leaf.party_id is not None and scope.holds(datetime.fromisoformat(document["occurred_at"]))
+    ]
+    parties = {leaf.party_id for leaf, _ in wanted if leaf.party_id is not None}
+    leaf_ids = [leaf.leaf_id for leaf, _ in wanted]
+    kept = await load_openings(uow, cipher, parties, leaf_ids)
+    records = await store.decision_records(uow, parties, leaf_ids)
+    lines: list[Document] = []
+    for leaf, document in wanted:
+        for name in filter(scope.opens, sorted(document["committed"])):
+            line: Document = {"index": leaf.index, "name": name}
+            one = kept.get(leaf.leaf_id, {}).get(name)
+            if one is None:
+                lines.append(line | {"state": "erased"})
+                continue
+            value = records.get(leaf.leaf_id) if one.value is None and name == "record" else one.value
+            if value is None:
+                lines.append(line | {"state": "not_kept"})
+            else:
+                lines.append(line | {"state": "open", "salt": _base64(one.salt), "value": _base64(value)})
+    return lines
+
+
+async def subject_opening(uow: UnitOfWork, cipher: PartyCipher, party_id: UUID) -> Document:
+    """What shows that a chain is this person's: the salt of the commitment that all its leaves carry."""
+    salt = await load_chain_salt(uow, cipher, party_id)
+    return {"party_id": str(party_id), "salt": None if salt is None else _base64(salt)}
+
+
+def outside_case(
+    document: Mapping[str, Any], opened: Mapping[str, Document], *, case_id: UUID, other_permits: set[UUID]
+) -> bool:
+    """Whether a leaf of the person's chain is about another case: its contents are withheld, its place is not."""
+    if document["kind"] == "contact":
+        return document.get("permit_id") is not None and UUID(document["permit_id"]) in other_permits
+    record = opened.get("record", {})
+    if document["kind"] != "decision" or record.get("state") != "open":
+        return False
+    asked = json.loads(base64.b64decode(record["value"])).get("request", {}).get("case_id")
+    return asked is not None and asked != str(case_id)
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()

@@ -1,0 +1,217 @@
+"""The SQL of evidence packs: everything of a person or a period, streamed, never held."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from services.compliance.store.log import StoredCheckpoint
+from shared.database import UnitOfWork
+
+PREFETCH: Final = 500
+# Of one person ($2), or of a period of business time [$3, $4).
+_ROWS: Final = {
+    "contacts": """
+SELECT a.*, l.leaf_index FROM contact_audit a
+LEFT JOIN log_leaf l ON l.leaf_id = a.leaf_id AND l.generation = (SELECT log_generation())
+WHERE a.tenant = $1 AND ($2::uuid IS NULL OR a.party_id = $2)
+  AND ($3::timestamptz IS NULL OR (a.started_at >= $3 AND a.started_at < $4)) ORDER BY a.started_at, a.contact_id
+""",
+    "decisions": """
+SELECT d.*, l.leaf_index FROM decision d
+LEFT JOIN log_leaf l ON l.leaf_id = d.leaf_id AND l.generation = (SELECT log_generation())
+WHERE d.tenant = $1 AND ($2::uuid IS NULL OR d.party_id = $2)
+  AND ($3::timestamptz IS NULL OR (d.decided_at >= $3 AND d.decided_at < $4)) ORDER BY d.decided_at, d.decision_id
+""",
+    "permits": """
+SELECT p.* FROM permit p
+LEFT JOIN decision d ON d.tenant = p.tenant AND d.party_id = p.party_id AND d.decision_id = p.decision_id
+WHERE p.tenant = $1 AND ($2::uuid IS NULL OR p.party_id = $2)
+  AND ($3::timestamptz IS NULL
+       OR (coalesce(d.decided_at, p.granted_real) >= $3 AND coalesce(d.decided_at, p.granted_real) < $4))
+ORDER BY p.window_start, p.permit_id
+""",
+    "findings": """
+SELECT f.* FROM finding_version f
+WHERE f.tenant = $1 AND ($2::uuid IS NULL OR f.party_id = $2)
+  AND ($3::timestamptz IS NULL OR (f.recorded_at >= $3 AND f.recorded_at < $4) OR EXISTS (
+       SELECT FROM contact_audit a WHERE a.tenant = f.tenant AND a.party_id = f.party_id
+         AND a.contact_id = f.contact_id AND a.started_at >= $3 AND a.started_at < $4))
+ORDER BY f.opened_real, f.finding_id, f.version
+""",
+    "holds": """
+SELECT h.* FROM hold h
+WHERE h.tenant = $1 AND ($2::uuid IS NULL OR h.party_id = $2) AND ($3::timestamptz IS NULL OR (
+    h.valid_from < $4 AND (h.valid_to IS NULL OR h.valid_to >= $3) AND (h.ended_at IS NULL OR h.ended_at >= $3)))
+ORDER BY h.recorded_real, h.hold_id
+""",
+}
+_PARTY_OF_CASE = """
+SELECT party_id FROM party_fact WHERE tenant = $1 AND case_id = $2
+UNION SELECT party_id FROM permit WHERE tenant = $1 AND case_id = $2 LIMIT 1
+"""
+_KNOWN_PARTY = """
+SELECT EXISTS (SELECT FROM log_entry WHERE party_id = $2)
+    OR EXISTS (SELECT FROM party_fact WHERE tenant = $1 AND party_id = $2)
+"""
+_OTHER_PERMITS = "SELECT permit_id FROM permit WHERE tenant = $1 AND party_id = $2 AND case_id <> $3"
+_BOUNDS = """
+SELECT min(l.leaf_index) AS first, max(l.leaf_index) AS last
+FROM (
+    SELECT leaf_id FROM contact_audit WHERE tenant = $1 AND started_at >= $2 AND started_at < $3
+    UNION ALL SELECT leaf_id FROM decision WHERE tenant = $1 AND decided_at >= $2 AND decided_at < $3
+    UNION ALL SELECT leaf_id FROM log_entry WHERE recorded_at >= $2 AND recorded_at < $3
+) AS scoped JOIN log_leaf l USING (leaf_id) WHERE l.generation = (SELECT log_generation())
+"""
+_LEAVES = """
+SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_leaf l JOIN log_entry e USING (leaf_id)
+WHERE l.generation = (SELECT log_generation()) AND l.leaf_index >= $1 AND l.leaf_index < $2 ORDER BY l.leaf_index
+"""
+_OF_PARTY = """
+SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
+WHERE e.party_id = $1 AND l.generation = (SELECT log_generation()) AND l.leaf_index < $2 ORDER BY l.leaf_index
+"""
+# What everybody's leaves rest on: rule sets and their approvals, changes of the key, the older log.
+_FOUNDATIONS = """
+SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
+WHERE e.party_id IS NULL AND e.kind NOT IN ('manifest', 'feed_day', 'finding', 'custody', 'examination')
+  AND l.generation = (SELECT log_generation()) AND l.leaf_index < $1 ORDER BY l.leaf_index
+"""
+_MANIFESTS = """
+SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
+WHERE e.kind = 'manifest' AND l.generation = (SELECT log_generation()) AND l.leaf_index > $1 AND l.leaf_index < $2
+ORDER BY l.leaf_index
+"""
+_FIRST_COVERING = """
+SELECT DISTINCT covering.tree_size FROM unnest($1::bigint[]) AS leaf(index) CROSS JOIN LATERAL (
+    SELECT c.tree_size FROM log_checkpoint c
+    WHERE c.generation = (SELECT log_generation()) AND c.tree_size > leaf.index AND c.tree_size <= $2 AND (
+        SELECT count(*) FROM log_cosignature s WHERE s.generation = c.generation AND s.tree_size = c.tree_size) >= $3
+    ORDER BY c.tree_size LIMIT 1
+) AS covering ORDER BY 1
+"""
+_AT = """
+SELECT c.tree_size, c.root, c.published_at, c.note || coalesce((
+    SELECT string_agg(s.line, '' ORDER BY s.witness) FROM log_cosignature s
+    WHERE s.generation = c.generation AND s.tree_size = c.tree_size
+), '') AS note
+FROM log_checkpoint c WHERE c.generation = (SELECT log_generation()) AND c.tree_size = ANY($1::bigint[])
+ORDER BY c.tree_size
+"""
+_EACH_MINUTE = """
+SELECT DISTINCT ON (date_trunc('minute', c.published_at)) c.tree_size, c.root, c.published_at, c.note || coalesce((
+    SELECT string_agg(s.line, '' ORDER BY s.witness) FROM log_cosignature s
+    WHERE s.generation = c.generation AND s.tree_size = c.tree_size
+), '') AS note
+FROM log_checkpoint c WHERE c.generation = (SELECT log_generation()) AND c.tree_size > $1 AND c.tree_size < $2
+ORDER BY date_trunc('minute', c.published_at), (
+    SELECT count(*) FROM log_cosignature s WHERE s.generation = c.generation AND s.tree_size = c.tree_size
+) >= $3 DESC, c.tree_size DESC
+"""
+_RECORDS = """
+SELECT leaf_id, record FROM decision WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND leaf_id = ANY($3::uuid[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceLeaf:
+    """A leaf in the tree, and whose it is."""
+
+    index: int
+    leaf_id: UUID
+    party_id: UUID | None
+    content: bytes
+    hash: bytes
+
+
+async def be_patient(uow: UnitOfWork) -> None:
+    """Let statements of this transaction take as long as a year of evidence takes."""
+    await uow.sql.execute("SET LOCAL statement_timeout = 0")
+
+
+async def party_of_case(uow: UnitOfWork, case_id: UUID) -> UUID | None:
+    """Whose case it is or was."""
+    party_id: UUID | None = await uow.sql.fetchval(_PARTY_OF_CASE, uow.tenant, case_id)
+    return party_id
+
+
+async def knows_party(uow: UnitOfWork, party_id: UUID) -> bool:
+    """Whether there is a leaf or a fact of the person."""
+    return bool(await uow.sql.fetchval(_KNOWN_PARTY, uow.tenant, party_id))
+
+
+async def permits_of_other_cases(uow: UnitOfWork, party_id: UUID, case_id: UUID) -> set[UUID]:
+    """The person's permits that belong to another case than this one."""
+    return {row["permit_id"] for row in await uow.sql.fetch(_OTHER_PERMITS, uow.tenant, party_id, case_id)}
+
+
+async def rows(
+    uow: UnitOfWork, table: str, *, party_id: UUID | None, start: datetime | None, end: datetime | None
+) -> AsyncIterator[dict[str, Any]]:
+    """The rows of `contacts`, `decisions`, `permits`, `findings` or `holds` of a person or a period, in order."""
+    async for row in uow.sql.cursor(_ROWS[table], uow.tenant, party_id, start, end, prefetch=PREFETCH):
+        yield dict(row)
+
+
+async def bounds(uow: UnitOfWork, start: datetime, end: datetime) -> tuple[int, int] | None:
+    """First and last leaf of what happened, or was recorded, in the period; None when nothing was."""
+    row = await uow.sql.fetchrow(_BOUNDS, uow.tenant, start, end)
+    return None if row is None or row["first"] is None else (row["first"], row["last"])
+
+
+async def leaves_between(uow: UnitOfWork, first: int, size: int, *, batch: int) -> AsyncIterator[list[EvidenceLeaf]]:
+    """The leaves [first, size) in batches."""
+    for start in range(first, size, batch):
+        found = await uow.sql.fetch(_LEAVES, start, min(start + batch, size))
+        yield [_leaf(row) for row in found]
+
+
+async def leaves_of_party(uow: UnitOfWork, party_id: UUID, size: int) -> list[EvidenceLeaf]:
+    """The person's chain in the tree of that size."""
+    return [_leaf(row) for row in await uow.sql.fetch(_OF_PARTY, party_id, size)]
+
+
+async def foundations(uow: UnitOfWork, size: int) -> list[EvidenceLeaf]:
+    """Leaves of no person on which every chain rests."""
+    return [_leaf(row) for row in await uow.sql.fetch(_FOUNDATIONS, size)]
+
+
+async def manifests(uow: UnitOfWork, *, after: int, size: int) -> AsyncIterator[EvidenceLeaf]:
+    """The parts of all manifests behind leaf `after`, in order."""
+    async for row in uow.sql.cursor(_MANIFESTS, after, size, prefetch=10):
+        yield _leaf(row)
+
+
+async def first_covering(uow: UnitOfWork, indexes: Sequence[int], *, up_to: int, required: int) -> list[int]:
+    """For each leaf the smallest checkpoint over it that `required` witnesses cosigned; each size once."""
+    return [row["tree_size"] for row in await uow.sql.fetch(_FIRST_COVERING, list(indexes), up_to, required)]
+
+
+async def checkpoints_at(uow: UnitOfWork, sizes: Sequence[int]) -> list[StoredCheckpoint]:
+    """The checkpoints of these sizes, with their cosignatures."""
+    return [_checkpoint(row) for row in await uow.sql.fetch(_AT, list(sizes))]
+
+
+async def checkpoint_each_minute(
+    uow: UnitOfWork, *, after: int, before: int, required: int
+) -> AsyncIterator[StoredCheckpoint]:
+    """One checkpoint a minute with its cosignatures: the last one that enough witnesses signed, if one was."""
+    async for row in uow.sql.cursor(_EACH_MINUTE, after, before, required, prefetch=PREFETCH):
+        yield _checkpoint(row)
+
+
+async def decision_records(uow: UnitOfWork, party_ids: set[UUID], leaf_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """The canonical records that leaves of decisions commit to, by leaf."""
+    found = await uow.sql.fetch(_RECORDS, uow.tenant, sorted(party_ids), list(leaf_ids))
+    return {row["leaf_id"]: bytes(row["record"]) for row in found}
+
+
+def _leaf(row: Any) -> EvidenceLeaf:
+    return EvidenceLeaf(row["leaf_index"], row["leaf_id"], row["party_id"], bytes(row["leaf"]), bytes(row["leaf_hash"]))
+
+
+def _checkpoint(row: Any) -> StoredCheckpoint:
+    return StoredCheckpoint(row["tree_size"], bytes(row["root"]), row["note"], row["published_at"])

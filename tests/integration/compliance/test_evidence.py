@@ -1,0 +1,326 @@
+"""Evidence packs from a real database, verified by the stand-alone verifier; every kind of tampering is named."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.compliance.evidence.custody import CustodyBroken, Handling, add_entry, log_export, prove_export
+from services.compliance.evidence.files import PackExists
+from services.compliance.evidence.pack import Archive, Pack, scope_of_case, scope_of_party, write_pack
+from services.compliance.evidence.scope import Scope, ScopeError
+from services.compliance.log.note import NoteKey, sign
+from services.compliance.store.leaves import erase_openings
+from shared.security.signing import SigningKey
+from tools import verify_log
+
+from .conftest import Desk, visit_contact, visit_request
+from .test_log import grow, verify
+from .test_log_witnesses import Watch, carrier
+
+Change = Callable[[list[dict[str, Any]]], None]
+
+
+def archive_of(desk: Desk, *watches: Watch) -> Archive:
+    keys = (desk.instruments.log_key, *(watch.address.key for watch in watches))
+    return Archive(database=desk.database, cipher=desk.instruments.cipher, keys=keys, required=len(watches))
+
+
+async def history(desk: Desk) -> UUID:
+    """A person with two cases' worth of leaves among others', a finding, a hold, and two manifests."""
+    await grow(desk, 1)
+    case = await desk.open_case()
+    (permit,) = await desk.ask(visit_request(case))
+    await desk.deliver("contact", ("contact.recorded", visit_contact(case, permit, identity_shown=False)))
+    await desk.sequencer.step()
+    desk.clock.real += timedelta(minutes=2)
+    await desk.sequencer.add_manifest()
+    await desk.sequencer.step()
+    await desk.hear()
+    await grow(desk, 2)
+    await desk.ask(visit_request(case))
+    await desk.sequencer.step()
+    desk.clock.real += timedelta(minutes=2)
+    await desk.sequencer.add_manifest()
+    await desk.sequencer.publish_checkpoint()
+    return case.party_id
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest after each minute: tokens of the tests last no hour."""
+    monkeypatch.setattr("services.compliance.log.manifest.MANIFEST_AFTER", timedelta(minutes=1))
+
+
+@pytest.fixture
+async def pack(desk: Desk, tmp_path: Path) -> Pack:
+    party_id = await history(desk)
+    archive = archive_of(desk)
+    return await write_pack(archive, await scope_of_party(archive, party_id), tmp_path / "pack")
+
+
+def faults(pack: Pack, desk: Desk, *, key: NoteKey | None = None) -> list[str]:
+    known = verify_log.parse_key((key or desk.instruments.log_key).vkey)
+    read = verify_log.read_pack(dict(verify_log._files(pack.folder)))
+    report = verify_log.verify_pack(read, known, all_signatures=True)
+    verify_log.check_custody(read, known, [], report)
+    return report.problems
+
+
+def rewrite(pack: Pack, name: str, change: Change, *, sums: bool = True) -> None:
+    """Change the documents of a file; with `sums` the forger also mends SHA256SUMS."""
+    path = pack.folder / name
+    documents = [json.loads(line) for line in path.read_text().splitlines()]
+    change(documents)
+    path.write_text("".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) + "\n" for one in documents))
+    if sums:
+        stated = pack.folder / "SHA256SUMS"
+        lines = [line for line in stated.read_text().splitlines() if not line.endswith(f"  {name}")]
+        lines.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}")
+        stated.write_text("".join(f"{line}\n" for line in lines))
+
+
+async def test_pack_of_a_person_verifies(desk: Desk, pack: Pack) -> None:
+    done = await asyncio.to_thread(verify, pack.folder, "--key", desk.instruments.log_key.vkey, "--all-signatures")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "complete up to" in done.stdout
+    assert "openings: 5 open" in done.stdout
+    contacts = [json.loads(line) for line in (pack.folder / "contacts.jsonl").read_text().splitlines()]
+    findings = [json.loads(line) for line in (pack.folder / "findings.jsonl").read_text().splitlines()]
+    assert [one["verdict"] for one in contacts] == ["violation"]
+    assert findings
+    page = (pack.folder / "index.html").read_text()
+    assert findings[0]["rule"] in page
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert hashlib.sha256((pack.folder / "SHA256SUMS").read_bytes()).hexdigest() == pack.digest
+
+
+async def test_permits_tokens_and_other_people_stay_out(desk: Desk, pack: Pack) -> None:
+    text = b"".join(path.read_bytes() for path in pack.folder.iterdir())
+    async with desk.database.read_only() as uow:
+        others = await uow.sql.fetch(
+            "SELECT DISTINCT party_id FROM decision WHERE party_id <> $1",
+            UUID(json.loads((pack.folder / "pack.json").read_text())["scope"]["party_id"]),
+        )
+        tokens = await uow.sql.fetch("SELECT token FROM permit")
+    assert len(others) == 3
+    assert not any(str(row["party_id"]).encode() in text for row in others)
+    assert not any(row["token"].encode() in text for row in tokens)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("contacts.jsonl", "contact is left out"), ("decisions.jsonl", "decision is left out"),
+     ("permits.jsonl", "permit is left out"), ("findings.jsonl", "finding of"), ("openings.jsonl", "opening of")],
+)  # fmt: skip
+async def test_record_left_out_is_named(desk: Desk, pack: Pack, name: str, expected: str) -> None:
+    rewrite(pack, name, lambda documents: documents.__delitem__(0))
+    (fault, *_) = faults(pack, desk)
+    assert fault.startswith("leaf ")
+    assert expected in fault
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_leaf_left_out_of_the_chain_is_named(desk: Desk, pack: Pack, place: int) -> None:
+    """The first, the middle and the last leaf of the person, with everything that mentions it."""
+    read = verify_log.read_pack(dict(verify_log._files(pack.folder)))
+    chain = [index for index, leaf, _ in read.shown if "party" in json.loads(leaf)]
+    missing = chain[place]
+    rewrite(
+        pack, "chain.jsonl", lambda documents: documents.remove(next(d for d in documents if d["index"] == missing))
+    )
+    for name in ("contacts.jsonl", "decisions.jsonl"):
+        rewrite(pack, name, lambda rows: rows.__setitem__(slice(None), [r for r in rows if r["leaf_index"] != missing]))
+    rewrite(
+        pack, "openings.jsonl", lambda rows: rows.__setitem__(slice(None), [r for r in rows if r["index"] != missing])
+    )
+    assert any("left out" in fault for fault in faults(pack, desk))
+
+
+async def test_manifest_left_out_is_named(desk: Desk, pack: Pack) -> None:
+    """Without its last manifests a chain says nothing about its end."""
+
+    def drop(documents: list[dict[str, Any]]) -> None:
+        documents[:] = [d for d in documents if b'"kind":"manifest"' not in base64.b64decode(d["leaf"])]
+
+    rewrite(pack, "chain.jsonl", drop)
+    assert faults(pack, desk) == ["no manifest covers the person's chain: the pack is not shown to be complete"]
+
+
+async def test_changed_leaf_is_named(desk: Desk, pack: Pack) -> None:
+    def change(documents: list[dict[str, Any]]) -> None:
+        leaf = base64.b64decode(documents[1]["leaf"]).replace(b"collection", b"statutory!")
+        documents[1]["leaf"] = base64.b64encode(leaf).decode()
+
+    index = json.loads((pack.folder / "chain.jsonl").read_text().splitlines()[1])["index"]
+    rewrite(pack, "chain.jsonl", change)
+    assert faults(pack, desk) == [f"leaf {index}: is not what the signed tree holds there"]
+
+
+async def test_reordered_leaves_are_named(desk: Desk, pack: Pack) -> None:
+    rewrite(pack, "chain.jsonl", lambda documents: documents.reverse())
+    assert any("out of order" in fault for fault in faults(pack, desk))
+
+
+async def test_leaves_at_each_other_s_places_are_named(desk: Desk, pack: Pack) -> None:
+    def swap(documents: list[dict[str, Any]]) -> None:
+        documents[0]["leaf"], documents[1]["leaf"] = documents[1]["leaf"], documents[0]["leaf"]
+
+    rewrite(pack, "chain.jsonl", swap)
+    assert len([fault for fault in faults(pack, desk) if "not what the signed tree holds" in fault]) == 2
+
+
+async def test_changed_opening_is_named(desk: Desk, pack: Pack) -> None:
+    rewrite(pack, "openings.jsonl", lambda documents: documents[0].update(value=base64.b64encode(b"no").decode()))
+    (fault,) = faults(pack, desk)
+    assert fault.startswith("openings.jsonl line 1 (leaf ")
+    assert fault.endswith("does not open the commitment")
+
+
+@pytest.mark.parametrize(("name", "column"), [("contacts.jsonl", "verdict"), ("decisions.jsonl", "answer")])
+async def test_row_that_says_otherwise_is_named(desk: Desk, pack: Pack, name: str, column: str) -> None:
+    rewrite(pack, name, lambda documents: documents[0].update({column: "lawful?"}))
+    (fault,) = faults(pack, desk)
+    assert fault.startswith(f"{name} line 1: {column} is not what leaf ")
+
+
+async def test_contact_s_record_is_held_against_its_commitment(desk: Desk, pack: Pack) -> None:
+    rewrite(pack, "contacts.jsonl", lambda documents: documents[0]["record"].update(identity_shown=True))
+    (fault,) = faults(pack, desk)
+    assert "is not the one it commits to" in fault
+
+
+async def test_altered_file_is_named(desk: Desk, pack: Pack) -> None:
+    for name in ("index.html", "holds.jsonl"):
+        (pack.folder / name).write_bytes((pack.folder / name).read_bytes() + b" ")
+    (pack.folder / "more.txt").write_text("x")
+    assert faults(pack, desk) == [
+        "file holds.jsonl: its bytes are not those that SHA256SUMS names",
+        "file index.html: its bytes are not those that SHA256SUMS names",
+        "file more.txt: is not one of the pack's",
+    ]
+
+
+async def test_forged_key_and_forked_head_are_named(desk: Desk, pack: Pack, tmp_path: Path) -> None:
+    stranger = SigningKey.open(tmp_path / "stranger", "checkpoint")
+    foreign = NoteKey(desk.instruments.log_key.name, stranger.public_bytes)
+    assert all("signature" in fault or "no checkpoint" in fault for fault in faults(pack, desk, key=foreign))
+    assert faults(pack, desk, key=foreign)
+
+    def fork(documents: list[dict[str, Any]]) -> None:
+        head = verify_log.parse_head(1, json.dumps(documents[0]))
+        other = verify_log_checkpoint(desk, head.size, b"\x09" * 32)
+        documents[0]["note"] = other
+
+    rewrite(pack, "checkpoints.ndjson", fork)
+    assert any("a forked head" in fault for fault in faults(pack, desk))
+
+
+def verify_log_checkpoint(desk: Desk, size: int, root: bytes) -> str:
+    from services.compliance.log.note import Checkpoint
+
+    key = desk.instruments.log_key
+    return sign(Checkpoint(key.name, size, root), key, desk.instruments.checkpoint_key.sign_bytes)
+
+
+async def test_pack_of_a_month_verifies_and_opens_only_what_judges(desk: Desk, tmp_path: Path) -> None:
+    await history(desk)
+    watch = Watch(tmp_path, desk, 1)
+    await carrier(desk, watch).step()
+    archive = archive_of(desk, watch)
+    pack = await write_pack(archive, Scope.month("2026-03", "Asia/Shanghai"), tmp_path / "month")
+    arguments = ("--key", desk.instruments.log_key.vkey, "--witness", watch.address.key.vkey, "--all-signatures")
+    done = await asyncio.to_thread(verify, pack.folder, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 manifests" in done.stdout
+    opened = {json.loads(line)["name"] for line in (pack.folder / "openings.jsonl").read_text().splitlines()}
+    assert opened == {"record"}
+    with pytest.raises(ScopeError, match="nothing of the period"):
+        await write_pack(archive, Scope.year("1999", "UTC"), tmp_path / "year")
+    assert not (tmp_path / "year").exists()
+
+
+async def test_range_in_the_middle_of_the_log_proves_by_its_edge(desk: Desk, tmp_path: Path) -> None:
+    await history(desk)
+    archive = archive_of(desk)
+    desk.clock.business += timedelta(days=40)
+    desk.clock.real += timedelta(minutes=2)
+    await desk.hear()
+    await grow(desk, 2)
+    await desk.sequencer.step()
+    pack = await write_pack(archive, Scope.month("2026-04", "UTC"), tmp_path / "month")
+    header = json.loads((pack.folder / "pack.json").read_text())
+    assert header["first_leaf"] > 0
+    assert faults(pack, desk) == []
+    rewrite(pack, "pack.json", lambda documents: documents[0]["left_edge"].__setitem__(0, "00" * 32))
+    assert any("the root does not fit" in fault for fault in faults(pack, desk))
+
+
+async def test_pack_of_a_case_withholds_the_other_case(desk: Desk, tmp_path: Path) -> None:
+    first = await desk.open_case()
+    await desk.ask(visit_request(first))
+    second = await desk.open_case(party_id=first.party_id, case_id=uuid4(), version=2)
+    await desk.ask(visit_request(second, versions={"case": 2}))
+    await desk.sequencer.step()
+    desk.clock.real += timedelta(minutes=2)
+    await desk.sequencer.step()
+    archive = archive_of(desk)
+    pack = await write_pack(archive, await scope_of_case(archive, second.case_id), tmp_path / "case")
+    assert faults(pack, desk) == []
+    assert str(first.case_id) not in "".join(path.read_text() for path in pack.folder.iterdir())
+    assert len(json.loads((pack.folder / "pack.json").read_text())["withheld"]) == 1
+    with pytest.raises(PackExists):
+        await write_pack(archive, await scope_of_case(archive, second.case_id), tmp_path / "case")
+    with pytest.raises(ScopeError, match="no case"):
+        await scope_of_case(archive, uuid4())
+
+
+async def test_pack_of_an_erased_person_proves_and_says_nothing(desk: Desk, tmp_path: Path) -> None:
+    party_id = await history(desk)
+    async with desk.database.unit_of_work() as uow:
+        await uow.lock_parties([party_id])
+        await erase_openings(uow, desk.instruments.cipher, [party_id])
+    archive = archive_of(desk)
+    pack = await write_pack(archive, await scope_of_party(archive, party_id), tmp_path / "erased")
+    states = {json.loads(line)["state"] for line in (pack.folder / "openings.jsonl").read_text().splitlines()}
+    assert states == {"erased"}
+    assert faults(pack, desk) == []
+
+
+async def test_custody_follows_the_bundle_and_the_export_is_a_leaf(desk: Desk, pack: Pack, tmp_path: Path) -> None:
+    key, archive = SigningKey.open(tmp_path / "keys", "custody"), archive_of(desk)
+    exported = Handling(action="exported", by="A. Wang", reason="order 12/2026")
+    entry = add_entry(pack.folder, exported, key=key, name="bank/custody", at=desk.clock.real)
+    leaf_id = await log_export(archive, pack, entry, scope_kind="party")
+    desk.clock.real += timedelta(seconds=2)
+    await desk.sequencer.step()
+    assert await prove_export(archive, pack, leaf_id, wait_seconds=1)
+    court = SigningKey.open(tmp_path / "court", "custody")
+    handed = Handling(action="handed_over", by="A. Wang", to="Court clerk", reason="hearing")
+    add_entry(pack.folder, handed, key=court, name="court/custody", at=desk.clock.real)
+    arguments = ["--key", desk.instruments.log_key.vkey]
+    for name, one in (("bank/custody", key), ("court/custody", court)):
+        arguments += ["--custody-key", NoteKey(name, one.public_bytes).fingerprint]
+    done = await asyncio.to_thread(verify, pack.folder, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "handed_over by A. Wang to Court clerk" in done.stdout
+    done = await asyncio.to_thread(verify, pack.folder, *arguments[:4])
+    assert "entry 2: is signed by a key that was not named" in done.stdout
+    copy = shutil.copytree(pack.folder, tmp_path / "copy")
+    lines = (copy / "custody.jsonl").read_text().splitlines()
+    (copy / "custody.jsonl").write_text(lines[0].replace("A. Wang", "B. Wang") + "\n" + lines[1] + "\n")
+    done = await asyncio.to_thread(verify, copy, *arguments)
+    assert "custody.jsonl entry 1: the signature does not verify" in done.stdout
+    assert "custody-leaf.json: the leaf names another first entry" in done.stdout
+    (pack.folder / "holds.jsonl").write_text("{}\n")
+    with pytest.raises(CustodyBroken, match=r"holds\.jsonl was changed"):
+        add_entry(pack.folder, handed, key=court, name="court/custody", at=desk.clock.real)
