@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -11,7 +11,8 @@ from services.compliance import api
 from services.compliance.balances import IntakeBalances
 from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
-from services.compliance.feed_desk import FeedWatch, watch_due
+from services.compliance.fact_desk import FactTaskWatch
+from services.compliance.feed_desk import FeedWatch
 from services.compliance.instruments import Instruments
 from services.compliance.log.cosigner import Cosigner
 from services.compliance.log.head import SignedHead
@@ -19,6 +20,8 @@ from services.compliance.log.keys import announce_key
 from services.compliance.log.origin import enter_origin, refuse_missing_head
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.rule_sets import record_rule_set
+from services.compliance.watch import next_look
+from shared.messaging.intents import IntentHandler
 from shared.security.key_cache import KeyCache
 from shared.security.token_source import ClientCredentials
 from shared.service import ServiceDefinition, ServiceRuntime
@@ -36,9 +39,11 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     )
     balances = IntakeBalances(client, KeyCache.of_service(settings.intake_url))
 
+    watches: list[IntentHandler] = [FeedWatch(instruments), FactTaskWatch()]
+
     @asynccontextmanager
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
-        async with _sequencing(runtime, instruments):
+        async with _sequencing(runtime, instruments, watches=[watch.kind for watch in watches]):
             try:
                 yield
             finally:
@@ -55,20 +60,23 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             visits.plan_subscription(instruments),
             contacts.subscription(instruments),
         ),
-        intent_handlers=[FeedWatch(instruments)],
+        intent_handlers=watches,
         on_heartbeats=on_heartbeats,
         lifespan=lifespan,
     )
 
 
 @asynccontextmanager
-async def _sequencing(runtime: ServiceRuntime, instruments: Instruments) -> AsyncIterator[None]:
+async def _sequencing(
+    runtime: ServiceRuntime, instruments: Instruments, *, watches: Sequence[str]
+) -> AsyncIterator[None]:
     """Workers run the log's sequencer; it begins with the leaf of the rule set they decide by."""
     if "worker" not in runtime.roles:
         yield
         return
     async with runtime.database.unit_of_work() as uow:
-        uow.intend(watch_due(uow.real_now))
+        for kind in watches:
+            uow.intend(next_look(kind, uow.real_now))
     settings = runtime.settings
     folder = settings.log_folder or settings.key_folder
 

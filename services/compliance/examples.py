@@ -11,10 +11,13 @@ from typing import Any, Final
 
 from services.compliance.domain.canonical import canonical
 from services.compliance.schemas.contacts import ReportedContacts, ReportedResults
+from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
 from services.compliance.schemas.feeds import CloseFeedDay, DeclareFeed, FeedDayView, FeedView
 from services.compliance.schemas.findings import ControlFindingView, FindingDetail, FindingView, TakeFindingStep
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
 from services.compliance.schemas.permits import (
+    ContactAsked,
+    DecisionAnswers,
     KeysAnswer,
     PermitAnswers,
     PermitRequest,
@@ -126,15 +129,25 @@ _REPORTED: Final[dict[str, Any]] = {
 }  # fmt: skip
 _SECOND_RECORD: Final = _REPORTED | {"record_id": "call-20260312-000918"}
 
+_VISIT_ASKED: Final[dict[str, Any]] = _CONTACT_WANTED | {
+    "request_id": REQUEST, "case_id": CASE, "subject_id": VISIT, "window": WINDOW, "crew": COLLECTORS,
+    "device_id": DEVICE, "place_cell": CELL, "versions": {"case": 2, "visit": 1},
+}  # fmt: skip
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     WindowsItem: _CONTACT_WANTED | {"days": ["2026-03-12"]},
     WindowsAnswer: {
         "party_id": PARTY, "windows": [{"start": "2026-03-12T00:00:00Z", "end": "2026-03-12T14:00:00Z"}],
         "refused": [_TOO_LATE],
     },
-    PermitRequest: _CONTACT_WANTED | {
-        "request_id": REQUEST, "case_id": CASE, "subject_id": VISIT, "window": WINDOW, "crew": COLLECTORS,
-        "device_id": DEVICE, "place_cell": CELL, "versions": {"case": 2, "visit": 1}, "replaces": None,
+    PermitRequest: _VISIT_ASKED | {"replaces": None},
+    ContactAsked: _VISIT_ASKED,
+    DecisionAnswers: {
+        "items": [
+            _VERDICT | {
+                "request_id": REQUEST, "decision": "deny", "reasons": [_TOO_LATE],
+                "earliest_lawful": "2026-03-13T00:00:00Z",
+            },
+        ]
     },
     PermitAnswers: {
         "items": [
@@ -146,6 +159,14 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
                 "earliest_lawful": "2026-03-13T00:00:00Z", "permit_id": None, "permit": None,
             },
         ]
+    },
+    FactTaskView: {
+        "task_id": OTHER, "party_id": PARTY, "fact": "party.time_zone", "rule": "FACTS-ZONE", "owner": "intake",
+        "opened_at": "2026-03-12T02:00:00Z", "due_at": "2026-03-15T02:00:00Z", "overdue": False,
+    },
+    BlockedPartyView: {
+        "party_id": PARTY, "since": "2026-02-20T02:00:00Z", "facts": ["party.time_zone"], "rules": ["FACTS-ZONE"],
+        "owners": ["intake"],
     },
     UsePermit: {"used_at": CHECKED_IN_AT, "contact_id": CONTACT},
     ReleasePermit: {"cause": "visit_withdrawn"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from services.compliance import finding_desk
@@ -25,16 +25,16 @@ from services.compliance.schemas.feeds import CloseFeedDay
 from services.compliance.store import feeds as store
 from services.compliance.store.findings import load_current
 from services.compliance.store.leaves import append_leaves
+from services.compliance.watch import next_look
 from shared.database import UnitOfWork
 from shared.ids import event_id
 from shared.messaging import Answer, Intent
-from shared.messaging.intents import NewIntent, TimerDue
+from shared.messaging.intents import TimerDue
 from shared.telemetry.metrics import set_gauge
 
-WATCH_EVERY: Final = timedelta(minutes=10)
 # Somewhere on earth a date begins 14 hours before UTC's.
 _EARLIEST_DATE: Final = timedelta(hours=14)
-_WATCH: Final = "compliance.feeds_watch"
+WATCH: Final = "compliance.feeds_watch"
 
 
 async def hear_records(
@@ -101,19 +101,12 @@ def _leaf(day: FeedDay, uow: UnitOfWork) -> NewLeaf:
     )
 
 
-def watch_due(real_now: datetime) -> NewIntent:
-    """The next look at all feeds; there is one for each slot of time, however many processes intend it."""
-    slot = int(real_now.timestamp() // WATCH_EVERY.total_seconds()) + 1
-    due = datetime.fromtimestamp(slot * WATCH_EVERY.total_seconds(), tz=real_now.tzinfo)
-    return NewIntent(kind=_WATCH, key=due.isoformat(), due_at=due)
-
-
 @dataclass(frozen=True)
 class FeedWatch:
     """Timer: finds the feeds that have fallen silent. Decisions see the silence themselves, without it."""
 
     instruments: Instruments
-    kind: str = _WATCH
+    kind: str = WATCH
     batch_size: int = 1
 
     async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
@@ -125,4 +118,4 @@ class FeedWatch:
         silent = [feed for feed in await store.load_feeds(uow) if feed.is_silent(uow.real_now)]
         set_gauge("doorstep.feeds.silent", len(silent))
         await finding_desk.record(uow, self.instruments, [silence_found(feed) for feed in silent])
-        uow.intend(watch_due(uow.real_now))
+        uow.intend(next_look(WATCH, uow.real_now))

@@ -5,28 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from services.compliance import announcements
-from services.compliance.domain.canonical import Json, canonical
-from services.compliance.domain.decisions import Decision, decide, record
+from services.compliance.decision_desk import Made, keep, make, question_of, reasons
+from services.compliance.domain.decisions import Decision, decide
 from services.compliance.domain.facts import Balance, PartyFacts, Question
-from services.compliance.domain.leaves import NewLeaf
-from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import FactRule
 from services.compliance.domain.permits import Permit, PermitState, release
 from services.compliance.domain.rulings import Answer, Earliest, deny_after
 from services.compliance.instruments import PERMIT_KIND, Instruments
-from services.compliance.schemas.permits import PermitAnswer, PermitRequest, Reason
+from services.compliance.schemas.permits import PermitAnswer, PermitRequest
 from services.compliance.store import permits as store
-from services.compliance.store.audits import DecisionRow, insert_decisions
 from services.compliance.store.facts import load_facts
-from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
 from shared.events.compliance import PermitRefused
-from shared.ids import entity_id, event_id, shard_of
+from shared.ids import entity_id, shard_of
 
 REUSED: Final = FactRule(
     id="REQUEST-REUSED",
@@ -49,8 +44,7 @@ class _Outcome:
     answers: list[PermitAnswer] = field(default_factory=list)
     granted: list[store.GrantedPermit] = field(default_factory=list)
     replaced: list[Permit] = field(default_factory=list)
-    decisions: list[DecisionRow] = field(default_factory=list)
-    leaves: list[NewLeaf] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
 
 
 async def decide_permits(
@@ -84,41 +78,6 @@ async def decide_permits(
     return outcome.answers
 
 
-def question_of(request: PermitRequest, uow: UnitOfWork) -> Question:
-    """The request as the rules see it."""
-    return Question(
-        party_id=request.party_id,
-        case_id=request.case_id,
-        subject_id=request.subject_id,
-        channel=request.channel,
-        purpose=request.purpose,
-        jurisdiction=request.jurisdiction,
-        zones=tuple(request.time_zones),
-        span=Span(request.window.start, request.window.end),
-        duration=timedelta(minutes=request.duration_minutes),
-        crew=tuple(request.crew),
-        device_id=request.device_id,
-        place_cell=request.place_cell,
-        versions={str(kind): version for kind, version in request.versions.items()},
-        now=uow.now,
-        real_now=uow.real_now,
-    )
-
-
-def reason(ruling_document: Mapping[str, Json], earliest: Earliest) -> Reason:
-    """A refusing rule as the API shows it."""
-    return Reason.model_validate(
-        {
-            "rule": ruling_document["rule"],
-            "citation": ruling_document["citation"],
-            "detail": ruling_document["detail"],
-            "values": ruling_document["values"],
-            "earliest_lawful": earliest.at,
-            "lawful_after": earliest.after,
-        }
-    )
-
-
 def _decide(
     uow: UnitOfWork, instruments: Instruments, request: PermitRequest, facts: PartyFacts, outcome: _Outcome,
     *, reused: bool, replaced: Permit | None,
@@ -130,16 +89,11 @@ def _decide(
     elif request.replaces is not None and not _replaceable(replaced, request):
         decision = _refused(decision, REPLACES, "the permit to be replaced is not this party's, or is not unused")
     decision_id = entity_id(shard_of(request.party_id))
-    asked: dict[str, Json] = request.model_dump(mode="json")
-    kept = record(
-        decision, question=question, facts=facts, book=instruments.book, decision_id=decision_id, request=asked
-    )
-    content = canonical(kept)
     allowed = decision.answer is Answer.ALLOW
     granted = _grant(uow, instruments, request, question, facts, decision_id) if allowed else None
-    leaf = _leaf(decision, request, decision_id, granted, content, instruments, uow)
-    outcome.leaves.append(leaf)
-    outcome.decisions.append(_row(decision, request, decision_id, content, leaf.leaf_id))
+    permit_id = None if granted is None else granted.permit.permit_id
+    made = make(uow, instruments, request, question, facts, decision, decision_id=decision_id, permit_id=permit_id)
+    outcome.made.append(made)
     if granted is None:
         outcome.answers.append(_refusal(uow, request, decision, decision_id))
         return None
@@ -194,7 +148,7 @@ def _refusal(uow: UnitOfWork, request: PermitRequest, decision: Decision, decisi
         request_id=request.request_id,
         decision_id=decision_id,
         decision=decision.answer.value,
-        reasons=[reason(ruling.document(), ruling.earliest) for ruling in rulings],
+        reasons=reasons(decision),
         earliest_lawful=earliest.at,
         lawful_after=earliest.after,
     )
@@ -235,50 +189,9 @@ def _refused(decision: Decision, rule: FactRule, detail: str) -> Decision:
     return Decision(Answer.DENY, (*decision.rulings, ruling), Earliest(after="never"))
 
 
-def _leaf(
-    decision: Decision, request: PermitRequest, decision_id: UUID, granted: store.GrantedPermit | None, content: bytes,
-    instruments: Instruments, uow: UnitOfWork,
-) -> NewLeaf:  # fmt: skip
-    return NewLeaf(
-        kind="decision",
-        leaf_id=event_id(),
-        party_id=request.party_id,
-        occurred_at=uow.now,
-        recorded_at=uow.real_now,
-        public={
-            "decision_id": str(decision_id),
-            # Later contacts name the permit: a verifier finds this leaf by it and asks who had witnessed it by then.
-            "permit_id": None if granted is None else str(granted.permit.permit_id),
-            "answer": decision.answer.value,
-            "channel": request.channel,
-            "purpose": request.purpose,
-            "refused_by": [ruling.rule.id for ruling in decision.refusals],
-            "rule_set": instruments.book.rule_set,
-        },
-        committed={"record": content, "place": (request.place_cell or "").encode()},
-        kept_elsewhere=frozenset({"record"}),
-    )
-
-
-def _row(decision: Decision, request: PermitRequest, decision_id: UUID, content: bytes, leaf_id: UUID) -> DecisionRow:
-    return DecisionRow(
-        party_id=request.party_id,
-        decision_id=decision_id,
-        request_id=request.request_id,
-        answer=decision.answer,
-        channel=request.channel,
-        purpose=request.purpose,
-        refused_by=tuple(ruling.rule.id for ruling in decision.refusals),
-        record=content,
-        record_sha256=hashlib.sha256(content).digest(),
-        leaf_id=leaf_id,
-    )
-
-
 async def _save(uow: UnitOfWork, instruments: Instruments, outcome: _Outcome) -> None:
-    await insert_decisions(uow, outcome.decisions)
+    await keep(uow, instruments, outcome.made)
     await store.insert_permits(uow, outcome.granted)
     await store.update_permits(uow, outcome.replaced)
     for permit in outcome.replaced:
         uow.emit(announcements.released(permit, uow.now))
-    await append_leaves(uow, instruments.cipher, outcome.leaves)

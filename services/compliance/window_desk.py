@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
+from services.compliance.decision_desk import reason
 from services.compliance.domain.decisions import decide
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rules.hours import hours_rules, lawful_span
-from services.compliance.permit_desk import reason
 from services.compliance.schemas.permits import Reason, WindowsAnswer, WindowsItem
 from shared.database import UnitOfWork
 from shared.events.base import TimeWindow

@@ -35,6 +35,7 @@ MetricName = Literal[
     "doorstep.permits.granted",
     "doorstep.permits.refused",
     "doorstep.findings.recorded",
+    "doorstep.fact_tasks.overdue",
     "doorstep.feeds.silent",
     "doorstep.log.covered.until",
     "doorstep.log.forked",
@@ -45,7 +46,7 @@ MetricName = Literal[
 ]
 Kind = Literal["counter", "gauge", "histogram"]
 # Labels are few and closed: never an id of a party, case, visit or person.
-Label = Literal["topic", "partition", "type", "outcome", "kind", "reason", "role", "rule", "route"]
+Label = Literal["topic", "partition", "type", "outcome", "kind", "reason", "role", "rule", "route", "owner"]
 LABELS: Final[frozenset[str]] = frozenset(get_args(Label))
 
 _LATENCY_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -93,6 +94,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.permits.granted": Metric("counter", "{permit}", "Permits granted, by kind of contact."),
     "doorstep.permits.refused": Metric("counter", "{permit}", "Permits refused, by rule."),
     "doorstep.findings.recorded": Metric("counter", "{finding}", "Findings opened or judged again, by rule."),
+    "doorstep.fact_tasks.overdue": Metric("gauge", "{task}", "Facts that should have been found out, by owner."),
     "doorstep.feeds.silent": Metric("gauge", "{feed}", "Feeds that should have spoken; alert above zero."),
     "doorstep.log.covered.until": Metric(
         "gauge", "s", "Unix time up to which every leaf is under a signed head; a clock that stands still alarms, too."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from services.compliance.api.contacts import router as contacts_router
+from services.compliance.api.decisions import router as decisions_router
 from services.compliance.api.feeds import router as feeds_router
 from services.compliance.api.findings import router as findings_router
 from services.compliance.api.holds import router as holds_router
@@ -20,7 +21,8 @@ from shared.web.app import ApiDefinition, create_app
 from shared.web.jwks import jwks_router
 
 ROUTERS: tuple[APIRouter, ...] = (
-    permits_router, holds_router, contacts_router, feeds_router, findings_router, reading_router, log_router
+    permits_router, decisions_router, holds_router, contacts_router, feeds_router, findings_router, reading_router,
+    log_router,
 )  # fmt: skip
 
 

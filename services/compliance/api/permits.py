@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance.api.surroundings import balances_of, database_of, instruments_of
+from services.compliance.decision_desk import is_behind
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.facts import Balance, Freshness
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitNotReleasable, PermitReleased
@@ -18,9 +19,9 @@ from services.compliance.instruments import REVOCATIONS_KIND
 from services.compliance.permit_desk import decide_permits
 from services.compliance.permit_life import release_permits, report_second_use, use_permit
 from services.compliance.schemas.permits import (
+    ContactAsked,
     KeysAnswer,
     PermitAnswers,
-    PermitRequest,
     PermitRequests,
     PermitView,
     ReleasePermit,
@@ -80,11 +81,11 @@ async def request_permits(request: Request, body: PermitRequests) -> Response:
     request on facts that compliance has not seen yet is 409.
     """
     instruments = instruments_of(request)
-    balances = await _confirmed(request, body)
+    balances = await confirm_balances(request, body.items)
 
     async def decide(uow: UnitOfWork) -> PermitAnswers:
         answers = await decide_permits(uow, instruments, body.items, balances)
-        if len(answers) == 1 and any(reason.rule == "FACTS-BEHIND" for reason in answers[0].reasons):
+        if len(answers) == 1 and is_behind(answers[0]):
             raise FactsBehind(retry_after_seconds=1)
         return PermitAnswers(items=answers)
 
@@ -177,15 +178,15 @@ async def read_revocations(
     )
 
 
-async def _confirmed(request: Request, body: PermitRequests) -> Mapping[UUID, Balance]:
+async def confirm_balances(request: Request, asked: Sequence[ContactAsked]) -> Mapping[UUID, Balance]:
     """Balances of the collection visits asked for: a network call, so before the transaction."""
-    visits = [item for item in body.items if _needs_balance(item)]
+    visits = [item for item in asked if _needs_balance(item)]
     if not visits:
         return {}
     return await balances_of(request).confirm((item.party_id, item.case_id) for item in visits)
 
 
-def _needs_balance(item: PermitRequest) -> bool:
+def _needs_balance(item: ContactAsked) -> bool:
     return item.channel == "visit" and item.purpose == "collection"
 
 

@@ -49,6 +49,9 @@ class Reason(BaseModel):
     citation: str = Field(description="The law, standard or policy behind it.")
     detail: str = Field(description="What is in the way, in words; nothing personal.")
     values: dict[str, JsonValue] = Field(default_factory=dict, description="The values that the rule looked at.")
+    override: Literal["consent", "supervisor"] | None = Field(
+        None, description="Who may lift this refusal: the person's recorded consent, or a supervisor; null: nobody."
+    )
     earliest_lawful: AwareDatetime | None = Field(None, description="Business time at which this rule stops refusing.")
     lawful_after: str | None = Field(None, description="Event after which it stops refusing; `never`: not at all.")
 
@@ -69,7 +72,7 @@ class WindowsAnswers(BaseModel):
     items: list[WindowsAnswer] = Field(description="One per question.")
 
 
-class PermitRequest(_Body):
+class ContactAsked(_Body):
     """One contact that somebody wants to make."""
 
     request_id: UUID = Field(
@@ -92,7 +95,6 @@ class PermitRequest(_Body):
     versions: dict[Literal["case", "visit", "plan"], int] = Field(
         default_factory=dict, description="Versions that the asker has seen; compliance refuses to decide on less."
     )
-    replaces: UUID | None = Field(None, description="Unused permit of the party whose reservation this one takes over.")
 
     @model_validator(mode="after")
     def _window_is_a_window(self) -> Self:
@@ -101,14 +103,20 @@ class PermitRequest(_Body):
         return self
 
 
+class PermitRequest(ContactAsked):
+    """One contact for which a permit is wanted."""
+
+    replaces: UUID | None = Field(None, description="Unused permit of the party whose reservation this one takes over.")
+
+
 class PermitRequests(_Body):
     """Requests for permits, decided in order in one transaction."""
 
     items: list[PermitRequest] = Field(min_length=1, max_length=MAX_ITEMS, description="Requests.")
 
 
-class PermitAnswer(BaseModel):
-    """The decision on one request. A refusal is a result, not an error."""
+class DecisionAnswer(BaseModel):
+    """The decision on one contact. A refusal is a result, not an error."""
 
     request_id: UUID = Field(description="The request.")
     decision_id: UUID = Field(description="The decision; `GET /v1/decisions/{id}` shows every rule and value.")
@@ -116,8 +124,25 @@ class PermitAnswer(BaseModel):
     reasons: list[Reason] = Field(description="Rules that refuse; empty for allow.")
     earliest_lawful: AwareDatetime | None = Field(None, description="Business time from which all rules would allow.")
     lawful_after: str | None = Field(None, description="Event that must come first; `never`: not at all.")
+
+
+class PermitAnswer(DecisionAnswer):
+    """The decision on one request for a permit, and the permit."""
+
     permit_id: UUID | None = Field(None, description="The permit, if allowed.")
     permit: str | None = Field(None, description="Compact JWS (Ed25519) of the permit, if allowed.")
+
+
+class DecisionQuestions(_Body):
+    """Contacts about which somebody asks: may I?"""
+
+    items: list[ContactAsked] = Field(min_length=1, max_length=MAX_ITEMS, description="Questions.")
+
+
+class DecisionAnswers(BaseModel):
+    """Answers in the order of the questions. An allow is no permit."""
+
+    items: list[DecisionAnswer] = Field(description="One per question.")
 
 
 class PermitAnswers(BaseModel):

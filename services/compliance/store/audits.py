@@ -18,12 +18,13 @@ from shared.events.contact import ContactRecorded
 
 _DECISIONS = """
 INSERT INTO decision (tenant, party_id, decision_id, request_id, answer, channel, purpose, refused_by, record,
-                      record_sha256, leaf_id, decided_at, recorded_real)
+                      record_sha256, leaf_id, decided_at, recorded_real, dry_run)
 SELECT $1, d.party_id, d.decision_id, d.request_id, d.answer, d.channel, d.purpose, string_to_array(d.refused_by, ','),
-       d.record, d.record_sha256, d.leaf_id, $11, $12
+       d.record, d.record_sha256, d.leaf_id, $11, $12, d.dry_run
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[],
-            $10::bytea[], $13::uuid[])
-  AS d(party_id, decision_id, request_id, answer, channel, purpose, refused_by, record, record_sha256, leaf_id)
+            $10::bytea[], $13::uuid[], $14::boolean[])
+  AS d(party_id, decision_id, request_id, answer, channel, purpose, refused_by, record, record_sha256, leaf_id,
+       dry_run)
 """
 _DECISION = "SELECT record, leaf_id FROM decision WHERE tenant = $1 AND decision_id = $2"
 _KNOWN_CONTACTS = """
@@ -58,7 +59,7 @@ WHERE tenant = $1 AND leaf_id = ANY($2::uuid[])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRow:
-    """A decision as it is kept: the canonical record and its digest."""
+    """A decision as it is kept: the canonical record and its digest. `dry_run`: somebody only asked."""
 
     party_id: UUID
     decision_id: UUID
@@ -70,6 +71,7 @@ class DecisionRow:
     record: bytes
     record_sha256: bytes
     leaf_id: UUID
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,7 @@ async def insert_decisions(uow: UnitOfWork, rows: Sequence[DecisionRow]) -> None
             uow.now,
             uow.real_now,
             [row.leaf_id for row in rows],
+            [row.dry_run for row in rows],
         )
 
 

@@ -8,10 +8,10 @@ from services.compliance.schemas.reading import RecallTimes
 from shared.database import UnitOfWork
 
 _PERMITS = "SELECT state, count(*) AS n FROM permit WHERE tenant = $1 GROUP BY state"
-_DECISIONS = "SELECT answer, count(*) AS n FROM decision WHERE tenant = $1 GROUP BY answer"
+_DECISIONS = "SELECT answer, count(*) AS n FROM decision WHERE tenant = $1 AND NOT dry_run GROUP BY answer"
 _REFUSED = """
 SELECT rule, count(*) AS n FROM decision CROSS JOIN unnest(refused_by) AS rule
-WHERE tenant = $1 GROUP BY rule ORDER BY n DESC, rule
+WHERE tenant = $1 AND NOT dry_run GROUP BY rule ORDER BY n DESC, rule
 """
 _VERDICTS = "SELECT verdict, count(*) AS n FROM contact_audit WHERE tenant = $1 GROUP BY verdict"
 _BROKEN = """

@@ -3,7 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from services.compliance.feed_desk import FeedWatch, watch_due
+from services.compliance.feed_desk import WATCH, FeedWatch
+from services.compliance.watch import next_look
 from shared.events.case import CaseOpened
 from shared.messaging.intents import Intent, TimerDue
 
@@ -42,7 +43,7 @@ async def fall_silent(desk: Desk) -> None:
 
 async def watch(desk: Desk) -> None:
     """The watch's timer rings."""
-    due = watch_due(desk.clock.real)
+    due = next_look(WATCH, desk.clock.real)
     intent = Intent(
         id=None,
         kind=due.kind,

@@ -36,6 +36,8 @@ def _case_open(rule: FactRule, _question: Question, facts: PartyFacts, _book: Ru
 def _jurisdiction_known(rule: FactRule, question: Question, facts: PartyFacts, book: RuleBook) -> Ruling:
     place = facts.jurisdiction
     values: dict[str, Json] = {"jurisdiction": place, "asked": question.jurisdiction}
+    if place is None:
+        return needs(rule, "case.opened", "the person's place is not known", **values)
     if not book.knows(place):
         return needs(rule, "pack.loaded", "no rules are loaded for the person's place", **values)
     if place != question.jurisdiction:

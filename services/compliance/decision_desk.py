@@ -1,0 +1,165 @@
+"""The desk that answers "may I?": every rule asked, the decision kept and proved, nothing reserved, nothing signed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from services.compliance import fact_desk
+from services.compliance.domain.canonical import Json, canonical
+from services.compliance.domain.decisions import Decision, decide, record
+from services.compliance.domain.facts import Balance, PartyFacts, Question
+from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.local_time import Span
+from services.compliance.domain.rulings import Earliest
+from services.compliance.instruments import Instruments
+from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason
+from services.compliance.store.audits import DecisionRow, insert_decisions
+from services.compliance.store.facts import load_facts
+from services.compliance.store.leaves import append_leaves
+from shared.database import UnitOfWork
+from shared.ids import entity_id, event_id, shard_of
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A decision with what is kept of it: its row and its leaf."""
+
+    decision: Decision
+    row: DecisionRow
+    leaf: NewLeaf
+
+
+async def answer_questions(
+    uow: UnitOfWork, instruments: Instruments, asked: Sequence[ContactAsked], balances: Mapping[UUID, Balance]
+) -> list[DecisionAnswer]:
+    """What a permit would be answered now, each question for itself: an allow takes nothing from the next.
+
+    The parties are locked.
+    """
+    facts = await load_facts(uow, {one.party_id for one in asked})
+    made = []
+    for one in asked:
+        party = replace(facts[one.party_id], balance=balances.get(one.party_id))
+        question = question_of(one, uow)
+        decision = decide(question, party, instruments.book)
+        decision_id = entity_id(shard_of(one.party_id))
+        made.append(make(uow, instruments, one, question, party, decision, decision_id=decision_id, dry_run=True))
+    await keep(uow, instruments, made)
+    return [_answer(one) for one in made]
+
+
+def question_of(asked: ContactAsked, uow: UnitOfWork) -> Question:
+    """The contact as the rules see it."""
+    return Question(
+        party_id=asked.party_id,
+        case_id=asked.case_id,
+        subject_id=asked.subject_id,
+        channel=asked.channel,
+        purpose=asked.purpose,
+        jurisdiction=asked.jurisdiction,
+        zones=tuple(asked.time_zones),
+        span=Span(asked.window.start, asked.window.end),
+        duration=timedelta(minutes=asked.duration_minutes),
+        crew=tuple(asked.crew),
+        device_id=asked.device_id,
+        place_cell=asked.place_cell,
+        versions={str(kind): version for kind, version in asked.versions.items()},
+        now=uow.now,
+        real_now=uow.real_now,
+    )
+
+
+def make(
+    uow: UnitOfWork, instruments: Instruments, asked: ContactAsked, question: Question, facts: PartyFacts,
+    decision: Decision, *, decision_id: UUID, permit_id: UUID | None = None, dry_run: bool = False,
+) -> Made:  # fmt: skip
+    """The decision's record, hashed, and the leaf that proves it. `dry_run`: somebody only asked."""
+    request: dict[str, Json] = asked.model_dump(mode="json")
+    content = canonical(
+        record(
+            decision, question=question, facts=facts, book=instruments.book, decision_id=decision_id, request=request
+        )
+    )
+    refused_by = tuple(ruling.rule.id for ruling in decision.refusals)
+    leaf = NewLeaf(
+        kind="decision",
+        leaf_id=event_id(),
+        party_id=asked.party_id,
+        occurred_at=uow.now,
+        recorded_at=uow.real_now,
+        public={
+            "decision_id": str(decision_id),
+            # Later contacts name the permit: a verifier finds this leaf by it and asks who had witnessed it by then.
+            "permit_id": None if permit_id is None else str(permit_id),
+            "answer": decision.answer.value,
+            "channel": asked.channel,
+            "purpose": asked.purpose,
+            "refused_by": list(refused_by),
+            "rule_set": instruments.book.rule_set,
+            **({"dry_run": True} if dry_run else {}),
+        },
+        committed={"record": content, "place": (asked.place_cell or "").encode()},
+        kept_elsewhere=frozenset({"record"}),
+    )
+    row = DecisionRow(
+        party_id=asked.party_id,
+        decision_id=decision_id,
+        request_id=asked.request_id,
+        answer=decision.answer,
+        channel=asked.channel,
+        purpose=asked.purpose,
+        refused_by=refused_by,
+        record=content,
+        record_sha256=hashlib.sha256(content).digest(),
+        leaf_id=leaf.leaf_id,
+        dry_run=dry_run,
+    )
+    return Made(decision, row, leaf)
+
+
+async def keep(uow: UnitOfWork, instruments: Instruments, made: Sequence[Made]) -> None:
+    """Append the decisions and their leaves; what they could not know becomes somebody's task."""
+    await insert_decisions(uow, [one.row for one in made])
+    await append_leaves(uow, instruments.cipher, [one.leaf for one in made])
+    await fact_desk.follow(uow, [(one.row.party_id, one.decision) for one in made])
+
+
+def reasons(decision: Decision) -> list[Reason]:
+    """The refusing rules as the API shows them."""
+    return [reason(ruling.document(), ruling.earliest) for ruling in decision.refusals]
+
+
+def reason(ruling_document: Mapping[str, Json], earliest: Earliest) -> Reason:
+    """A refusing rule as the API shows it."""
+    return Reason.model_validate(
+        {
+            "rule": ruling_document["rule"],
+            "citation": ruling_document["citation"],
+            "detail": ruling_document["detail"],
+            "values": ruling_document["values"],
+            "override": ruling_document.get("override"),
+            "earliest_lawful": earliest.at,
+            "lawful_after": earliest.after,
+        }
+    )
+
+
+def is_behind(answer: DecisionAnswer) -> bool:
+    """Whether compliance has seen less than the asker: ask again shortly."""
+    return any(one.rule == "FACTS-BEHIND" for one in answer.reasons)
+
+
+def _answer(made: Made) -> DecisionAnswer:
+    earliest = made.decision.earliest or Earliest()
+    return DecisionAnswer(
+        request_id=made.row.request_id,
+        decision_id=made.row.decision_id,
+        decision=made.decision.answer.value,
+        reasons=reasons(made.decision),
+        earliest_lawful=earliest.at,
+        lawful_after=earliest.after,
+    )

@@ -1,0 +1,69 @@
+"""The desk of missing facts: a needs-fact opens a task, the first decision that knows the fact closes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from services.compliance.domain.decisions import Decision
+from services.compliance.domain.fact_tasks import DUE_AFTER, FactTask, is_answered, missing_facts, owner_of
+from services.compliance.store import fact_tasks as store
+from services.compliance.watch import next_look
+from shared.database import UnitOfWork
+from shared.ids import entity_id, shard_of
+from shared.messaging import Answer, Intent
+from shared.messaging.intents import TimerDue
+from shared.telemetry.metrics import set_gauge
+
+WATCH: Final = "compliance.fact_tasks_watch"
+
+
+async def follow(uow: UnitOfWork, decisions: Sequence[tuple[UUID, Decision]]) -> None:
+    """Open and close tasks after these decisions, in their order. The parties are locked."""
+    standing = await store.load_open(uow, {party_id for party_id, _ in decisions})
+    opened: dict[UUID, FactTask] = {}
+    closed: set[UUID] = set()
+    for party_id, decision in decisions:
+        known = standing.setdefault(party_id, {})
+        for task in [task for task in known.values() if is_answered(task, decision)]:
+            del known[task.fact]
+            if opened.pop(task.task_id, None) is None:
+                closed.add(task.task_id)
+        for fact, rule in missing_facts(decision).items():
+            if fact not in known:
+                known[fact] = task = _task(uow, party_id, fact, rule)
+                opened[task.task_id] = task
+    await store.close(uow, closed)
+    await store.insert(uow, list(opened.values()))
+
+
+def _task(uow: UnitOfWork, party_id: UUID, fact: str, rule: str) -> FactTask:
+    return FactTask(
+        task_id=entity_id(shard_of(party_id)),
+        party_id=party_id,
+        fact=fact,
+        rule=rule,
+        owner=owner_of(fact),
+        opened_at=uow.now,
+        due_at=uow.now + DUE_AFTER,
+    )
+
+
+@dataclass(frozen=True)
+class FactTaskWatch:
+    """Timer: says how many tasks are overdue, by owner."""
+
+    kind: str = WATCH
+    batch_size: int = 1
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """Nobody is asked."""
+        return [TimerDue() for _ in intents]
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Set the gauges, and intend the next look."""
+        for owner, overdue in (await store.count_overdue(uow)).items():
+            set_gauge("doorstep.fact_tasks.overdue", overdue, owner=owner)
+        uow.intend(next_look(WATCH, uow.real_now))
