@@ -9,8 +9,10 @@ from typing import Final
 
 from services.compliance import api
 from services.compliance.balances import IntakeBalances
+from services.compliance.complaint_desk import ComplaintWatch
 from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
+from services.compliance.examination_desk import ExaminationWatch
 from services.compliance.fact_desk import FactTaskWatch
 from services.compliance.feed_desk import FeedWatch
 from services.compliance.instruments import Instruments
@@ -39,7 +41,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     )
     balances = IntakeBalances(client, KeyCache.of_service(settings.intake_url))
 
-    watches: list[IntentHandler] = [FeedWatch(instruments), FactTaskWatch()]
+    watches: list[IntentHandler] = [FeedWatch(instruments), FactTaskWatch(), ComplaintWatch()]
 
     @asynccontextmanager
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
@@ -60,7 +62,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             visits.plan_subscription(instruments),
             contacts.subscription(instruments),
         ),
-        intent_handlers=watches,
+        intent_handlers=[*watches, ExaminationWatch(instruments)],
         on_heartbeats=on_heartbeats,
         lifespan=lifespan,
     )

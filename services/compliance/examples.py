@@ -10,6 +10,7 @@ import hashlib
 from typing import Any, Final
 
 from services.compliance.domain.canonical import canonical
+from services.compliance.examples_examinations import EXAMINATIONS
 from services.compliance.schemas.contacts import ReportedContacts, ReportedResults
 from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
 from services.compliance.schemas.feeds import CloseFeedDay, DeclareFeed, FeedDayView, FeedView
@@ -259,4 +260,5 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "fields": [{"name": "record", "state": "open", "salt": _base64(bytes(range(32)))}], "proof": _INCLUSION,
     },
     CommittedFieldView: {"name": "place", "state": "erased", "salt": None},
+    **EXAMINATIONS,
 }  # fmt: skip

@@ -17,6 +17,7 @@ Client = Literal[
     "dispatcher",
     "auditor",
     "operator",
+    "examiner",
     "demo-driver",
 ]
 CLIENTS: Final[frozenset[str]] = frozenset(get_args(Client))
@@ -94,6 +95,8 @@ _ALL: Final = (
     _scope("compliance.explain-finding", "Explain a finding.", "dispatcher", "collector-app"),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),
     _scope("compliance.read", "Read decisions, holds and findings.", "auditor", "operator", "dispatcher"),
+    _scope("compliance.grant-examination", "Let an outside examiner read a part of the evidence.", "auditor"),
+    _scope("compliance.examine", "Read what an examination was granted for, and nothing else.", "examiner"),
     _scope("compliance.read-log", "Read the audit log: leaves, proofs, checkpoints.", "auditor", "operator"),
     _scope(
         "compliance.request-stop",

@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from services.compliance.domain.canonical import format_time
 from services.compliance.evidence import page, proofs
 from services.compliance.evidence.files import Lines, PackFolder
 from services.compliance.evidence.openings import Document, openings, outside_case, subject_opening
+from services.compliance.evidence.rows import document_of, is_of_scope
 from services.compliance.evidence.scope import Scope, ScopeError
 from services.compliance.log.note import NoteKey
 from services.compliance.store import evidence as store
@@ -29,8 +30,6 @@ from shared.security.party_keys import PartyCipher
 FORMAT: Final = "doorstep-evidence-1"
 TABLES: Final = ("contacts", "decisions", "permits", "findings", "holds")
 BATCH: Final = 1_000
-# A permit's token can be used; the record of a decision is an opening; sealed columns are opened as openings only.
-_LEFT_OUT: Final = frozenset({"tenant", "token"})
 Progress = Callable[[str, int], None]
 
 
@@ -226,7 +225,7 @@ async def _write_rows(
 ) -> None:
     with files.lines(f"{table}.jsonl") as lines:
         async for row in store.rows(uow, table, party_id=scope.party_id, start=scope.start, end=scope.end):
-            if _of_another_case(row, scope, plan):
+            if not is_of_scope(row, scope, plan.other_permits):
                 continue
             _add_row(lines, row, plan.head.size)
             if lines.count % BATCH == 0:
@@ -234,39 +233,12 @@ async def _write_rows(
         on_progress(table, lines.count)
 
 
-def _of_another_case(row: Mapping[str, Any], scope: Scope, plan: _Plan) -> bool:
-    """Rows name their case, or a permit of it, or a leaf that was found to be another case's."""
-    if scope.case_id is None:
-        return False
-    named = row.get("case_id")
-    return (
-        (named is not None and named != scope.case_id)
-        or row.get("permit_id") in plan.other_permits
-        or row.get("leaf_index") in plan.other_leaves
-    )
-
-
 def _add_row(lines: Lines, row: Mapping[str, Any], size: int) -> None:
-    document = {name: _plain(name, value) for name, value in row.items() if not _is_left_out(name, row)}
+    # The record of a decision is an opening of its leaf, where it can be verified.
+    document = document_of(row, without=frozenset({"record"}) if "decision_id" in row else frozenset())
     if document.get("leaf_index") is not None and document["leaf_index"] >= size:
         document["leaf_index"] = None  # the log holds it already, but not under the pack's checkpoint
     lines.add(document)
-
-
-def _is_left_out(name: str, row: Mapping[str, Any]) -> bool:
-    return name in _LEFT_OUT or name.startswith("sealed_") or (name == "record" and "decision_id" in row)
-
-
-def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, bytes):
-        return json.loads(value) if name == "record" else value.hex()
-    if isinstance(value, datetime):
-        return format_time(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    return [_plain(name, one) for one in value] if isinstance(value, list) else value
 
 
 def _write_header(

@@ -156,6 +156,17 @@ async def rows(
         yield dict(row)
 
 
+async def rows_from(
+    uow: UnitOfWork, table: str, *, party_id: UUID | None, start: datetime | None, end: datetime | None,
+    position: int, limit: int,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The rows of the same list from `position` on, at most `limit`."""
+    cursor = await uow.sql.cursor(_ROWS[table], uow.tenant, party_id, start, end)
+    if position:
+        await cursor.forward(position)
+    return [dict(row) for row in await cursor.fetch(limit)]
+
+
 async def bounds(uow: UnitOfWork, start: datetime, end: datetime) -> tuple[int, int] | None:
     """First and last leaf of what happened, or was recorded, in the period; None when nothing was."""
     row = await uow.sql.fetchrow(_BOUNDS, uow.tenant, start, end)
