@@ -57,7 +57,8 @@ async def test_court_bundle_is_handed_over(desk: Desk, party: str, tmp_path: Pat
     assert "waits for a checkpoint" in done.output
     keys = tmp_path / "court"
     given = await doorstep(
-        "evidence", "hand-over", str(out), "--by", "A. Wang", "--to", "clerk", "--reason", "hearing", "--name", "court/custody",
+        "evidence", "hand-over", str(out),
+        "--by", "A. Wang", "--to", "clerk", "--reason", "hearing", "--name", "court/custody",
         "--keys", str(keys),
     )  # fmt: skip
     assert given.exit_code == 0, given.output
