@@ -11,6 +11,13 @@ from typing import Any, Final
 
 from services.compliance.domain.canonical import canonical
 from services.compliance.examples_examinations import EXAMINATIONS
+from services.compliance.schemas.complaints import (
+    ComplaintDetail,
+    ComplaintReceived,
+    ComplaintView,
+    MakeComplaint,
+    TakeComplaintStep,
+)
 from services.compliance.schemas.contacts import ReportedContacts, ReportedResults
 from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
 from services.compliance.schemas.feeds import CloseFeedDay, DeclareFeed, FeedDayView, FeedView
@@ -43,6 +50,7 @@ from shared.events.story import (
     CHECKED_IN_AT,
     CHECKED_OUT_AT,
     COLLECTORS,
+    COMPLAINT,
     CONTACT,
     DECISION,
     DEVICE,
@@ -130,6 +138,12 @@ _REPORTED: Final[dict[str, Any]] = {
 }  # fmt: skip
 _SECOND_RECORD: Final = _REPORTED | {"record_id": "call-20260312-000918"}
 
+_COMPLAINT: Final[dict[str, Any]] = {
+    "complaint_id": COMPLAINT, "version": 1, "party_id": PARTY, "channel": "visit", "about": ["collector-7"],
+    "received_at": "2026-03-12T01:50:00Z", "answer_by": "2026-03-27T01:50:00Z", "late": False,
+    "rule": "CN-COMPLAINT-CLOCK", "citation": "Bank policy (unverified, M): Complaint clock of 15 days, 60 if complex",
+    "state": "received", "owner": None,
+}  # fmt: skip
 _VISIT_ASKED: Final[dict[str, Any]] = _CONTACT_WANTED | {
     "request_id": REQUEST, "case_id": CASE, "subject_id": VISIT, "window": WINDOW, "crew": COLLECTORS,
     "device_id": DEVICE, "place_cell": CELL, "versions": {"case": 2, "visit": 1},
@@ -161,6 +175,25 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
             },
         ]
     },
+    MakeComplaint: {
+        "party_id": PARTY, "channel": "visit", "received_at": "2026-03-12T01:50:00Z", "about": ["collector-7"],
+        "reference": "complaint-4711", "words": "They came although I had asked them not to.",
+    },
+    ComplaintReceived: {
+        "complaint_id": COMPLAINT, "hold_id": HOLD, "answer_by": "2026-03-27T01:50:00Z", "rule": "CN-COMPLAINT-CLOCK",
+        "citation": _COMPLAINT["citation"],
+    },
+    ComplaintView: _COMPLAINT,
+    ComplaintDetail: _COMPLAINT | {
+        "history": [
+            {
+                "version": 1, "step": "receive", "state": "received", "by_whom": "collector-app",
+                "words": "They came although I had asked them not to.", "reference": None,
+                "recorded_at": "2026-03-12T01:51:00Z", "recorded_real": "2026-03-12T01:51:00Z",
+            },
+        ],
+    },
+    TakeComplaintStep: {"words": "We apologise; nobody will come again.", "reference": "letter-88"},
     FactTaskView: {
         "task_id": OTHER, "party_id": PARTY, "fact": "party.time_zone", "rule": "FACTS-ZONE", "owner": "intake",
         "opened_at": "2026-03-12T02:00:00Z", "due_at": "2026-03-15T02:00:00Z", "overdue": False,

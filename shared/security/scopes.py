@@ -18,6 +18,7 @@ Client = Literal[
     "auditor",
     "operator",
     "examiner",
+    "complaint-desk",
     "demo-driver",
 ]
 CLIENTS: Final[frozenset[str]] = frozenset(get_args(Client))
@@ -107,6 +108,18 @@ _ALL: Final = (
         "customer-portal",
         "dispatcher",
     ),
+    _scope(
+        "compliance.receive-complaint",
+        "Pass on a complaint; always accepted.",
+        "visits",
+        "plans",
+        "core",
+        "collector-app",
+        "customer-portal",
+        "dispatcher",
+        "complaint-desk",
+    ),
+    _scope("compliance.handle-complaint", "See, answer and close complaints; never collections.", "complaint-desk"),
     _scope("compliance.set-hold", "Place or lift a hold on a party.", "dispatcher", "plans"),
     # every service
     *(

@@ -35,6 +35,7 @@ MetricName = Literal[
     "doorstep.permits.granted",
     "doorstep.permits.refused",
     "doorstep.findings.recorded",
+    "doorstep.complaints.due",
     "doorstep.fact_tasks.overdue",
     "doorstep.feeds.silent",
     "doorstep.log.covered.until",
@@ -94,6 +95,9 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.permits.granted": Metric("counter", "{permit}", "Permits granted, by kind of contact."),
     "doorstep.permits.refused": Metric("counter", "{permit}", "Permits refused, by rule."),
     "doorstep.findings.recorded": Metric("counter", "{finding}", "Findings opened or judged again, by rule."),
+    "doorstep.complaints.due": Metric(
+        "gauge", "{complaint}", "Unanswered complaints: late, or soon (within three days)."
+    ),
     "doorstep.fact_tasks.overdue": Metric("gauge", "{task}", "Facts that should have been found out, by owner."),
     "doorstep.feeds.silent": Metric("gauge", "{feed}", "Feeds that should have spoken; alert above zero."),
     "doorstep.log.covered.until": Metric(

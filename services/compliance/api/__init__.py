@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
+from services.compliance.api.complaints import router as complaints_router
 from services.compliance.api.contacts import router as contacts_router
 from services.compliance.api.decisions import router as decisions_router
 from services.compliance.api.examinations import router as examinations_router
@@ -23,7 +24,7 @@ from shared.web.jwks import jwks_router
 
 ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, holds_router, contacts_router, feeds_router, findings_router, reading_router,
-    log_router, examinations_router,
+    log_router, complaints_router, examinations_router,
 )  # fmt: skip
 
 

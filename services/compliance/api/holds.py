@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from services.compliance import announcements, hold_desk
 from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.domain.complaints import COMPLAINT_SOURCE
 from services.compliance.domain.holds import Hold
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
 from services.compliance.store.holds import find_hold
@@ -20,9 +21,17 @@ from shared.security.callers import scope
 from shared.web.commands import command
 from shared.web.idempotency_key import idempotency_key_of
 from shared.web.openapi import problem_responses
-from shared.web.problems import NotFound
+from shared.web.problems import KnownProblem, NotFound
 
 router = APIRouter(prefix="/v1", tags=["holds"])
+
+
+class HoldOfComplaint(KnownProblem):  # reads as a fact at the call site
+    """The hold belongs to a complaint: only closing the complaint, outside collections, ends it."""
+
+    kind, status, title = "hold-of-complaint", 403, "Only closing the complaint ends this hold"
+
+
 _SET = [Depends(scope("compliance.set-hold"))]
 _STOP = [Depends(scope("compliance.request-stop"))]
 
@@ -56,7 +65,7 @@ async def place_hold(request: Request, body: PlaceHold) -> Response:
     "/holds/{hold_id}/end",
     response_model=HoldView,
     dependencies=_SET,
-    responses=problem_responses(NotFound),
+    responses=problem_responses(NotFound, HoldOfComplaint),
     summary="End a hold",
 )
 async def end_hold(
@@ -73,6 +82,8 @@ async def end_hold(
         hold = await find_hold(uow, hold_id)
         if hold is None:
             raise NotFound("there is no such hold")
+        if hold.source_ref.startswith(COMPLAINT_SOURCE):
+            raise HoldOfComplaint()
         return _view(await hold_desk.end_one(uow, instruments, hold, cause=body.cause))
 
     return await command(request, body=body, parties=[known.party_id], handler=end)

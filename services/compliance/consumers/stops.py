@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.compliance import hold_desk
+from services.compliance import complaint_desk, hold_desk
 from services.compliance.domain.holds import HOLD_OF_STOP, HoldKind
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import COLLECTION, Contacts, Recall, recall
@@ -59,7 +59,9 @@ async def _stop(uow: UnitOfWork, instruments: Instruments, stop: PartyStopped) -
     if stop.scope == "visit_channel":
         contacts = frozenset((channel, purpose) for channel, purpose in contacts if channel == "visit")
     await recall(uow, instruments, [_recall(stop, contacts)])
-    if kind is not None:
+    if stop.cause == "complaint":
+        await complaint_desk.receive(uow, instruments, _complaint(stop, uow))
+    elif kind is not None:
         hold = hold_desk.NewHold(
             party_id=stop.party_id,
             kind=kind,
@@ -73,6 +75,19 @@ async def _stop(uow: UnitOfWork, instruments: Instruments, stop: PartyStopped) -
 
 def _recall(stop: PartyStopped, contacts: Contacts) -> Recall:
     return Recall(party_id=stop.party_id, cause=stop.cause, fact_arrived_real=stop.arrived_at, contacts=contacts)
+
+
+def _complaint(stop: PartyStopped, uow: UnitOfWork) -> complaint_desk.NewComplaint:
+    """A complaint made at a door: it has an owner and a clock like any other."""
+    return complaint_desk.NewComplaint(
+        party_id=stop.party_id,
+        channel="visit",
+        about=frozenset(),
+        received_at=min(stop.since, uow.now),
+        arrived_real=stop.arrived_at,
+        reference=stop.reference,
+        by_whom="visits",
+    )
 
 
 def _parking(event: Event[EventData], parked: PartyParked, uow: UnitOfWork) -> hold_desk.NewHold:

@@ -27,6 +27,7 @@ LeafKind = Literal[
     "release",
     "rule_set",
     "finding",
+    "complaint",
     "feed_day",
     "manifest",
     "origin",
