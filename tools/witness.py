@@ -146,17 +146,21 @@ def _hash(text: str) -> bytes:
     return raw
 
 
-def log_signature(submission: Submission, public_key: bytes) -> str:
-    """The line signed by the log's key. Raises Refused (403) when there is none, or one that does not verify."""
+def log_signature(submission: Submission, public_keys: Sequence[bytes]) -> str:
+    """The line signed by a key of the log (two while it changes its key).
+
+    Raises Refused (403) when there is none, or one that does not verify.
+    """
     prefix = f"{_DASH}{submission.origin} "
-    expected = key_id(submission.origin, _LOG, public_key)
+    known = {key_id(submission.origin, _LOG, public_key): public_key for public_key in public_keys}
     found = ""
     for line in submission.signatures:
         try:
             raw = base64.b64decode(line.removeprefix(prefix), validate=True) if line.startswith(prefix) else b""
         except (binascii.Error, ValueError):
             continue
-        if raw[:4] != expected:
+        public_key = known.get(raw[:4])
+        if public_key is None:
             continue
         try:
             Ed25519PublicKey.from_public_bytes(public_key).verify(raw[4:], submission.body.encode())
@@ -180,7 +184,7 @@ class Witness:
         *,
         name: str,
         key: Ed25519PrivateKey,
-        logs: Mapping[str, bytes],
+        logs: Mapping[str, Sequence[bytes]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._state = state
@@ -336,7 +340,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.add_argument("--key", type=Path, required=True, help="file of the private key; made when missing")
         command.add_argument("--name", required=True, help="the witness's name, a URL without scheme")
     serve.add_argument("--state", type=Path, required=True, help="SQLite file of what was signed")
-    serve.add_argument("--log", action="append", required=True, help="vkey of a log to witness; may be repeated")
+    serve.add_argument(
+        "--log", action="append", required=True, help="vkey of a log; repeated for others, and for a log's next key"
+    )
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8710)
     arguments = parser.parse_args(argv)
@@ -344,7 +350,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = vkey(arguments.name, _COSIGNATURE, key.public_key().public_bytes_raw())
     print(text, hashlib.sha256(text.encode()).hexdigest(), sep="\n", flush=True)
     if arguments.command == "serve":
-        logs = dict(parse_log(log) for log in arguments.log)
+        logs: dict[str, list[bytes]] = {}
+        for origin, public_key in map(parse_log, arguments.log):
+            logs.setdefault(origin, []).append(public_key)
         witness = Witness(arguments.state, name=arguments.name, key=key, logs=logs)
         with make_server(witness, host=arguments.host, port=arguments.port) as server:
             server.serve_forever()

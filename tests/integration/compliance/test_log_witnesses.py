@@ -26,7 +26,7 @@ class Watch:
         key = Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32)
         log_key = desk.instruments.log_key
         self.real = standalone.Witness(
-            folder / f"{number}.db", name=f"witness.test/w{number}", key=key, logs={log_key.name: log_key.public_key}
+            folder / f"{number}.db", name=f"witness.test/w{number}", key=key, logs={log_key.name: [log_key.public_key]}
         )
         self.address = Witness(NoteKey.parse(self.real.vkey), f"http://w{number}.test")
         self.away = False

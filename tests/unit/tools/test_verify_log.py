@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.compliance.log.note import Checkpoint, NoteKey, sign
-from services.compliance.log.reference import leaf_hash, root
+from services.compliance.log.reference import consistency_path, inclusion_path, leaf_hash, root
 from tools import verify_log
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -233,3 +233,33 @@ def test_damaged_archive_is_unusable(tmp_path: Path) -> None:
     path = tmp_path / "log.tar"
     path.write_bytes(b"no tar at all" * 100)
     assert verify_log.main([str(path), "--key", KEY.vkey]) == 2
+
+
+@given(data=st.data())
+def test_range_with_its_edge_has_the_roots_of_the_whole(data: st.DataObject) -> None:
+    """A period's pack proves by what stands for the leaves before it."""
+    hashes = [leaf_hash(bytes([place])) for place in range(data.draw(st.integers(1, 70)))]
+    first = data.draw(st.integers(0, len(hashes) - 1))
+    edge, start = [], 0
+    for level in range(first.bit_length() - 1, -1, -1):
+        if first >> level & 1:
+            edge.append((level, root(hashes[start : start + (1 << level)])))
+            start += 1 << level
+    sizes = set(range(first + 1, len(hashes) + 1))
+    assert verify_log.roots_at(hashes[first:], sizes, first, edge) == {size: root(hashes[:size]) for size in sizes}
+
+
+@given(data=st.data())
+def test_inclusion_and_consistency_agree_with_the_reference(data: st.DataObject) -> None:
+    hashes = [leaf_hash(bytes([place])) for place in range(data.draw(st.integers(1, 40)))]
+    size, whole = len(hashes), root(hashes)
+    index = data.draw(st.integers(0, size - 1))
+    path = inclusion_path(index, hashes)
+    assert verify_log.included(hashes[index], index, size, path, whole)
+    assert not verify_log.included(hashes[index], index, size, [*path, whole], whole)
+    if size > 1:
+        assert not verify_log.included(hashes[index], (index + 1) % size, size, path, whole)
+    first = data.draw(st.integers(1, size))
+    extends = consistency_path(first, hashes) if first < size else []
+    assert verify_log.consistent(first, size, (root(hashes[:first]), whole), extends)
+    assert not verify_log.consistent(first, size, (leaf_hash(b"forked"), whole), extends)

@@ -37,7 +37,7 @@ def submission(old: int, size: int, hashes: list[bytes] = HASHES, *, path: list[
 @pytest.fixture
 def witness(tmp_path: Path) -> Witness:
     return Witness(
-        tmp_path / "w.db", name="witness.test/w1", key=WITNESS, logs={LOG.name: LOG.public_key}, clock=lambda: NOW
+        tmp_path / "w.db", name="witness.test/w1", key=WITNESS, logs={LOG.name: [LOG.public_key]}, clock=lambda: NOW
     )
 
 
@@ -69,9 +69,22 @@ def test_every_growth_is_signed(witness: Witness, size: int) -> None:
 
 def test_memory_outlives_the_process(witness: Witness, tmp_path: Path) -> None:
     witness.add_checkpoint(submission(0, 7))
-    again = Witness(tmp_path / "w.db", name="witness.test/w1", key=WITNESS, logs={LOG.name: LOG.public_key})
+    again = Witness(tmp_path / "w.db", name="witness.test/w1", key=WITNESS, logs={LOG.name: [LOG.public_key]})
     assert status(again, submission(0, 9)) is HTTPStatus.CONFLICT
     assert status(again, submission(7, 9)) is HTTPStatus.OK
+
+
+def test_log_that_changes_its_key_is_followed_once_both_are_named(witness: Witness, tmp_path: Path) -> None:
+    witness.add_checkpoint(submission(0, 7))
+    successor = NoteKey(LOG.name, WITNESS.public_key().public_bytes_raw())
+    signed = sign(Checkpoint(LOG.name, 9, root(HASHES[:9])), successor, WITNESS.sign)
+    path = "".join(f"{base64.b64encode(value).decode()}\n" for value in consistency_path(7, HASHES[:9]))
+    asked = f"old 7\n{path}\n{signed}".encode()
+    assert status(witness, asked) is HTTPStatus.FORBIDDEN
+    keys = {LOG.name: [LOG.public_key, successor.public_key]}
+    both = Witness(tmp_path / "w.db", name="witness.test/w1", key=WITNESS, logs=keys)
+    assert status(both, asked) is HTTPStatus.OK
+    assert status(both, submission(9, 10)) is HTTPStatus.OK
 
 
 def test_conflict_tells_the_size(witness: Witness) -> None:
