@@ -23,6 +23,7 @@ from shared.security.signing import SigningKey
 from tools import verify_log
 
 from .conftest import Desk, visit_contact, visit_request
+from .test_decisions import may_i
 from .test_log import grow, verify
 from .test_log_witnesses import Watch, carrier
 
@@ -47,6 +48,7 @@ async def history(desk: Desk) -> UUID:
     await desk.hear()
     await grow(desk, 2)
     await desk.ask(visit_request(case))
+    await may_i(desk, visit_request(case))
     await desk.sequencer.step()
     desk.clock.real += timedelta(minutes=2)
     await desk.sequencer.add_manifest()
@@ -92,7 +94,7 @@ async def test_pack_of_a_person_verifies(desk: Desk, pack: Pack) -> None:
     done = await asyncio.to_thread(verify, pack.folder, "--key", desk.instruments.log_key.vkey, "--all-signatures")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "complete up to" in done.stdout
-    assert "openings: 5 open" in done.stdout
+    assert "openings: 7 open" in done.stdout
     contacts = [json.loads(line) for line in (pack.folder / "contacts.jsonl").read_text().splitlines()]
     findings = [json.loads(line) for line in (pack.folder / "findings.jsonl").read_text().splitlines()]
     assert [one["verdict"] for one in contacts] == ["violation"]
@@ -247,6 +249,27 @@ async def test_pack_of_a_month_verifies_and_opens_only_what_judges(desk: Desk, t
     with pytest.raises(ScopeError, match="nothing of the period"):
         await write_pack(archive, Scope.year("1999", "UTC"), tmp_path / "year")
     assert not (tmp_path / "year").exists()
+
+
+async def test_tampering_with_a_period_s_leaves_is_named(desk: Desk, tmp_path: Path) -> None:
+    await history(desk)
+    archive = archive_of(desk)
+    pack = await write_pack(archive, Scope.month("2026-03", "UTC"), tmp_path / "month")
+    name = "leaves/000000000000.ndjson"
+    whole = (pack.folder / name).read_bytes()
+
+    def changed(rows: list[dict[str, Any]]) -> None:
+        rows[3]["leaf"] = base64.b64encode(base64.b64decode(rows[3]["leaf"]).replace(b"visit", b"email")).decode()
+
+    def swapped(rows: list[dict[str, Any]]) -> None:
+        rows[1]["leaf"], rows[2]["leaf"] = rows[2]["leaf"], rows[1]["leaf"]
+
+    cases: list[tuple[Change, set[int]]] = [(changed, {3}), (swapped, {1, 2}), (lambda rows: rows.__delitem__(4), {4})]
+    for change, places in cases:
+        rewrite(pack, name, change)
+        found = faults(pack, desk)
+        assert {f"leaf {place}: its bytes are not what the signed tree holds" for place in places} <= set(found)
+        (pack.folder / name).write_bytes(whole)
 
 
 async def test_range_in_the_middle_of_the_log_proves_by_its_edge(desk: Desk, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from services.compliance.log.sequencer import Sequencer
 from shared.security.signing import SigningKey
 
 from .conftest import Desk, visit_request
+from .test_decisions import may_i
 from .test_log import export, grow, verify
 
 
@@ -58,6 +59,8 @@ async def test_leaves_integrated_but_not_signed_for_are_behind_too(desk: Desk) -
     await beat(desk)
     (answer,) = await desk.ask(visit_request(await desk.open_case()))
     assert refusals(answer) == ["LOG-BEHIND"]
+    (dry,) = await may_i(desk, visit_request(await desk.open_case()))
+    assert (dry["decision"], refusals(dry)) == ("needs-fact", ["LOG-BEHIND"])
 
 
 async def test_missing_head_is_never_made_anew(desk: Desk, tmp_path: Path) -> None:
