@@ -115,6 +115,7 @@ CHECKPOINT: Final = f"{_ORIGIN}\n2\n{_ROOT}\n\n— {_ORIGIN} nI5vXEHJ…\n"
 _HOLD: Final[dict[str, Any]] = {
     "hold_id": HOLD, "party_id": PARTY, "kind": "plan_active", "scope": "collection",
     "valid_from": "2026-03-12T02:00:00Z", "valid_to": None, "source_ref": PLAN, "state": "open",
+    "end_asked": False, "need": None, "review_by": None,
 }  # fmt: skip
 _VERDICT: Final[dict[str, Any]] = {"decision_id": DECISION, "earliest_lawful": None, "lawful_after": None}
 
@@ -215,10 +216,10 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     },
     PlaceHold: {
         "party_id": PARTY, "kind": "plan_active", "scope": "collection", "valid_from": "2026-03-12T02:00:00Z",
-        "valid_to": None, "source_ref": PLAN, "reason": "a repayment plan was signed",
+        "valid_to": None, "source_ref": PLAN, "reason": "a repayment plan was signed", "need": None, "review_by": None,
     },
     HoldView: _HOLD,
-    EndHold: {"cause": "plan.broken"},
+    EndHold: {"cause": "dispute.settled", "evidence": "letter-88"},
     "end_hold": _HOLD | {"valid_to": "2026-06-01T00:00:00Z", "state": "ended"},
     StopRequest: {
         "party_id": PARTY, "channel_heard": "visit", "heard_at": "2026-03-12T01:40:00Z", "detail_code": "no_visits",

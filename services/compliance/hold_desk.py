@@ -5,14 +5,24 @@ The hold, its leaf, its event, and the recall of every permit it forbids, in one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from services.compliance import announcements, hindsight
-from services.compliance.domain.holds import Hold, HoldKind, HoldScope, ended, same_source
-from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.holds import (
+    Hold,
+    HoldKind,
+    HoldScope,
+    Need,
+    end_by,
+    ended,
+    lawful_end,
+    same_source,
+)
+from services.compliance.domain.leaves import LeafKind, NewLeaf
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Contacts, Recall, recall
 from services.compliance.store import holds as store
@@ -36,6 +46,8 @@ class NewHold:
     source_ref: str
     fact_arrived_real: datetime
     reason: str | None = None
+    need: Need | None = None
+    review_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,18 +107,27 @@ async def end(uow: UnitOfWork, instruments: Instruments, ends: Sequence[EndHolds
     return [one.hold for one in over]
 
 
-async def end_one(uow: UnitOfWork, instruments: Instruments, hold: Hold, *, cause: str) -> Hold:
-    """End this hold; one that ended before stays as it is. The party is locked."""
-    if hold.ended_at is not None:
+async def end_one(
+    uow: UnitOfWork, instruments: Instruments, hold: Hold, *, by_whom: str, cause: str, evidence: str | None
+) -> Hold:
+    """A person says that this hold ends; one that ended before stays as it is. The party is locked.
+
+    Raises HoldEndNeedsEvidence, SecondPersonEndsHold.
+    """
+    after = end_by(hold, by_whom, evidence=evidence, at=uow.now)
+    if after is hold:
         return hold
-    over = store.EndedHold(ended(hold, at=uow.now), cause)
-    await _end(uow, instruments, [over])
-    return over.hold
+    if after.ended_at is None:
+        await store.ask_end(uow, after, evidence=evidence)
+        await append_leaves(uow, instruments.cipher, [_asked_leaf(after, uow, cause=cause, evidence=evidence)])
+        return after
+    await _end(uow, instruments, [store.EndedHold(after, cause, by_whom, evidence)])
+    return after
 
 
 async def _end(uow: UnitOfWork, instruments: Instruments, over: Sequence[store.EndedHold]) -> None:
     await store.end_holds(uow, over)
-    await append_leaves(uow, instruments.cipher, [_leaf(one.hold, uow, cause=one.cause) for one in over])
+    await append_leaves(uow, instruments.cipher, [_end_leaf(one, uow) for one in over])
     for one in over:
         uow.emit(announcements.hold_ended(one.hold, uow.now))
 
@@ -118,9 +139,11 @@ def _hold(new: NewHold, uow: UnitOfWork) -> Hold:
         kind=new.kind,
         scope=new.scope,
         valid_from=new.valid_from,
-        valid_to=new.valid_to,
+        valid_to=lawful_end(new.kind, valid_from=new.valid_from, valid_to=new.valid_to),
         source_ref=new.source_ref,
         recorded_real=uow.real_now,
+        need=new.need,
+        review_by=new.review_by,
     )
 
 
@@ -141,13 +164,30 @@ async def _sealed_reasons(
     return {hold_id: value for (hold_id, _), value in zip(told, sealed, strict=True)}
 
 
-def _leaf(hold: Hold, uow: UnitOfWork, *, cause: str | None = None) -> NewLeaf:
+def _end_leaf(over: store.EndedHold, uow: UnitOfWork) -> NewLeaf:
+    said = {"by_whom": over.by_whom, "evidence": over.evidence, "asked_by": over.hold.end_asked_by}
+    return _leaf(over.hold, uow, cause=over.cause, said=said)
+
+
+def _asked_leaf(hold: Hold, uow: UnitOfWork, *, cause: str, evidence: str | None) -> NewLeaf:
+    return _leaf(
+        hold, uow, kind="hold_end_asked", cause=cause, said={"by_whom": hold.end_asked_by, "evidence": evidence}
+    )
+
+
+def _leaf(
+    hold: Hold, uow: UnitOfWork, *, kind: LeafKind | None = None, cause: str | None = None,
+    said: Mapping[str, str | None] = MappingProxyType({}),
+) -> NewLeaf:  # fmt: skip
     return NewLeaf(
-        kind="hold" if cause is None else "hold_end",
+        kind=kind or ("hold" if cause is None else "hold_end"),
         leaf_id=event_id(),
         party_id=hold.party_id,
         occurred_at=uow.now,
         recorded_at=uow.real_now,
         public={"hold_id": str(hold.hold_id), "hold_kind": hold.kind, "scope": hold.scope, "cause": cause},
-        committed={"source_ref": hold.source_ref.encode()},
+        committed={
+            "source_ref": hold.source_ref.encode(),
+            **{name: text.encode() for name, text in said.items() if text is not None},
+        },
     )

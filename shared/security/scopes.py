@@ -120,7 +120,13 @@ _ALL: Final = (
         "complaint-desk",
     ),
     _scope("compliance.handle-complaint", "See, answer and close complaints; never collections.", "complaint-desk"),
-    _scope("compliance.set-hold", "Place or lift a hold on a party.", "dispatcher", "plans"),
+    _scope("compliance.set-hold", "Place a hold on a party.", "dispatcher", "plans", "complaint-desk"),
+    _scope(
+        "compliance.end-hold",
+        "End a hold on evidence; never collections, and plans only its own.",
+        "complaint-desk",
+        "plans",
+    ),
     # every service
     *(
         scope

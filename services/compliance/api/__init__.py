@@ -36,7 +36,7 @@ def build(
         ApiDefinition(
             service="compliance",
             title="Doorstep compliance",
-            version="2.0.0",  # 2: a channel may be an inquiry with a third person
+            version="3.0.0",  # 2: channel third_party_location; 3: ending a hold has its own scope
             description="May we, did we, prove it: permits, holds, findings, and the tamper-evident log.",
             routers=(*ROUTERS, jwks_router(instruments.permit_key)),
             settings=runtime.settings,

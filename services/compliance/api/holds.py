@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import announcements, hold_desk
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.complaints import COMPLAINT_SOURCE
-from services.compliance.domain.holds import Hold
+from services.compliance.domain.holds import Hold, HoldEndNeedsEvidence, SecondPersonEndsHold
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
-from services.compliance.store.holds import find_hold
+from services.compliance.store.holds import find_hold, list_open
 from shared.database import UnitOfWork
 from shared.ids import derived_id
-from shared.security.callers import scope
+from shared.security.callers import caller_of, scope
 from shared.web.commands import command
 from shared.web.idempotency_key import idempotency_key_of
 from shared.web.openapi import problem_responses
-from shared.web.problems import KnownProblem, NotFound
+from shared.web.pages import Page, PageRequest, page_request
+from shared.web.problems import InvalidCursor, KnownProblem, NotAllowed, NotFound
 
 router = APIRouter(prefix="/v1", tags=["holds"])
 
@@ -33,6 +35,8 @@ class HoldOfComplaint(KnownProblem):  # reads as a fact at the call site
 
 
 _SET = [Depends(scope("compliance.set-hold"))]
+_END = [Depends(scope("compliance.end-hold"))]
+_READ = [Depends(scope("compliance.read"))]
 _STOP = [Depends(scope("compliance.request-stop"))]
 
 
@@ -54,6 +58,8 @@ async def place_hold(request: Request, body: PlaceHold) -> Response:
             source_ref=body.source_ref,
             fact_arrived_real=uow.real_now,
             reason=body.reason,
+            need=body.need,
+            review_by=body.review_by,
         )
         (hold,) = await hold_desk.place(uow, instruments, [new])
         return _view(hold)
@@ -61,18 +67,40 @@ async def place_hold(request: Request, body: PlaceHold) -> Response:
     return await command(request, body=body, parties=[body.party_id], handler=place, status=201)
 
 
+@router.get("/holds", dependencies=_READ, responses=problem_responses(InvalidCursor), summary="Open holds")
+async def read_holds(
+    request: Request,
+    page: Annotated[PageRequest, Depends(page_request)],
+    party_id: Annotated[UUID | None, Query(description="Only holds of this party.")] = None,
+    due_for_review: Annotated[bool, Query(description="Only those whose review is due.")] = False,
+) -> Page[HoldView]:
+    """What keeps contact away now, the oldest first."""
+    name = f"holds|{party_id or ''}|{due_for_review}"
+    after = page.after(name, datetime, UUID)
+    async with database_of(request).read_only() as uow:
+        holds = await list_open(
+            uow, party_id=party_id, due_for_review=due_for_review,
+            after=None if after is None else (after[0], after[1]), limit=page.limit + 1,
+        )  # fmt: skip
+    return page.page(holds, list_name=name, key=lambda hold: (hold.recorded_real, hold.hold_id), item=_view)
+
+
 @router.post(
     "/holds/{hold_id}/end",
     response_model=HoldView,
-    dependencies=_SET,
-    responses=problem_responses(NotFound, HoldOfComplaint),
+    dependencies=_END,
+    responses=problem_responses(NotFound, NotAllowed, HoldOfComplaint, HoldEndNeedsEvidence, SecondPersonEndsHold),
     summary="End a hold",
 )
 async def end_hold(
     request: Request, hold_id: Annotated[UUID, Path(description="The hold.")], body: EndHold
 ) -> Response:
-    """End it from now on, never earlier. Contact resumes when the party's last hold has ended."""
-    instruments = instruments_of(request)
+    """End it from now on, never earlier, on evidence. Contact resumes when the party's last hold has ended.
+
+    Of deceased, cease-contact, complaint and vulnerability two people must say so: the first call is kept
+    (`end_asked`), the second person's ends it. Plans ends the holds of its own plans only.
+    """
+    instruments, caller = instruments_of(request), caller_of(request)
     async with database_of(request).read_only() as reading:
         known = await find_hold(reading, hold_id)
     if known is None:
@@ -84,7 +112,12 @@ async def end_hold(
             raise NotFound("there is no such hold")
         if hold.source_ref.startswith(COMPLAINT_SOURCE):
             raise HoldOfComplaint()
-        return _view(await hold_desk.end_one(uow, instruments, hold, cause=body.cause))
+        if caller.client_id == "plans" and hold.kind != "plan_active":
+            raise NotAllowed("plans ends holds of plans only")
+        after = await hold_desk.end_one(
+            uow, instruments, hold, by_whom=caller.subject, cause=body.cause, evidence=body.evidence
+        )
+        return _view(after)
 
     return await command(request, body=body, parties=[known.party_id], handler=end)
 
@@ -129,4 +162,7 @@ def _view(hold: Hold) -> HoldView:
         valid_to=hold.until,
         source_ref=hold.source_ref,
         state="open" if hold.ended_at is None else "ended",
+        end_asked=hold.end_asked_by is not None and hold.ended_at is None,
+        need=hold.need,
+        review_by=hold.review_by,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
 from services.compliance.domain.local_time import Span
 from shared.events.contact import Channel, Purpose
 from shared.events.stop import StopCause
+from shared.web.problems import KnownProblem
 
 HoldKind = Literal[
     "plan_active", "stop_request", "deceased", "dispute", "hardship", "facts_incomplete", "represented", "complaint",
@@ -17,6 +18,18 @@ HoldKind = Literal[
     "debt_advice", "vulnerability", "minor", "disaster",
 ]  # fmt: skip
 HoldScope = Literal["party", "visit_channel", "collection"]
+# What somebody needs from us. Never why: a diagnosis is not ours to keep.
+Need = Literal[
+    "more_time", "short_contact", "large_print", "interpreter", "written_only", "no_visits", "no_calls",
+    "supporter_present", "debt_advice", "other_contact",
+]  # fmt: skip
+# Their end is one person's word against the other's: two people see it.
+FOUR_EYES: Final[frozenset[HoldKind]] = frozenset({"deceased", "cease_contact", "complaint", "vulnerability"})
+# Debt Respite Scheme Regulations 2020 (SI 2020/1311): a moratorium lasts 60 days; a mental-health crisis moratorium as
+# long as the treatment and 30 days more.
+BREATHING_SPACE: Final = timedelta(days=60)
+AFTER_TREATMENT: Final = timedelta(days=30)
+LONGEST_REVIEW: Final = timedelta(days=366)
 COLLECTING: Final[frozenset[Purpose]] = frozenset({"collection", "appointment_admin"})
 
 # Causes that stop what is under way but leave no hold behind: a payment changes the balance, a cure closes the case,
@@ -38,7 +51,10 @@ HOLD_OF_STOP: Final[dict[StopCause, HoldKind | None]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """One version of a hold. `valid_*` and `ended_at` are business time, `recorded_real` is real time."""
+    """One version of a hold. `valid_*`, `ended_at` and `review_by` are business time, `recorded_real` is real time.
+
+    `end_asked_by`: the first of the two people who end it. `need`: of a vulnerability hold, what the person needs.
+    """
 
     hold_id: UUID
     party_id: UUID
@@ -49,6 +65,9 @@ class Hold:
     source_ref: str
     recorded_real: datetime
     ended_at: datetime | None = None
+    end_asked_by: str | None = None
+    need: Need | None = None
+    review_by: datetime | None = None
 
     @property
     def until(self) -> datetime | None:
@@ -68,12 +87,56 @@ class Hold:
         return self.scope == "party" or purpose in COLLECTING
 
 
+class HoldEndNeedsEvidence(KnownProblem):
+    """A hold ends on evidence: name the document that shows that its cause is gone."""
+
+    kind, status, title = "hold-end-needs-evidence", 422, "Ending a hold needs evidence"
+
+
+class SecondPersonEndsHold(KnownProblem):
+    """Whoever asked for the end of this hold does not decide on it: a second person does."""
+
+    kind, status, title = "second-person-ends-hold", 403, "A second person ends this hold"
+
+
+def lawful_end(kind: HoldKind, *, valid_from: datetime, valid_to: datetime | None) -> datetime | None:
+    """The end that the law gives a hold; None: open. `valid_to` of a mental-health crisis is the end of treatment.
+
+    A breathing space lasts 60 days whatever was said: it ends earlier only by its recorded end.
+    """
+    if kind == "breathing_space":
+        return valid_from + BREATHING_SPACE
+    if kind == "mental_health_crisis" and valid_to is not None:
+        return valid_to + AFTER_TREATMENT
+    return valid_to
+
+
 def ended(hold: Hold, *, at: datetime) -> Hold:
     """The hold after its end was recorded: ending acts from `at`, never earlier.
 
-    A hold that had ended keeps its end.
+    A hold that had ended keeps its end; of a mental-health crisis the treatment ends, and the law adds 30 days.
     """
-    return hold if hold.ended_at is not None else replace(hold, ended_at=max(at, hold.valid_from))
+    if hold.ended_at is not None:
+        return hold
+    end = max(at, hold.valid_from)
+    return replace(hold, ended_at=end + AFTER_TREATMENT if hold.kind == "mental_health_crisis" else end)
+
+
+def end_by(hold: Hold, person: str, *, evidence: str | None, at: datetime) -> Hold:
+    """The hold after a person's word that it ends. Of some kinds two people must say so; the first changes nothing yet.
+
+    Raises HoldEndNeedsEvidence, SecondPersonEndsHold.
+    """
+    if hold.ended_at is not None:
+        return hold
+    if hold.kind != "plan_active" and evidence is None:
+        raise HoldEndNeedsEvidence()
+    if hold.kind in FOUR_EYES:
+        if hold.end_asked_by is None:
+            return replace(hold, end_asked_by=person)
+        if hold.end_asked_by == person:
+            raise SecondPersonEndsHold()
+    return ended(hold, at=at)
 
 
 def same_source(holds: list[Hold], *, kind: HoldKind, scope: HoldScope, source_ref: str) -> Hold | None:

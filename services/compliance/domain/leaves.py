@@ -23,6 +23,7 @@ LeafKind = Literal[
     "contact",
     "hold",
     "hold_end",
+    "hold_end_asked",
     "revocation",
     "release",
     "rule_set",

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from services.compliance.domain.holds import HoldKind, HoldScope
+from services.compliance.domain.holds import LONGEST_REVIEW, HoldKind, HoldScope, Need
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
 from shared.events.contact import Channel
@@ -27,13 +27,33 @@ class PlaceHold(BaseModel):
         description="What it comes from, for instance the plan's id; one open hold per source."
     )
     reason: str | None = Field(
-        None, max_length=400, description="Reason in words; kept encrypted under the party's key."
+        None,
+        max_length=400,
+        description="Reason in words; kept encrypted under the party's key. Refused for vulnerability.",
+    )
+    need: Need | None = Field(None, description="Of a vulnerability hold: what the person needs from us, never why.")
+    review_by: AwareDatetime | None = Field(
+        None, description="Of a vulnerability hold: business time of its review, within a year."
     )
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
         if self.valid_to is not None and self.valid_to <= self.valid_from:
             raise ValueError("valid_to must lie after valid_from")
+        return self
+
+    @model_validator(mode="after")
+    def _vulnerability_is_a_need(self) -> Self:
+        if self.kind != "vulnerability":
+            if self.need is not None:
+                raise ValueError("need: only of a vulnerability hold")
+            return self
+        if self.need is None or self.review_by is None:
+            raise ValueError("a vulnerability hold says what the person needs, and when that is reviewed")
+        if self.reason is not None:
+            raise ValueError("reason: a vulnerability hold keeps no reason")
+        if not self.valid_from < self.review_by <= self.valid_from + LONGEST_REVIEW:
+            raise ValueError("review_by must lie within a year after valid_from")
         return self
 
 
@@ -43,6 +63,9 @@ class EndHold(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     cause: Reference = Field(description="Why it ends.", examples=["plan.broken"])
+    evidence: Reference | None = Field(
+        None, description="The document that shows it; every kind but `plan_active` needs one."
+    )
 
 
 class HoldView(BaseModel):
@@ -56,6 +79,9 @@ class HoldView(BaseModel):
     valid_to: AwareDatetime | None = Field(description="Business time to, if it has an end.")
     source_ref: str = Field(description="Source.")
     state: Literal["open", "ended"] = Field(description="Whether its end was recorded.")
+    end_asked: bool = Field(False, description="One person has said that it ends; a second one must say so, too.")
+    need: Need | None = Field(None, description="Of a vulnerability hold: what the person needs.")
+    review_by: AwareDatetime | None = Field(None, description="Business time of its review.")
 
 
 class StopRequest(BaseModel):

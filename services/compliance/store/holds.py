@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -15,23 +16,36 @@ _OF_PARTIES = "SELECT * FROM hold WHERE tenant = $1 AND party_id = ANY($2::uuid[
 _BY_ID = "SELECT * FROM hold WHERE hold_id = $2 AND tenant = $1"
 _INSERT = """
 INSERT INTO hold
-  (tenant, party_id, hold_id, kind, scope, valid_from, valid_to, source_ref, recorded_real, sealed_reason)
+  (tenant, party_id, hold_id, kind, scope, valid_from, valid_to, source_ref, recorded_real, sealed_reason, need,
+   review_by)
 SELECT $1, h.* FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                           $8::text[], $9::timestamptz[], $10::bytea[]) AS h
+                           $8::text[], $9::timestamptz[], $10::bytea[], $11::text[], $12::timestamptz[]) AS h
 """
 _END = """
-UPDATE hold SET ended_at = e.ended_at, ended_cause = e.cause
-FROM unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[]) AS e(party_id, hold_id, ended_at, cause)
+UPDATE hold SET ended_at = e.ended_at, ended_cause = e.cause, ended_by = e.by_whom,
+       end_evidence = coalesce(e.evidence, end_evidence)
+FROM unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
+  AS e(party_id, hold_id, ended_at, cause, by_whom, evidence)
 WHERE hold.tenant = $1 AND hold.party_id = e.party_id AND hold.hold_id = e.hold_id AND hold.ended_at IS NULL
+"""
+_ASK_END = "UPDATE hold SET end_asked_by = $4, end_evidence = $5 WHERE tenant = $1 AND party_id = $2 AND hold_id = $3"
+_LIST_OPEN = """
+SELECT * FROM hold
+WHERE tenant = $1 AND (ended_at IS NULL OR ended_at > $5) AND (valid_to IS NULL OR valid_to > $5)
+  AND ($2::timestamptz IS NULL OR (recorded_real, hold_id) > ($2, $3::uuid)) AND ($4::uuid IS NULL OR party_id = $4)
+  AND (NOT $6 OR review_by <= $5)
+ORDER BY recorded_real, hold_id LIMIT $7
 """
 
 
 @dataclass(frozen=True, slots=True)
 class EndedHold:
-    """A hold after its end, and why it ended."""
+    """A hold after its end, why it ended, and on whose word (None: an event's)."""
 
     hold: Hold
     cause: str
+    by_whom: str | None = None
+    evidence: str | None = None
 
 
 async def load_holds(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[Hold]]:
@@ -63,7 +77,25 @@ async def insert_holds(uow: UnitOfWork, holds: Sequence[tuple[Hold, bytes | None
             [hold.source_ref for hold, _ in holds],
             [hold.recorded_real for hold, _ in holds],
             [reason for _, reason in holds],
+            [hold.need for hold, _ in holds],
+            [hold.review_by for hold, _ in holds],
         )
+
+
+async def ask_end(uow: UnitOfWork, hold: Hold, *, evidence: str | None) -> None:
+    """Keep who asked for its end first, and on what evidence."""
+    await uow.sql.execute(_ASK_END, uow.tenant, hold.party_id, hold.hold_id, hold.end_asked_by, evidence)
+
+
+async def list_open(
+    uow: UnitOfWork, *, party_id: UUID | None, due_for_review: bool, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Hold]:
+    """The open holds in the order in which they were recorded, after (real time, id)."""
+    since, last = after if after is not None else (None, None)
+    rows = await uow.sql.fetch(
+        _LIST_OPEN, uow.tenant, since, last, party_id, uow.now, due_for_review, limit
+    )  # fmt: skip
+    return [_hold(row) for row in rows]
 
 
 async def end_holds(uow: UnitOfWork, ended: Sequence[EndedHold]) -> None:
@@ -76,6 +108,8 @@ async def end_holds(uow: UnitOfWork, ended: Sequence[EndedHold]) -> None:
             [one.hold.hold_id for one in ended],
             [one.hold.ended_at for one in ended],
             [one.cause for one in ended],
+            [one.by_whom for one in ended],
+            [one.evidence for one in ended],
         )
 
 
@@ -90,4 +124,7 @@ def _hold(row: asyncpg.Record) -> Hold:
         source_ref=row["source_ref"],
         recorded_real=row["recorded_real"],
         ended_at=row["ended_at"],
+        end_asked_by=row["end_asked_by"],
+        need=row["need"],
+        review_by=row["review_by"],
     )

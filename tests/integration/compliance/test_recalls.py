@@ -224,14 +224,15 @@ async def test_plan_holds_until_it_is_broken(desk: Desk) -> None:
 
 async def test_contact_resumes_when_the_last_hold_ends(desk: Desk) -> None:
     case = await desk.open_case()
-    body = {"party_id": str(case.party_id), "kind": "complaint", "valid_from": "2026-03-02T02:00:00Z"}
+    body = {"party_id": str(case.party_id), "kind": "dispute", "valid_from": "2026-03-02T02:00:00Z"}
     first = (await desk.post("/v1/holds", body | {"source_ref": "c-1"})).json()
     second = (await desk.post("/v1/holds", body | {"source_ref": "c-2"})).json()
     again = (await desk.post("/v1/holds", body | {"source_ref": "c-2"})).json()
     assert again["hold_id"] == second["hold_id"] != first["hold_id"]
-    await desk.post(f"/v1/holds/{first['hold_id']}/end", {"cause": "closed"})
+    await desk.post(f"/v1/holds/{first['hold_id']}/end", {"cause": "settled", "evidence": "letter-1"})
     assert (await desk.ask(visit_request(case)))[0]["decision"] == "deny"
-    ended = await desk.post(f"/v1/holds/{second['hold_id']}/end", {"cause": "closed"})
+    body = {"cause": "settled", "evidence": "letter-2"}
+    ended = await desk.post(f"/v1/holds/{second['hold_id']}/end", body)
     assert ended.json()["state"] == "ended"
     assert (await desk.ask(visit_request(case)))[0]["decision"] == "allow"
 

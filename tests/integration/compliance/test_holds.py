@@ -1,0 +1,106 @@
+"""Holds over HTTP: who places, who ends, on what evidence, and what is kept of a person's need."""
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.compliance.domain.holds import Hold
+from services.compliance.store.holds import insert_holds, load_holds
+from shared.events.case import CaseOpened
+from shared.security.scopes import SCOPES
+
+from .conftest import Desk, visit_request
+
+FROM = "2026-03-02T02:00:00Z"
+
+
+async def place(desk: Desk, case: CaseOpened, **changes: Any) -> dict[str, Any]:
+    body = {"party_id": str(case.party_id), "kind": "dispute", "valid_from": FROM, "source_ref": "s-1"} | changes
+    response = await desk.post("/v1/holds", body)
+    assert response.status_code == 201, response.text
+    return response.json()  # type: ignore[no-any-return]
+
+
+async def end(desk: Desk, hold: dict[str, Any], *, by: str = "ann", evidence: str | None = "letter-1") -> Any:
+    return await desk.post(f"/v1/holds/{hold['hold_id']}/end", {"cause": "over", "evidence": evidence}, by=by)
+
+
+async def decision(desk: Desk, case: CaseOpened) -> str:
+    (answer,) = await desk.ask(visit_request(case))
+    return str(answer["decision"])
+
+
+async def test_two_people_end_a_cease_contact(desk: Desk) -> None:
+    case = await desk.open_case()
+    hold = await place(desk, case, kind="cease_contact")
+    asked = (await end(desk, hold)).json()
+    assert (asked["state"], asked["end_asked"]) == ("open", True)
+    assert await decision(desk, case) == "deny"
+    again = await end(desk, hold)
+    assert again.status_code == 403
+    assert again.json()["type"].endswith("second-person-ends-hold")
+    assert (await end(desk, hold, by="bob")).json()["state"] == "ended"
+    assert await decision(desk, case) == "allow"
+
+
+async def test_an_end_without_evidence_is_refused(desk: Desk) -> None:
+    hold = await place(desk, await desk.open_case())
+    response = await end(desk, hold, evidence=None)
+    assert response.status_code == 422
+    assert response.json()["type"].endswith("hold-end-needs-evidence")
+
+
+def test_collections_cannot_end_holds() -> None:
+    assert not SCOPES["compliance.end-hold"].clients & {"dispatcher", "collector-app", "assignment", "visits", "core"}
+
+
+async def test_vulnerability_is_a_need_with_a_review(desk: Desk) -> None:
+    case = await desk.open_case()
+    need = {"kind": "vulnerability", "need": "interpreter", "review_by": "2026-04-01T02:00:00Z"}
+    hold = await place(desk, case, **need)
+    assert (hold["need"], hold["review_by"]) == ("interpreter", "2026-04-01T02:00:00Z")
+    (listed,) = (await desk.get("/v1/holds", party_id=str(case.party_id))).json()["items"]
+    assert listed == hold
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"need": "interpreter"},
+        {"need": "interpreter", "review_by": "2027-06-01T00:00:00Z"},
+        {"need": "interpreter", "review_by": "2026-04-01T00:00:00Z", "reason": "depression"},
+    ],
+)
+async def test_vulnerability_without_review_or_with_words_is_refused(desk: Desk, changes: dict[str, str]) -> None:
+    case = await desk.open_case()
+    body = {"party_id": str(case.party_id), "kind": "vulnerability", "valid_from": FROM, "source_ref": "s"} | changes
+    assert (await desk.post("/v1/holds", body)).status_code == 422
+
+
+async def test_reviews_that_are_due_are_listed(desk: Desk) -> None:
+    case = await desk.open_case()
+    await place(desk, case, kind="vulnerability", need="more_time", review_by="2026-03-05T02:00:00Z")
+    assert (await desk.get("/v1/holds", due_for_review="true")).json()["items"] == []
+    desk.clock.business = desk.clock.business.replace(day=5)
+    assert len((await desk.get("/v1/holds", due_for_review="true")).json()["items"]) == 1
+
+
+async def test_breathing_space_ends_by_law(desk: Desk) -> None:
+    hold = await place(desk, await desk.open_case(), kind="breathing_space")
+    assert hold["valid_to"] == "2026-05-01T02:00:00Z"
+
+
+async def test_table_refuses_a_second_open_hold_of_one_source(desk: Desk) -> None:
+    case = await desk.open_case()
+    await place(desk, case)
+    async with desk.database.read_only() as uow:
+        (hold,) = (await load_holds(uow, [case.party_id]))[case.party_id]
+    twin = Hold(
+        hold_id=case.case_id, party_id=hold.party_id, kind=hold.kind, scope=hold.scope, valid_from=hold.valid_from,
+        valid_to=None, source_ref=hold.source_ref, recorded_real=hold.recorded_real,
+    )  # fmt: skip
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with desk.database.unit_of_work() as uow:
+            await insert_holds(uow, [(twin, None)])
