@@ -77,7 +77,7 @@ WHERE e.party_id = $1 AND l.generation = (SELECT log_generation()) AND l.leaf_in
 # What everybody's leaves rest on: rule sets and their approvals, changes of the key, the older log.
 _FOUNDATIONS = """
 SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
-WHERE e.party_id IS NULL AND e.kind NOT IN ('manifest', 'feed_day', 'finding', 'custody', 'examination')
+WHERE e.party_id IS NULL AND e.kind IN ('rule_set', 'approval', 'key_rotation', 'origin')
   AND l.generation = (SELECT log_generation()) AND l.leaf_index < $1 ORDER BY l.leaf_index
 """
 _MANIFESTS = """
