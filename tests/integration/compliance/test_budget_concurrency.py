@@ -68,15 +68,15 @@ def passed(taken: Iterable[tuple[Any, str, datetime]]) -> list[str]:
         day = start.astimezone(SHANGHAI).date()
         dates[party, channel][day] += 1
         dates[party, None][day] += 1
-    for (party, channel), per_day in dates.items():
+    for (party, counted), per_day in dates.items():
         for limited, length, limit in LIMITS:
-            if limited != channel:
+            if limited != counted:
                 continue
             for first in per_day:
                 count = sum(per_day[first + timedelta(days=n)] for n in range(length))
                 if count > limit:
                     found.append(
-                        f"{party}: {count} of {channel or 'all'} in {length} dates from {first}, {limit} allowed"
+                        f"{party}: {count} of {counted or 'all'} in {length} dates from {first}, {limit} allowed"
                     )
     return found
 
