@@ -19,6 +19,7 @@ from services.compliance.schemas.complaints import (
     TakeComplaintStep,
 )
 from services.compliance.schemas.contacts import ReportedContacts, ReportedResults
+from services.compliance.schemas.explanations import ExplainedRuleView, ExplanationView
 from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
 from services.compliance.schemas.feeds import CloseFeedDay, DeclareFeed, FeedDayView, FeedView
 from services.compliance.schemas.findings import ControlFindingView, FindingDetail, FindingView, TakeFindingStep
@@ -195,6 +196,15 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         ],
     },
     TakeComplaintStep: {"words": "We apologise; nobody will come again.", "reference": "letter-88"},
+    ExplanationView: {
+        "decision_id": DECISION, "answer": "deny", "voice": "collector", "language": "en",
+        "text": "Do not make this visit: it is outside the hours in which the person may be contacted; not before "
+        "08:00 on 13 March 2026.",
+        "earliest_lawful": "2026-03-13T00:00:00Z", "lawful_after": None, "rules": [], "rule_set": DIGEST,
+    },
+    ExplainedRuleView: _HOURS | {
+        "answer": "deny", "confidence": "R2", "detail": "outside 08:00-22:00", "values": {"opens": "08:00"},
+    },
     FactTaskView: {
         "task_id": OTHER, "party_id": PARTY, "fact": "party.time_zone", "rule": "FACTS-ZONE", "owner": "intake",
         "opened_at": "2026-03-12T02:00:00Z", "due_at": "2026-03-15T02:00:00Z", "overdue": False,

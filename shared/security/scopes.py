@@ -98,6 +98,15 @@ _ALL: Final = (
     _scope("compliance.read", "Read decisions, holds and findings.", "auditor", "operator", "dispatcher"),
     _scope("compliance.grant-examination", "Let an outside examiner read a part of the evidence.", "auditor"),
     _scope("compliance.examine", "Read what an examination was granted for, and nothing else.", "examiner"),
+    _scope(
+        "compliance.explain-decision",
+        "Read a decision in words: collectors in theirs, customers about themselves.",
+        "collector-app",
+        "customer-portal",
+        "dispatcher",
+        "auditor",
+        "complaint-desk",
+    ),
     _scope("compliance.read-log", "Read the audit log: leaves, proofs, checkpoints.", "auditor", "operator"),
     _scope(
         "compliance.request-stop",

@@ -8,6 +8,7 @@ from services.compliance.api.complaints import router as complaints_router
 from services.compliance.api.contacts import router as contacts_router
 from services.compliance.api.decisions import router as decisions_router
 from services.compliance.api.examinations import router as examinations_router
+from services.compliance.api.explanations import router as explanations_router
 from services.compliance.api.feeds import router as feeds_router
 from services.compliance.api.findings import router as findings_router
 from services.compliance.api.holds import router as holds_router
@@ -23,7 +24,8 @@ from shared.web.app import ApiDefinition, create_app
 from shared.web.jwks import jwks_router
 
 ROUTERS: tuple[APIRouter, ...] = (
-    permits_router, decisions_router, holds_router, contacts_router, feeds_router, findings_router, reading_router,
+    permits_router, decisions_router, explanations_router,
+    holds_router, contacts_router, feeds_router, findings_router, reading_router,
     log_router, complaints_router, examinations_router,
 )  # fmt: skip
 

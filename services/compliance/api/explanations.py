@@ -1,0 +1,83 @@
+"""Why was it decided so? In three voices."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query
+from starlette.requests import Request
+
+from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.domain.explanations import Language, Voice, explain, explained_rules
+from services.compliance.explanation_texts import explanation_texts, rule_kinds
+from services.compliance.schemas.explanations import ExplainedRuleView, ExplanationView
+from services.compliance.store.audits import find_decision
+from shared.security.callers import Caller, caller_of, scope
+from shared.web.openapi import problem_responses
+from shared.web.problems import NotAllowed, NotFound
+
+router = APIRouter(prefix="/v1", tags=["decisions"])
+_EXPLAIN = [Depends(scope("compliance.explain-decision"))]
+# Whoever is not named here may hear every voice.
+_VOICE_OF: Final[dict[str, Voice]] = {"collector-app": "collector", "customer-portal": "customer"}
+
+
+@router.get(
+    "/decisions/{decision_id}/explain",
+    dependencies=_EXPLAIN,
+    responses=problem_responses(NotFound, NotAllowed),
+    summary="A decision in words",
+)
+async def explain_decision(
+    request: Request,
+    decision_id: Annotated[UUID, Path(description="The decision.")],
+    voice: Annotated[Voice, Query(description="Who reads it.")] = "collector",
+    language: Annotated[Language, Query(description="Language; the auditor's voice is English.")] = "en",
+) -> ExplanationView:
+    """Why the contact was allowed or refused, rendered from the very record that was hashed into the log.
+
+    Collector: one sentence, nothing about the person. Customer: plain language, and the right to complain. Auditor:
+    clause, values and facts. The collector's app hears the collector's voice only, a customer that about themselves.
+    """
+    async with database_of(request).read_only() as uow:
+        found = await find_decision(uow, decision_id)
+    if found is None:
+        raise NotFound("there is no such decision")
+    record = json.loads(found[0])
+    _refuse_foreign(caller_of(request), voice, record)
+    earliest = record["earliest_lawful"] or {}
+    return ExplanationView(
+        decision_id=decision_id,
+        answer=record["answer"],
+        voice=voice,
+        language="en" if voice == "auditor" else language,
+        text=explain(
+            record, explanation_texts(), rule_kinds(instruments_of(request).book), voice=voice, language=language
+        ),
+        earliest_lawful=earliest.get("at"),
+        lawful_after=earliest.get("after") if voice == "auditor" else None,
+        rules=[
+            ExplainedRuleView(
+                rule=rule.rule,
+                citation=rule.citation,
+                answer=rule.answer,
+                confidence=rule.confidence,
+                detail=rule.detail,
+                values=dict(rule.values),
+            )
+            for rule in explained_rules(record)
+        ]
+        if voice == "auditor"
+        else [],
+        rule_set=record["rule_set"],
+    )
+
+
+def _refuse_foreign(caller: Caller, voice: Voice, record: dict[str, Any]) -> None:
+    own = _VOICE_OF.get(caller.client_id)
+    if own is not None and voice != own:
+        raise NotAllowed(f"{caller.client_id} hears the voice {own!r} only")
+    if own == "customer" and caller.attribute("party_id") != record["party_id"]:
+        raise NotAllowed("the decision is about somebody else")
