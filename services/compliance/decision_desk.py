@@ -9,8 +9,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from services.compliance import fact_desk
-from services.compliance.domain.canonical import Json, canonical
-from services.compliance.domain.decisions import Decision, decide, record
+from services.compliance.domain.canonical import Json
+from services.compliance.domain.decisions import Decision, decide, encoded_record
 from services.compliance.domain.facts import Balance, PartyFacts, Question
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span
@@ -79,10 +79,8 @@ def make(
 ) -> Made:  # fmt: skip
     """The decision's record, hashed, and the leaf that proves it. `dry_run`: somebody only asked."""
     request: dict[str, Json] = asked.model_dump(mode="json")
-    content = canonical(
-        record(
-            decision, question=question, facts=facts, book=instruments.book, decision_id=decision_id, request=request
-        )
+    content = encoded_record(
+        decision, question=question, facts=facts, book=instruments.book, decision_id=decision_id, request=request
     )
     refused_by = tuple(ruling.rule.id for ruling in decision.refusals)
     leaf = NewLeaf(

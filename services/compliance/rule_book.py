@@ -16,7 +16,7 @@ from services.compliance.domain.tightening import loosened
 
 _PACKAGE: Final = "services.compliance"
 # Everything that can change an answer; the service around it cannot.
-_RULE_CODE: Final = ("domain", "domain/rules")
+_RULE_CODE: Final = ("domain", "domain/compiled", "domain/rules")
 _APPROVALS: Final = "approvals.toml"
 _log = logging.getLogger(__name__)
 

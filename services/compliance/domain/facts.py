@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
+from services.compliance.domain.history import History
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span, known_zones, local_dates
 from services.compliance.domain.packs import Attested, Unit
@@ -53,6 +54,7 @@ class Counted:
     place: PlaceKind | None = None
     thread: str | None = None
     keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)
+    _dates: frozenset[date] = field(default=frozenset(), init=False, repr=False, compare=False)
 
     def counts_as(self, unit: Unit) -> bool:
         """Whether the counter `unit` counts it."""
@@ -70,8 +72,11 @@ class Counted:
 
     def dates(self) -> frozenset[date]:
         """Its local dates in every zone the person may have been in."""
-        last = max(self.span.start, self.span.end - timedelta(microseconds=1))
-        return local_dates(self.span.start, self.zones) | local_dates(last, self.zones)
+        if not self._dates:
+            last = max(self.span.start, self.span.end - timedelta(microseconds=1))
+            found = local_dates(self.span.start, self.zones) | local_dates(last, self.zones)
+            object.__setattr__(self, "_dates", found)
+        return self._dates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +204,15 @@ class PartyFacts:
     inconvenient: tuple[Inconvenient, ...] | None = None
     third_person: ThirdPersonAsked | None = None
     letter: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.counted, History):
+            object.__setattr__(self, "counted", History(self.counted))
+
+    @property
+    def history(self) -> History:
+        """What is counted, with what the rules have counted of it so far."""
+        return cast(History, self.counted)
 
     def with_reservation(self, reservation: Counted, *, replacing: UUID | None) -> PartyFacts:
         """The facts after a grant in the same batch."""

@@ -8,10 +8,14 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
+
+_REMEMBERED: Final = 65_536
+_FIRST_YEAR: Final = 1
+_LAST_YEAR: Final = 9_999
 
 
 class Span(NamedTuple):
@@ -54,13 +58,32 @@ def known_zones(names: Iterable[str]) -> tuple[str, ...]:
 
     A guess would be worse than nothing.
     """
+    return _known(tuple(names))
+
+
+@lru_cache(maxsize=4_096)
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     unique = sorted(set(names))
     return tuple(unique) if zone_names().issuperset(unique) else ()
 
 
 def local_date(moment: datetime, zone_name: str) -> date:
     """The date there."""
+    if moment.tzinfo is UTC:
+        steady = _steady_offset(moment.date(), zone_name)
+        if steady is not None:
+            return (moment + steady).date()
     return moment.astimezone(zone(zone_name)).date()
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _steady_offset(day: date, zone_name: str) -> timedelta | None:
+    """The zone's distance from UTC on that UTC date; None when clocks change on it, or the calendar ends there."""
+    if not _FIRST_YEAR < day.year < _LAST_YEAR:
+        return None
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    offsets = {(midnight + timedelta(hours=hour)).astimezone(zone(zone_name)).utcoffset() for hour in range(25)}
+    return offsets.pop() if len(offsets) == 1 else None
 
 
 def local_dates(moment: datetime, zone_names: Iterable[str]) -> frozenset[date]:
@@ -122,6 +145,7 @@ def intersection(spans: Iterable[Span]) -> Span:
     return Span(max(span.start for span in listed), min(span.end for span in listed))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _instants(day: date, clock: time, zone_name: str) -> tuple[datetime, datetime]:
     """Both readings of a local time: they differ where the clock is set back (twice) or forward (never)."""
     local = datetime.combine(day, clock, tzinfo=zone(zone_name))

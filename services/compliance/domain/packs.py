@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from itertools import combinations
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -39,7 +41,7 @@ from shared.events.contact import Channel, Purpose
 
 __all__ = [
     "ALL_CHANNELS", "EVERYWHERE", "Attested", "CapRule", "CrewRule", "EvidenceRule", "FactRule", "HoldRule",
-    "HoursRule", "Pack", "PackError", "Rule", "RuleBook", "Severity", "Unit", "load",
+    "HoursRule", "Pack", "PackError", "Rule", "RuleBook", "Severity", "Unit", "load", "remember",
 ]  # fmt: skip
 
 K = TypeVar("K")
@@ -111,10 +113,14 @@ class RuleBook:
     rule_set: str
     hashes: Mapping[str, str] = field(default_factory=dict)
     drafts_for: frozenset[str] = frozenset()
-    _by_day: dict[tuple[str | None, date], tuple[Rule, ...]] = field(default_factory=dict, repr=False, compare=False)
-    _attested: dict[str | None, Attested] = field(default_factory=dict, repr=False, compare=False)
-    _asked: dict[tuple[str | None, date, Channel, Purpose], tuple[Rule, ...]] = field(
-        default_factory=dict, repr=False, compare=False
+    plans: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Kept here for `domain.compiled`, so that what was compiled lives as long as the rules."""
+    _in_force: dict[tuple[str | None, int], tuple[Rule, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _attested: dict[str | None, Attested] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _asked: dict[tuple[str | None, int, Channel, Purpose], tuple[Rule, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     @property
@@ -126,13 +132,23 @@ class RuleBook:
         """Whether a pack of that very place is loaded."""
         return any(pack.jurisdiction != EVERYWHERE and pack.holds_in(place) for pack in self.packs)
 
+    @cached_property
+    def _boundaries(self) -> list[date]:
+        """The dates on which some pack or rule begins or ends."""
+        records: list[Pack | Rule] = [*self.packs, *(rule for pack in self.packs for rule in pack.rule)]
+        return sorted({day for one in records for day in (one.effective_from, one.effective_to) if day is not None})
+
+    def epoch(self, day: date) -> int:
+        """The number of the stretch of dates that `day` lies in; within one, the same rules are in force."""
+        return bisect_right(self._boundaries, day)
+
     def rules(self, *, jurisdiction: str | None, day: date) -> Sequence[Rule]:
         """The rules of the place (None: not known, then only those of everywhere) in force on that date.
 
         Drafts only where the bank judges by them; fallback hours only for channels that have no others.
         """
-        key = (jurisdiction, day)
-        if key not in self._by_day:
+        key = (jurisdiction, self.epoch(day))
+        if key not in self._in_force:
             found = [
                 rule
                 for pack in self.packs
@@ -140,8 +156,8 @@ class RuleBook:
                 for rule in pack.rule
                 if rule.in_force(day) and (rule.status != "draft" or rule.jurisdiction in self.drafts_for)
             ]
-            _remember(self._by_day, key, tuple(_without_needless_fallbacks(_widened(found))))
-        return self._by_day[key]
+            remember(self._in_force, key, tuple(_without_needless_fallbacks(_widened(found))))
+        return self._in_force[key]
 
     def asked(
         self, *, jurisdiction: str | None, days: frozenset[date], channel: Channel, purpose: Purpose
@@ -157,17 +173,17 @@ class RuleBook:
             ]
             return list({id(rule): rule for rule in listed}.values())
         (day,) = days
-        key = (jurisdiction, day, channel, purpose)
+        key = (jurisdiction, self.epoch(day), channel, purpose)
         if key not in self._asked:
             rules = self.rules(jurisdiction=jurisdiction, day=day)
             matching = (rule for rule in rules if channel in rule.channels and purpose in rule.purposes_blocked)
-            _remember(self._asked, key, tuple(matching))
+            remember(self._asked, key, tuple(matching))
         return self._asked[key]
 
     def attested(self, place: str | None) -> Attested:
         """What the bank declares of itself in that place; nothing where the place is not known."""
         if place not in self._attested:
-            _remember(self._attested, place, _merged([pack for pack in self.packs if place and pack.holds_in(place)]))
+            remember(self._attested, place, _merged([pack for pack in self.packs if place and pack.holds_in(place)]))
         return self._attested[place]
 
     def blocked_by(self, hold_kind: HoldKind) -> frozenset[tuple[Channel, Purpose]]:
@@ -214,7 +230,7 @@ def pack_hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _remember(cache: dict[K, V], key: K, value: V) -> None:
+def remember(cache: dict[K, V], key: K, value: V) -> None:
     """Bounded: the dates asked for come from outside."""
     if len(cache) >= 20_000:
         cache.clear()

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from services.compliance.domain.canonical import Json, format_time
+from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.packs import Rule
 
 NEVER: Final = "never"
@@ -39,6 +39,7 @@ class Ruling:
     detail: str = ""
     values: Mapping[str, Json] = field(default_factory=dict)
     earliest: Earliest = Earliest()
+    _encoded: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def refuses(self) -> bool:
@@ -61,6 +62,12 @@ class Ruling:
         if self.rule.confidence is not None:
             document["confidence"] = self.rule.confidence
         return document
+
+    def encoded(self) -> bytes:
+        """The canonical bytes of its document."""
+        if not self._encoded:
+            object.__setattr__(self, "_encoded", canonical(self.document()))
+        return self._encoded
 
 
 def earliest_document(earliest: Earliest) -> dict[str, Json]:

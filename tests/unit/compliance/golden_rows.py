@@ -104,7 +104,7 @@ def rows() -> list[Row]:
 def answer_of(row: Row, book: RuleBook) -> str:
     """What the row's rule answers, in the table's words."""
     if ["drafts"] in row.phrases:
-        book = replace(book, drafts_for=frozenset({row.place}), _by_day={}, _asked={}, _attested={})
+        book = replace(book, drafts_for=frozenset({row.place}))
     rule = book.rule(row.rule)
     assert rule is not None, f"{row.rule}: no such rule"
     said = {words[0]: words[1:] for words in row.phrases}

@@ -214,7 +214,7 @@ def test_channel_without_hours_is_closed(book: RuleBook) -> None:
         pack.model_copy(update={"rule": tuple(rule for rule in pack.rule if rule.kind != "hours")})
         for pack in book.packs
     )
-    assert refused(replace(book, packs=without, _by_day={}, _asked={}), question()) == ["CHANNEL-HOURS"]
+    assert refused(replace(book, packs=without), question()) == ["CHANNEL-HOURS"]
 
 
 def test_window_shorter_than_the_contact_is_refused(book: RuleBook) -> None:

@@ -11,7 +11,7 @@ from services.compliance.domain.packs import HoursRule, Rule
 from services.compliance.domain.rule_records import ClosedDaysRule, PreferenceRule
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
 
-_SEARCH_DAYS = 8
+SEARCH_DAYS = 8
 _DAY = timedelta(days=1)
 
 
@@ -137,7 +137,7 @@ def _next_opening(
     Candidates are the openings of each zone: the common span, if any, begins with one of them.
     """
     start = question.span.start
-    days = [(local_date(start, zone) + timedelta(days=days), zone) for zone in zones for days in range(_SEARCH_DAYS)]
+    days = [(local_date(start, zone) + timedelta(days=days), zone) for zone in zones for days in range(SEARCH_DAYS)]
     openings = {_hours(rule, day, zone).start for day, zone in days}
     openings |= {_agreed_on(one, day, zone).start for one in agreed for day, zone in days}
     for moment in sorted(openings):

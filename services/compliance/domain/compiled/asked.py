@@ -1,0 +1,50 @@
+"""A question about a person, with what most rules want to know of it worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Final
+
+from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.local_time import Span, local_date
+from services.compliance.domain.packs import RuleBook
+
+_TICK: Final = timedelta(microseconds=1)
+_UTC: Final = ("UTC",)
+
+
+class Asked:
+    """One contact on trial. `zones` is empty when the person's zone is not known; dates then are those of UTC."""
+
+    def __init__(self, question: Question, facts: PartyFacts, book: RuleBook, *, span: Span | None = None) -> None:
+        self.first_question = question
+        self.facts = facts
+        self.book = book
+        self.span = question.span if span is None else span
+        self.zones = question.candidate_zones(facts)
+        names = self.zones or _UTC
+        start, end = self.span
+        last = max(start, end - _TICK)
+        if len(names) == 1:
+            day, last_day = local_date(start, names[0]), local_date(last, names[0])
+            self.start_days: tuple[date, ...] = (day,)
+            self.start_dates = frozenset(self.start_days)
+            self.dates = self.start_dates if day == last_day else frozenset((day, last_day))
+        else:
+            self.start_days = tuple(local_date(start, name) for name in names)
+            self.start_dates = frozenset(self.start_days)
+            self.dates = self.start_dates.union(local_date(last, name) for name in names)
+        self.last_date = max(self.dates)
+
+    @cached_property
+    def question(self) -> Question:
+        """The question as the plain functions take it."""
+        if self.span is self.first_question.span:
+            return self.first_question
+        return replace(self.first_question, span=self.span)
+
+    def during(self, span: Span) -> Asked:
+        """The same contact at another time."""
+        return Asked(self.first_question, self.facts, self.book, span=span)

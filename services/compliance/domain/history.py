@@ -1,0 +1,66 @@
+"""A person's contacts with what the rules count of them: worked out once, however often the rules ask."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Self
+
+from services.compliance.domain.local_time import window_start
+
+if TYPE_CHECKING:
+    from services.compliance.domain.facts import Counted
+else:
+    Counted = object
+
+_DAY = timedelta(days=1)
+
+
+class Counter:
+    """The contacts that one rule counts, each on one local date, ready to be asked for the fullest window."""
+
+    __slots__ = ("_days", "_window")
+
+    def __init__(self, days: Iterable[date], window: str) -> None:
+        self._days = sorted(days)
+        self._window = window
+
+    @classmethod
+    def of(cls, counted: Sequence[frozenset[date]], window: str) -> Self | None:
+        """None when a contact falls on two dates: then only counting one by one is right."""
+        if any(len(dates) != 1 for dates in counted):
+            return None
+        return cls((day for (day,) in counted), window)
+
+    def busiest(self, dates: Iterable[date]) -> int:
+        """The highest count in any window that contains one of `dates`."""
+        days, window, most = self._days, self._window, 0
+        for day in dates:
+            upto = bisect_right(days, day)
+            most = max(most, upto - bisect_left(days, window_start(window, day)))
+            for place in range(upto, len(days)):  # windows that end with a later contact, reserved ahead
+                first = window_start(window, days[place])
+                if first > day:
+                    break
+                most = max(most, bisect_right(days, days[place]) - bisect_left(days, first))
+        return most
+
+    def next_free(self, limit: int, after: date) -> date | None:
+        """The first later date on which one more fits; None when there is none."""
+        last = self._days[-1] if self._days else after
+        day = after + _DAY
+        while self.busiest((day,)) >= limit:
+            first = window_start(self._window, day)
+            if first > last or first == date.min:
+                return None
+            day += _DAY
+        return day
+
+
+class History(tuple[Counted, ...]):
+    """A person's contacts and reservations. It is never changed, so what was counted stays true of it."""
+
+    def __init__(self, _counted: Iterable[Counted] = ()) -> None:
+        self.counters: dict[object, tuple[object, Counter | None]] = {}
+        """By rule and keys asked for; the rule is kept beside its counter so that its identity stays its own."""

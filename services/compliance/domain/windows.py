@@ -1,0 +1,56 @@
+"""Lawful windows for days ahead: advice that makes plans likely to be permitted, never a right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from services.compliance.domain.compiled.asked import Asked
+from services.compliance.domain.compiled.plan import judge_all, plan_of
+from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.local_time import Span
+from services.compliance.domain.packs import RuleBook
+from services.compliance.domain.rulings import Answer, Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The lawful spans, one at most per day, and the first refusal of each rule that refused a day."""
+
+    spans: tuple[Span, ...]
+    refused: Mapping[str, Ruling]
+
+
+def lawful_windows(question: Question, days: Iterable[date], facts: PartyFacts, book: RuleBook) -> Windows:
+    """The lawful span of each local date, from the question's `now` on, long enough for the contact.
+
+    The question's own span does not matter.
+    """
+    spans: list[Span] = []
+    refused: dict[str, Ruling] = {}
+    for day in sorted(set(days)):
+        asked = _on(day, question, facts, book)
+        refusals = [ruling for ruling in judge_all(asked, stage="window") if ruling.answer is not Answer.ALLOW]
+        for ruling in refusals:
+            refused.setdefault(ruling.rule.id, ruling)
+        if not refusals:
+            spans.append(asked.span)
+    return Windows(tuple(spans), refused)
+
+
+def _on(day: date, question: Question, facts: PartyFacts, book: RuleBook) -> Asked:
+    """The contact that takes the whole lawful span of the day.
+
+    Where there is none, one that shows which rule refuses.
+    """
+    noon = datetime.combine(day, time(12), tzinfo=UTC)
+    asked = Asked(question, facts, book, span=Span(noon, noon + question.duration))
+    plan = plan_of(asked, "window")
+    if not plan.hours or not asked.zones:
+        return asked
+    lawful = plan.lawful_span(day, asked.zones)
+    rest = Span(max(lawful.start, question.now), lawful.end)
+    if rest.length >= question.duration and rest.length > timedelta():
+        return asked.during(rest)
+    return asked.during(Span(lawful.start, lawful.start + question.duration))
