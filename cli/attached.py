@@ -1,6 +1,7 @@
 """Settings of a service for commands that work beside it, as its own database role."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -27,6 +28,21 @@ def attached_settings(service: str, prefix: str | None) -> "ServiceSettings":
     except (EmbeddedServerError, FileNotFoundError) as error:
         raise refusal(f"No platform runs here with the prefix {prefix!r}: {error}") from error
     return platform.settings(service)
+
+
+def compliance_settings(database: str | None, keys: Path | None, prefix: str | None) -> "ServiceSettings":
+    """Compliance's settings for a command that reads its database; what is named goes before what runs here."""
+    from pydantic import SecretStr
+
+    from shared.settings import ServiceSettings
+
+    if database is not None and keys is not None:
+        return ServiceSettings.model_validate(
+            {"database_url": database, "kafka_bootstrap": "-", "kafka_username": "-", "key_folder": keys}
+        )
+    settings = attached_settings("compliance", prefix)
+    changes: dict[str, object] = {} if keys is None else {"key_folder": keys}
+    return settings.model_copy(update=changes | ({} if database is None else {"database_url": SecretStr(database)}))
 
 
 def refusal(message: str) -> typer.Exit:

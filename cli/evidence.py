@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cli.attached import attached_settings, refusal
+from cli.attached import compliance_settings, refusal
 
 if TYPE_CHECKING:
     from services.compliance.evidence.pack import Archive, Pack
@@ -51,7 +51,7 @@ def evidence(
         raise typer.BadParameter("name one of --case, --party, --month, --year, and --out")
     if court and not (by.strip() and reason.strip()):
         raise typer.BadParameter("a court bundle names who exports it (--by) and why (--reason)")
-    settings = _settings(database, keys, prefix)
+    settings = compliance_settings(database, keys, prefix)
 
     async def run(archive: "Archive") -> str:
         from services.compliance.evidence.pack import write_pack
@@ -116,20 +116,6 @@ async def _take_into_custody(
     proved = await prove_export(archive, pack, leaf_id, wait_seconds=LEAF_SECONDS)
     placed = "proved in custody-leaf.json" if proved else "waits for a checkpoint: its proof is not in the bundle"
     return f"custody key {entry['key']}; the export is leaf {leaf_id}, {placed}"
-
-
-def _settings(database: str | None, keys: Path | None, prefix: str | None) -> "ServiceSettings":
-    from pydantic import SecretStr
-
-    from shared.settings import ServiceSettings
-
-    if database is not None and keys is not None:
-        return ServiceSettings.model_validate(
-            {"database_url": database, "kafka_bootstrap": "-", "kafka_username": "-", "key_folder": keys}
-        )
-    settings = attached_settings("compliance", prefix)
-    changes: dict[str, object] = {} if keys is None else {"key_folder": keys}
-    return settings.model_copy(update=changes | ({} if database is None else {"database_url": SecretStr(database)}))
 
 
 def _run(settings: "ServiceSettings", work: Callable[["Archive"], Awaitable[str]]) -> str:

@@ -8,9 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.lookback import lookback
 from shared.embedded.home import PROJECT_FOLDER
 
 rules_app = typer.Typer(no_args_is_help=True, help="Rule packs: what the law and the bank say.")
+rules_app.command("lookback")(lookback)
 console = Console()
 WIDTH = 130
 GOLDEN = PROJECT_FOLDER / "tests" / "unit" / "compliance" / "golden"
