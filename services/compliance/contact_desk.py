@@ -15,6 +15,7 @@ from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.permits import Permit, PermitState, recorded
 from services.compliance.instruments import Instruments
 from services.compliance.store.audits import AuditRow, audited_before, insert_audits
+from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.permits import load_permits, update_permits
@@ -54,6 +55,7 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     parties = {contact.party_id for contact in contacts}
     before = await audited_before(uow, parties, {contact.contact_id for contact in contacts})
     facts = await load_facts(uow, parties, reservations=False)
+    dossiers = await load_dossiers(uow, parties)
     permits = await load_permits(uow, {contact.permit_id for contact in contacts if contact.permit_id is not None})
     audit = _Audit()
     for one in told:
@@ -62,7 +64,8 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
             continue
         before.add(contact.contact_id)
         permit = _permit_of(contact, audit.permits, permits)
-        party = facts[contact.party_id]
+        # What was told of the person is taken as it stood when the contact began.
+        party = dossiers[contact.party_id].applied_to(facts[contact.party_id], at=contact.started_at)
         _judge(uow, instruments, audit, one, permit, party)
         facts[contact.party_id] = replace(party, counted=(*party.counted, audit.rows[-1].counted))
     await _save(uow, instruments, audit)

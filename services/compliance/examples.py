@@ -10,6 +10,7 @@ import hashlib
 from typing import Any, Final
 
 from services.compliance.domain.canonical import canonical
+from services.compliance.examples_dossiers import DOSSIERS
 from services.compliance.examples_examinations import EXAMINATIONS
 from services.compliance.schemas.complaints import (
     ComplaintDetail,
@@ -305,4 +306,5 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     },
     CommittedFieldView: {"name": "place", "state": "erased", "salt": None},
     **EXAMINATIONS,
+    **DOSSIERS,
 }  # fmt: skip

@@ -19,6 +19,7 @@ from services.compliance.domain.holds import Hold
 from services.compliance.domain.permits import Permit
 from services.compliance.instruments import Instruments
 from services.compliance.store.audits import JudgedContact, load_judged, parties_contacted_since
+from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts
 from services.compliance.store.findings import load_of_contacts
 from services.compliance.store.permits import load_permits
@@ -55,6 +56,7 @@ async def judge_since(
     if not parties:
         return []
     facts = await load_facts(uow, parties, reservations=False)
+    dossiers = await load_dossiers(uow, parties)
     judged = await load_judged(uow, parties)
     again = [(party, one) for party in parties for one in judged[party] if one.began >= earliest[party]]
     standing = await load_of_contacts(uow, [one.contact.contact_id for _, one in again])
@@ -62,7 +64,8 @@ async def judge_since(
     asked = hindsight_rules(instruments.book)
     changed: list[FindingVersion] = []
     for party, one in again:
-        now = _broken(instruments, one, facts[party], judged[party], permits)
+        then = dossiers[party].applied_to(facts[party], at=one.began)
+        now = _broken(instruments, one, then, judged[party], permits)
         known = [version for version in standing.get(one.contact.contact_id, []) if version.finding.rule in asked]
         changed += _changes(one.contact, now, known)
     return await finding_desk.record(uow, instruments, changed)

@@ -33,9 +33,13 @@ class Recall:
     cause: str
     fact_arrived_real: datetime
     contacts: Contacts | None = COLLECTION
+    permit_ids: frozenset[UUID] | None = None
+    """Only these permits, whatever their channel and purpose; None: all that `contacts` names."""
 
     def forbids(self, permit: Permit) -> bool:
         """Whether the permit may not be used any more."""
+        if self.permit_ids is not None:
+            return permit.permit_id in self.permit_ids
         if self.contacts is None:
             return permit.purpose != "safety"
         return (permit.channel, permit.purpose) in self.contacts

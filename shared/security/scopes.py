@@ -19,6 +19,7 @@ Client = Literal[
     "operator",
     "examiner",
     "complaint-desk",
+    "supervisor",
     "demo-driver",
 ]
 CLIENTS: Final[frozenset[str]] = frozenset(get_args(Client))
@@ -136,6 +137,38 @@ _ALL: Final = (
         "complaint-desk",
         "plans",
     ),
+    _scope(
+        "compliance.tell-facts",
+        "Tell facts about a party; each only by the service or system that owns it.",
+        "intake",
+        "assignment",
+        "visits",
+        "plans",
+        "core",
+        "operator",
+    ),
+    _scope(
+        "compliance.tell-preferences",
+        "Pass on when a person wants to be contacted.",
+        "customer-portal",
+        "collector-app",
+        "core",
+        "dispatcher",
+        "complaint-desk",
+    ),
+    _scope(
+        "compliance.tell-request",
+        "Record a person's own request to be contacted; never collections' word.",
+        "customer-portal",
+        "core",
+    ),
+    _scope(
+        "compliance.record-consent",
+        "Record that a person agreed to pass a rule, or no longer does; never collections' word.",
+        "customer-portal",
+        "core",
+    ),
+    _scope("compliance.override", "Pass a warning as a supervisor without collection targets.", "supervisor"),
     # every service
     *(
         scope

@@ -9,10 +9,12 @@ from services.compliance.api.contacts import router as contacts_router
 from services.compliance.api.decisions import router as decisions_router
 from services.compliance.api.examinations import router as examinations_router
 from services.compliance.api.explanations import router as explanations_router
+from services.compliance.api.facts import router as facts_router
 from services.compliance.api.feeds import router as feeds_router
 from services.compliance.api.findings import router as findings_router
 from services.compliance.api.holds import router as holds_router
 from services.compliance.api.log import router as log_router
+from services.compliance.api.overrides import router as overrides_router
 from services.compliance.api.permits import router as permits_router
 from services.compliance.api.reading import router as reading_router
 from services.compliance.balances import Balances
@@ -26,7 +28,7 @@ from shared.web.jwks import jwks_router
 ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
     holds_router, contacts_router, feeds_router, findings_router, reading_router,
-    log_router, complaints_router, examinations_router,
+    log_router, complaints_router, examinations_router, facts_router, overrides_router,
 )  # fmt: skip
 
 

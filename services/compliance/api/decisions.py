@@ -14,6 +14,7 @@ from services.compliance.api.permits import FactsBehind, confirm_balances
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.decision_desk import answer_questions, is_behind
 from services.compliance.domain.fact_tasks import FactTask, Owner
+from services.compliance.erased import PartyErased, refuse_erased
 from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
 from services.compliance.schemas.permits import DecisionAnswers, DecisionQuestions
 from services.compliance.store import fact_tasks as store
@@ -33,7 +34,7 @@ _READ = [Depends(scope("compliance.read"))]
     "/decisions",
     response_model=DecisionAnswers,
     dependencies=_ASK,
-    responses=problem_responses(FactsBehind),
+    responses=problem_responses(FactsBehind, PartyErased),
     summary="Ask without taking: may I?",
 )
 async def ask_decisions(request: Request, body: DecisionQuestions) -> Response:
@@ -46,6 +47,7 @@ async def ask_decisions(request: Request, body: DecisionQuestions) -> Response:
     balances = await confirm_balances(request, body.items)
 
     async def answer(uow: UnitOfWork) -> DecisionAnswers:
+        await refuse_erased(uow, [item.party_id for item in body.items])
         answers = await answer_questions(uow, instruments, body.items, balances)
         if len(answers) == 1 and is_behind(answers[0]):
             raise FactsBehind(retry_after_seconds=1)

@@ -15,6 +15,7 @@ from services.compliance.decision_desk import is_behind
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.facts import Balance, Freshness
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitNotReleasable, PermitReleased
+from services.compliance.erased import PartyErased, refuse_erased
 from services.compliance.instruments import REVOCATIONS_KIND
 from services.compliance.permit_desk import decide_permits
 from services.compliance.permit_life import release_permits, report_second_use, use_permit
@@ -71,7 +72,7 @@ async def ask_windows(request: Request, body: WindowsQuestion) -> WindowsAnswers
     "/permits",
     response_model=PermitAnswers,
     dependencies=_ASK,
-    responses=problem_responses(FactsBehind),
+    responses=problem_responses(FactsBehind, PartyErased),
     summary="Decide on contacts",
 )
 async def request_permits(request: Request, body: PermitRequests) -> Response:
@@ -84,6 +85,7 @@ async def request_permits(request: Request, body: PermitRequests) -> Response:
     balances = await confirm_balances(request, body.items)
 
     async def decide(uow: UnitOfWork) -> PermitAnswers:
+        await refuse_erased(uow, [item.party_id for item in body.items])
         answers = await decide_permits(uow, instruments, body.items, balances)
         if len(answers) == 1 and is_behind(answers[0]):
             raise FactsBehind(retry_after_seconds=1)

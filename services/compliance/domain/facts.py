@@ -116,10 +116,14 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A fact told by the service that owns it, under its signature. `as_of` is business time."""
+    """A fact told by the service that owns it, under its signature. `as_of` and `until` are business time.
+
+    `until`: it says nothing of contacts that begin later; None: it does not age.
+    """
 
     value: bool
     as_of: datetime
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,19 @@ class Inconvenient:
     channels: frozenset[Channel]
     opens: time | None = None
     closes: time | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
+    """The person's own recorded request to be contacted: good for one contact, between `at` and `until`."""
+
+    channels: frozenset[Channel]
+    at: datetime
+    until: datetime
+
+    def covers(self, channel: Channel, span: Span) -> bool:
+        """Whether a contact on that channel may rest on it."""
+        return channel in self.channels and self.at <= span.start and span.end <= self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +221,7 @@ class PartyFacts:
     inconvenient: tuple[Inconvenient, ...] | None = None
     third_person: ThirdPersonAsked | None = None
     letter: frozenset[str] | None = None
+    requested: tuple[Requested, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.counted, History):

@@ -35,6 +35,9 @@ LeafKind = Literal[
     "key_rotation",
     "custody",
     "examination",
+    "told",
+    "override",
+    "override_end",
 ]
 
 

@@ -21,6 +21,10 @@ FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::time
   AS t(party_id, task_id, fact, rule, owner, opened_at, due_at)
 """
 _CLOSE = "UPDATE fact_task SET closed_at = $3 WHERE tenant = $1 AND task_id = ANY($2::uuid[]) AND closed_at IS NULL"
+_CLOSE_ANSWERED = """
+UPDATE fact_task AS t SET closed_at = $4 FROM unnest($2::uuid[], $3::text[]) AS told(party_id, fact)
+WHERE t.tenant = $1 AND t.party_id = told.party_id AND t.fact = told.fact AND t.closed_at IS NULL
+"""
 _LIST = """
 SELECT * FROM fact_task
 WHERE tenant = $1 AND closed_at IS NULL AND ($2::timestamptz IS NULL OR (due_at, task_id) > ($2, $3::uuid))
@@ -81,6 +85,13 @@ async def close(uow: UnitOfWork, task_ids: Iterable[UUID]) -> None:
     ids = sorted(task_ids)
     if ids:
         await uow.sql.execute(_CLOSE, uow.tenant, ids, uow.now)
+
+
+async def close_answered(uow: UnitOfWork, told: Sequence[tuple[UUID, str]]) -> None:
+    """Close the tasks whose (party, fact) has just been told."""
+    if told:
+        parties, facts = zip(*told, strict=True)
+        await uow.sql.execute(_CLOSE_ANSWERED, uow.tenant, parties, facts, uow.now)
 
 
 async def list_tasks(

@@ -14,6 +14,7 @@ from services.compliance.domain.facts import Counted, Freshness, PartyFacts
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span
 from services.compliance.store.audits import counted_of
+from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.feeds import load_silent
 from services.compliance.store.holds import load_holds
 from services.compliance.store.log import uncovered_since
@@ -163,7 +164,7 @@ async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
 async def load_facts(
     uow: UnitOfWork, party_ids: Iterable[UUID], *, reservations: bool = True
 ) -> dict[UUID, PartyFacts]:
-    """Everything a decision on the parties looks at, in nine statements for any number of parties.
+    """Everything a decision on the parties looks at, in eleven statements for any number of parties.
 
     Without `reservations` only contacts that were made are counted (the audit's view).
     """
@@ -176,7 +177,8 @@ async def load_facts(
     versions = await _load_versions(uow, ids)
     holds = await load_holds(uow, ids)
     counted = await _load_counted(uow, ids, reservations=reservations)
-    return {
+    dossiers = await load_dossiers(uow, ids)
+    found = {
         party_id: _facts(
             party_id, cases.get(party_id), holds.get(party_id, []), counted.get(party_id, []),
             versions.get(party_id, {}),
@@ -187,6 +189,7 @@ async def load_facts(
         )
         for party_id in ids
     }  # fmt: skip
+    return {party_id: dossiers[party_id].applied_to(facts, at=uow.now) for party_id, facts in found.items()}
 
 
 def _facts(

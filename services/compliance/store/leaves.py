@@ -41,6 +41,9 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND leaf_id = ANY($3::uuid[])
 """
 _DROP_SALTS = "DELETE FROM leaf_salt WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _END_CHAINS = "UPDATE party_chain SET sealed_salt = '' WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_ENDED_CHAINS = """
+SELECT party_id FROM party_chain WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND sealed_salt = ''
+"""
 _CHAIN_SALT = "party_chain.sealed_salt"
 _LEAF_SALTS = "leaf_salt.sealed_salts"
 
@@ -130,6 +133,12 @@ def _kept(leaf: NewLeaf, salts: Mapping[str, bytes]) -> str:
             for name, salt in salts.items()
         }
     )
+
+
+async def load_erased(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the parties whose chain was ended by their erasure."""
+    rows = await uow.sql.fetch(_ENDED_CHAINS, uow.tenant, sorted(set(party_ids)))
+    return {row["party_id"] for row in rows}
 
 
 async def erase_openings(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:

@@ -17,6 +17,7 @@ from services.compliance.consumers.heartbeats import on_heartbeats
 from services.compliance.consumers.stops import apply_stops
 from services.compliance.consumers.visits import follow_plans, follow_visits
 from services.compliance.domain.facts import Balance
+from services.compliance.domain.telling import owning_client
 from services.compliance.instruments import Instruments
 from services.compliance.log.head import SignedHead
 from services.compliance.log.sequencer import Sequencer
@@ -117,9 +118,16 @@ class Desk:
         return case
 
     async def post(
-        self, path: str, body: dict[str, Any], *, key: str | None = None, by: str = "test"
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        key: str | None = None,
+        by: str = "test",
+        client: str = "demo-driver",
+        attributes: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        headers = {**self._headers(by), "Idempotency-Key": key or uuid4().hex}
+        headers = {**self._headers(by, client, attributes), "Idempotency-Key": key or uuid4().hex}
         return await self.http.post(path, json=body, headers=headers)
 
     async def get(self, path: str, **params: Any) -> httpx.Response:
@@ -141,8 +149,24 @@ class Desk:
                 found.append(httpx.Response(200, content=bytes(row["value"])).json())
         return found
 
-    def _headers(self, by: str = "test") -> dict[str, str]:
-        token = self.issuer.sign({"sub": by, "client_id": "demo-driver", "scope": " ".join(SCOPES)})
+    async def tell(self, party_id: UUID, *, as_of: datetime | None = None, **facts: Any) -> None:
+        """Facts about a party, each told by its owner."""
+        by_owner: dict[str, list[dict[str, Any]]] = {}
+        for name, value in facts.items():
+            item = {
+                "party_id": str(party_id), "fact": name, "value": value,
+                "as_of": (as_of or self.clock.business).isoformat(),
+            }  # fmt: skip
+            by_owner.setdefault(owning_client(name), []).append(item)
+        for owner, items in by_owner.items():
+            response = await self.post("/v1/facts", {"items": items}, client=owner)
+            assert response.status_code == 200, response.text
+
+    def _headers(
+        self, by: str = "test", client: str = "demo-driver", attributes: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        claims = {"sub": by, "client_id": client, "scope": " ".join(SCOPES), "attributes": dict(attributes or {})}
+        token = self.issuer.sign(claims)
         return {"Authorization": f"Bearer {token}"}
 
 

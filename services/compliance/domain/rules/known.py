@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
-from uuid import UUID
 
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.facts import BALANCE_LIMIT, LOG_LIMIT, WATERMARK_LIMIT, PartyFacts, Question
@@ -92,11 +91,14 @@ def _versions_seen(rule: FactRule, question: Question, facts: PartyFacts, _book:
 
 def versions_behind(question: Question, facts: PartyFacts) -> list[str]:
     """The kinds of fact of which the asker has seen a later version than compliance."""
-    seen = {"case": facts.case_version if question.case_id in (None, facts.case_id) else 0}
-    subject: UUID = question.subject_id
-    for kind in ("visit", "plan"):
-        seen[kind] = facts.versions.get((kind, subject), 0)
-    return sorted(kind for kind, version in question.versions.items() if seen.get(kind, 0) < version)
+    return sorted(kind for kind, version in question.versions.items() if _seen(kind, question, facts) < version)
+
+
+def _seen(kind: str, question: Question, facts: PartyFacts) -> int:
+    """The latest version of the case, visit or plan that compliance knows; 0: none."""
+    if kind == "case":
+        return facts.case_version if question.case_id in (None, facts.case_id) else 0
+    return facts.versions.get((kind, question.subject_id), 0) if kind in ("visit", "plan") else 0
 
 
 def _balance_owed(rule: FactRule, question: Question, facts: PartyFacts, _book: RuleBook) -> Ruling:
@@ -111,7 +113,16 @@ def _balance_owed(rule: FactRule, question: Question, facts: PartyFacts, _book: 
     return allow(rule, **values)
 
 
-def _customer_request(rule: FactRule, _question: Question, _facts: PartyFacts, _book: RuleBook) -> Ruling:
+def _customer_request(rule: FactRule, question: Question, facts: PartyFacts, _book: RuleBook) -> Ruling:
+    """Each request covers one contact; one that was made or reserved since the first of them uses one up."""
+    covering = [one for one in facts.requested if one.covers(question.channel, question.span)]
+    first = min((one.at for one in covering), default=question.now)
+    used = sum(
+        one.purpose == "customer_requested" and one.channel == question.channel and one.span.start >= first
+        for one in facts.counted
+    )
+    if used < len(covering):
+        return allow(rule, requests=len(covering), used=used)
     return needs(rule, "customer.requested", "no request recorded by the customer covers this contact")
 
 

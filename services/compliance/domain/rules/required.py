@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 
-from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.facts import PartyFacts, Question, Told
 from services.compliance.domain.local_time import midnight_after
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.rule_records import FactName, LetterRule, RequiresRule, ThirdPersonRule
@@ -24,7 +24,7 @@ def judge_required(rule: RequiresRule, question: Question, facts: PartyFacts, bo
         if told is None:
             if not _attested(name, question, facts, book):
                 unknown.append(name)
-        elif rule.max_age_days is not None and question.span.start - told.as_of > _DAY * rule.max_age_days:
+        elif _too_old(told, rule, question):
             unknown.append(name)
         elif not told.value:
             return deny_after(rule, name, f"{name} is not so", fact=name)
@@ -65,6 +65,13 @@ def judge_third_person(rule: ThirdPersonRule, question: Question, facts: PartyFa
     detail = f"the third person was asked {most} times, {rule.limit} in {rule.window} are allowed"
     free = next_free(rule.window, rule.limit, counted, max(dates))
     return deny_after(rule, NEVER, detail) if free is None else deny_until(rule, midnight_after(free, zones), detail)
+
+
+def _too_old(told: Told, rule: RequiresRule, question: Question) -> bool:
+    start = question.span.start
+    if told.until is not None and start > told.until:
+        return True
+    return rule.max_age_days is not None and start - told.as_of > _DAY * rule.max_age_days
 
 
 def _attested(name: FactName, question: Question, facts: PartyFacts, book: RuleBook) -> bool:

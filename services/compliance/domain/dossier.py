@@ -1,0 +1,168 @@
+"""What was told of a person: who told it, since when it is so, when we heard of it; and what stood at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal, cast, get_args
+from uuid import UUID
+
+from services.compliance.domain.facts import (
+    Circumstances,
+    Inconvenient,
+    Override,
+    PartyFacts,
+    Requested,
+    Told,
+)
+from services.compliance.domain.local_time import Span
+from services.compliance.domain.rule_records import Collector, FactName, PlaceKind, Product, Recipient
+from shared.events.contact import Channel
+
+Circumstance = Literal["collector", "product", "place", "recipient"]
+TellableName = FactName | Circumstance | Literal["letter"]
+DossierName = TellableName | Literal["preferences", "customer_request"]
+FactValue = bool | str | tuple[str, ...]
+
+FACT_NAMES: Final[frozenset[str]] = frozenset(get_args(FactName))
+CIRCUMSTANCES: Final[Mapping[str, tuple[str, ...]]] = {
+    "collector": get_args(Collector),
+    "product": get_args(Product),
+    "place": get_args(PlaceKind),
+    "recipient": get_args(Recipient),
+}
+# The name under which a rule misses it, where that is not its own.
+MISSED_AS: Final[Mapping[str, str]] = {"preferences": "preferences.read", "letter": "letter.template_approved"}
+# A request covers one contact within 7 days.
+REQUEST_LASTS: Final = timedelta(days=7)
+
+# How old a fact may be when a contact begins; a rule may ask for a younger one, a year where nothing is said here.
+_A_YEAR: Final = timedelta(days=366)
+_OF_ONE_VISIT: Final = timedelta(days=30)
+# What was done once stays done.
+_FOR_EVER: Final[frozenset[str]] = frozenset(
+    {
+        "guaranteed", "outsourcing_notice_sent", "referral_notice_sent", "spouse_liable", "transfer_notice_sent",
+        "validation_notice_sent",
+    }
+)  # fmt: skip
+_AGES: Final[Mapping[str, timedelta]] = {
+    "sms_number_checked": timedelta(days=60),
+    "employer_permits": _OF_ONE_VISIT,
+    "occasion_clear": timedelta(days=1),
+    "place_chosen_by_customer": _OF_ONE_VISIT,
+    "visit_notice_given": _OF_ONE_VISIT,
+    "visit_permitted": _OF_ONE_VISIT,
+    "visit_purpose_told": _OF_ONE_VISIT,
+    "visit_time_agreed": _OF_ONE_VISIT,
+    "work_visit_requested": _OF_ONE_VISIT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DossierEntry:
+    """One version of one thing told. `as_of` (business time): since when it is so; a later word on it supersedes.
+
+    Of two with the same `as_of` the one recorded later corrects the other.
+    """
+
+    party_id: UUID
+    name: DossierName
+    value: FactValue | tuple[Inconvenient, ...] | frozenset[Channel]
+    as_of: datetime
+    recorded_real: datetime
+    owner: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenOverride:
+    """A permission to pass one rule, as it was recorded. It never acts before that, nor after it was withdrawn."""
+
+    override_id: UUID
+    party_id: UUID
+    rule: str
+    override: Override
+    recorded_real: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def standing(self) -> Override:
+        """What is left of it after its withdrawal."""
+        if self.ended_at is None:
+            return self.override
+        valid = self.override.valid
+        return replace(self.override, valid=Span(valid.start, min(valid.end, max(valid.start, self.ended_at))))
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Everything ever told of a person."""
+
+    entries: tuple[DossierEntry, ...] = ()
+    overrides: tuple[GivenOverride, ...] = ()
+
+    def applied_to(self, facts: PartyFacts, *, at: datetime, known_by: datetime | None = None) -> PartyFacts:
+        """The facts with what stood at the business time `at`, as far as it was known by that real time (None: now)."""
+        heard = [one for one in self.entries if known_by is None or one.recorded_real <= known_by]
+        standing = standing_of(heard, at=at)
+        overrides: dict[str, tuple[Override, ...]] = {}
+        for given in self.overrides:
+            if known_by is None or given.recorded_real <= known_by:
+                overrides[given.rule] = (*overrides.get(given.rule, ()), given.standing)
+        return replace(
+            facts,
+            circumstances=_circumstances(standing),
+            told={cast(FactName, name): _told(entry) for name, entry in standing.items() if name in FACT_NAMES},
+            overrides=overrides,
+            inconvenient=_inconvenient(standing.get("preferences")),
+            letter=_letter(standing.get("letter")),
+            requested=_requested(heard, at),
+        )
+
+
+def standing_of(entries: Sequence[DossierEntry], *, at: datetime) -> dict[str, DossierEntry]:
+    """The last word on each thing at the business time `at`."""
+    standing: dict[str, DossierEntry] = {}
+    for entry in sorted(entries, key=lambda one: (one.as_of, one.recorded_real)):
+        if entry.as_of <= at:
+            standing[entry.name] = entry
+    return standing
+
+
+def age_limit(name: str) -> timedelta | None:
+    """How old the fact may be when a contact begins; None: any age."""
+    return None if name in _FOR_EVER else _AGES.get(name, _A_YEAR)
+
+
+def _circumstances(standing: Mapping[str, DossierEntry]) -> Circumstances:
+    known = {name: standing[name].value for name in CIRCUMSTANCES if name in standing}
+    return Circumstances(
+        collector=cast(Collector | None, known.get("collector")),
+        product=cast(Product | None, known.get("product")),
+        place=cast(PlaceKind | None, known.get("place")),
+        recipient=cast(Recipient | None, known.get("recipient")),
+    )
+
+
+def _told(entry: DossierEntry) -> Told:
+    limit = age_limit(entry.name)
+    until = None if limit is None else entry.as_of + limit
+    return Told(value=entry.value is True, as_of=entry.as_of, until=until)
+
+
+def _inconvenient(entry: DossierEntry | None) -> tuple[Inconvenient, ...] | None:
+    return None if entry is None else cast(tuple[Inconvenient, ...], entry.value)
+
+
+def _letter(entry: DossierEntry | None) -> frozenset[str] | None:
+    return None if entry is None else frozenset(cast(tuple[str, ...], entry.value))
+
+
+def _requested(heard: Sequence[DossierEntry], at: datetime) -> tuple[Requested, ...]:
+    return tuple(
+        Requested(channels=cast(frozenset[Channel], one.value), at=one.as_of, until=one.as_of + REQUEST_LASTS)
+        for one in heard
+        if one.name == "customer_request" and at - REQUEST_LASTS < one.as_of <= at
+    )
