@@ -97,7 +97,8 @@ def format_time(moment: datetime) -> str:
     """RFC 3339 UTC with microseconds and `Z`. Raises ValueError for naive times."""
     if moment.tzinfo is None:
         raise ValueError("a time without zone is not a time")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def parse_time(text: str) -> datetime:

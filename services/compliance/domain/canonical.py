@@ -16,6 +16,17 @@ __all__ = ["Json", "canonical", "format_time"]
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _ATOMS: Final = frozenset({str, int, bool, type(None)})
+_Level0 = bool | int | str | None
+_Level1 = _Level0 | list[_Level0] | dict[str, _Level0]
+_Level2 = _Level0 | list[_Level1] | dict[str, _Level1]
+_Level3 = _Level0 | list[_Level2] | dict[str, _Level2]
+_Level4 = _Level0 | list[_Level3] | dict[str, _Level3]
+
+
+class _Usual(msgspec.Struct):
+    """A document as nearly all are: of exact types, and not deeper than five levels: checked without Python's help."""
+
+    document: dict[str, _Level4]
 
 
 def canonical(document: Mapping[str, Json]) -> bytes:
@@ -23,7 +34,10 @@ def canonical(document: Mapping[str, Json]) -> bytes:
 
     Raises TypeError for a float or foreign type.
     """
-    _refuse_floats(document)
+    try:
+        msgspec.convert({"document": document}, _Usual)
+    except msgspec.ValidationError:
+        _refuse_floats(document)
     return _ENCODER.encode(document)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.compliance.domain.history import History
 from services.compliance.domain.holds import Hold
-from services.compliance.domain.local_time import Span, known_zones, local_dates
+from services.compliance.domain.local_time import Span, dates_of, known_zones
 from services.compliance.domain.packs import Attested, Unit
 from services.compliance.domain.rule_records import (
     Collector,
@@ -73,9 +73,7 @@ class Counted:
     def dates(self) -> frozenset[date]:
         """Its local dates in every zone the person may have been in."""
         if not self._dates:
-            last = max(self.span.start, self.span.end - timedelta(microseconds=1))
-            found = local_dates(self.span.start, self.zones) | local_dates(last, self.zones)
-            object.__setattr__(self, "_dates", found)
+            object.__setattr__(self, "_dates", dates_of(self.span, self.zones))
         return self._dates
 
 
@@ -275,8 +273,7 @@ class Question:
     def local_dates(self, facts: PartyFacts) -> frozenset[date]:
         """Every local date that the contact touches in any candidate zone; without one, dates by UTC."""
         zones = self.candidate_zones(facts) or ("UTC",)
-        last = max(self.span.start, self.span.end - timedelta(microseconds=1))
-        return local_dates(self.span.start, zones) | local_dates(last, zones)
+        return dates_of(self.span, zones)
 
     def candidate_zones(self, facts: PartyFacts) -> tuple[str, ...]:
         """Every zone the person may be in: those known here and those asked for.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Self
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from services.compliance.domain.local_time import window_start
 
@@ -15,6 +15,9 @@ else:
     Counted = object
 
 _DAY = timedelta(days=1)
+# No clock on earth is a whole day ahead of UTC.
+_FARTHEST: Final = timedelta(days=2)
+_EARLY: Final = date.min + _FARTHEST
 
 
 class Counter:
@@ -29,9 +32,12 @@ class Counter:
     @classmethod
     def of(cls, counted: Sequence[frozenset[date]], window: str) -> Self | None:
         """None when a contact falls on two dates: then only counting one by one is right."""
-        if any(len(dates) != 1 for dates in counted):
-            return None
-        return cls((day for (day,) in counted), window)
+        days: list[date] = []
+        for dates in counted:
+            if len(dates) != 1:
+                return None
+            days.extend(dates)
+        return cls(days, window)
 
     def busiest(self, dates: Iterable[date]) -> int:
         """The highest count in any window that contains one of `dates`."""
@@ -62,5 +68,25 @@ class History(tuple[Counted, ...]):
     """A person's contacts and reservations. It is never changed, so what was counted stays true of it."""
 
     def __init__(self, _counted: Iterable[Counted] = ()) -> None:
-        self.counters: dict[object, tuple[object, Counter | None]] = {}
-        """By rule and keys asked for; the rule is kept beside its counter so that its identity stays its own."""
+        self.counters: dict[object, Kept] = {}
+        """By rule and keys asked for."""
+        self._recent: tuple[date, Sequence[Counted]] = (date.min, self)
+
+    def recent(self, since: date) -> Sequence[Counted]:
+        """Those that may fall on a local date from `since` on, wherever the person is; sought in the last answer."""
+        since_then, recent = self._recent
+        if since < since_then:
+            recent = self
+        if since > _EARLY:
+            first = datetime(since.year, since.month, since.day, tzinfo=UTC) - _FARTHEST
+            recent = [one for one in recent if one.span[1] >= first]
+        self._recent = (since, recent)
+        return recent
+
+
+class Kept(NamedTuple):
+    """A counter of the contacts from `since` on, and its rule: kept, so that the rule's identity stays its own."""
+
+    rule: object
+    since: date
+    counter: Counter | None

@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+_TICK: Final = timedelta(microseconds=1)
 _REMEMBERED: Final = 65_536
 _FIRST_YEAR: Final = 1
 _LAST_YEAR: Final = 9_999
@@ -89,6 +90,13 @@ def _steady_offset(day: date, zone_name: str) -> timedelta | None:
 def local_dates(moment: datetime, zone_names: Iterable[str]) -> frozenset[date]:
     """The date in each zone: with two possible zones an event falls on both."""
     return frozenset(local_date(moment, name) for name in zone_names)
+
+
+def dates_of(span: Span, zone_names: Iterable[str]) -> frozenset[date]:
+    """The dates in each zone on which it begins and on which its last moment lies."""
+    start, end = span
+    last = end - _TICK if end > start else start
+    return frozenset([local_date(moment, name) for name in zone_names for moment in (start, last)])
 
 
 def hours_on(day: date, *, opens: time, closes: time, zone_name: str, widest: bool = False) -> Span:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import cached_property
 from typing import Final
 
 from services.compliance.domain.facts import PartyFacts, Question
@@ -23,6 +22,7 @@ class Asked:
         self.facts = facts
         self.book = book
         self.span = question.span if span is None else span
+        self._question = question if span is None else None
         self.zones = question.candidate_zones(facts)
         names = self.zones or _UTC
         start, end = self.span
@@ -38,12 +38,12 @@ class Asked:
             self.dates = self.start_dates.union(local_date(last, name) for name in names)
         self.last_date = max(self.dates)
 
-    @cached_property
+    @property
     def question(self) -> Question:
         """The question as the plain functions take it."""
-        if self.span is self.first_question.span:
-            return self.first_question
-        return replace(self.first_question, span=self.span)
+        if self._question is None:
+            self._question = replace(self.first_question, span=self.span)
+        return self._question
 
     def during(self, span: Span) -> Asked:
         """The same contact at another time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -42,12 +42,13 @@ class Hours:
     def next_opening(self, asked: Asked, duration: timedelta) -> datetime | None:
         """The first opening after the contact's start from which `duration` fits in all zones."""
         start, zones = asked.span.start, asked.zones
-        openings = {
-            self.on(day + later, zone).start
-            for day, zone in zip(asked.start_days, zones, strict=True)
-            for later in _DAYS
-        }
-        for moment in sorted(openings):
+        openings: Iterable[datetime]
+        if len(zones) == 1:  # then later dates open later
+            openings = (self.on(asked.start_days[0] + later, zones[0]).start for later in _DAYS)
+        else:
+            first_days = zip(asked.start_days, zones, strict=True)
+            openings = sorted({self.on(day + later, zone).start for day, zone in first_days for later in _DAYS})
+        for moment in openings:
             if moment > start and self.holds(moment, moment + duration, zones):
                 return moment
         return None

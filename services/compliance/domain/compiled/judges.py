@@ -8,7 +8,7 @@ from typing import Final
 
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.compiled.asked import Asked
-from services.compliance.domain.history import Counter
+from services.compliance.domain.history import Counter, Kept
 from services.compliance.domain.local_time import midnight_after, window_start
 from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, remember
 from services.compliance.domain.rule_records import (
@@ -52,19 +52,23 @@ def compile_cap(rule: CapRule) -> Judge:
     values: dict[str, Json] = {"limit": limit, "window": window, "unit": rule.unit}
     free: dict[int, Ruling] = {}
 
-    def counter_of(asked: Asked) -> Counter | None:
-        counters, wanted = asked.facts.history.counters, asked.first_question.keys
+    def counter_of(asked: Asked, since: date) -> Counter | None:
+        history, wanted = asked.facts.history, asked.first_question.keys
         place: object = (id(rule), *(wanted.get(key) for key in keys)) if wanted else id(rule)
-        if place not in counters:
-            counted = matching(rule, asked.facts.counted, asked.first_question)
-            counters[place] = (rule, Counter.of(counted, window))
-        return counters[place][1]
+        kept = history.counters.get(place)
+        if kept is None or since < kept.since:
+            # An exchange is counted by its first message, however long ago.
+            recent = history if rule.threads else history.recent(since)
+            counted = matching(rule, recent, asked.first_question)
+            kept = history.counters[place] = Kept(rule, since, Counter.of(counted, window))
+        return kept.counter
 
     def judge(asked: Asked) -> Ruling:
         known_from = asked.facts.history_known_from
-        if not asked.zones or known_from is None or window_start(window, min(asked.start_dates)) < known_from:
+        since = window_start(window, min(asked.start_dates))
+        if not asked.zones or known_from is None or since < known_from:
             return judge_cap(rule, asked.question, asked.facts)
-        counter = counter_of(asked)
+        counter = counter_of(asked, since)
         if counter is None:
             return judge_cap(rule, asked.question, asked.facts)
         most = counter.busiest(asked.start_dates)

@@ -49,15 +49,16 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
 def matching(rule: CapRule, counted: Sequence[Counted], question: Question | None = None) -> list[frozenset[date]]:
     """The local dates of each contact that the rule counts, for the debts, numbers … of the question."""
     keys = {} if question is None else question.keys
+    channels, purposes, unit, uncounted = rule.channels, rule.purposes_blocked, rule.unit, rule.uncounted
     kept = [
         one
         for one in counted
-        if one.channel in rule.channels
-        and one.purpose in rule.purposes_blocked
-        and one.counts_as(rule.unit)
-        and not ("consented" in rule.uncounted and one.consented)
-        and not ("not_connected" in rule.uncounted and one.not_connected)
-        and all(one.shares(key, keys.get(key)) for key in rule.key)
+        if one.channel in channels
+        and one.purpose in purposes
+        and one.counts_as(unit)
+        and not ("consented" in uncounted and one.consented)
+        and not ("not_connected" in uncounted and one.not_connected)
+        and (not keys or all(one.shares(key, keys.get(key)) for key in rule.key))
     ]
     return [one.dates() for one in (_threads_once(kept) if rule.threads else kept)]
 
