@@ -15,7 +15,7 @@ from services.compliance.log.origin import OriginRefused, enter_origin, origin_o
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.store.leaves import erase_openings
 
-from .conftest import Desk, visit_request
+from .conftest import Desk, visit_contact, visit_request
 from .test_log import export, grow, verify
 
 
@@ -83,7 +83,8 @@ async def test_chain_after_erasure_is_another_s(desk: Desk, tmp_path: Path) -> N
         await erase_openings(uow, desk.instruments.cipher, [case.party_id])
         # Something else makes the party a new key before its next leaf comes.
         await desk.instruments.cipher.seal(uow, case.party_id, "hold.note", "again")
-    await desk.ask(visit_request(case))
+    assert (await desk.post("/v1/permits", {"items": [visit_request(case)]})).status_code == 410
+    await desk.deliver("contact", ("contact.recorded", visit_contact(case, None)))
     await desk.sequencer.step()
     before, after = await records(desk)
     assert before["party"] != after["party"]
