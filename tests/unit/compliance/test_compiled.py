@@ -359,6 +359,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(document=st.dictionaries(st.text(st.characters(max_codepoint=127)), JSON))
 def test_canonical_form_is_that_of_the_standard_library(document: Any) -> None:
     assert canonical(document) == plain_json(document)
