@@ -47,8 +47,11 @@ def refused(data: PermitRefused, now: datetime) -> NewEvent[EventData]:
     return _event("compliance.permit_refused", data.party_id, data, now)
 
 
-def revoked(permit: Permit, now: datetime) -> NewEvent[EventData]:
-    """`compliance.permit_revoked`. Raises ValueError for a permit that was not revoked."""
+def revoked(permit: Permit, now: datetime, *, citation: str | None = None) -> NewEvent[EventData]:
+    """`compliance.permit_revoked`, with the citation where a rule is its cause.
+
+    Raises ValueError for a permit that was not revoked.
+    """
     if permit.revoked_real is None or permit.fact_arrived_real is None:
         raise ValueError("the permit was not revoked")
     data = PermitRevoked(
@@ -58,6 +61,7 @@ def revoked(permit: Permit, now: datetime) -> NewEvent[EventData]:
         purpose=permit.purpose,
         subject_id=permit.subject_id,
         cause=permit.revoke_cause or _NO_CAUSE,
+        citation=citation,
         fact_arrived_at=permit.fact_arrived_real,
         revoked_at=permit.revoked_real,
         used=permit.state is PermitState.USED,

@@ -22,6 +22,7 @@ from services.compliance.log.keys import announce_key
 from services.compliance.log.origin import enter_origin, refuse_missing_head
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.rule_sets import record_rule_set
+from services.compliance.rule_turns import RulesPages, RulesWatch, begin_turn
 from services.compliance.watch import next_look
 from shared.messaging.intents import IntentHandler
 from shared.security.key_cache import KeyCache
@@ -41,7 +42,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     )
     balances = IntakeBalances(client, KeyCache.of_service(settings.intake_url))
 
-    watches: list[IntentHandler] = [FeedWatch(instruments), FactTaskWatch(), ComplaintWatch()]
+    watches: list[IntentHandler] = [FeedWatch(instruments), FactTaskWatch(), ComplaintWatch(), RulesWatch(instruments)]
 
     @asynccontextmanager
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
@@ -62,7 +63,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             visits.plan_subscription(instruments),
             contacts.subscription(instruments),
         ),
-        intent_handlers=[*watches, ExaminationWatch(instruments)],
+        intent_handlers=[*watches, ExaminationWatch(instruments), RulesPages(instruments)],
         on_heartbeats=on_heartbeats,
         lifespan=lifespan,
     )
@@ -88,6 +89,7 @@ async def _sequencing(
             runtime.database, origin=instruments.log_key.name, versions=instruments.checkpoint_key.versions
         )  # fmt: skip
         await record_rule_set(runtime.database, instruments)
+        await begin_turn(runtime.database, instruments)
 
     head = SignedHead.of(
         folder, settings.log_generation, instruments.log_key, older_keys=instruments.older_log_keys

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
-from services.compliance import announcements, finding_desk, hindsight
+from services.compliance import announcements, finding_desk, hindsight, reconsideration
 from services.compliance.domain.audit import Evidence, Finding, counted, judge_contact, verdict
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.facts import PartyFacts
@@ -26,11 +27,15 @@ from shared.ids import event_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A contact and who told of it: a service by an event, or one of the bank's systems by a report."""
+    """A contact and who told of it: a service by an event, or one of the bank's systems by a report.
+
+    `arrived_real`: real time at which it reached us (None: now).
+    """
 
     contact: ContactRecorded
     told_by: str
     event_id: str | None = None
+    arrived_real: datetime | None = None
     use_came_first: bool = False
 
 
@@ -48,8 +53,8 @@ class _Audit:
 async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told]) -> set[UUID]:
     """Judge each contact on its permit, the facts and the contacts before it; returns those judged now.
 
-    One told twice is judged once. One that was told late is counted, and the contacts after it are judged again. The
-    parties are locked.
+    One told twice is judged once. One that was told late is counted, and the contacts after it are judged again; so are
+    the permits still outstanding. The parties are locked.
     """
     contacts = [one.contact for one in told]
     parties = {contact.party_id for contact in contacts}
@@ -70,7 +75,15 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
         facts[contact.party_id] = replace(party, counted=(*party.counted, audit.rows[-1].counted))
     await _save(uow, instruments, audit)
     await hindsight.judge_later_contacts(uow, instruments, [row.contact for row in audit.rows])
-    return {row.contact.contact_id for row in audit.rows}
+    judged = {row.contact.contact_id for row in audit.rows}
+    arrivals = [one.arrived_real or uow.real_now for one in told if one.contact.contact_id in judged]
+    await reconsideration.reconsider(
+        uow,
+        instruments,
+        {row.contact.party_id for row in audit.rows},
+        arrived_real=min(arrivals, default=None),
+    )
+    return judged
 
 
 def _permit_of(contact: ContactRecorded, *known: Mapping[UUID, Permit]) -> Permit | None:

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.compliance import hindsight
+from services.compliance import hindsight, reconsideration
 from services.compliance.domain.canonical import Json, canonical, format_time
-from services.compliance.domain.decisions import decide
 from services.compliance.domain.dossier import CIRCUMSTANCES, MISSED_AS, Dossier, DossierEntry, DossierName
 from services.compliance.domain.facts import Inconvenient, PartyFacts, Question
 from services.compliance.domain.leaves import NewLeaf
@@ -23,15 +22,12 @@ from services.compliance.domain.permits import Permit
 from services.compliance.domain.preferences import SHORTEST_CONTACT, ContradictoryPreferences, longest_left
 from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rules.hours import hours_rules, lawful_span
-from services.compliance.domain.rulings import Answer
 from services.compliance.domain.telling import FactsContradict
 from services.compliance.instruments import Instruments
-from services.compliance.recalls import Recall, recall
 from services.compliance.store import dossiers as store
 from services.compliance.store import fact_tasks
 from services.compliance.store.facts import load_facts
 from services.compliance.store.leaves import append_leaves
-from services.compliance.store.permits import load_active
 from shared.database import UnitOfWork
 from shared.events.contact import Channel
 from shared.ids import event_id
@@ -78,19 +74,7 @@ async def tell(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewEntry
 
 async def reconsider(uow: UnitOfWork, instruments: Instruments, party_ids: Iterable[UUID]) -> list[Permit]:
     """Recall the parties' unused permits that what is known of them now forbids. The parties are locked."""
-    active = await load_active(uow, party_ids)
-    facts = await load_facts(uow, {permit.party_id for permit in active})
-    recalls = []
-    for permit in active:
-        rule = _forbidden_by(permit, facts[permit.party_id], instruments, uow)
-        if rule is not None:
-            recalls.append(
-                Recall(
-                    party_id=permit.party_id, cause=rule, fact_arrived_real=uow.real_now,
-                    permit_ids=frozenset({permit.permit_id}),
-                )
-            )  # fmt: skip
-    return await recall(uow, instruments, recalls)
+    return await reconsideration.reconsider(uow, instruments, party_ids)
 
 
 async def refuse_what_leaves_nothing(
@@ -147,29 +131,6 @@ def _leaf(uow: UnitOfWork, party_id: UUID, entries: Sequence[DossierEntry], told
         public={"names": sorted({entry.name for entry in entries}), "owner": entries[0].owner},
         committed={"told": canonical({"words": words}), "told_by": told_by.encode()},
     )
-
-
-def _forbidden_by(permit: Permit, facts: PartyFacts, instruments: Instruments, uow: UnitOfWork) -> str | None:
-    """The first rule of those that the person's dossier moves which denies the permit's contact now."""
-    question = Question(
-        party_id=permit.party_id,
-        case_id=permit.case_id,
-        subject_id=permit.subject_id,
-        channel=permit.channel,
-        purpose=permit.purpose,
-        jurisdiction=facts.jurisdiction or "",
-        zones=permit.zones,
-        span=permit.window,
-        duration=permit.duration,
-        crew=permit.crew,
-        device_id=permit.device_id,
-        place_cell=permit.place_cell,
-        now=uow.now,
-        real_now=uow.real_now,
-    )
-    decision = decide(question, facts.without(permit.permit_id), instruments.book)
-    denying = (one for one in decision.refusals if one.answer is Answer.DENY and one.rule.kind in _RECALLING)
-    return next((one.rule.id for one in denying), None)
 
 
 def _leaves_nothing(

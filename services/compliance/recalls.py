@@ -35,6 +35,8 @@ class Recall:
     contacts: Contacts | None = COLLECTION
     permit_ids: frozenset[UUID] | None = None
     """Only these permits, whatever their channel and purpose; None: all that `contacts` names."""
+    citation: str | None = None
+    """Of the rule that is the cause, where a rule is."""
 
     def forbids(self, permit: Permit) -> bool:
         """Whether the permit may not be used any more."""
@@ -50,23 +52,27 @@ async def recall(uow: UnitOfWork, instruments: Instruments, recalls: Sequence[Re
     if not recalls:
         return []
     revoked: list[Permit] = []
+    citations: dict[UUID, str | None] = {}
     for permit in await store.load_active(uow, {one.party_id for one in recalls}):
         cause = next((one for one in recalls if one.party_id == permit.party_id and one.forbids(permit)), None)
         if cause is not None and permit.recallable(now=uow.now):
             # Never before the fact: clocks of two hosts may differ by more than the event took.
             real_now = max(uow.real_now, cause.fact_arrived_real)
+            citations[permit.permit_id] = cause.citation
             revoked.append(
                 revoke(permit, cause=cause.cause, fact_arrived_real=cause.fact_arrived_real, real_now=real_now)
             )
     await store.update_permits(uow, revoked)
     await store.insert_revocations(uow, revoked)
-    await append_leaves(uow, instruments.cipher, [_leaf(permit, uow) for permit in revoked])
+    await append_leaves(
+        uow, instruments.cipher, [_leaf(permit, uow, citations[permit.permit_id]) for permit in revoked]
+    )
     for permit in revoked:
-        uow.emit(announcements.revoked(permit, uow.now))
+        uow.emit(announcements.revoked(permit, uow.now, citation=citations[permit.permit_id]))
     return revoked
 
 
-def _leaf(permit: Permit, uow: UnitOfWork) -> NewLeaf:
+def _leaf(permit: Permit, uow: UnitOfWork, citation: str | None) -> NewLeaf:
     arrived = permit.fact_arrived_real or uow.real_now
     return NewLeaf(
         kind="revocation",
@@ -77,6 +83,7 @@ def _leaf(permit: Permit, uow: UnitOfWork) -> NewLeaf:
         public={
             "permit_id": str(permit.permit_id),
             "cause": permit.revoke_cause,
+            **({} if citation is None else {"citation": citation}),
             "used": permit.state is PermitState.USED,
             "fact_arrived_at": format_time(arrived),
         },

@@ -46,7 +46,10 @@ class PermitRefused(EventData):
 class PermitRevoked(PermitFact):
     """A permit died because of a later fact; unused ones are void, used ones get a notice to end."""
 
-    cause: Reference = Field(description="The fact.", examples=["payment"])
+    cause: Reference = Field(
+        description="The fact, or the rule for which it would no longer be granted.", examples=["payment"]
+    )
+    citation: str | None = Field(None, max_length=400, description="Citation, where the cause is a rule.")
     fact_arrived_at: AwareDatetime = Field(description="Real time the fact reached our topic.")
     revoked_at: AwareDatetime = Field(description="Real time of the revocation.")
     used: bool = Field(description="True: already used, notice to end only.")

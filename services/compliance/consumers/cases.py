@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
-from services.compliance import hold_desk
+from services.compliance import hold_desk, reconsideration
 from services.compliance.domain.holds import HoldKind
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
@@ -43,6 +43,7 @@ class _Fold:
 
     cases: dict[UUID, CaseFact]
     changed: set[UUID] = field(default_factory=set)
+    described: set[UUID] = field(default_factory=set)
     recalls: list[Recall] = field(default_factory=list)
     outcomes: dict[InboxKey, Outcome] = field(default_factory=dict)
 
@@ -75,6 +76,7 @@ async def fold_cases(
             fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
     await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
     await recall(uow, instruments, fold.recalls)
+    await reconsideration.reconsider(uow, instruments, fold.described)
     return fold.outcomes
 
 
@@ -115,6 +117,7 @@ def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
         # A permit was granted for the hours and the law of where the person was thought to be.
         fold.recalls.append(replace(_recall(event, data.party_id, "facts_changed"), contacts=None))
     _change(fold, case)
+    fold.described.add(case.party_id)
     return True
 
 

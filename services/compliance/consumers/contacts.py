@@ -33,7 +33,12 @@ async def audit_contacts(
     Parties are locked.
     """
     told = [
-        contact_desk.Told(contact=one.event.data, told_by=one.event.source, event_id=one.event.id)
+        contact_desk.Told(
+            contact=one.event.data,
+            told_by=one.event.source,
+            event_id=one.event.id,
+            arrived_real=one.event.recorded_time,
+        )
         for one in batch
         if isinstance(one.event.data, ContactRecorded)
     ]

@@ -133,14 +133,14 @@ class RuleBook:
         return any(pack.jurisdiction != EVERYWHERE and pack.holds_in(place) for pack in self.packs)
 
     @cached_property
-    def _boundaries(self) -> list[date]:
+    def boundaries(self) -> list[date]:
         """The dates on which some pack or rule begins or ends."""
         records: list[Pack | Rule] = [*self.packs, *(rule for pack in self.packs for rule in pack.rule)]
         return sorted({day for one in records for day in (one.effective_from, one.effective_to) if day is not None})
 
     def epoch(self, day: date) -> int:
         """The number of the stretch of dates that `day` lies in; within one, the same rules are in force."""
-        return bisect_right(self._boundaries, day)
+        return bisect_right(self.boundaries, day)
 
     def rules(self, *, jurisdiction: str | None, day: date) -> Sequence[Rule]:
         """The rules of the place (None: not known, then only those of everywhere) in force on that date.
