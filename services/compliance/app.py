@@ -21,7 +21,7 @@ from services.compliance.log.head import SignedHead
 from services.compliance.log.keys import announce_key
 from services.compliance.log.origin import enter_origin, refuse_missing_head
 from services.compliance.log.sequencer import Sequencer
-from services.compliance.rule_sets import record_rule_set
+from services.compliance.rule_sets import await_releases, record_rule_set
 from services.compliance.rule_turns import RulesPages, RulesWatch, begin_turn
 from services.compliance.watch import next_look
 from shared.messaging.intents import IntentHandler
@@ -48,6 +48,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
         async with _sequencing(runtime, instruments, watches=[watch.kind for watch in watches]):
             try:
+                if settings.environment == "production":
+                    await await_releases(runtime.database, instruments)
                 yield
             finally:
                 await balances.close()

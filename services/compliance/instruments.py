@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Self
 
 from services.compliance.domain.packs import RuleBook
+from services.compliance.domain.releases import Release
 from services.compliance.log.note import NoteKey
 from services.compliance.log.origin import origin_of
 from services.compliance.log.witnesses import Witness
-from services.compliance.rule_book import rule_book
+from services.compliance.rule_book import read_releases, rule_book
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from shared.security.signing import SigningKey
@@ -46,6 +47,7 @@ class Instruments:
     checkpoint_key: SigningKey
     log_key: NoteKey
     freshness_limit: timedelta
+    releases: tuple[Release, ...] = ()
     log_generation: int = 1
     older_log_keys: tuple[NoteKey, ...] = ()
     witnesses: tuple[Witness, ...] = ()
@@ -56,9 +58,11 @@ class Instruments:
         """Load rules and keys. Raises PackError, PermissionError, NoteError."""
         checkpoint_key = SigningKey.open(settings.key_folder, "checkpoint")
         origin = origin_of(settings.tenant, settings.log_generation)
+        book = rule_book(folder=settings.pack_folder, production=settings.environment == "production")
         return cls(
             tenant=settings.tenant,
-            book=rule_book(folder=settings.pack_folder, production=settings.environment == "production"),
+            book=book,
+            releases=read_releases(book, folder=settings.pack_folder),
             cipher=PartyCipher(LocalKeyManagement.open(settings.key_folder, "compliance"), tenant=settings.tenant),
             permit_key=SigningKey.open(settings.key_folder, "permit"),
             checkpoint_key=checkpoint_key,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from services.compliance.domain.packs import PackError, RuleBook, load
-from services.compliance.domain.releases import read_approvals, unreleased
+from services.compliance.domain.releases import Approval, Release, read_approvals, releases, unreleased
 from services.compliance.domain.tightening import loosened
 
 _PACKAGE: Final = "services.compliance"
@@ -28,15 +28,18 @@ def rule_book(*, folder: Path | None = None, production: bool = False) -> RuleBo
     In production every pack has two approvals in the folder's `approvals.toml`; elsewhere a pack without them is
     loaded with a warning.
     """
-    packs = resources.files(_PACKAGE) / "packs" if folder is None else folder
-    book = read_packs(sources_of(packs))
-    approvals = packs / _APPROVALS
-    missing = unreleased(book, read_approvals(approvals.read_bytes()) if approvals.is_file() else ())
+    book = read_packs(sources_of(_packs(folder)))
+    missing = unreleased(book, _approvals(folder))
     if missing and production:
         raise PackError(f"not approved by two people: {', '.join(missing)}")
     if missing:
         _log.warning("RULES NOT RELEASED: %s packs lack two approvals; refused in production", len(missing))
     return book
+
+
+def read_releases(book: RuleBook, *, folder: Path | None = None) -> tuple[Release, ...]:
+    """The releases of the book's packs by the folder's `approvals.toml`. Raises PackError."""
+    return releases(book, _approvals(folder))
 
 
 def read_packs(sources: dict[str, bytes]) -> RuleBook:
@@ -57,9 +60,18 @@ def read_packs(sources: dict[str, bytes]) -> RuleBook:
 
 def sources_of(folder: Traversable | None = None) -> dict[str, bytes]:
     """The pack files of a folder (the shipped ones when left out), by name."""
-    packs = resources.files(_PACKAGE) / "packs" if folder is None else folder
+    packs = _packs(None) if folder is None else folder
     return {
         file.name: file.read_bytes()
         for file in packs.iterdir()
         if file.name.endswith(".toml") and file.name != _APPROVALS
     }
+
+
+def _packs(folder: Path | None) -> Traversable:
+    return resources.files(_PACKAGE) / "packs" if folder is None else folder
+
+
+def _approvals(folder: Path | None) -> tuple[Approval, ...]:
+    file = _packs(folder) / _APPROVALS
+    return read_approvals(file.read_bytes()) if file.is_file() else ()

@@ -27,6 +27,7 @@ LeafKind = Literal[
     "revocation",
     "release",
     "rule_set",
+    "pack_release",
     "finding",
     "complaint",
     "feed_day",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.compliance.domain.leaves import LeafKind
 from services.compliance.log.tree import Node, Span, fold, frontier, nodes_for, proof
 from shared.database import UnitOfWork
 
@@ -87,6 +88,9 @@ _OF_PARTY = """
 SELECT l.leaf_index, e.leaf_id, e.kind, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
 WHERE e.party_id = $1 AND l.generation = (SELECT log_generation()) AND l.leaf_index > $2 ORDER BY l.leaf_index LIMIT $3
 """
+_HAS_KIND = "SELECT EXISTS (SELECT FROM log_entry WHERE kind = $1)"
+_KNOWN_ENTRIES = "SELECT leaf_id FROM log_entry WHERE leaf_id = ANY($1::uuid[])"
+_INTEGRATED = "SELECT count(DISTINCT leaf_id) FROM log_leaf WHERE leaf_id = ANY($1::uuid[])"
 _HAS_ENTRY = "SELECT EXISTS (SELECT FROM log_entry WHERE leaf_id = $1)"
 _LAST_ROTATION = """
 SELECT e.leaf FROM log_entry e JOIN log_leaf l USING (leaf_id)
@@ -324,3 +328,19 @@ async def party_leaves(uow: UnitOfWork, party_id: UUID, *, after: int, limit: in
 async def has_entry(uow: UnitOfWork, leaf_id: UUID) -> bool:
     """Whether a leaf of that id was appended, in the tree or waiting for it."""
     return bool(await uow.sql.fetchval(_HAS_ENTRY, leaf_id))
+
+
+async def has_kind(uow: UnitOfWork, kind: LeafKind) -> bool:
+    """Whether any leaf of that kind was appended, in the tree or waiting for it."""
+    return bool(await uow.sql.fetchval(_HAS_KIND, kind))
+
+
+async def known_entries(uow: UnitOfWork, leaf_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these leaves were appended, in the tree or waiting for it."""
+    return {row["leaf_id"] for row in await uow.sql.fetch(_KNOWN_ENTRIES, sorted(set(leaf_ids)))}
+
+
+async def are_integrated(uow: UnitOfWork, leaf_ids: Iterable[UUID]) -> bool:
+    """Whether each of these leaves has its place in the tree."""
+    wanted = sorted(set(leaf_ids))
+    return int(await uow.sql.fetchval(_INTEGRATED, wanted)) == len(wanted)
