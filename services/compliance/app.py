@@ -23,6 +23,7 @@ from services.compliance.log.origin import enter_origin, refuse_missing_head
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.rule_sets import await_releases, record_rule_set
 from services.compliance.rule_turns import RulesPages, RulesWatch, begin_turn
+from services.compliance.sample_desk import SampleWatch
 from services.compliance.watch import next_look
 from shared.messaging.intents import IntentHandler
 from shared.security.key_cache import KeyCache
@@ -42,7 +43,13 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     )
     balances = IntakeBalances(client, KeyCache.of_service(settings.intake_url))
 
-    watches: list[IntentHandler] = [FeedWatch(instruments), FactTaskWatch(), ComplaintWatch(), RulesWatch(instruments)]
+    watches: list[IntentHandler] = [
+        FeedWatch(instruments),
+        FactTaskWatch(),
+        ComplaintWatch(),
+        RulesWatch(instruments),
+        SampleWatch(instruments),
+    ]
 
     @asynccontextmanager
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:

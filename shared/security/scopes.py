@@ -96,6 +96,7 @@ _ALL: Final = (
     _scope("compliance.manage-feeds", "Declare the systems that must report contacts.", "operator"),
     _scope("compliance.explain-finding", "Explain a finding.", "dispatcher", "collector-app"),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),
+    _scope("compliance.judge-sample", "Judge the daily sample; never whoever decides or overrides.", "auditor"),
     _scope("compliance.read", "Read decisions, holds and findings.", "auditor", "operator", "dispatcher"),
     _scope("compliance.grant-examination", "Let an outside examiner read a part of the evidence.", "auditor"),
     _scope("compliance.examine", "Read what an examination was granted for, and nothing else.", "examiner"),

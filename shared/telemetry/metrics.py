@@ -38,6 +38,7 @@ MetricName = Literal[
     "doorstep.complaints.due",
     "doorstep.fact_tasks.overdue",
     "doorstep.feeds.silent",
+    "doorstep.samples.waiting",
     "doorstep.log.covered.until",
     "doorstep.log.forked",
     "doorstep.recall.duration",
@@ -100,6 +101,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     ),
     "doorstep.fact_tasks.overdue": Metric("gauge", "{task}", "Facts that should have been found out, by owner."),
     "doorstep.feeds.silent": Metric("gauge", "{feed}", "Feeds that should have spoken; alert above zero."),
+    "doorstep.samples.waiting": Metric("gauge", "{sample}", "Samples that wait over three days for a second person."),
     "doorstep.log.covered.until": Metric(
         "gauge", "s", "Unix time up to which every leaf is under a signed head; a clock that stands still alarms, too."
     ),

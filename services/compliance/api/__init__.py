@@ -17,6 +17,7 @@ from services.compliance.api.log import router as log_router
 from services.compliance.api.overrides import router as overrides_router
 from services.compliance.api.permits import router as permits_router
 from services.compliance.api.reading import router as reading_router
+from services.compliance.api.samples import router as samples_router
 from services.compliance.balances import Balances
 from services.compliance.examples import EXAMPLES
 from services.compliance.instruments import Instruments
@@ -28,7 +29,7 @@ from shared.web.jwks import jwks_router
 ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
     holds_router, contacts_router, feeds_router, findings_router, reading_router,
-    log_router, complaints_router, examinations_router, facts_router, overrides_router,
+    log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router,
 )  # fmt: skip
 
 
