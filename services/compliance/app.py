@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
-from services.compliance import api
+from services.compliance import api, complaint_desk, fact_desk, feed_desk, sample_desk
 from services.compliance.balances import IntakeBalances
-from services.compliance.complaint_desk import ComplaintWatch
 from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
-from services.compliance.examination_desk import ExaminationWatch
-from services.compliance.fact_desk import FactTaskWatch
-from services.compliance.feed_desk import FeedWatch
+from services.compliance.examination_desk import examination_watch
 from services.compliance.instruments import Instruments
 from services.compliance.log.cosigner import Cosigner
 from services.compliance.log.head import SignedHead
@@ -22,10 +20,8 @@ from services.compliance.log.keys import announce_key
 from services.compliance.log.origin import enter_origin, refuse_missing_head
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.rule_sets import await_releases, record_rule_set
-from services.compliance.rule_turns import RulesPages, RulesWatch, begin_turn
-from services.compliance.sample_desk import SampleWatch
-from services.compliance.watch import next_look
-from shared.messaging.intents import IntentHandler
+from services.compliance.rule_turns import RulesPages, begin_turn, rules_watch
+from services.compliance.watch import next_look, watch
 from shared.security.key_cache import KeyCache
 from shared.security.token_source import ClientCredentials
 from shared.service import ServiceDefinition, ServiceRuntime
@@ -43,17 +39,17 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     )
     balances = IntakeBalances(client, KeyCache.of_service(settings.intake_url))
 
-    watches: list[IntentHandler] = [
-        FeedWatch(instruments),
-        FactTaskWatch(),
-        ComplaintWatch(),
-        RulesWatch(instruments),
-        SampleWatch(instruments),
+    watches = [
+        watch(feed_desk.WATCH, partial(feed_desk.look_for_silence, instruments=instruments)),
+        watch(fact_desk.WATCH, fact_desk.count_overdue),
+        watch(complaint_desk.WATCH, complaint_desk.count_due),
+        watch(sample_desk.WATCH, partial(sample_desk.keep_up, instruments=instruments)),
+        rules_watch(instruments),
     ]
 
     @asynccontextmanager
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
-        async with _sequencing(runtime, instruments, watches=[watch.kind for watch in watches]):
+        async with _sequencing(runtime, instruments, watches=[one.kind for one in watches]):
             try:
                 if settings.environment == "production":
                     await await_releases(runtime.database, instruments)
@@ -72,7 +68,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             visits.plan_subscription(instruments),
             contacts.subscription(instruments),
         ),
-        intent_handlers=[*watches, ExaminationWatch(instruments), RulesPages(instruments)],
+        intent_handlers=[*watches, examination_watch(instruments), RulesPages(instruments)],
         on_heartbeats=on_heartbeats,
         lifespan=lifespan,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -24,11 +23,8 @@ from services.compliance.store import complaints as store
 from services.compliance.store import holds as hold_store
 from services.compliance.store.facts import load_cases
 from services.compliance.store.leaves import append_leaves
-from services.compliance.watch import next_look
 from shared.database import UnitOfWork
 from shared.ids import event_id
-from shared.messaging import Answer, Intent
-from shared.messaging.intents import TimerDue
 from shared.security.party_keys import Plain, Sealed
 from shared.telemetry.metrics import set_gauge
 
@@ -160,20 +156,8 @@ def _leaf(complaint: Complaint, uow: UnitOfWork) -> NewLeaf:
     )
 
 
-@dataclass(frozen=True)
-class ComplaintWatch:
-    """Timer: says how many complaints are late, and how many will be within three days."""
-
-    kind: str = WATCH
-    batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
-
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Set the gauges, and intend the next look."""
-        late, soon = await store.count_due(uow)
-        set_gauge("doorstep.complaints.due", late, outcome="late")
-        set_gauge("doorstep.complaints.due", soon, outcome="soon")
-        uow.intend(next_look(WATCH, uow.real_now))
+async def count_due(uow: UnitOfWork) -> None:
+    """Say how many complaints are late, and how many will be within three days."""
+    late, soon = await store.count_due(uow)
+    set_gauge("doorstep.complaints.due", late, outcome="late")
+    set_gauge("doorstep.complaints.due", soon, outcome="soon")

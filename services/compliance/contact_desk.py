@@ -17,7 +17,7 @@ from services.compliance.domain.permits import Permit, PermitState, recorded
 from services.compliance.instruments import Instruments
 from services.compliance.store.audits import AuditRow, audited_before, insert_audits
 from services.compliance.store.dossiers import load_dossiers
-from services.compliance.store.facts import load_facts
+from services.compliance.store.facts import load_facts_untold
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.permits import load_permits, update_permits
 from shared.database import UnitOfWork
@@ -59,7 +59,7 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     contacts = [one.contact for one in told]
     parties = {contact.party_id for contact in contacts}
     before = await audited_before(uow, parties, {contact.contact_id for contact in contacts})
-    facts = await load_facts(uow, parties, reservations=False)
+    facts = await load_facts_untold(uow, parties, reservations=False)
     dossiers = await load_dossiers(uow, parties)
     permits = await load_permits(uow, {contact.permit_id for contact in contacts if contact.permit_id is not None})
     audit = _Audit()

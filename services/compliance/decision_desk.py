@@ -146,11 +146,6 @@ def reason(ruling_document: Mapping[str, Json], earliest: Earliest) -> Reason:
     )
 
 
-def is_behind(answer: DecisionAnswer) -> bool:
-    """Whether compliance has seen less than the asker: ask again shortly."""
-    return any(one.rule == "FACTS-BEHIND" for one in answer.reasons)
-
-
 def _answer(made: Made) -> DecisionAnswer:
     earliest = made.decision.earliest or Earliest()
     return DecisionAnswer(

@@ -6,7 +6,7 @@ against contacts made since it has been so, all in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,7 +18,6 @@ from services.compliance.domain.dossier import CIRCUMSTANCES, MISSED_AS, Dossier
 from services.compliance.domain.facts import Inconvenient, PartyFacts, Question
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span, hours_on, local_date
-from services.compliance.domain.permits import Permit
 from services.compliance.domain.preferences import SHORTEST_CONTACT, ContradictoryPreferences, longest_left
 from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rules.hours import hours_rules, lawful_span
@@ -32,8 +31,6 @@ from shared.database import UnitOfWork
 from shared.events.contact import Channel
 from shared.ids import event_id
 
-# What can turn against a permit when something is told of the person, or a permission is withdrawn.
-_RECALLING: Final = frozenset({"requires", "preference", "letter", "hours", "closed_days", "third_person"})
 _LOOK_AHEAD_DAYS: Final = 8
 
 
@@ -72,11 +69,6 @@ async def tell(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewEntry
     return answers
 
 
-async def reconsider(uow: UnitOfWork, instruments: Instruments, party_ids: Iterable[UUID]) -> list[Permit]:
-    """Recall the parties' unused permits that what is known of them now forbids. The parties are locked."""
-    return await reconsideration.reconsider(uow, instruments, party_ids)
-
-
 async def refuse_what_leaves_nothing(
     uow: UnitOfWork, instruments: Instruments, party_id: UUID, wishes: Sequence[Inconvenient]
 ) -> None:
@@ -107,7 +99,7 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, fresh: Sequence[Dossi
     await store.insert_entries(uow, [(one, leaves[one.party_id].leaf_id) for one in fresh], told_by=told_by)
     await append_leaves(uow, instruments.cipher, list(leaves.values()))
     await fact_tasks.close_answered(uow, [(one.party_id, MISSED_AS.get(one.name, one.name)) for one in fresh])
-    await reconsider(uow, instruments, told)
+    await reconsideration.reconsider(uow, instruments, told)
     past = [(one.party_id, one.as_of) for one in fresh if one.name in CIRCUMSTANCES and one.as_of < uow.now]
     await hindsight.judge_since(uow, instruments, past)
 

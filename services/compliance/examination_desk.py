@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -21,10 +20,10 @@ from services.compliance.instruments import Instruments
 from services.compliance.store import evidence, examinations
 from services.compliance.store.examinations import Grant, Read
 from services.compliance.store.leaves import append_leaves
+from services.compliance.watch import Timer, next_look
 from shared.database import UnitOfWork
 from shared.ids import event_id
-from shared.messaging import Answer, Intent
-from shared.messaging.intents import NewIntent, TimerDue
+from shared.messaging import Intent
 from shared.security.callers import Caller
 from shared.web.problems import KnownProblem, NotFound
 
@@ -83,7 +82,7 @@ async def read(
     await examinations.add_read(
         uow, grant_id, by_whom=caller.subject, client_id=caller.client_id, name=name, position=position, rows=len(shown)
     )
-    uow.intend(_leaf_due(uow.real_now))
+    uow.intend(next_look(_KIND, uow.real_now, every=LEAF_EVERY))
     return shown, len(found) > limit
 
 
@@ -132,32 +131,17 @@ def _leaf(uow: UnitOfWork, public: dict[str, Any]) -> NewLeaf:
     )
 
 
-def _leaf_due(real_now: datetime) -> NewIntent:
-    """At the end of this hour's slot; there is one for each slot, however many reads intend it."""
-    slot = int(real_now.timestamp() // LEAF_EVERY.total_seconds()) + 1
-    due = datetime.fromtimestamp(slot * LEAF_EVERY.total_seconds(), tz=real_now.tzinfo)
-    return NewIntent(kind=_KIND, key=due.isoformat(), due_at=due)
+def examination_watch(instruments: Instruments) -> Timer:
+    """The reads of the last hour become a leaf."""
 
-
-@dataclass(frozen=True)
-class ExaminationWatch:
-    """Timer: the reads of the last hour become a leaf."""
-
-    instruments: Instruments
-    kind: str = _KIND
-    batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
-
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Append the leaf, if anything was read since the last one."""
+    async def look(uow: UnitOfWork, _: Sequence[Intent]) -> None:
         reads = await examinations.unlogged_reads(uow)
         if not reads:
             return
         first, last = reads[0].number, reads[-1].number
         public = {"action": "read", "first": first, "last": last, "reads": len(reads), "sha256": digest_of(reads)}
         leaf = _leaf(uow, public)
-        await append_leaves(uow, self.instruments.cipher, [leaf])
+        await append_leaves(uow, instruments.cipher, [leaf])
         await examinations.mark_logged(uow, leaf.leaf_id, first=first, last=last)
+
+    return Timer(_KIND, look)

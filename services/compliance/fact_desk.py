@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.fact_tasks import DUE_AFTER, FactTask, is_answered, missing_facts, owner_of
 from services.compliance.store import fact_tasks as store
-from services.compliance.watch import next_look
 from shared.database import UnitOfWork
 from shared.ids import entity_id, shard_of
-from shared.messaging import Answer, Intent
-from shared.messaging.intents import TimerDue
 from shared.telemetry.metrics import set_gauge
 
 WATCH: Final = "compliance.fact_tasks_watch"
@@ -51,19 +47,7 @@ def _task(uow: UnitOfWork, party_id: UUID, fact: str, rule: str) -> FactTask:
     )
 
 
-@dataclass(frozen=True)
-class FactTaskWatch:
-    """Timer: says how many tasks are overdue, by owner."""
-
-    kind: str = WATCH
-    batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
-
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Set the gauges, and intend the next look."""
-        for owner, overdue in (await store.count_overdue(uow)).items():
-            set_gauge("doorstep.fact_tasks.overdue", overdue, owner=owner)
-        uow.intend(next_look(WATCH, uow.real_now))
+async def count_overdue(uow: UnitOfWork) -> None:
+    """Say how many tasks are overdue, by owner."""
+    for owner, overdue in (await store.count_overdue(uow)).items():
+        set_gauge("doorstep.fact_tasks.overdue", overdue, owner=owner)

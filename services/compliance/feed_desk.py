@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from services.compliance import finding_desk
@@ -19,21 +17,17 @@ from services.compliance.domain.feeds import (
 )
 from services.compliance.domain.findings import judged_again
 from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.local_time import EARLIEST_DATE
 from services.compliance.domain.reports import ReportedChannel
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.feeds import CloseFeedDay
 from services.compliance.store import feeds as store
 from services.compliance.store.findings import load_current
 from services.compliance.store.leaves import append_leaves
-from services.compliance.watch import next_look
 from shared.database import UnitOfWork
 from shared.ids import event_id
-from shared.messaging import Answer, Intent
-from shared.messaging.intents import TimerDue
 from shared.telemetry.metrics import set_gauge
 
-# Somewhere on earth a date begins 14 hours before UTC's.
-_EARLIEST_DATE: Final = timedelta(hours=14)
 WATCH: Final = "compliance.feeds_watch"
 
 
@@ -57,7 +51,7 @@ async def close(uow: UnitOfWork, instruments: Instruments, source: str, body: Cl
 
     Raises FeedDayOutOfOrder, FeedDayNotOver.
     """
-    if body.day > (uow.now + _EARLIEST_DATE).date():
+    if body.day > (uow.now + EARLIEST_DATE).date():
         raise FeedDayNotOver()
     previous = (await store.load_last_days(uow, [source])).get(source)
     same = previous is not None and (previous.day, previous.last_number, previous.records) == (
@@ -101,21 +95,8 @@ def _leaf(day: FeedDay, uow: UnitOfWork) -> NewLeaf:
     )
 
 
-@dataclass(frozen=True)
-class FeedWatch:
-    """Timer: finds the feeds that have fallen silent. Decisions see the silence themselves, without it."""
-
-    instruments: Instruments
-    kind: str = WATCH
-    batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
-
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Open a finding for each silence, and intend the next look."""
-        silent = [feed for feed in await store.load_feeds(uow) if feed.is_silent(uow.real_now)]
-        set_gauge("doorstep.feeds.silent", len(silent))
-        await finding_desk.record(uow, self.instruments, [silence_found(feed) for feed in silent])
-        uow.intend(next_look(WATCH, uow.real_now))
+async def look_for_silence(uow: UnitOfWork, instruments: Instruments) -> None:
+    """Open a finding for each feed that has fallen silent. Decisions see the silence themselves, without it."""
+    silent = [feed for feed in await store.load_feeds(uow) if feed.is_silent(uow.real_now)]
+    set_gauge("doorstep.feeds.silent", len(silent))
+    await finding_desk.record(uow, instruments, [silence_found(feed) for feed in silent])

@@ -20,7 +20,7 @@ from services.compliance.domain.permits import Permit
 from services.compliance.instruments import Instruments
 from services.compliance.store.audits import JudgedContact, load_judged, parties_contacted_since
 from services.compliance.store.dossiers import load_dossiers
-from services.compliance.store.facts import load_facts
+from services.compliance.store.facts import load_facts_untold
 from services.compliance.store.findings import load_of_contacts
 from services.compliance.store.permits import load_permits
 from shared.database import UnitOfWork
@@ -55,7 +55,7 @@ async def judge_since(
     parties = await parties_contacted_since(uow, earliest)
     if not parties:
         return []
-    facts = await load_facts(uow, parties, reservations=False)
+    facts = await load_facts_untold(uow, parties, reservations=False)
     dossiers = await load_dossiers(uow, parties)
     judged = await load_judged(uow, parties)
     again = [(party, one) for party in parties for one in judged[party] if one.began >= earliest[party]]

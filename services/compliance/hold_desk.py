@@ -112,7 +112,7 @@ async def end_one(
 ) -> Hold:
     """A person says that this hold ends; one that ended before stays as it is. The party is locked.
 
-    Raises HoldEndNeedsEvidence, SecondPersonEndsHold.
+    Raises HoldOfComplaint, HoldEndNeedsEvidence, SecondPersonEndsHold.
     """
     after = end_by(hold, by_whom, evidence=evidence, at=uow.now)
     if after is hold:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import time
 from uuid import UUID
 
-from services.compliance import dossier_desk
+from services.compliance import reconsideration
 from services.compliance.domain.canonical import canonical, format_time
 from services.compliance.domain.dossier import GivenOverride
 from services.compliance.domain.facts import Override
@@ -89,7 +89,7 @@ async def withdraw(
     public = {"override_id": str(after.given.override_id), "rule": after.given.rule}
     leaf = _leaf(uow, after, "override_end", event_id(), public=public, said={"by_whom": by_whom})
     await append_leaves(uow, instruments.cipher, [leaf])
-    await dossier_desk.reconsider(uow, instruments, [after.given.party_id])
+    await reconsideration.reconsider(uow, instruments, [after.given.party_id])
     return after
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Final
 from uuid import UUID
 
 from services.compliance import reconsideration
+from services.compliance.domain.local_time import EARLIEST_DATE
 from services.compliance.domain.packs import RuleBook
 from services.compliance.instruments import Instruments
 from services.compliance.store import rule_turns as store
-from services.compliance.watch import next_look
+from services.compliance.watch import Timer, next_look
 from shared.database import Database, UnitOfWork
 from shared.ids import derived_id
 from shared.messaging import Answer, Intent
@@ -27,8 +28,6 @@ from shared.messaging.intents import NewIntent, TimerDue
 WATCH: Final = "compliance.rules_watch"
 PAGE: Final = "compliance.rules_page"
 PARTIES_PER_PAGE: Final = 200
-# Somewhere on earth a date begins 14 hours before UTC's.
-_EARLIEST_DATE: Final = timedelta(hours=14)
 
 
 async def begin_turn(database: Database, instruments: Instruments) -> None:
@@ -45,7 +44,7 @@ async def take_turn(uow: UnitOfWork, instruments: Instruments, *, occasion: str)
     """
     await uow.lock_parties([derived_id("rule-turns", uow.tenant)])
     book = instruments.book
-    today = (uow.now + _EARLIEST_DATE).date()
+    today = (uow.now + EARLIEST_DATE).date()
     boundary = last_boundary(book, today)
     turn = await store.load_newest(uow)
     if turn is None or (turn.rule_set, turn.boundary) != (book.rule_set, boundary):
@@ -54,7 +53,7 @@ async def take_turn(uow: UnitOfWork, instruments: Instruments, *, occasion: str)
         uow.intend(_page(turn.number, turn.rule_set, turn.began_real, occasion, after=None, due_at=uow.real_now))
     coming = next_boundary(book, today)
     if coming is not None:
-        moment = datetime.combine(coming, time(), tzinfo=UTC) - _EARLIEST_DATE
+        moment = datetime.combine(coming, time(), tzinfo=UTC) - EARLIEST_DATE
         uow.intend(NewIntent(kind=WATCH, key=f"boundary/{coming}", due_at=moment, clock="business"))
     return turn
 
@@ -69,23 +68,15 @@ def next_boundary(book: RuleBook, today: date) -> date | None:
     return min((day for day in book.boundaries if day > today), default=None)
 
 
-@dataclass(frozen=True)
-class RulesWatch:
-    """Timer: every ten minutes, and when a boundary passes, looks whether a turn is due or permits are left over."""
+def rules_watch(instruments: Instruments) -> Timer:
+    """Every ten minutes, and when a boundary passes, looks whether a turn is due or permits are left over."""
 
-    instruments: Instruments
-    kind: str = WATCH
-    batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
-
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Take the turn, and intend the next look."""
-        for intent, _ in answered:
-            await take_turn(uow, self.instruments, occasion=intent.key)
+    async def look(uow: UnitOfWork, intents: Sequence[Intent]) -> None:
+        for intent in intents:
+            await take_turn(uow, instruments, occasion=intent.key)
         uow.intend(next_look(WATCH, uow.real_now))
+
+    return Timer(WATCH, look)
 
 
 @dataclass(frozen=True)

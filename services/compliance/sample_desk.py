@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import Final
 from uuid import UUID
@@ -31,11 +30,9 @@ from services.compliance.store import samples as store
 from services.compliance.store.audits import find_decision
 from services.compliance.store.dossiers import find_override
 from services.compliance.store.leaves import append_leaves
-from services.compliance.watch import next_look
 from shared.database import UnitOfWork
 from shared.ids import derived_id, event_id
-from shared.messaging import Answer, Intent
-from shared.messaging.intents import NewIntent, TimerDue
+from shared.messaging.intents import NewIntent
 from shared.telemetry.metrics import set_gauge
 
 WATCH: Final = "compliance.samples_watch"
@@ -49,7 +46,7 @@ _JUDGED_WITHIN: Final = timedelta(days=3)
 
 
 async def keep_up(uow: UnitOfWork, instruments: Instruments) -> None:
-    """Commit the seeds of today and tomorrow, and draw the days that are over."""
+    """Commit the seeds of today and tomorrow, draw the days that are over, and say how many samples wait too long."""
     await uow.lock_parties([derived_id("samples", uow.tenant)])
     today = uow.now.astimezone(UTC).date()
     await _commit_seeds(uow, instruments, [today, today + _DAY])
@@ -57,6 +54,8 @@ async def keep_up(uow: UnitOfWork, instruments: Instruments) -> None:
         await _draw(uow, instruments, day)
     due = span_of(today).end + DRAW_AFTER
     uow.intend(NewIntent(kind=WATCH, key=f"draw/{today}", due_at=due, clock="business"))
+    waiting_since = (uow.now - _JUDGED_WITHIN).astimezone(UTC).date()
+    set_gauge("doorstep.samples.waiting", await store.count_waiting(uow, before=waiting_since))
 
 
 async def judge(
@@ -87,26 +86,6 @@ async def judge(
     await finding_desk.record(uow, instruments, [] if finding is None else [finding])
     after = await store.find_sample(uow, sample.sample_id)
     return kept if after is None else after
-
-
-@dataclass(frozen=True)
-class SampleWatch:
-    """Timer: keeps seeds and draws up, and says how many samples wait too long for a second person."""
-
-    instruments: Instruments
-    kind: str = WATCH
-    batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
-
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Keep up, and intend the next look."""
-        await keep_up(uow, self.instruments)
-        due = (uow.now - _JUDGED_WITHIN).astimezone(UTC).date()
-        set_gauge("doorstep.samples.waiting", await store.count_waiting(uow, before=due))
-        uow.intend(next_look(WATCH, uow.real_now))
 
 
 async def _commit_seeds(uow: UnitOfWork, instruments: Instruments, days: Sequence[date]) -> None:

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.compliance.api.permits import FactsBehind, confirm_balances
+from services.compliance.api.asking import FactsBehind, confirm_balances, refuse_behind
 from services.compliance.api.surroundings import database_of, instruments_of
-from services.compliance.decision_desk import answer_questions, is_behind
+from services.compliance.decision_desk import answer_questions
 from services.compliance.domain.fact_tasks import FactTask, Owner
 from services.compliance.erased import PartyErased, refuse_erased
 from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
@@ -49,8 +49,7 @@ async def ask_decisions(request: Request, body: DecisionQuestions) -> Response:
     async def answer(uow: UnitOfWork) -> DecisionAnswers:
         await refuse_erased(uow, [item.party_id for item in body.items])
         answers = await answer_questions(uow, instruments, body.items, balances)
-        if len(answers) == 1 and is_behind(answers[0]):
-            raise FactsBehind(retry_after_seconds=1)
+        refuse_behind(answers)
         return DecisionAnswers(items=answers)
 
     return await command(request, body=body, parties={item.party_id for item in body.items}, handler=answer)

@@ -12,8 +12,7 @@ from starlette.responses import Response
 
 from services.compliance import announcements, hold_desk
 from services.compliance.api.surroundings import database_of, instruments_of
-from services.compliance.domain.complaints import COMPLAINT_SOURCE
-from services.compliance.domain.holds import Hold, HoldEndNeedsEvidence, SecondPersonEndsHold
+from services.compliance.domain.holds import Hold, HoldEndNeedsEvidence, HoldOfComplaint, SecondPersonEndsHold
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
 from services.compliance.store.holds import find_hold, list_open
 from shared.database import UnitOfWork
@@ -23,17 +22,9 @@ from shared.web.commands import command
 from shared.web.idempotency_key import idempotency_key_of
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
-from shared.web.problems import InvalidCursor, KnownProblem, NotAllowed, NotFound
+from shared.web.problems import InvalidCursor, NotAllowed, NotFound
 
 router = APIRouter(prefix="/v1", tags=["holds"])
-
-
-class HoldOfComplaint(KnownProblem):  # reads as a fact at the call site
-    """The hold belongs to a complaint: only closing the complaint, outside collections, ends it."""
-
-    kind, status, title = "hold-of-complaint", 403, "Only closing the complaint ends this hold"
-
-
 _SET = [Depends(scope("compliance.set-hold"))]
 _END = [Depends(scope("compliance.end-hold"))]
 _READ = [Depends(scope("compliance.read"))]
@@ -110,8 +101,6 @@ async def end_hold(
         hold = await find_hold(uow, hold_id)
         if hold is None:
             raise NotFound("there is no such hold")
-        if hold.source_ref.startswith(COMPLAINT_SOURCE):
-            raise HoldOfComplaint()
         if caller.client_id == "plans" and hold.kind != "plan_active":
             raise NotAllowed("plans ends holds of plans only")
         after = await hold_desk.end_one(

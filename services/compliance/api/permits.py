@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -10,17 +9,16 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.compliance.api.surroundings import balances_of, database_of, instruments_of
-from services.compliance.decision_desk import is_behind
+from services.compliance.api.asking import FactsBehind, confirm_balances, refuse_behind
+from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.canonical import Json, format_time
-from services.compliance.domain.facts import Balance, Freshness
+from services.compliance.domain.facts import Freshness
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitNotReleasable, PermitReleased
 from services.compliance.erased import PartyErased, refuse_erased
 from services.compliance.instruments import REVOCATIONS_KIND
 from services.compliance.permit_desk import decide_permits
 from services.compliance.permit_life import release_permits, report_second_use, use_permit
 from services.compliance.schemas.permits import (
-    ContactAsked,
     KeysAnswer,
     PermitAnswers,
     PermitRequests,
@@ -39,22 +37,13 @@ from shared.events.base import TimeWindow
 from shared.security.callers import scope
 from shared.web.commands import command
 from shared.web.openapi import QUESTION, problem_responses
-from shared.web.problems import KnownProblem, NotFound, Problem
+from shared.web.problems import NotFound, Problem
 
 router = APIRouter(prefix="/v1", tags=["permits"])
 PermitId = Annotated[UUID, Path(description="The permit.")]
 _ASK = [Depends(scope("compliance.request-permit"))]
 _USE = [Depends(scope("compliance.use-permit"))]
 _WINDOWS = [Depends(scope("compliance.read-windows"))]
-
-
-class FactsBehind(KnownProblem):  # reads as a fact at the call site
-    """The asker has seen a later version of the case, visit or plan than compliance.
-
-    Ask again shortly, with a new key.
-    """
-
-    kind, status, title = "facts-behind", 409, "Compliance has not seen these facts yet"
 
 
 @router.post(
@@ -87,8 +76,7 @@ async def request_permits(request: Request, body: PermitRequests) -> Response:
     async def decide(uow: UnitOfWork) -> PermitAnswers:
         await refuse_erased(uow, [item.party_id for item in body.items])
         answers = await decide_permits(uow, instruments, body.items, balances)
-        if len(answers) == 1 and is_behind(answers[0]):
-            raise FactsBehind(retry_after_seconds=1)
+        refuse_behind(answers)
         return PermitAnswers(items=answers)
 
     return await command(request, body=body, parties={item.party_id for item in body.items}, handler=decide)
@@ -178,18 +166,6 @@ async def read_revocations(
         permit_ids=list(found.permit_ids),
         signed=instruments_of(request).permit_key.sign_document(document, kind=REVOCATIONS_KIND),
     )
-
-
-async def confirm_balances(request: Request, asked: Sequence[ContactAsked]) -> Mapping[UUID, Balance]:
-    """Balances of the collection visits asked for: a network call, so before the transaction."""
-    visits = [item for item in asked if _needs_balance(item)]
-    if not visits:
-        return {}
-    return await balances_of(request).confirm((item.party_id, item.case_id) for item in visits)
-
-
-def _needs_balance(item: ContactAsked) -> bool:
-    return item.channel == "visit" and item.purpose == "collection"
 
 
 async def _party(request: Request, permit_id: UUID) -> UUID:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
+from services.compliance.domain.holds import COMPLAINT_SOURCE
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.rule_records import DutyRule
 from shared.ids import derived_id
@@ -21,7 +22,6 @@ ComplaintChannel = Literal["visit", "call", "letter", "email", "web", "branch", 
 ComplaintState = Literal["received", "acknowledged", "answered", "escalated", "closed"]
 Step = Literal["take", "acknowledge", "answer", "escalate", "close", "reopen"]
 ANSWER: Final = "answer the complaint"
-COMPLAINT_SOURCE: Final = "complaint:"
 
 _LEADS_TO: Final[Mapping[Step, ComplaintState]] = {
     "acknowledge": "acknowledged",

@@ -23,6 +23,8 @@ Need = Literal[
     "more_time", "short_contact", "large_print", "interpreter", "written_only", "no_visits", "no_calls",
     "supporter_present", "debt_advice", "other_contact",
 ]  # fmt: skip
+# The source of a complaint's hold begins so.
+COMPLAINT_SOURCE: Final = "complaint:"
 # Their end is one person's word against the other's: two people see it.
 FOUR_EYES: Final[frozenset[HoldKind]] = frozenset({"deceased", "cease_contact", "complaint", "vulnerability"})
 # Debt Respite Scheme Regulations 2020 (SI 2020/1311): a moratorium lasts 60 days; a mental-health crisis moratorium as
@@ -87,6 +89,12 @@ class Hold:
         return self.scope == "party" or purpose in COLLECTING
 
 
+class HoldOfComplaint(KnownProblem):  # reads as a fact at the call site
+    """The hold belongs to a complaint: only closing the complaint, outside collections, ends it."""
+
+    kind, status, title = "hold-of-complaint", 403, "Only closing the complaint ends this hold"
+
+
 class HoldEndNeedsEvidence(KnownProblem):
     """A hold ends on evidence: name the document that shows that its cause is gone."""
 
@@ -125,10 +133,12 @@ def ended(hold: Hold, *, at: datetime) -> Hold:
 def end_by(hold: Hold, person: str, *, evidence: str | None, at: datetime) -> Hold:
     """The hold after a person's word that it ends. Of some kinds two people must say so; the first changes nothing yet.
 
-    Raises HoldEndNeedsEvidence, SecondPersonEndsHold.
+    Raises HoldOfComplaint, HoldEndNeedsEvidence, SecondPersonEndsHold.
     """
     if hold.ended_at is not None:
         return hold
+    if hold.source_ref.startswith(COMPLAINT_SOURCE):
+        raise HoldOfComplaint()
     if hold.kind != "plan_active" and evidence is None:
         raise HoldEndNeedsEvidence()
     if hold.kind in FOUR_EYES:

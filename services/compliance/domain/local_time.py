@@ -19,6 +19,10 @@ _FIRST_YEAR: Final = 1
 _LAST_YEAR: Final = 9_999
 
 
+# Somewhere on earth a date begins 14 hours before UTC's.
+EARLIEST_DATE: Final = timedelta(hours=14)
+
+
 class Span(NamedTuple):
     """A half-open span [start, end) of time."""
 

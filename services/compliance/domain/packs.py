@@ -123,11 +123,6 @@ class RuleBook:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    @property
-    def jurisdictions(self) -> frozenset[str]:
-        """Places for which a pack is loaded."""
-        return frozenset(pack.jurisdiction for pack in self.packs) - {EVERYWHERE}
-
     def knows(self, place: str | None) -> bool:
         """Whether a pack of that very place is loaded."""
         return any(pack.jurisdiction != EVERYWHERE and pack.holds_in(place) for pack in self.packs)

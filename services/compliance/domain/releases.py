@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Final
 from uuid import UUID
 
@@ -18,14 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.compliance.domain.audit import Finding
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.findings import FindingVersion
+from services.compliance.domain.local_time import EARLIEST_DATE
 from services.compliance.domain.packs import PackError, RuleBook
 from shared.ids import derived_id
 
 RELEASE_RULES: Final[dict[str, str]] = {
     "PACK-RELEASE-LATE": "Doorstep: a pack and its two approvals are leaves of the log before the pack takes effect",
 }
-# Somewhere on earth a date begins 14 hours before UTC's.
-_EARLIEST_DATE: Final = timedelta(hours=14)
 
 
 class Approval(BaseModel):
@@ -93,7 +92,7 @@ class Release:
 
     def found_late(self, now: datetime) -> FindingVersion | None:
         """The finding when its leaf comes only at `now` (business time), with the pack in effect somewhere already."""
-        effective = datetime.combine(self.effective_from, time(), tzinfo=UTC) - _EARLIEST_DATE
+        effective = datetime.combine(self.effective_from, time(), tzinfo=UTC) - EARLIEST_DATE
         if now < effective:
             return None
         detail = f"{self.label}: in effect from {self.effective_from}, its leaf came on {now.date()}"

@@ -161,10 +161,17 @@ async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
     }
 
 
-async def load_facts(
+async def load_facts(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, PartyFacts]:
+    """Everything a decision on the parties looks at, in eleven statements for any number of parties."""
+    facts = await load_facts_untold(uow, party_ids)
+    dossiers = await load_dossiers(uow, facts)
+    return {party_id: dossiers[party_id].applied_to(facts[party_id], at=uow.now) for party_id in facts}
+
+
+async def load_facts_untold(
     uow: UnitOfWork, party_ids: Iterable[UUID], *, reservations: bool = True
 ) -> dict[UUID, PartyFacts]:
-    """Everything a decision on the parties looks at, in eleven statements for any number of parties.
+    """The facts without what was told of the parties: an audit takes that as it stood when each contact began.
 
     Without `reservations` only contacts that were made are counted (the audit's view).
     """
@@ -177,8 +184,7 @@ async def load_facts(
     versions = await _load_versions(uow, ids)
     holds = await load_holds(uow, ids)
     counted = await _load_counted(uow, ids, reservations=reservations)
-    dossiers = await load_dossiers(uow, ids)
-    found = {
+    return {
         party_id: _facts(
             party_id, cases.get(party_id), holds.get(party_id, []), counted.get(party_id, []),
             versions.get(party_id, {}),
@@ -189,7 +195,6 @@ async def load_facts(
         )
         for party_id in ids
     }  # fmt: skip
-    return {party_id: dossiers[party_id].applied_to(facts, at=uow.now) for party_id, facts in found.items()}
 
 
 def _facts(

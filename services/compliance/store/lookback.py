@@ -16,14 +16,15 @@ SELECT * FROM (
            coalesce((SELECT asked.value ->> 'answer'
                      FROM jsonb_array_elements(convert_from(d.record, 'UTF8')::jsonb -> 'rules') AS asked(value)
                      WHERE asked.value ->> 'rule' = $2), 'not asked') AS answer,
-           ARRAY(SELECT f.state FROM finding f
-                 WHERE f.tenant = $1 AND f.contact_id = c.contact_id AND f.rule = $2) AS states
+           coalesce((SELECT f.state FROM finding f
+                     WHERE f.tenant = $1 AND f.contact_id = c.contact_id AND f.rule = $2
+                     ORDER BY f.opened_real DESC LIMIT 1), 'none') AS finding
     FROM contact_audit c
     LEFT JOIN permit p ON p.tenant = c.tenant AND p.party_id = c.party_id AND p.permit_id = c.permit_id
     LEFT JOIN decision d ON d.tenant = c.tenant AND d.party_id = c.party_id AND d.decision_id = p.decision_id
     WHERE c.tenant = $1 AND c.started_at >= $3 AND c.started_at < $4
 ) AS contacted
-WHERE answer <> 'not asked' OR states <> '{}' ORDER BY started_at
+WHERE answer <> 'not asked' OR finding <> 'none' ORDER BY started_at
 """
 
 
@@ -45,7 +46,6 @@ async def contacts_under(
 ) -> AsyncIterator[ContactUnderRule]:
     """Every contact in [since, until) (business time) to which the rule was applied, as a stream, oldest first."""
     async for row in uow.sql.cursor(_UNDER_RULE, uow.tenant, rule, since, until):
-        states = row["states"]
         yield ContactUnderRule(
             party_id=row["party_id"],
             contact_id=row["contact_id"],
@@ -53,5 +53,5 @@ async def contacts_under(
             started_at=row["started_at"],
             decision_id=row["decision_id"],
             answer=row["answer"],
-            finding=states[0] if states else "none",
+            finding=row["finding"],
         )

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.compliance.complaint_desk import WATCH, ComplaintWatch
-from services.compliance.watch import next_look
+from services.compliance.complaint_desk import WATCH, count_due
+from services.compliance.watch import next_look, watch
 from shared.events.case import CaseOpened
 from shared.events.stop import PartyStopped
 from shared.messaging.intents import Intent, TimerDue
@@ -157,7 +157,7 @@ async def test_late_ones_are_listed_and_counted(desk: Desk) -> None:
         id=uuid4(), kind=due.kind, key=due.key, party_id=None, payload={}, due_at=due.due_at, clock="real", attempts=0
     )
     async with desk.database.unit_of_work() as uow:
-        await ComplaintWatch().commit(uow, [(intent, TimerDue())])
+        await watch(WATCH, count_due).commit(uow, [(intent, TimerDue())])
         assert [one.kind for one in uow.intents] == [WATCH]
 
 

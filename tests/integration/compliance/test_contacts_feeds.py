@@ -1,10 +1,12 @@
 """Feeds of reported contacts: numbers without gaps, days closed by a total, silence that closes channels."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from services.compliance.feed_desk import WATCH, FeedWatch
+from services.compliance.feed_desk import WATCH, look_for_silence
 from services.compliance.watch import next_look
+from services.compliance.watch import watch as timer
 from shared.events.case import CaseOpened
 from shared.messaging.intents import Intent, TimerDue
 
@@ -55,7 +57,7 @@ async def watch(desk: Desk) -> None:
         attempts=0,  # type: ignore[arg-type]  # no id is needed
     )
     async with desk.database.unit_of_work() as uow:
-        await FeedWatch(desk.instruments).commit(uow, [(intent, TimerDue())])
+        await timer(WATCH, partial(look_for_silence, instruments=desk.instruments)).commit(uow, [(intent, TimerDue())])
 
 
 async def test_day_with_all_its_numbers_closes_without_a_finding(desk: Desk) -> None:

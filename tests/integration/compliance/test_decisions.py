@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.compliance.fact_desk import WATCH, FactTaskWatch
-from services.compliance.watch import next_look
+from services.compliance.fact_desk import WATCH, count_overdue
+from services.compliance.watch import next_look, watch
 from shared.messaging.intents import Intent, TimerDue
 
 from .conftest import Desk, opened_case, visit_request
@@ -131,7 +131,7 @@ async def test_overdue_tasks_are_listed_and_counted(desk: Desk) -> None:
         id=uuid4(), kind=due.kind, key=due.key, party_id=None, payload={}, due_at=due.due_at, clock="real", attempts=0
     )
     async with desk.database.unit_of_work() as uow:
-        await FactTaskWatch().commit(uow, [(intent, TimerDue())])
+        await watch(WATCH, count_overdue).commit(uow, [(intent, TimerDue())])
         assert [one.key for one in uow.intents] != []
 
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from services.compliance.api import ROUTERS
-from services.compliance.examination_desk import ExaminationWatch, digest_of
+from services.compliance.examination_desk import digest_of, examination_watch
 from services.compliance.store.examinations import load_reads
 from shared.messaging.intents import TimerDue
 from shared.security.scopes import scopes_of
@@ -108,7 +108,7 @@ async def test_each_read_is_a_row_and_hourly_a_leaf(desk: Desk, examiner: dict[s
     assert [(one["by_whom"], one["client_id"], one["list"], one["rows"]) for one in listed] == [
         (EXAMINER, "examiner", "contacts", 1), (EXAMINER, "examiner", "permits", 1)
     ]  # fmt: skip
-    watch = ExaminationWatch(desk.instruments)
+    watch = examination_watch(desk.instruments)
     async with desk.database.read_only() as uow:
         (due,) = await uow.sql.fetch("SELECT kind, due_at FROM intent WHERE kind = $1", watch.kind)
         reads = await load_reads(uow, UUID(grant), after=0, limit=10)

@@ -209,10 +209,6 @@ def _versions_key(asked: Asked) -> Hashable | None:
     return None if versions_behind(asked.first_question, asked.facts) else tuple(versions.items())
 
 
-def _log_key(asked: Asked) -> Hashable | None:
-    return _LOG_COVERED if asked.facts.freshness.log_waits_since is None else None
-
-
 def _place_key(asked: Asked) -> Hashable:
     return asked.first_question.device_id is None, asked.first_question.place_cell is None
 
