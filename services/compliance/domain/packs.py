@@ -324,9 +324,8 @@ def _widened(rules: Sequence[Rule]) -> list[Rule]:
 
 
 def _without_needless_fallbacks(rules: Sequence[Rule]) -> list[Rule]:
-    ruled = {
-        channel for rule in rules if isinstance(rule, HoursRule) and not rule.fallback for channel in rule.channels
-    }
+    # Hours that bind only some leave the others' channels without any; `concerned` looks at whom they bind.
+    ruled = {channel for rule in rules if isinstance(rule, HoursRule) and rule.sets_hours for channel in rule.channels}
     kept: list[Rule] = []
     for rule in rules:
         if isinstance(rule, HoursRule) and rule.fallback:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
 from uuid import UUID
@@ -57,8 +57,10 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used'
 """
 _CONTACTS = """
 SELECT party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact, conversation,
-       household_contacted, debtor_met
-FROM contact_audit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ended_at >= $3
+       household_contacted, debtor_met,
+       verdict = 'lawful' AND NOT EXISTS (
+         SELECT FROM finding f WHERE f.tenant = a.tenant AND f.contact_id = a.contact_id AND f.harm) AS lawful
+FROM contact_audit a WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ended_at >= $3
 """
 _WATERMARKS = """
 SELECT service, count(*) AS shards, min(low_watermark) AS low_watermark FROM feeder_watermark
@@ -231,7 +233,7 @@ async def _load_counted(uow: UnitOfWork, ids: Sequence[UUID], *, reservations: b
     since = uow.now - _LOOK_BACK
     contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, ids, since)
     reserved = await uow.sql.fetch(_RESERVED, uow.tenant, ids, since) if reservations else []
-    found = [(row["party_id"], counted_of(row)) for row in contacts]
+    found = [(row["party_id"], replace(counted_of(row), lawful=row["lawful"])) for row in contacts]
     found += [(row["party_id"], _reservation(row)) for row in reserved]
     return _grouped(found)
 
