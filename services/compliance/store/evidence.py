@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from services.compliance.domain.leaves import LeafKind
 from services.compliance.store.log import StoredCheckpoint
 from shared.database import UnitOfWork
 
@@ -74,10 +75,11 @@ _OF_PARTY = """
 SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
 WHERE e.party_id = $1 AND l.generation = (SELECT log_generation()) AND l.leaf_index < $2 ORDER BY l.leaf_index
 """
-# What everybody's leaves rest on: rule sets and their approvals, changes of the key, the older log.
+# What everybody's leaves rest on: rule sets, the releases of their packs, changes of the key, the older log.
+_FOUNDATION_KINDS: Final[tuple[LeafKind, ...]] = ("rule_set", "pack_release", "key_rotation", "origin")
 _FOUNDATIONS = """
 SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
-WHERE e.party_id IS NULL AND e.kind IN ('rule_set', 'approval', 'key_rotation', 'origin')
+WHERE e.party_id IS NULL AND e.kind = ANY($2::text[])
   AND l.generation = (SELECT log_generation()) AND l.leaf_index < $1 ORDER BY l.leaf_index
 """
 _MANIFESTS = """
@@ -187,7 +189,7 @@ async def leaves_of_party(uow: UnitOfWork, party_id: UUID, size: int) -> list[Ev
 
 async def foundations(uow: UnitOfWork, size: int) -> list[EvidenceLeaf]:
     """Leaves of no person on which every chain rests."""
-    return [_leaf(row) for row in await uow.sql.fetch(_FOUNDATIONS, size)]
+    return [_leaf(row) for row in await uow.sql.fetch(_FOUNDATIONS, size, list(_FOUNDATION_KINDS))]
 
 
 async def manifests(uow: UnitOfWork, *, after: int, size: int) -> AsyncIterator[EvidenceLeaf]:

@@ -1,6 +1,8 @@
 """`./doorstep evidence` and `./doorstep log`, as an operator runs them beside the service."""
 
 import asyncio
+import base64
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,13 @@ from typer.testing import CliRunner, Result
 
 from cli.app import app
 from services.compliance.log.note import NoteKey
+from services.compliance.rule_book import sources_of
+from services.compliance.rule_sets import record_rule_set
 from shared.security.signing import SigningKey
 
 from .conftest import Desk, visit_request
 from .test_log import grow, verify
+from .test_releases import approved
 
 
 async def doorstep(*arguments: str) -> Result:
@@ -104,3 +109,22 @@ async def test_key_is_rotated_only_where_there_is_one(desk: Desk, tmp_path: Path
     assert done.exit_code == 0
     assert old.fingerprint in done.output
     assert [one.public_bytes for one in SigningKey.open(keys, "checkpoint").versions][1] == old.public_key
+
+
+async def test_pack_shows_who_released_the_rules(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.compliance.log.manifest.MANIFEST_AFTER", timedelta(minutes=1))
+    await record_rule_set(desk.database, approved(desk.instruments, sources_of()))
+    case = await desk.open_case()
+    await desk.ask(visit_request(case))
+    await desk.sequencer.step()
+    desk.clock.real += timedelta(minutes=2)
+    await desk.sequencer.step()
+    out = tmp_path / "pack"
+    done = await doorstep("evidence", "--party", str(case.party_id), "--out", str(out), *place(desk))
+    assert done.exit_code == 0, done.output
+    shown = [json.loads(line) for line in (out / "chain.jsonl").read_text().splitlines()]
+    leaves = [json.loads(base64.b64decode(line["leaf"])) for line in shown]
+    released = {leaf["pack"]: leaf["approvals"] for leaf in leaves if leaf["kind"] == "pack_release"}
+    assert [one["approver"] for one in released["cn-contact"]] == ["Ada", "Ben"]
+    checked = await asyncio.to_thread(verify, out, "--fingerprint", desk.instruments.log_key.fingerprint)
+    assert checked.returncode == 0, checked.stdout
