@@ -6,27 +6,23 @@ their verdict of conduct stays, their verdict of harm is the one on the facts no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.compliance import finding_desk
-from services.compliance.domain.audit import Evidence, Finding, hindsight_rules, judge_again
-from services.compliance.domain.facts import PartyFacts
-from services.compliance.domain.findings import FindingVersion, judged_again, of_contact
+from services.compliance.domain.audit import hindsight_rules
+from services.compliance.domain.findings import FindingVersion
+from services.compliance.domain.hindsight import broken_now, changes
 from services.compliance.domain.holds import Hold
-from services.compliance.domain.permits import Permit
 from services.compliance.instruments import Instruments
-from services.compliance.store.audits import JudgedContact, load_judged, parties_contacted_since
+from services.compliance.store.audits import load_judged, parties_contacted_since
 from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts_untold
 from services.compliance.store.findings import load_of_contacts
 from services.compliance.store.permits import load_permits
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
-
-_NOT_BROKEN = "on the facts now known the rule was not broken"
 
 
 async def judge_later_contacts(
@@ -65,50 +61,10 @@ async def judge_since(
     changed: list[FindingVersion] = []
     for party, one in again:
         then = dossiers[party].applied_to(facts[party], at=one.began)
-        now = _broken(instruments, one, then, judged[party], permits)
+        permit = None if one.contact.permit_id is None else permits.get(one.contact.permit_id)
+        now = broken_now(
+            one, then, judged[party], instruments.book, permit=permit, freshness_limit=instruments.freshness_limit
+        )
         known = [version for version in standing.get(one.contact.contact_id, []) if version.finding.rule in asked]
-        changed += _changes(one.contact, now, known)
+        changed += changes(one.contact, now, known)
     return await finding_desk.record(uow, instruments, changed)
-
-
-def _broken(
-    instruments: Instruments,
-    one: JudgedContact,
-    facts: PartyFacts,
-    others: Iterable[JudgedContact],
-    permits: Mapping[UUID, Permit],
-) -> list[Finding]:
-    evidence = Evidence(
-        permit=None if one.contact.permit_id is None else permits.get(one.contact.permit_id),
-        facts=replace(facts, counted=tuple(other.counted for other in others if other.order < one.order)),
-        jurisdiction=facts.jurisdiction,
-        freshness_limit=instruments.freshness_limit,
-    )
-    return judge_again(one.contact, evidence, instruments.book)
-
-
-def _changes(
-    contact: ContactRecorded, broken: Sequence[Finding], known: Sequence[FindingVersion]
-) -> list[FindingVersion]:
-    """What the new judgement adds to what stands."""
-    now = {finding.rule: finding for finding in broken}
-    changed = [
-        judged_again(
-            version,
-            harm=version.finding.rule in now,
-            detail=now[version.finding.rule].detail if version.finding.rule in now else _NOT_BROKEN,
-        )
-        for version in known
-    ]
-    fresh = [
-        of_contact(
-            # It came out only now: whoever made the contact could not know.
-            replace(finding, conduct=False, harm=True, severity="low"),
-            party_id=contact.party_id,
-            contact_id=contact.contact_id,
-            permit_id=contact.permit_id,
-        )
-        for rule, finding in now.items()
-        if rule not in {version.finding.rule for version in known}
-    ]
-    return [after for before, after in zip(known, changed, strict=True) if after is not before] + fresh

@@ -23,8 +23,9 @@ from services.compliance.domain.holds import (
     same_source,
 )
 from services.compliance.domain.leaves import LeafKind, NewLeaf
+from services.compliance.domain.recalls import recall_of
 from services.compliance.instruments import Instruments
-from services.compliance.recalls import Contacts, Recall, recall
+from services.compliance.recalls import recall
 from services.compliance.store import holds as store
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
@@ -89,7 +90,8 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
     await append_leaves(uow, instruments.cipher, [_leaf(hold, uow) for hold, _ in fresh])
     for hold, _ in fresh:
         uow.emit(announcements.hold_placed(hold, uow.now))
-    await recall(uow, instruments, [_recall(instruments, hold, one) for hold, one in fresh])
+    recalls = [recall_of(hold, instruments.book, fact_arrived_real=one.fact_arrived_real) for hold, one in fresh]
+    await recall(uow, instruments, recalls)
     await hindsight.judge_under_holds(uow, instruments, [hold for hold, _ in fresh])
     return holds
 
@@ -145,15 +147,6 @@ def _hold(new: NewHold, uow: UnitOfWork) -> Hold:
         need=new.need,
         review_by=new.review_by,
     )
-
-
-def _recall(instruments: Instruments, hold: Hold, new: NewHold) -> Recall:
-    contacts: Contacts = frozenset(
-        (channel, purpose)
-        for channel, purpose in instruments.book.blocked_by(hold.kind)
-        if hold.covers(channel, purpose)
-    )
-    return Recall(party_id=hold.party_id, cause=hold.kind, fact_arrived_real=new.fact_arrived_real, contacts=contacts)
 
 
 async def _sealed_reasons(

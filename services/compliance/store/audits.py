@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from services.compliance.domain.facts import Counted
+from services.compliance.domain.hindsight import JudgedContact
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.rulings import Answer
 from shared.database import UnitOfWork
@@ -85,25 +86,6 @@ class AuditRow:
     leaf_id: UUID
     told_by: str
     event_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedContact:
-    """A contact that was judged, as it was told. `recorded_real`: when it was judged."""
-
-    contact: ContactRecorded
-    counted: Counted
-    recorded_real: datetime
-
-    @property
-    def began(self) -> datetime:
-        """Business time of its start."""
-        return self.contact.started_at
-
-    @property
-    def order(self) -> tuple[datetime, datetime, UUID]:
-        """Which of two contacts was the earlier one; the one told first, where both began together."""
-        return self.contact.started_at, self.recorded_real, self.contact.contact_id
 
 
 @dataclass(frozen=True, slots=True)

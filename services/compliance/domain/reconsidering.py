@@ -1,0 +1,68 @@
+"""Outstanding permits judged again: which of them would no longer be granted.
+
+A permit is held against the contacts made and against the reservations granted before it: those granted later were
+judged with it. So the one granted first stays, and judging again without anything new changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from services.compliance.domain.decisions import decide
+from services.compliance.domain.facts import Counted, PartyFacts, Question
+from services.compliance.domain.packs import RuleBook
+from services.compliance.domain.permits import Permit
+from services.compliance.domain.rulings import Answer, Ruling
+
+# Asked for the moment of a grant only. What these miss is caught where it counts: at the check-in, or by a stop.
+_OF_THE_MOMENT: Final = frozenset({"facts_fresh", "log_current", "versions_seen", "balance_owed", "window_fits"})
+
+
+def outstanding(permit: Permit, *, now: datetime) -> bool:
+    """Whether judging it again may still change something: its window is not over."""
+    return permit.recallable(now=now) and now < permit.window.end
+
+
+def refused_now(
+    permits: Sequence[Permit], facts: PartyFacts, book: RuleBook, *, now: datetime, real_now: datetime
+) -> list[tuple[Permit, Ruling]]:
+    """The party's permits that are refused now, in the order of their grants, each with the rule that refuses.
+
+    `permits` are all that reserve, and `facts` counts them.
+    """
+    reserved = {permit.permit_id for permit in permits}
+    counted: list[Counted] = [one for one in facts.counted if one.permit_id not in reserved]
+    refused = []
+    for permit in sorted(permits, key=lambda one: (one.granted_real, one.permit_id)):
+        ruling = _refusing(permit, replace(facts, counted=tuple(counted)), book, now=now, real_now=real_now)
+        if ruling is not None:
+            refused.append((permit, ruling))
+        # Revoked or not: a reservation counts until it is given back.
+        counted += [one for one in facts.counted if one.permit_id == permit.permit_id]
+    return refused
+
+
+def _refusing(permit: Permit, facts: PartyFacts, book: RuleBook, *, now: datetime, real_now: datetime) -> Ruling | None:
+    """The rule for which the permit would not be granted now: one that denies before one that lacks a fact."""
+    question = Question(
+        party_id=permit.party_id,
+        case_id=permit.case_id,
+        subject_id=permit.subject_id,
+        channel=permit.channel,
+        purpose=permit.purpose,
+        # A person who has moved is known to the case: the recall of `consumers.cases` names that cause.
+        jurisdiction=facts.jurisdiction or "",
+        zones=permit.zones,
+        span=permit.window,
+        duration=permit.duration,
+        crew=permit.crew,
+        device_id=permit.device_id,
+        place_cell=permit.place_cell,
+        now=now,
+        real_now=real_now,
+    )
+    refusals = [one for one in decide(question, facts, book).refusals if one.rule.kind not in _OF_THE_MOMENT]
+    return min(refusals, key=lambda one: one.answer is not Answer.DENY, default=None)
