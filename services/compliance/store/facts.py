@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
 import asyncpg
+from msgspec import structs
 
 from services.compliance.domain.facts import Counted, Freshness, PartyFacts
 from services.compliance.domain.holds import Hold
@@ -233,7 +234,7 @@ async def _load_counted(uow: UnitOfWork, ids: Sequence[UUID], *, reservations: b
     since = uow.now - _LOOK_BACK
     contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, ids, since)
     reserved = await uow.sql.fetch(_RESERVED, uow.tenant, ids, since) if reservations else []
-    found = [(row["party_id"], replace(counted_of(row), lawful=row["lawful"])) for row in contacts]
+    found = [(row["party_id"], structs.replace(counted_of(row), lawful=row["lawful"])) for row in contacts]
     found += [(row["party_id"], _reservation(row)) for row in reserved]
     return _grouped(found)
 
