@@ -23,7 +23,8 @@ from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
 log = logging.getLogger(__name__)
 
 ANSWER_KIND: Final = "balance+jwt"
-_CHUNK: Final = 500
+# What intake answers at once; a larger question would be refused whole.
+CHECKED_TOGETHER: Final = 200
 
 
 class BalanceItem(BaseModel):
@@ -88,7 +89,7 @@ class IntakeBalances:
         Calls the network.
         """
         asked = sorted(set(parties))
-        chunks = [asked[start : start + _CHUNK] for start in range(0, len(asked), _CHUNK)]
+        chunks = [asked[start : start + CHECKED_TOGETHER] for start in range(0, len(asked), CHECKED_TOGETHER)]
         found: dict[UUID, Balance] = {}
         for answers in await asyncio.gather(*(self._ask(chunk) for chunk in chunks)):
             found.update(answers)
@@ -103,8 +104,11 @@ class IntakeBalances:
         question = BalanceQuestion(items=[BalanceItem(party_id=party, case_id=case) for party, case in chunk])
         try:
             answers = await self._client.ask("/v1/balance-checks", BalanceAnswers, body=question)
-        except (RemoteUnavailable, RemoteProblem) as error:
+        except RemoteUnavailable as error:
             log.warning("no balance answer: %s", error)
+            return {}
+        except RemoteProblem as problem:
+            log.warning("no balance answer: intake says %s", problem.kind)
             return {}
         found: dict[UUID, Balance] = {}
         for (party_id, case_id), item in zip(chunk, answers.items, strict=False):

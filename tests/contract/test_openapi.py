@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cli.api_documents import BuiltApi, breaks_of, build, gaps_of, stale_files
+from services.compliance.balances import CHECKED_TOGETHER
 from services.plans.domain.document import document_digest, signature_code
 from services.plans.examples import EXAMPLES as PLAN_EXAMPLES
 from services.plans.schemas import PlanView, SignPlan
@@ -106,3 +107,9 @@ def test_example_of_a_plan_is_what_the_domain_makes() -> None:
 
     assert plan["document_sha256"] == document_digest(plan["document"])
     assert PLAN_EXAMPLES[SignPlan]["customer_signature_code"] == signature_code(plan["document"])
+
+
+def test_compliance_asks_for_no_more_balances_than_intake_answers_at_once() -> None:
+    checks = built()["intake"]["components"]["schemas"]["BalanceChecks"]["properties"]["items"]
+
+    assert checks["maxItems"] >= CHECKED_TOGETHER
