@@ -1,7 +1,7 @@
 """Decisions and windows in process, on one core: what the rules cost without network and database.
 
 A decision asks every rule of mainland China, of the bank's policy and of the platform about one contact with a person
-of 90 days of history, seeks the earliest lawful moment when it refuses, writes the canonical record and hashes it.
+of 90 days of history, seeks the earliest lawful moment when it refuses, writes the canonical record and hashes it, and beside it all facts that it looked at, so that it can be judged again.
 Time is processor time, so that other work on the machine does not count. The floor, in the same run: the canonical JSON
 and SHA-256 of the same records alone.
 """
@@ -28,6 +28,7 @@ from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.decisions import Decision, decide, decide_plainly, encoded_record, record
 from services.compliance.domain.facts import Balance, Counted, Freshness, PartyFacts, Question
 from services.compliance.domain.holds import Hold
+from services.compliance.domain.judged_on import JudgedOn
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.rulings import Answer
@@ -139,12 +140,12 @@ def _request(question: Question) -> dict[str, Json]:
 
 
 def _decided(asked: Asked, book: RuleBook) -> tuple[Decision, bytes]:
-    """One decision as the permit desk makes it, with its record; hashed."""
-    decision = decide(asked.question, asked.facts, book)
-    content = encoded_record(
-        decision, question=asked.question, facts=asked.facts, book=book, decision_id=asked.question.subject_id,
-        request=asked.request,
-    )  # fmt: skip
+    """One decision as the permit desk makes it, with its record, and all that it was judged on; both hashed."""
+    judged_on = JudgedOn(question=asked.question, facts=asked.facts)
+    decision = judged_on.decide(book)
+    content = judged_on.record(
+        decision, judged_on.encoded(), book=book, decision_id=asked.question.subject_id, request=asked.request
+    )
     hashlib.sha256(content).digest()
     return decision, content
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -67,16 +67,37 @@ def overdue_message(number: int, sequence: int, *, day: date, draw: random.Rando
         ],
         "core_dpd": 35, "flags": [], "feed": "live",
     }  # fmt: skip
+    return _message("loan.overdue", data, party_ref=party_ref, sequence=sequence, draw=draw, overdue_minor=amount)
+
+
+def person_message(number: int, sequence: int, *, day: date, draw: random.Random) -> Message:
+    """A valid `party.updated` of party `number`: a person in Shanghai whose contacts are known for two years."""
+    party_ref = f"P-{number:07d}"
+    data: dict[str, Any] = {
+        "tenant": TENANT, "core": CORE, "party_ref": party_ref, "core_sequence": sequence, "name": f"Person {number}",
+        "language": "zh", "time_zones": ["Asia/Shanghai"], "jurisdiction": "CN",
+        "contact_points": [{"kind": "mobile", "value": f"+86 139 {number:08d}", "source": "contract"}],
+        "history_known_from": (day - timedelta(days=730)).isoformat(),
+    }  # fmt: skip
+    return _message("party.updated", data, party_ref=party_ref, sequence=sequence, draw=draw)
+
+
+def _message(
+    event_type: str, data: Mapping[str, Any], *, party_ref: str, sequence: int, draw: random.Random,
+    overdue_minor: int = 0,
+) -> Message:  # fmt: skip
     identity = str(event_id())
     key = f"{TENANT}|{CORE}|{party_ref}"
     sampled = "01" if draw.random() < _SAMPLED_SHARE else "00"
     headers = encode_headers(
-        event_type=CATALOGUE["loan.overdue"], event_id=identity, source=CORE, tenant=TENANT, aggregate_id=key,
+        event_type=CATALOGUE[event_type], event_id=identity, source=CORE, tenant=TENANT, aggregate_id=key,
         sequence=sequence, time=datetime.now(UTC), recorded_time=datetime.now(UTC), correlation_id=identity,
         causation_id="", traceparent=f"00-{draw.getrandbits(128) | 1:032x}-{draw.getrandbits(64) | 1:016x}-{sampled}",
     )  # fmt: skip
     raw = key.encode()
-    return Message(partition_of(raw, PARTITIONS), raw, json.dumps(data).encode(), headers, identity, party_ref, amount)
+    return Message(
+        partition_of(raw, PARTITIONS), raw, json.dumps(data).encode(), headers, identity, party_ref, overdue_minor
+    )
 
 
 def make_load(events: int, *, seed: int = 7, day: date | None = None) -> Load:

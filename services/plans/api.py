@@ -22,7 +22,8 @@ from services.plans.schemas import PlansOfParty, PlansSummary, PlanView, Propose
 from services.plans.store import PlanStore, statistics
 from shared.database import Database, UnitOfWork
 from shared.security.callers import scope
-from shared.web.commands import Answer, command
+from shared.web.claims import Answer
+from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.problems import InvalidRequest, NotFound, Problem
 

@@ -15,8 +15,10 @@ from services.compliance.api.findings import router as findings_router
 from services.compliance.api.holds import router as holds_router
 from services.compliance.api.log import router as log_router
 from services.compliance.api.overrides import router as overrides_router
+from services.compliance.api.permits import permits_together
 from services.compliance.api.permits import router as permits_router
 from services.compliance.api.reading import router as reading_router
+from services.compliance.api.reconciliation import router as reconciliation_router
 from services.compliance.api.samples import router as samples_router
 from services.compliance.balances import Balances
 from services.compliance.examples import EXAMPLES
@@ -28,7 +30,7 @@ from shared.web.jwks import jwks_router
 
 ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
-    holds_router, contacts_router, feeds_router, findings_router, reading_router,
+    holds_router, contacts_router, feeds_router, findings_router, reconciliation_router, reading_router,
     log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router,
 )  # fmt: skip
 
@@ -48,6 +50,10 @@ def build(
             database=runtime.database,
             verifier=verifier or TokenVerifier.from_settings(runtime.settings, runtime.clock),
             examples=EXAMPLES,
-            state={"instruments": instruments, "balances": balances},
+            state={
+                "instruments": instruments,
+                "balances": balances,
+                "permits_together": permits_together(runtime.database, instruments, balances),
+            },
         )
     )

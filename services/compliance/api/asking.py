@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from starlette.requests import Request
-
-from services.compliance.api.surroundings import balances_of
+from services.compliance.balances import Balances
 from services.compliance.domain.facts import Balance
 from services.compliance.schemas.permits import ContactAsked, DecisionAnswer
 from shared.web.problems import KnownProblem
@@ -28,12 +26,12 @@ def refuse_behind(answers: Sequence[DecisionAnswer]) -> None:
         raise FactsBehind(retry_after_seconds=1)
 
 
-async def confirm_balances(request: Request, asked: Sequence[ContactAsked]) -> Mapping[UUID, Balance]:
+async def confirm_balances(balances: Balances, asked: Sequence[ContactAsked]) -> Mapping[UUID, Balance]:
     """Balances of the collection visits asked for: a network call, so before the transaction."""
     visits = [item for item in asked if _needs_balance(item)]
     if not visits:
         return {}
-    return await balances_of(request).confirm((item.party_id, item.case_id) for item in visits)
+    return await balances.confirm((item.party_id, item.case_id) for item in visits)
 
 
 def _needs_balance(item: ContactAsked) -> bool:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance.api.asking import FactsBehind, confirm_balances, refuse_behind
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import balances_of, database_of, instruments_of
 from services.compliance.decision_desk import answer_questions
 from services.compliance.domain.fact_tasks import FactTask, Owner
 from services.compliance.erased import PartyErased, refuse_erased
@@ -44,7 +44,7 @@ async def ask_decisions(request: Request, body: DecisionQuestions) -> Response:
     kept and proved like any other, so that it can be read and explained later; an allow is still no permit.
     """
     instruments = instruments_of(request)
-    balances = await confirm_balances(request, body.items)
+    balances = await confirm_balances(balances_of(request), body.items)
 
     async def answer(uow: UnitOfWork) -> DecisionAnswers:
         await refuse_erased(uow, [item.party_id for item in body.items])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -10,12 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance.api.asking import FactsBehind, confirm_balances, refuse_behind
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import (
+    PermitsTogether,
+    balances_of,
+    database_of,
+    instruments_of,
+    permits_together_of,
+)
+from services.compliance.balances import Balances
 from services.compliance.domain.canonical import Json, format_time
-from services.compliance.domain.facts import Freshness
+from services.compliance.domain.facts import Balance, Freshness
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitNotReleasable, PermitReleased
 from services.compliance.erased import PartyErased, refuse_erased
-from services.compliance.instruments import REVOCATIONS_KIND
+from services.compliance.instruments import REVOCATIONS_KIND, Instruments
 from services.compliance.permit_desk import decide_permits
 from services.compliance.permit_life import release_permits, report_second_use, use_permit
 from services.compliance.schemas.permits import (
@@ -32,10 +40,11 @@ from services.compliance.schemas.permits import (
 from services.compliance.store import permits as store
 from services.compliance.store.facts import load_facts, load_watermarks
 from services.compliance.window_desk import windows_of
-from shared.database import UnitOfWork
+from shared.database import Database, UnitOfWork
 from shared.events.base import TimeWindow
 from shared.security.callers import scope
 from shared.web.commands import command
+from shared.web.group_commit import GroupCommit
 from shared.web.openapi import QUESTION, problem_responses
 from shared.web.problems import NotFound, Problem
 
@@ -70,16 +79,41 @@ async def request_permits(request: Request, body: PermitRequests) -> Response:
     Collection visits are checked against the bank's balance first. A refusal is an answer, not an error; only a single
     request on facts that compliance has not seen yet is 409.
     """
-    instruments = instruments_of(request)
-    balances = await confirm_balances(request, body.items)
+    parties = {item.party_id for item in body.items}
+    if len(body.items) == 1:
+        return await permits_together_of(request).command(request, body=body, parties=parties)
+    balances = await confirm_balances(balances_of(request), body.items)
 
     async def decide(uow: UnitOfWork) -> PermitAnswers:
-        await refuse_erased(uow, [item.party_id for item in body.items])
-        answers = await decide_permits(uow, instruments, body.items, balances)
-        refuse_behind(answers)
-        return PermitAnswers(items=answers)
+        [answers] = await _decide(uow, instruments_of(request), [body], balances)
+        return answers
 
-    return await command(request, body=body, parties={item.party_id for item in body.items}, handler=decide)
+    return await command(request, body=body, parties=parties, handler=decide)
+
+
+def permits_together(database: Database, instruments: Instruments, balances: Balances) -> PermitsTogether:
+    """Requests for one permit each that wait at the same time, in one transaction."""
+
+    async def prepare(bodies: Sequence[PermitRequests]) -> Mapping[UUID, Balance]:
+        return await confirm_balances(balances, [item for body in bodies for item in body.items])
+
+    return GroupCommit(
+        "permits together", database, prepare=prepare,
+        carry_out=lambda uow, bodies, found: _decide(uow, instruments, bodies, found),
+    )  # fmt: skip
+
+
+async def _decide(
+    uow: UnitOfWork, instruments: Instruments, bodies: Sequence[PermitRequests], balances: Mapping[UUID, Balance]
+) -> list[PermitAnswers]:
+    """The answers of each body; all items are decided in order."""
+    items = [item for body in bodies for item in body.items]
+    await refuse_erased(uow, [item.party_id for item in items])
+    answers = iter(await decide_permits(uow, instruments, items, balances))
+    decided = [PermitAnswers(items=[next(answers) for _ in body.items]) for body in bodies]
+    for one in decided:
+        refuse_behind(one.items)
+    return decided
 
 
 @router.post(

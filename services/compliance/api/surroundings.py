@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
+from uuid import UUID
 
 from starlette.requests import Request
 
 from services.compliance.balances import Balances
+from services.compliance.domain.facts import Balance
 from services.compliance.instruments import Instruments
+from services.compliance.schemas.permits import PermitRequests
 from shared.database import Database
+from shared.web.group_commit import GroupCommit
+
+PermitsTogether = GroupCommit[PermitRequests, Mapping[UUID, Balance]]
 
 
 def database_of(request: Request) -> Database:
@@ -24,3 +31,8 @@ def instruments_of(request: Request) -> Instruments:
 def balances_of(request: Request) -> Balances:
     """Where confirmed balances come from."""
     return cast(Balances, request.app.state.balances)
+
+
+def permits_together_of(request: Request) -> PermitsTogether:
+    """Where requests for one permit each wait for each other."""
+    return cast(PermitsTogether, request.app.state.permits_together)

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from shared.events import Received
-from shared.web.commands import REPLAYED_HEADER
+from shared.web.claims import REPLAYED_HEADER
 
 OTHER_PERSON = {
     "outcome": "other_person", "right_party": False, "household_contacted": True, "debtor_met": False,

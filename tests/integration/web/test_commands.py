@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from shared.database import UnitOfWork
 from shared.security.callers import Caller, scope
-from shared.web.commands import Answer, command, trim
+from shared.web.claims import Answer
+from shared.web.commands import command, trim
 from shared.web.problems import Conflict, KnownProblem
 from tests.integration.web.conftest import Api
 

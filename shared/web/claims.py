@@ -1,0 +1,173 @@
+"""Claims of idempotency keys, and the answers kept under them: set-wise, in the transaction of the effect.
+
+Follows draft-ietf-httpapi-idempotency-key-header-07. A claim is a transaction advisory lock that is only *tried*: a
+second request with the same key learns at once that the first is running (409) instead of waiting on its row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.database import UnitOfWork
+from shared.security.callers import caller_of
+from shared.web.idempotency_key import idempotency_key_of
+from shared.web.problem_responses import problem_bytes
+from shared.web.problems import MEDIA_TYPE, CommandRunning, IdempotencyKeyReused, KnownProblem, Problem
+
+REPLAYED_HEADER: Final = "Idempotency-Replayed"
+
+# The database's one-number key space of advisory locks belongs to parties; 2 is this module's in the two-number one.
+_TRY = """
+SELECT pg_try_advisory_xact_lock(2, hashtext(c.name)) AS ours
+FROM unnest($1::text[]) WITH ORDINALITY AS c(name, place) ORDER BY c.place
+"""
+_KEPT = """
+SELECT c.place, k.body_sha256, k.status, k.response_body, k.response_headers
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS c(tenant, caller, route, key, place)
+JOIN idempotency_key k USING (tenant, caller, route, key)
+"""
+_KEEP = """
+INSERT INTO idempotency_key
+  (tenant, caller, route, key, body_sha256, status, response_body, response_headers, recorded_at)
+SELECT c.*, $9 FROM unnest(
+  $1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::smallint[], $7::bytea[], $8::text[]
+) AS c
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A handler's answer when it needs its own status or headers (for instance `Location`)."""
+
+    body: BaseModel | None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Result = BaseModel | Answer | Problem | None
+"""What a handler returns. A returned `Problem` commits its effects, and the refusal is replayed."""
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """An answer as it is stored: the very bytes that are sent."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    replayed: bool = False
+
+    @classmethod
+    def of(cls, result: Result, status: int) -> KeptAnswer:
+        """The answer that `result` means; `status` unless it says otherwise."""
+        if isinstance(result, Problem):
+            return cls(result.status, problem_bytes(result), {**result.headers, "Content-Type": MEDIA_TYPE})
+        answer = result if isinstance(result, Answer) else Answer(result)
+        if answer.body is None:
+            return cls(answer.status or (204 if status == 200 else status), b"", dict(answer.headers))
+        return cls(
+            answer.status or status,
+            answer.body.model_dump_json(by_alias=True).encode(),
+            {**answer.headers, "Content-Type": "application/json"},
+        )
+
+    @property
+    def outcome(self) -> str:
+        """What the metric of commands calls it."""
+        return "replayed" if self.replayed else "refused" if self.status >= 400 else "done"
+
+    def response(self) -> Response:
+        """To be built after the commit, so that nobody sees a 201 that was not committed."""
+        response = Response(content=self.body, status_code=self.status, headers=dict(self.headers))
+        if self.replayed:
+            response.headers[REPLAYED_HEADER] = "true"
+        return response
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One command of one caller. The route is the method with the actual path and query."""
+
+    tenant: str
+    caller: str
+    route: str
+    key: str
+    body_sha256: bytes
+
+    @classmethod
+    async def of(cls, request: Request, body: BaseModel | None) -> Claim:
+        """The request's claim.
+
+        Bodies are compared by SHA-256 of the validated model's set fields, so layout does not matter; without a model,
+        of the raw bytes. Raises IdempotencyKeyMissing (400).
+        """
+        caller = caller_of(request)
+        query = f"?{request.url.query}" if request.url.query else ""
+        raw = await request.body() if body is None else body.model_dump_json(by_alias=True, exclude_unset=True).encode()
+        return cls(
+            tenant=caller.tenant,
+            caller=caller.identity,
+            route=f"{request.method} {request.url.path}{query}",
+            key=idempotency_key_of(request.headers),
+            body_sha256=hashlib.sha256(raw).digest(),
+        )
+
+    @property
+    def name(self) -> str:
+        """What two claims of the same command have in common."""
+        return "\x1f".join((self.tenant, self.caller, self.route, self.key))
+
+    def answer(self, kept: Mapping[str, Any]) -> KeptAnswer | KnownProblem:
+        """The answer kept under this key, unless it was given to another body."""
+        if bytes(kept["body_sha256"]) != self.body_sha256:
+            return IdempotencyKeyReused()
+        headers: dict[str, Any] = json.loads(kept["response_headers"])
+        return KeptAnswer(kept["status"], bytes(kept["response_body"]), headers, replayed=True)
+
+
+async def take(uow: UnitOfWork, claims: Sequence[Claim]) -> list[KeptAnswer | KnownProblem | None]:
+    """For each claim: None when it is ours to carry out, the answer given before, CommandRunning (409), or
+    IdempotencyKeyReused (422). Of equal claims in one call the first is ours: a session holds its own locks.
+    """
+    tried = await uow.sql.fetch(_TRY, [claim.name for claim in claims])
+    rows = await uow.sql.fetch(_KEPT, *_columns(claims))
+    kept = {row["place"] - 1: row for row in rows}
+    found: list[KeptAnswer | KnownProblem | None] = []
+    names: set[str] = set()
+    for place, (claim, lock) in enumerate(zip(claims, tried, strict=True)):
+        if not lock["ours"] or claim.name in names:
+            found.append(CommandRunning(retry_after_seconds=1))
+        else:
+            found.append(claim.answer(kept[place]) if place in kept else None)
+        names.add(claim.name)
+    return found
+
+
+async def keep(uow: UnitOfWork, answers: Sequence[tuple[Claim, KeptAnswer]]) -> None:
+    """Store the answers of claims that were ours."""
+    await uow.sql.execute(
+        _KEEP,
+        *_columns([claim for claim, _ in answers]),
+        [claim.body_sha256 for claim, _ in answers],
+        [answer.status for _, answer in answers],
+        [answer.body for _, answer in answers],
+        [json.dumps(dict(answer.headers)) for _, answer in answers],
+        uow.real_now,
+    )
+
+
+def _columns(claims: Sequence[Claim]) -> tuple[list[str], list[str], list[str], list[str]]:
+    return (
+        [claim.tenant for claim in claims],
+        [claim.caller for claim in claims],
+        [claim.route for claim in claims],
+        [claim.key for claim in claims],
+    )
