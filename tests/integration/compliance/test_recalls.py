@@ -80,7 +80,7 @@ async def test_stop_request_denies_from_then_on(desk: Desk) -> None:
     }  # fmt: skip
     assert (await desk.post("/v1/stop-requests", body)).status_code == 201
     (answer,) = await desk.ask(visit_request(case))
-    assert [reason["rule"] for reason in answer["reasons"]] == ["CN-CC-1033-STOP"]
+    assert [reason["rule"] for reason in answer["reasons"]] == ["BANK-STOP", "CN-CC-1033-STOP"]
     assert len(await desk.events("party.stopped")) == 1
 
 
@@ -214,7 +214,7 @@ async def test_plan_holds_until_it_is_broken(desk: Desk) -> None:
     await desk.deliver("plan", ("plan.signed", fact))
     assert len(await desk.events("compliance.hold_placed")) == 1
     (answer,) = await desk.ask(visit_request(case))
-    assert [reason["rule"] for reason in answer["reasons"]] == ["CN-CARD2011-70-STOP"]
+    assert [reason["rule"] for reason in answer["reasons"]] == ["BANK-PLAN", "CN-CARD2011-70-STOP"]
     assert answer["lawful_after"] == "plan.broken"
     broken = PlanBroken(plan_id=plan_id, case_id=case.case_id, party_id=case.party_id, version=9, missed=[1])
     await desk.deliver("plan", ("plan.broken", broken))
