@@ -1,7 +1,8 @@
 """Decisions and windows in process, on one core: what the rules cost without network and database.
 
 A decision asks every rule of mainland China, of the bank's policy and of the platform about one contact with a person
-of 90 days of history, seeks the earliest lawful moment when it refuses, writes the canonical record and hashes it, and beside it all facts that it looked at, so that it can be judged again.
+of 90 days of history, seeks the earliest lawful moment when it refuses, writes the canonical record and hashes it, and
+beside it everything that was looked at, so that it can be judged again.
 Time is processor time, so that other work on the machine does not count. The floor, in the same run: the canonical JSON
 and SHA-256 of the same records alone.
 """
@@ -25,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.compliance.domain.canonical import Json, canonical, format_time
-from services.compliance.domain.decisions import Decision, decide, decide_plainly, encoded_record, record
+from services.compliance.domain.decisions import Decision, decide_plainly, record
 from services.compliance.domain.facts import Balance, Counted, Freshness, PartyFacts, Question
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.judged_on import JudgedOn

@@ -97,8 +97,13 @@ def format_time(moment: datetime) -> str:
     """RFC 3339 UTC with microseconds and `Z`. Raises ValueError for naive times."""
     if moment.tzinfo is None:
         raise ValueError("a time without zone is not a time")
-    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+    return _utc_text(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=4_096)
+def _utc_text(moment: datetime) -> str:
+    """Of one transaction's times thousands of texts are wanted. Times of UTC that are equal read alike."""
+    return moment.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.compiled.asked import Asked
-from services.compliance.domain.compiled.plan import plan_of, refusing
+from services.compliance.domain.compiled.plan import plan_of
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.judging import Stage, applicable, judge, judge_rule
 from services.compliance.domain.local_time import Span
@@ -53,9 +53,9 @@ def decide(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stag
         later = asked.during(Span(moment, moment + question.duration))
         plan_then = plan_of(later, stage)
         # Had a timeless rule refused, nobody would ask about a later moment.
-        return refusing(plan_then.timed if plan_then is plan else plan_then.judges, later)
+        return plan_then.refusing(later, timed=plan_then is plan)
 
-    return _decided(question, tuple([judge(asked) for judge in plan.judges]), refusing_at)
+    return _decided(question, plan.rulings(asked), refusing_at)
 
 
 def decide_plainly(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage = "grant") -> Decision:
@@ -113,9 +113,13 @@ def record(
     book: RuleBook,
     decision_id: UUID,
     request: dict[str, Json],
+    judged_on: str | None = None,
 ) -> dict[str, Json]:
-    """The decision record: what was asked, every rule with citation and values, the facts' versions, both times."""
-    head = _head(decision, question, facts, book, decision_id, request)
+    """The decision record: what was asked, every rule with citation and values, the facts' versions, both times.
+
+    `judged_on`: SHA-256 (hexadecimal) of all that was looked at, where that is kept (`domain.judged_on`).
+    """
+    head = _head(decision, question, facts, book, decision_id, request, judged_on)
     return {**head, "rules": [ruling.document() for ruling in decision.rulings]}
 
 
@@ -127,13 +131,17 @@ def encoded_record(
     book: RuleBook,
     decision_id: UUID,
     request: dict[str, Json],
+    judged_on: str | None = None,
 ) -> bytes:
     """The record's canonical bytes. Rulings bring their own, so that a ruling given a thousand times is written once.
 
     "rules" sorts behind all other names of the record; a test says so.
     """
-    head = canonical(_head(decision, question, facts, book, decision_id, request))
-    return b'%b,"rules":[%b]}' % (head[:-1], b",".join([ruling.encoded() for ruling in decision.rulings]))
+    head = canonical(_head(decision, question, facts, book, decision_id, request, judged_on))
+    return b'%b,"rules":[%b]}' % (
+        head[:-1],
+        b",".join([ruling.bytes_kept or ruling.encoded() for ruling in decision.rulings]),
+    )
 
 
 def _head(
@@ -143,6 +151,7 @@ def _head(
     book: RuleBook,
     decision_id: UUID,
     request: dict[str, Json],
+    judged_on: str | None,
 ) -> dict[str, Json]:
     return {
         "decision_id": str(decision_id),
@@ -157,6 +166,7 @@ def _head(
             "holds": sorted(f"{hold.kind}:{hold.hold_id}" for hold in facts.holds),
             "counted": len(facts.counted),
         },
+        "judged_on": judged_on,
         "rule_set": book.rule_set,
         "decided_at": format_time(question.now),
         "recorded_at": format_time(question.real_now),

@@ -17,7 +17,9 @@ else:
 _DAY = timedelta(days=1)
 # No clock on earth is a whole day ahead of UTC.
 _FARTHEST: Final = timedelta(days=2)
-_EARLY: Final = date.min + _FARTHEST
+_MONTH: Final = timedelta(days=31)
+# So early a date that no calendar has its month before.
+_EARLY: Final = date.min + _MONTH + _FARTHEST
 
 
 class Counter:
@@ -70,18 +72,24 @@ class History(tuple[Counted, ...]):
     def __init__(self, _counted: Iterable[Counted] = ()) -> None:
         self.counters: dict[object, Kept] = {}
         """By rule and keys asked for."""
-        self._recent: tuple[date, Sequence[Counted]] = (date.min, self)
+        self._lately: tuple[date, Sequence[Counted]] = (date.min, self)
 
     def recent(self, since: date) -> Sequence[Counted]:
-        """Those that may fall on a local date from `since` on, wherever the person is; sought in the last answer."""
-        since_then, recent = self._recent
-        if since < since_then:
-            recent = self
-        if since > _EARLY:
-            first = datetime(since.year, since.month, since.day, tzinfo=UTC) - _FARTHEST
-            recent = [one for one in recent if one.span[1] >= first]
-        self._recent = (since, recent)
-        return recent
+        """Those that may fall on a local date from `since` on, wherever the person is."""
+        if since <= _EARLY:
+            return self
+        lately_since, lately = self._lately
+        if since < lately_since or lately is self:
+            # Most windows are a month or shorter: one look through everything serves them all.
+            lately_since = since - _MONTH
+            lately = self._ending_since(lately_since, self)
+            self._lately = (lately_since, lately)
+        return self._ending_since(since, lately)
+
+    @staticmethod
+    def _ending_since(since: date, counted: Sequence[Counted]) -> list[Counted]:
+        first = datetime(since.year, since.month, since.day, tzinfo=UTC) - _FARTHEST
+        return [one for one in counted if one.span[1] >= first]
 
 
 class Kept(NamedTuple):

@@ -112,6 +112,7 @@ def hours_on(day: date, *, opens: time, closes: time, zone_name: str, widest: bo
     return Span(min(starts), max(ends)) if widest else Span(max(starts), min(ends))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def window_start(window: str, last: date) -> date:
     """The first local date of the law's window that ends with `last`.
 

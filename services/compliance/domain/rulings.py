@@ -39,7 +39,8 @@ class Ruling:
     detail: str = ""
     values: Mapping[str, Json] = field(default_factory=dict)
     earliest: Earliest = Earliest()
-    _encoded: bytes = field(default=b"", init=False, repr=False, compare=False)
+    bytes_kept: bytes = field(default=b"", init=False, repr=False, compare=False)
+    """The canonical bytes of its document, once they were asked for."""
 
     @property
     def refuses(self) -> bool:
@@ -65,9 +66,9 @@ class Ruling:
 
     def encoded(self) -> bytes:
         """The canonical bytes of its document."""
-        if not self._encoded:
-            object.__setattr__(self, "_encoded", canonical(self.document()))
-        return self._encoded
+        if not self.bytes_kept:
+            object.__setattr__(self, "bytes_kept", canonical(self.document()))
+        return self.bytes_kept
 
 
 def earliest_document(earliest: Earliest) -> dict[str, Json]:

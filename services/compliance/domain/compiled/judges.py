@@ -32,9 +32,14 @@ _ALWAYS: Final = "always"
 _LOG_COVERED: Final = "covered"
 
 
+def on_no_hold(rule: HoldRule) -> Ruling:
+    """What the rule answers about a person on no hold."""
+    return allow(rule, holds=0)
+
+
 def compile_hold(rule: HoldRule) -> Judge:
-    """Most people are on no hold."""
-    none = allow(rule, holds=0)
+    """A hold of another kind is as good as none."""
+    none = on_no_hold(rule)
     kinds = frozenset(rule.hold_kinds)
 
     def judge(asked: Asked) -> Ruling:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, cast
@@ -19,6 +18,7 @@ from services.compliance.domain.compiled.judges import (
     compile_letter,
     compile_preference,
     compile_required,
+    on_no_hold,
 )
 from services.compliance.domain.facts import Circumstances
 from services.compliance.domain.judging import Stage, applicable, judge_rule
@@ -47,12 +47,34 @@ _Key = tuple[str | None, tuple[int, ...], Channel, Purpose, Stage, Circumstances
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All judges in the order of their rules, and those whose answer depends on when the contact is."""
+    """All judges in the order of their rules, and those whose answer depends on when the contact is.
+
+    Most people are on no hold, and half of the rules ask about nothing else: what those answer is known beforehand.
+    """
 
     judges: tuple[Judge, ...]
     timed: tuple[Judge, ...]
     hours: tuple[HoursRule, ...]
+    _on_no_hold: tuple[Ruling | None, ...]
+    _other_judges: tuple[tuple[int, Judge], ...]
+    _other_timed: tuple[Judge, ...]
     _lawful: dict[tuple[date, tuple[str, ...]], Span] = field(default_factory=dict)
+
+    def rulings(self, asked: Asked) -> tuple[Ruling, ...]:
+        """The ruling of every rule, in their order."""
+        if asked.facts.holds:
+            return tuple([judge(asked) for judge in self.judges])
+        found = list(self._on_no_hold)
+        for place, judge in self._other_judges:
+            found[place] = judge(asked)
+        return cast(tuple[Ruling, ...], tuple(found))
+
+    def refusing(self, asked: Asked, *, timed: bool) -> list[Ruling]:
+        """The rulings that stand in the way. `timed`: only the rules whose answer depends on when the contact is."""
+        if not timed:
+            return [ruling for ruling in self.rulings(asked) if ruling.answer is not Answer.ALLOW]
+        judges = self.timed if asked.facts.holds else self._other_timed
+        return [ruling for judge in judges if (ruling := judge(asked)).answer is not Answer.ALLOW]
 
     def lawful_span(self, day: date, zones: tuple[str, ...]) -> Span:
         """What all hours rules allow on that date in all zones. The plan has hours rules and zones are not empty."""
@@ -76,19 +98,21 @@ def plan_of(asked: Asked, stage: Stage) -> Plan:
 
 def judge_all(asked: Asked, *, stage: Stage) -> tuple[Ruling, ...]:
     """The ruling of every rule that applies, in the order of the plain functions."""
-    return tuple([judge(asked) for judge in plan_of(asked, stage).judges])
-
-
-def refusing(judges: Sequence[Judge], asked: Asked) -> list[Ruling]:
-    """The rulings that stand in the way."""
-    return [ruling for judge in judges if (ruling := judge(asked)).answer is not Answer.ALLOW]
+    return plan_of(asked, stage).rulings(asked)
 
 
 def _compiled(asked: Asked, stage: Stage, *, one_epoch: bool) -> Plan:
     rules = applicable(asked.question, asked.facts, asked.book, stage=stage)
     judges = [_compile(rule, asked.book, asked.facts.jurisdiction, one_epoch=one_epoch) for rule in rules]
-    timed = [judge for rule, judge in zip(rules, judges, strict=True) if not _is_timeless(rule)]
-    return Plan(tuple(judges), tuple(timed), tuple(hours_rules(rules, asked.question)))
+    pairs = list(zip(rules, judges, strict=True))
+    return Plan(
+        tuple(judges),
+        tuple(judge for rule, judge in pairs if not _is_timeless(rule)),
+        tuple(hours_rules(rules, asked.question)),
+        tuple(on_no_hold(rule) if isinstance(rule, HoldRule) else None for rule in rules),
+        tuple((place, judge) for place, (rule, judge) in enumerate(pairs) if not isinstance(rule, HoldRule)),
+        tuple(judge for rule, judge in pairs if not (_is_timeless(rule) or isinstance(rule, HoldRule))),
+    )
 
 
 def _is_timeless(rule: Rule) -> bool:

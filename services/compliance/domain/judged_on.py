@@ -1,0 +1,163 @@
+"""What a decision was judged on, kept whole to be judged again: the question, the facts, what the desk saw.
+
+Its canonical JSON is hashed into the decision's record and kept sealed under the person's key. It names its fields, so
+that what later versions add reads as not known then, and what they leave out is not mistaken for something else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, Final, Literal, get_type_hints
+from uuid import UUID
+
+import msgspec
+
+from services.compliance.domain.canonical import Json
+from services.compliance.domain.decisions import Decision, decide, encoded_record
+from services.compliance.domain.facts import Counted, PartyFacts, Question
+from services.compliance.domain.packs import FactRule, RuleBook
+from services.compliance.domain.rulings import Answer, Earliest, deny_after
+
+FORMAT: Final = 1
+DeskRefusal = Literal["request_reused", "not_replaceable"]
+
+REUSED: Final = FactRule(
+    id="REQUEST-REUSED",
+    kind="window_fits",
+    citation="Doorstep: a request id names one request; its permit is granted once",
+    purposes_blocked=("collection",),
+)
+REPLACES: Final = FactRule(
+    id="PERMIT-REPLACES",
+    kind="window_fits",
+    citation="Doorstep: only the party's own unused permit for the same channel is replaced",
+    purposes_blocked=("collection",),
+)
+_DESK_RULES: Final[Mapping[DeskRefusal, tuple[FactRule, str]]] = {
+    "request_reused": (REUSED, "the request id was used before, for another contact or a spent permit"),
+    "not_replaceable": (REPLACES, "the permit to be replaced is not this party's, or is not unused"),
+}
+
+
+class UnreadableFactsError(ValueError):
+    """The kept bytes are not what this codec writes: changed, or of a later format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedOn:
+    """Everything that a decision looks at but the rules.
+
+    `replaces`: the permit whose reservation does not count, for the new one stands in its place. `refused_by`: what the
+    desk itself refused, beside the rules.
+    """
+
+    question: Question
+    facts: PartyFacts
+    replaces: UUID | None = None
+    refused_by: DeskRefusal | None = None
+
+    def decide(self, book: RuleBook) -> Decision:
+        """The decision by these rules: the same today and in ten years."""
+        decision = decide(self.question, self.facts.without(self.replaces), book)
+        if self.refused_by is None:
+            return decision
+        rule, detail = _DESK_RULES[self.refused_by]
+        return Decision(Answer.DENY, (*decision.rulings, deny_after(rule, "never", detail)), Earliest(after="never"))
+
+    def record(
+        self, decision: Decision, content: bytes, *, book: RuleBook, decision_id: UUID, request: dict[str, Json]
+    ) -> bytes:
+        """The decision's canonical record, which names `content`, the encoded form of this, by its digest."""
+        return encoded_record(
+            decision, question=self.question, facts=self.facts, book=book, decision_id=decision_id, request=request,
+            judged_on=hashlib.sha256(content).hexdigest(),
+        )  # fmt: skip
+
+    def encoded(self) -> bytes:
+        """Canonical JSON of all of it (RFC 8785: sorted names, no floats)."""
+        known = dict(zip(_FACTS, _facts_of(self.facts), strict=True))
+        # Keys of two parts are no JSON names; contacts are rows under one heading, for there may be hundreds.
+        known["versions"] = [
+            (kind, subject, version) for (kind, subject), version in sorted(self.facts.versions.items())
+        ]
+        known["counted"] = list(self.facts.counted)
+        document = {
+            "format": FORMAT,
+            "counted_as": Counted.__struct_fields__,
+            "question": self.question,
+            "facts": known,
+            "replaces": self.replaces,
+            "refused_by": self.refused_by,
+        }
+        return _ENCODER.encode(document)
+
+
+def decode(content: bytes) -> JudgedOn:
+    """What was kept. A field that did not exist then has its default: not known. Raises UnreadableFactsError."""
+    try:
+        kept = _DECODER.decode(content)
+        if kept.format != FORMAT:
+            raise UnreadableFactsError(f"format {kept.format} is not known")
+        known = {name: _FACTS[name].decode(raw) for name, raw in kept.facts.items() if name in _FACTS}
+        versions = msgspec.json.decode(kept.facts["versions"], type=tuple[tuple[str, UUID, int], ...])
+        known["versions"] = {(kind, subject): version for kind, subject, version in versions}
+        known["counted"] = _counted(kept.counted_as, kept.facts["counted"])
+        return JudgedOn(
+            question=kept.question, facts=PartyFacts(**known), replaces=kept.replaces, refused_by=kept.refused_by
+        )
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableFactsError(str(error)) from error
+
+
+def packed(content: bytes) -> str:
+    """The bytes as text, made small: what is sealed. A year of contacts repeats itself."""
+    return base64.b64encode(zlib.compress(content, 1)).decode()
+
+
+def unpacked(text: str) -> bytes:
+    """The bytes again. Raises UnreadableFactsError."""
+    try:
+        return zlib.decompress(base64.b64decode(text, validate=True))
+    except (ValueError, zlib.error) as error:
+        raise UnreadableFactsError(str(error)) from error
+
+
+def _counted(names: tuple[str, ...], rows: msgspec.Raw) -> tuple[Counted, ...]:
+    if names == Counted.__struct_fields__:
+        return msgspec.json.decode(rows, type=tuple[Counted, ...])
+    hints = get_type_hints(Counted)
+    return tuple(
+        Counted(
+            **{
+                name: msgspec.convert(value, hints[name], strict=False)
+                for name, value in zip(names, row, strict=True)
+                if name in hints
+            }
+        )
+        for row in msgspec.json.decode(rows, type=list[list[Any]])
+    )
+
+
+class _Kept(msgspec.Struct, kw_only=True):
+    format: int
+    counted_as: tuple[str, ...] = ()
+    question: Question
+    facts: dict[str, msgspec.Raw]
+    replaces: UUID | None = None
+    refused_by: DeskRefusal | None = None
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_DECODER: Final = msgspec.json.Decoder(_Kept)
+_HINTS: Final = get_type_hints(PartyFacts)
+_BY_HAND: Final = frozenset({"versions", "counted"})
+_FACTS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    one.name: msgspec.json.Decoder(Any if one.name in _BY_HAND else _HINTS[one.name])
+    for one in sorted(fields(PartyFacts), key=lambda one: one.name)
+}
+_facts_of: Final = attrgetter(*_FACTS)
