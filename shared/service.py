@@ -18,6 +18,7 @@ import uvloop
 
 from shared.clock import Clock
 from shared.database.engine import Database
+from shared.digests import digests_router
 from shared.messaging.dead_letters import Replayer
 from shared.messaging.intents import IntentHandler
 from shared.messaging.liveness import Pulse
@@ -165,6 +166,7 @@ class ServiceRuntime:
             operations_router(self.database, quiet=probe, replayer=replayer, sealer=sealer), include_in_schema=False
         )
         app.include_router(streams_router(self.database), include_in_schema=False)
+        app.include_router(digests_router(self.database), include_in_schema=False)
         return app
 
     def _reads(self) -> list[str]:

@@ -19,9 +19,12 @@ from services.compliance.log.head import SignedHead
 from services.compliance.log.keys import announce_key
 from services.compliance.log.origin import enter_origin, refuse_missing_head
 from services.compliance.log.sequencer import Sequencer
+from services.compliance.reconciliation_desk import WATCH as RECONCILIATION_WATCH
+from services.compliance.reconciliation_desk import Reconciliation, streams_of
 from services.compliance.rule_sets import await_releases, record_rule_set
 from services.compliance.rule_turns import RulesPages, begin_turn, rules_watch
 from services.compliance.watch import next_look, watch
+from shared.events.topics import SERVICES
 from shared.security.key_cache import KeyCache
 from shared.security.token_source import ClientCredentials
 from shared.service import ServiceDefinition, ServiceRuntime
@@ -39,6 +42,16 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     )
     balances = IntakeBalances(client, KeyCache.of_service(settings.intake_url))
 
+    subscriptions = (
+        stops.subscription(instruments),
+        cases.subscription(instruments),
+        visits.visit_subscription(instruments),
+        visits.plan_subscription(instruments),
+        contacts.subscription(instruments),
+    )
+    publishers = _publishers(settings)
+    reconciliation = Reconciliation(instruments, streams_of(subscriptions), publishers)
+
     watches = [
         watch(feed_desk.WATCH, partial(feed_desk.look_for_silence, instruments=instruments)),
         watch(fact_desk.WATCH, fact_desk.count_overdue),
@@ -49,29 +62,34 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
 
     @asynccontextmanager
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
-        async with _sequencing(runtime, instruments, watches=[one.kind for one in watches]):
+        async with _sequencing(runtime, instruments, watches=[*(one.kind for one in watches), RECONCILIATION_WATCH]):
             try:
                 if settings.environment == "production":
                     await await_releases(runtime.database, instruments)
                 yield
             finally:
                 await balances.close()
+                for publisher in publishers.values():
+                    await publisher.close()
 
     return ServiceDefinition(
         name=NAME,
         settings=settings,
         build_api=lambda runtime: api.build(runtime, instruments=instruments, balances=balances),
-        subscriptions=(
-            stops.subscription(instruments),
-            cases.subscription(instruments),
-            visits.visit_subscription(instruments),
-            visits.plan_subscription(instruments),
-            contacts.subscription(instruments),
-        ),
-        intent_handlers=[*watches, examination_watch(instruments), RulesPages(instruments)],
+        subscriptions=subscriptions,
+        intent_handlers=[*watches, *reconciliation.handlers(), examination_watch(instruments), RulesPages(instruments)],
         on_heartbeats=on_heartbeats,
         lifespan=lifespan,
     )
+
+
+def _publishers(settings: ServiceSettings) -> dict[str, ServiceClient]:
+    """A client of each service whose events compliance reads, its own included: what it sent it reads, too."""
+    tokens = ClientCredentials.from_settings(settings)
+    return {
+        service: ServiceClient(service=service, base_url=getattr(settings, f"{service}_url"), token_source=tokens)
+        for service in SERVICES
+    }
 
 
 @asynccontextmanager

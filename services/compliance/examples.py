@@ -12,6 +12,7 @@ from typing import Any, Final
 from services.compliance.domain.canonical import canonical
 from services.compliance.examples_dossiers import DOSSIERS
 from services.compliance.examples_examinations import EXAMINATIONS
+from services.compliance.examples_reconciliation import RECONCILIATION
 from services.compliance.examples_samples import SAMPLES
 from services.compliance.schemas.complaints import (
     ComplaintDetail,
@@ -308,5 +309,6 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     CommittedFieldView: {"name": "place", "state": "erased", "salt": None},
     **EXAMINATIONS,
     **DOSSIERS,
+    **RECONCILIATION,
     **SAMPLES,
 }  # fmt: skip

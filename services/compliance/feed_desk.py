@@ -15,14 +15,14 @@ from services.compliance.domain.feeds import (
     gap_id,
     silence_found,
 )
-from services.compliance.domain.findings import judged_again
+from services.compliance.domain.findings import found_again
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import EARLIEST_DATE
 from services.compliance.domain.reports import ReportedChannel
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.feeds import CloseFeedDay
 from services.compliance.store import feeds as store
-from services.compliance.store.findings import load_current
+from services.compliance.store.findings import count_open, load_current
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
 from shared.ids import event_id
@@ -70,12 +70,8 @@ async def close(uow: UnitOfWork, instruments: Instruments, source: str, body: Cl
 async def _judge_day(uow: UnitOfWork, instruments: Instruments, day: FeedDay) -> None:
     found = gap_found(day, known=await store.count_known(uow, day), missing=await store.load_missing(uow, day))
     standing = (await load_current(uow, [gap_id(day)])).get(gap_id(day))
-    if standing is None:
-        await finding_desk.record(uow, instruments, [] if found is None else [found])
-        return
-    detail = "the missing records came later" if found is None else found.finding.detail
-    again = judged_again(standing, harm=found is not None, detail=detail)
-    await finding_desk.record(uow, instruments, [] if again is standing else [again])
+    after = found_again(standing, found, repaired="the missing records came later")
+    await finding_desk.record(uow, instruments, [] if after is None else [after])
 
 
 def _leaf(day: FeedDay, uow: UnitOfWork) -> NewLeaf:
@@ -96,7 +92,11 @@ def _leaf(day: FeedDay, uow: UnitOfWork) -> NewLeaf:
 
 
 async def look_for_silence(uow: UnitOfWork, instruments: Instruments) -> None:
-    """Open a finding for each feed that has fallen silent. Decisions see the silence themselves, without it."""
+    """Open a finding for each feed that has fallen silent, and count the days that lack records.
+
+    Decisions see the silence themselves, without the finding.
+    """
     silent = [feed for feed in await store.load_feeds(uow) if feed.is_silent(uow.real_now)]
     set_gauge("doorstep.feeds.silent", len(silent))
+    set_gauge("doorstep.feeds.incomplete", await count_open(uow, "FEED-GAP"))
     await finding_desk.record(uow, instruments, [silence_found(feed) for feed in silent])

@@ -38,6 +38,9 @@ MetricName = Literal[
     "doorstep.complaints.due",
     "doorstep.fact_tasks.overdue",
     "doorstep.feeds.silent",
+    "doorstep.feeds.incomplete",
+    "doorstep.reconciliation.compared.until",
+    "doorstep.reconciliation.differences",
     "doorstep.samples.waiting",
     "doorstep.log.covered.until",
     "doorstep.log.forked",
@@ -101,6 +104,13 @@ METRICS: Final[dict[MetricName, Metric]] = {
     ),
     "doorstep.fact_tasks.overdue": Metric("gauge", "{task}", "Facts that should have been found out, by owner."),
     "doorstep.feeds.silent": Metric("gauge", "{feed}", "Feeds that should have spoken; alert above zero."),
+    "doorstep.feeds.incomplete": Metric("gauge", "{day}", "Closed days of feeds that lack records; alert above zero."),
+    "doorstep.reconciliation.compared.until": Metric(
+        "gauge", "s", "Unix time up to which every stream was compared with its publisher."
+    ),
+    "doorstep.reconciliation.differences": Metric(
+        "gauge", "{hour}", "Hours in which a publisher and compliance do not have the same events; alert above zero."
+    ),
     "doorstep.samples.waiting": Metric("gauge", "{sample}", "Samples that wait over three days for a second person."),
     "doorstep.log.covered.until": Metric(
         "gauge", "s", "Unix time up to which every leaf is under a signed head; a clock that stands still alarms, too."

@@ -123,3 +123,26 @@ def judged_again(current: FindingVersion, *, harm: bool, detail: str) -> Finding
         reference=None,
         reason=None,
     )
+
+
+def found_again(
+    standing: FindingVersion | None, found: FindingVersion | None, *, repaired: str
+) -> FindingVersion | None:
+    """The next version of a finding that is looked for again and again; None when nothing has changed.
+
+    `found`: its first version as it would be today, None when there is nothing to be found any more. Then it closes by
+    itself as remedied, with `repaired` as its detail, unless a person has closed it; found again, it opens again.
+    """
+    if standing is None or found is None:
+        return found if standing is None else _repaired(standing, repaired)
+    if standing.finding.harm and standing.finding.detail == found.finding.detail:
+        return None
+    again = replace(standing, finding=replace(standing.finding, harm=False))
+    return judged_again(again, harm=True, detail=found.finding.detail)
+
+
+def _repaired(standing: FindingVersion, detail: str) -> FindingVersion | None:
+    if not standing.finding.harm:
+        return None
+    after = judged_again(standing, harm=False, detail=detail)
+    return after if after.state in _CLOSED else replace(after, state="remedied")

@@ -32,6 +32,11 @@ ON CONFLICT DO NOTHING RETURNING finding_id
 # The view `finding` holds of each finding the version that stands.
 _CURRENT = "SELECT * FROM finding WHERE tenant = $1 AND finding_id = ANY($2::uuid[])"
 _OF_CONTACTS = "SELECT * FROM finding WHERE tenant = $1 AND contact_id = ANY($2::uuid[]) ORDER BY finding_id"
+# Of no person: those of people are counted by their own lists.
+_COUNT_OPEN = """
+SELECT count(*) FROM finding
+WHERE tenant = $1 AND party_id IS NULL AND rule = $2 AND harm AND state NOT IN ('remedied', 'dismissed')
+"""
 _HISTORY = """
 SELECT *, '{}'::text[] AS explained_by FROM finding_version WHERE tenant = $1 AND finding_id = $2 ORDER BY version
 """
@@ -126,6 +131,11 @@ async def load_of_contacts(uow: UnitOfWork, contact_ids: Iterable[UUID]) -> dict
     for row in await uow.sql.fetch(_OF_CONTACTS, uow.tenant, sorted(set(contact_ids))):
         found.setdefault(row["contact_id"], []).append(_version(row))
     return found
+
+
+async def count_open(uow: UnitOfWork, rule: str) -> int:
+    """How many findings of a rule about feeds and services stand: harm is done, and nobody has closed them."""
+    return int(await uow.sql.fetchval(_COUNT_OPEN, uow.tenant, rule))
 
 
 async def load_history(uow: UnitOfWork, finding_id: UUID) -> list[KeptVersion]:

@@ -1,0 +1,101 @@
+"""The publisher's side of reconciliation: what it sent, by counts and digests, and by ids where those differ."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AwareDatetime, BaseModel, Field
+
+from shared.database import Database
+from shared.events.topics import TOPICS
+from shared.messaging import digests
+from shared.messaging.retention import OUTBOX_KEPT
+from shared.security.callers import caller_of, scope
+from shared.web.problems import KnownProblem, NotAllowed, NotFound
+
+MOST_PARTS: Final = 100
+MOST_IDS: Final = 1_000
+# Rows are deleted between the edge of what is kept and now.
+COMPARABLE: Final = OUTBOX_KEPT - timedelta(days=1)
+
+
+class SpanNotComparable(KnownProblem):
+    """The span is empty, has too many parts, or begins before what is surely kept: its digest would say nothing."""
+
+    kind, status, title = "span-not-comparable", 422, "The span cannot be compared"
+
+
+class DigestView(BaseModel):
+    """The events of one span of time."""
+
+    since: AwareDatetime = Field(description="Its beginning; it ends where the next one begins.")
+    events: int = Field(description="How many.")
+    digest: str = Field(description="SHA-256 over their ids in order, one per line; hexadecimal.")
+
+
+class DigestsAnswer(BaseModel):
+    """Spans in order of time, none left out."""
+
+    parts: list[DigestView]
+
+
+class IdsAnswer(BaseModel):
+    """Ids of events in order; `more`: there are others behind the last one."""
+
+    ids: list[str]
+    more: bool
+
+
+def digests_router(database: Database) -> APIRouter:
+    """Two routes under the scope `<service>.snapshot`, for readers of the topic only."""
+    may_ask = Depends(scope(f"{database.service}.snapshot"))
+    router = APIRouter(prefix="/internal/digests", tags=["operation"], dependencies=[may_ask])
+
+    @router.get("/{topic}", summary="Counts and digests of published events")
+    async def read_digests(
+        topic: str,
+        types: Annotated[str, Query(min_length=1, max_length=4_000)],
+        since: AwareDatetime,
+        until: AwareDatetime,
+        request: Request,
+        step_seconds: Annotated[int, Query(ge=1, le=86_400)] = 3_600,
+    ) -> DigestsAnswer:
+        """Of the types named (separated by commas), by the moment in the events' own ids."""
+        step = timedelta(seconds=step_seconds)
+        _refuse_stranger(database, topic, request)
+        if not since < until <= since + MOST_PARTS * step:
+            raise SpanNotComparable()
+        async with database.read_only() as uow:
+            if since < uow.real_now - COMPARABLE:
+                raise SpanNotComparable("what was published then may be forgotten in part")
+            ids = await digests.published(uow, topic, types.split(","), since=since, until=until)
+        found = digests.parts(ids, since=since.astimezone(UTC), until=until, step=step)
+        return DigestsAnswer(parts=[DigestView(since=one.since, events=one.events, digest=one.digest) for one in found])
+
+    @router.get("/{topic}/ids", summary="Ids of published events")
+    async def read_ids(
+        topic: str,
+        types: Annotated[str, Query(min_length=1, max_length=4_000)],
+        since: AwareDatetime,
+        until: AwareDatetime,
+        request: Request,
+    ) -> IdsAnswer:
+        """Of a span whose digests differ; at most 1,000."""
+        _refuse_stranger(database, topic, request)
+        async with database.read_only() as uow:
+            ids = await digests.published(uow, topic, types.split(","), since=since, until=until)
+        return IdsAnswer(ids=ids[:MOST_IDS], more=len(ids) > MOST_IDS)
+
+    return router
+
+
+def _refuse_stranger(database: Database, topic: str, request: Request) -> None:
+    """Only readers of a topic ask, and only its writers answer. Raises NotFound, NotAllowed."""
+    spec = TOPICS.get(topic)
+    if spec is None or database.service not in spec.writers:
+        raise NotFound(f"{database.service} publishes nothing on this topic")
+    client_id = caller_of(request).client_id
+    if client_id not in spec.readers:
+        raise NotAllowed(f"{client_id} does not read {topic}")
