@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 from uuid import UUID
@@ -27,8 +28,10 @@ from shared.web.problems import KnownProblem
 BodyT = TypeVar("BodyT", bound=BaseModel)
 PreparedT = TypeVar("PreparedT")
 TOGETHER: Final = 64
-LANES: Final = 2
-"""Groups under way at once: while one waits for its commit, the next is decided."""
+COMPANY_SECONDS: Final = 0.005
+"""Longest wait for as many as came last time: their next commands are on their way (PostgreSQL: commit_delay)."""
+PATIENCE_SECONDS: Final = 1.0
+"""A group that takes longer, for instance for a party's lock, no longer holds up the next."""
 
 _tracer = trace.get_tracer("doorstep.web")
 
@@ -70,7 +73,10 @@ class GroupCommit(Generic[BodyT, PreparedT]):
         self._prepare = prepare
         self._carry_out = carry_out
         self._waiting: deque[_Waiting[BodyT]] = deque()
-        self._lanes: set[asyncio.Task[None]] = set()
+        self._lane: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._company = asyncio.Event()
+        self._expected = 1
 
     async def command(self, request: Request, *, body: BodyT, parties: Iterable[UUID]) -> Response:
         """Carry out one command exactly once per (caller, route, Idempotency-Key).
@@ -83,25 +89,40 @@ class GroupCommit(Generic[BodyT, PreparedT]):
             trace.Link(trace.get_current_span().get_span_context()),
         )  # fmt: skip
         self._waiting.append(waiting)
-        if len(self._lanes) < LANES:
-            lane = asyncio.create_task(self._run(), name=f"group commit of {self._name}")
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+        if len(self._waiting) >= self._expected:
+            self._company.set()
+        if self._lane is None or self._lane.done():
+            self._lane = asyncio.create_task(self._run(), name=f"group commit of {self._name}")
         answer = await waiting.answer
         count("doorstep.commands", outcome=answer.outcome)
         return answer.response()
 
     async def _run(self) -> None:
         while self._waiting:
+            await self._gather()
             group = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
             group = [one for one in group if not one.answer.done()]
             if not group:
                 continue
-            # A trace of its own, joined to each of the requests: the group belongs to none of them.
-            with _tracer.start_as_current_span(
-                self._name, context=trace.set_span_in_context(trace.INVALID_SPAN), links=[one.link for one in group]
-            ):
-                await self._together(group)
+            task = asyncio.create_task(self._traced(group))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+
+    async def _gather(self) -> None:
+        if len(self._waiting) < self._expected:
+            self._company.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COMPANY_SECONDS):
+                    await self._company.wait()
+        self._expected = min(TOGETHER, len(self._waiting))
+
+    async def _traced(self, group: Sequence[_Waiting[BodyT]]) -> None:
+        # A trace of its own, joined to each of the requests: the group belongs to none of them.
+        with _tracer.start_as_current_span(
+            self._name, context=trace.set_span_in_context(trace.INVALID_SPAN), links=[one.link for one in group]
+        ):
+            await self._together(group)
 
     async def _together(self, group: Sequence[_Waiting[BodyT]]) -> None:
         try:
