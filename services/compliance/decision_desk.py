@@ -10,27 +10,30 @@ from uuid import UUID
 
 from services.compliance import fact_desk
 from services.compliance.domain.canonical import Json
-from services.compliance.domain.decisions import Decision, decide, encoded_record
-from services.compliance.domain.facts import Balance, PartyFacts, Question
+from services.compliance.domain.decisions import Decision
+from services.compliance.domain.facts import Balance, Question
+from services.compliance.domain.judged_on import JudgedOn, packed
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.rulings import Earliest
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason
-from services.compliance.store.audits import DecisionRow, insert_decisions
+from services.compliance.store.audits import SEALED_FACTS, DecisionRow, insert_decisions
 from services.compliance.store.facts import load_facts
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
 from shared.ids import entity_id, event_id, shard_of
+from shared.security.party_keys import Plain
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A decision with what is kept of it: its row and its leaf."""
+    """A decision with what is kept of it: its row, its leaf and, packed, what it was judged on."""
 
     decision: Decision
     row: DecisionRow
     leaf: NewLeaf
+    judged_on: str
 
 
 async def answer_questions(
@@ -44,10 +47,10 @@ async def answer_questions(
     made = []
     for one in asked:
         party = replace(facts[one.party_id], balance=balances.get(one.party_id))
-        question = question_of(one, uow)
-        decision = decide(question, party, instruments.book)
+        judged_on = JudgedOn(question=question_of(one, uow), facts=party)
+        decision = judged_on.decide(instruments.book)
         decision_id = entity_id(shard_of(one.party_id))
-        made.append(make(uow, instruments, one, question, party, decision, decision_id=decision_id, dry_run=True))
+        made.append(make(uow, instruments, one, judged_on, decision, decision_id=decision_id, dry_run=True))
     await keep(uow, instruments, made)
     return [_answer(one) for one in made]
 
@@ -74,14 +77,13 @@ def question_of(asked: ContactAsked, uow: UnitOfWork) -> Question:
 
 
 def make(
-    uow: UnitOfWork, instruments: Instruments, asked: ContactAsked, question: Question, facts: PartyFacts,
-    decision: Decision, *, decision_id: UUID, permit_id: UUID | None = None, dry_run: bool = False,
+    uow: UnitOfWork, instruments: Instruments, asked: ContactAsked, judged_on: JudgedOn, decision: Decision,
+    *, decision_id: UUID, permit_id: UUID | None = None, dry_run: bool = False,
 ) -> Made:  # fmt: skip
-    """The decision's record, hashed, and the leaf that proves it. `dry_run`: somebody only asked."""
+    """The decision's record, hashed, the leaf that proves it, and what it was judged on. `dry_run`: only asked."""
     request: dict[str, Json] = asked.model_dump(mode="json")
-    content = encoded_record(
-        decision, question=question, facts=facts, book=instruments.book, decision_id=decision_id, request=request
-    )
+    facts = judged_on.encoded()
+    content = judged_on.record(decision, facts, book=instruments.book, decision_id=decision_id, request=request)
     refused_by = tuple(ruling.rule.id for ruling in decision.refusals)
     leaf = NewLeaf(
         kind="decision",
@@ -116,12 +118,13 @@ def make(
         leaf_id=leaf.leaf_id,
         dry_run=dry_run,
     )
-    return Made(decision, row, leaf)
+    return Made(decision, row, leaf, packed(facts))
 
 
 async def keep(uow: UnitOfWork, instruments: Instruments, made: Sequence[Made]) -> None:
     """Append the decisions and their leaves; what they could not know becomes somebody's task."""
-    await insert_decisions(uow, [one.row for one in made])
+    facts = [Plain(one.row.party_id, SEALED_FACTS, one.judged_on) for one in made]
+    await insert_decisions(uow, [one.row for one in made], await instruments.cipher.seal_many(uow, facts))
     await append_leaves(uow, instruments.cipher, [one.leaf for one in made])
     await fact_desk.follow(uow, [(one.row.party_id, one.decision) for one in made])
 

@@ -8,8 +8,8 @@ from functools import cache
 from importlib import resources
 
 from services.compliance.domain.explanations import Texts
+from services.compliance.domain.judged_on import REPLACES, REUSED
 from services.compliance.domain.packs import RuleBook
-from services.compliance.permit_desk import REPLACES, REUSED
 
 
 @cache

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 from uuid import UUID
 
 from services.compliance import announcements
 from services.compliance.decision_desk import Made, keep, make, question_of, reasons
-from services.compliance.domain.decisions import Decision, decide
+from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, PartyFacts, Question
-from services.compliance.domain.packs import FactRule
+from services.compliance.domain.judged_on import DeskRefusal, JudgedOn
 from services.compliance.domain.permits import Permit, PermitState, release
-from services.compliance.domain.rulings import Answer, Earliest, deny_after
+from services.compliance.domain.rulings import Answer, Earliest
 from services.compliance.instruments import PERMIT_KIND, Instruments
 from services.compliance.schemas.permits import PermitAnswer, PermitRequest
 from services.compliance.store import permits as store
@@ -22,19 +21,6 @@ from services.compliance.store.facts import load_facts
 from shared.database import UnitOfWork
 from shared.events.compliance import PermitRefused
 from shared.ids import entity_id, shard_of
-
-REUSED: Final = FactRule(
-    id="REQUEST-REUSED",
-    kind="window_fits",
-    citation="Doorstep: a request id names one request; its permit is granted once",
-    purposes_blocked=("collection",),
-)
-REPLACES: Final = FactRule(
-    id="PERMIT-REPLACES",
-    kind="window_fits",
-    citation="Doorstep: only the party's own unused permit for the same channel is replaced",
-    purposes_blocked=("collection",),
-)
 
 
 @dataclass(slots=True)
@@ -82,17 +68,19 @@ def _decide(
     uow: UnitOfWork, instruments: Instruments, request: PermitRequest, facts: PartyFacts, outcome: _Outcome,
     *, reused: bool, replaced: Permit | None,
 ) -> store.GrantedPermit | None:  # fmt: skip
-    question = question_of(request, uow)
-    decision = decide(question, facts.without(request.replaces), instruments.book)
+    refused_by: DeskRefusal | None = None
     if reused:
-        decision = _refused(decision, REUSED, "the request id was used before, for another contact or a spent permit")
+        refused_by = "request_reused"
     elif request.replaces is not None and not _replaceable(replaced, request):
-        decision = _refused(decision, REPLACES, "the permit to be replaced is not this party's, or is not unused")
+        refused_by = "not_replaceable"
+    question = question_of(request, uow)
+    judged_on = JudgedOn(question=question, facts=facts, replaces=request.replaces, refused_by=refused_by)
+    decision = judged_on.decide(instruments.book)
     decision_id = entity_id(shard_of(request.party_id))
     allowed = decision.answer is Answer.ALLOW
     granted = _grant(uow, instruments, request, question, facts, decision_id) if allowed else None
     permit_id = None if granted is None else granted.permit.permit_id
-    made = make(uow, instruments, request, question, facts, decision, decision_id=decision_id, permit_id=permit_id)
+    made = make(uow, instruments, request, judged_on, decision, decision_id=decision_id, permit_id=permit_id)
     outcome.made.append(made)
     if granted is None:
         outcome.answers.append(_refusal(uow, request, decision, decision_id))
@@ -182,11 +170,6 @@ def _replaceable(replaced: Permit | None, request: PermitRequest) -> bool:
         and (replaced.party_id, replaced.channel) == (request.party_id, request.channel)
         and replaced.state is PermitState.GRANTED
     )
-
-
-def _refused(decision: Decision, rule: FactRule, detail: str) -> Decision:
-    ruling = deny_after(rule, "never", detail)
-    return Decision(Answer.DENY, (*decision.rulings, ruling), Earliest(after="never"))
 
 
 async def _save(uow: UnitOfWork, instruments: Instruments, outcome: _Outcome) -> None:

@@ -143,7 +143,7 @@ async def _deciders(uow: UnitOfWork, sample: Sample) -> set[str]:
         overrides = [sample.subject_id]
     else:
         found = await find_decision(uow, sample.subject_id)
-        rules = [] if found is None else json.loads(found[0]).get("rules", [])
+        rules = [] if found is None else json.loads(found.record).get("rules", [])
         values = [one["values"] for one in rules]
         overrides = [UUID(one["evidence"]) for one in values if one.get("overridden_by") == "supervisor"]
     kept = [await find_override(uow, override_id) for override_id in overrides]

@@ -45,7 +45,7 @@ async def explain_decision(
         found = await find_decision(uow, decision_id)
     if found is None:
         raise NotFound("there is no such decision")
-    record = json.loads(found[0])
+    record = json.loads(found.record)
     _refuse_foreign(caller_of(request), voice, record)
     earliest = record["earliest_lawful"] or {}
     return ExplanationView(

@@ -11,8 +11,8 @@ from starlette.requests import Request
 
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.audit import PERMIT_RULES
+from services.compliance.domain.judged_on import REPLACES, REUSED
 from services.compliance.domain.packs import RuleBook
-from services.compliance.permit_desk import REPLACES, REUSED
 from services.compliance.schemas.reading import DecisionView, RuleCount, SummaryView
 from services.compliance.store import log as log_store
 from services.compliance.store.audits import find_decision
@@ -33,13 +33,14 @@ async def read_decision(
         found = await find_decision(uow, decision_id)
         if found is None:
             raise NotFound("there is no such decision")
-        record, leaf_id = found
         return DecisionView(
             decision_id=decision_id,
-            record=json.loads(record),
-            record_canonical=record.decode(),
-            leaf_id=leaf_id,
-            leaf_index=await log_store.index_of(uow, leaf_id),
+            record=json.loads(found.record),
+            record_canonical=found.record.decode(),
+            record_sha256=found.record_sha256.hex(),
+            permit_id=found.permit_id,
+            leaf_id=found.leaf_id,
+            leaf_index=await log_store.index_of(uow, found.leaf_id),
         )
 
 

@@ -14,6 +14,8 @@ class DecisionView(BaseModel):
     decision_id: UUID = Field(description="The decision.")
     record: dict[str, JsonValue] = Field(description="The record.")
     record_canonical: str = Field(description="The canonical JSON whose commitment is in the log.")
+    record_sha256: str = Field(description="SHA-256 of the canonical JSON, hexadecimal.", pattern="^[0-9a-f]{64}$")
+    permit_id: UUID | None = Field(description="The permit that it granted; null for a refusal and for a dry run.")
     leaf_id: UUID = Field(description="Its leaf.")
     leaf_index: int | None = Field(description="Index of the leaf; null for at most a second.")
 

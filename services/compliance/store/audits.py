@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import asyncpg
@@ -19,15 +19,20 @@ from shared.events.contact import ContactRecorded
 
 _DECISIONS = """
 INSERT INTO decision (tenant, party_id, decision_id, request_id, answer, channel, purpose, refused_by, record,
-                      record_sha256, leaf_id, decided_at, recorded_real, dry_run)
+                      record_sha256, leaf_id, decided_at, recorded_real, dry_run, sealed_facts)
 SELECT $1, d.party_id, d.decision_id, d.request_id, d.answer, d.channel, d.purpose, string_to_array(d.refused_by, ','),
-       d.record, d.record_sha256, d.leaf_id, $11, $12, d.dry_run
+       d.record, d.record_sha256, d.leaf_id, $11, $12, d.dry_run, d.sealed_facts
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[],
-            $10::bytea[], $13::uuid[], $14::boolean[])
+            $10::bytea[], $13::uuid[], $14::boolean[], $15::bytea[])
   AS d(party_id, decision_id, request_id, answer, channel, purpose, refused_by, record, record_sha256, leaf_id,
-       dry_run)
+       dry_run, sealed_facts)
 """
-_DECISION = "SELECT record, leaf_id FROM decision WHERE tenant = $1 AND decision_id = $2"
+_DECISION = """
+SELECT d.party_id, d.record, d.record_sha256, d.leaf_id, d.sealed_facts, p.permit_id FROM decision d
+LEFT JOIN permit p ON p.tenant = d.tenant AND p.party_id = d.party_id AND p.decision_id = d.decision_id
+WHERE d.tenant = $1 AND d.decision_id = $2
+"""
+SEALED_FACTS: Final = "decision.sealed_facts"
 _KNOWN_CONTACTS = """
 SELECT contact_id FROM contact_audit
 WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND contact_id = ANY($3::uuid[])
@@ -76,6 +81,21 @@ class DecisionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDecision:
+    """A decision as it is read again: its canonical record with digest and leaf, and its permit if it was granted one.
+
+    `sealed_facts`: what it was judged on; None where it was recorded before that was kept.
+    """
+
+    party_id: UUID
+    record: bytes
+    record_sha256: bytes
+    leaf_id: UUID
+    sealed_facts: bytes | None
+    permit_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
     """An audited contact, its record, and who told of it (`event_id`: by which event, if it was one)."""
 
@@ -99,8 +119,8 @@ class Audited:
     leaf_id: UUID
 
 
-async def insert_decisions(uow: UnitOfWork, rows: Sequence[DecisionRow]) -> None:
-    """Append decisions, decided and recorded at the unit of work's times."""
+async def insert_decisions(uow: UnitOfWork, rows: Sequence[DecisionRow], sealed_facts: Sequence[bytes]) -> None:
+    """Append decisions, decided and recorded at the unit of work's times, each with what it was judged on, sealed."""
     if rows:
         await uow.sql.execute(
             _DECISIONS,
@@ -118,13 +138,14 @@ async def insert_decisions(uow: UnitOfWork, rows: Sequence[DecisionRow]) -> None
             uow.real_now,
             [row.leaf_id for row in rows],
             [row.dry_run for row in rows],
+            sealed_facts,
         )
 
 
-async def find_decision(uow: UnitOfWork, decision_id: UUID) -> tuple[bytes, UUID] | None:
-    """The canonical record of a decision, and its leaf."""
+async def find_decision(uow: UnitOfWork, decision_id: UUID) -> KeptDecision | None:
+    """One decision as it is kept."""
     row = await uow.sql.fetchrow(_DECISION, uow.tenant, decision_id)
-    return None if row is None else (bytes(row["record"]), row["leaf_id"])
+    return None if row is None else KeptDecision(**row)
 
 
 async def audited_before(uow: UnitOfWork, party_ids: Iterable[UUID], contact_ids: Iterable[UUID]) -> set[UUID]:
