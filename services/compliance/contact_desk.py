@@ -112,7 +112,7 @@ def _judge(
     audit.rows.append(
         AuditRow(
             contact=contact,
-            counted=counted(contact, permit.zones if permit is not None else facts.zones),
+            counted=counted(contact, permit.zones if permit is not None else facts.zones, told_real=uow.real_now),
             verdict=verdict(findings),
             findings=len(findings),
             leaf_id=leaf.leaf_id,

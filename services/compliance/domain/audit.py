@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from services.compliance.domain.facts import Counted, PartyFacts, Question
+from services.compliance.domain.judging import passed
 from services.compliance.domain.local_time import Span, local_dates
 from services.compliance.domain.packs import (
     CapRule,
@@ -71,7 +72,7 @@ def judge_contact(contact: ContactRecorded, evidence: Evidence, book: RuleBook) 
     """Every rule the contact broke; none means lawful."""
     findings = list(_permit_findings(contact, evidence))
     question = _question(contact, evidence)
-    judged = (_rule_finding(rule, contact, question, evidence.facts, book) for rule in _rules(contact, evidence, book))
+    judged = (_rule_finding(rule, contact, question, evidence, book) for rule in _rules(contact, evidence, book))
     return findings + [finding for finding in judged if finding is not None]
 
 
@@ -83,7 +84,7 @@ def judge_again(contact: ContactRecorded, evidence: Evidence, book: RuleBook) ->
     """
     question = _question(contact, evidence)
     broken = (
-        _rule_finding(rule, contact, question, evidence.facts, book)
+        _rule_finding(rule, contact, question, evidence, book)
         for rule in _rules(contact, evidence, book)
         if isinstance(rule, CapRule) or (isinstance(rule, HoldRule) and not rule.needs_fact)
     )
@@ -100,13 +101,13 @@ def hindsight_rules(book: RuleBook) -> frozenset[str]:
     )
 
 
-def counted(contact: ContactRecorded, zones: tuple[str, ...]) -> Counted:
+def counted(contact: ContactRecorded, zones: tuple[str, ...], *, told_real: datetime | None = None) -> Counted:
     """How the recorded contact counts."""
     return Counted(
         channel=contact.channel, purpose=contact.purpose, span=Span(contact.started_at, contact.ended_at), zones=zones,
         attempt=contact.attempt, contact=contact.contact, conversation=contact.conversation,
         household_contacted=contact.household_contacted, debtor_met=contact.debtor_met, permit_id=contact.permit_id,
-        unanswered=contact.attempt and not contact.contact,
+        unanswered=contact.attempt and not contact.contact, told_real=told_real,
     )  # fmt: skip
 
 
@@ -171,19 +172,20 @@ def _rules(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list
 
 
 def _rule_finding(
-    rule: Rule, contact: ContactRecorded, question: Question, facts: PartyFacts, book: RuleBook
+    rule: Rule, contact: ContactRecorded, question: Question, evidence: Evidence, book: RuleBook
 ) -> Finding | None:
+    facts = evidence.facts
     match rule:
         case HoursRule():
             ruling = judge_hours(rule, question, facts)
-            return _finding(rule, ruling.detail) if ruling.refuses else None
+            return _finding(rule, ruling.detail) if ruling.refuses and passed(rule, question, facts) is None else None
         case CrewRule():
             ruling = judge_crew(rule, question, facts)
             return _finding(rule, ruling.detail) if ruling.refuses else None
         case HoldRule():
-            return _hold_finding(rule, question, facts)
+            return _hold_finding(rule, question, evidence)
         case CapRule():
-            return _cap_finding(rule, contact, question, facts)
+            return _cap_finding(rule, contact, question, facts) if passed(rule, question, facts) is None else None
         case EvidenceRule():
             attested = book.attested(question.jurisdiction or None).on(contact.started_at.date())
             return None if shown(rule, contact, attested=attested) else _finding(rule, f"not recorded: {rule.proof}")
@@ -194,35 +196,45 @@ def _rule_finding(
             return None
 
 
-def _hold_finding(rule: HoldRule, question: Question, facts: PartyFacts) -> Finding | None:
+def _hold_finding(rule: HoldRule, question: Question, evidence: Evidence) -> Finding | None:
     """Holds forbid to *begin* a contact.
 
-    One that came up during it, such as a plan signed at the door, breaks nothing.
+    One that came up during it, such as a plan signed at the door, breaks nothing. Within the freshness limit after it
+    was recorded it harms, but nobody at the door could know: as for the permit that it revoked.
     """
+    holds = [hold for hold in evidence.facts.holds if hold.kind in rule.hold_kinds]
+    if not holds:
+        return None
     began = Span(question.span.start, question.span.start + timedelta.resolution)
-    known = tuple(hold for hold in facts.holds if hold.recorded_real <= question.real_now)
-    before = tuple(hold for hold in facts.holds if hold in known or hold.valid_from < began.start)
+    known_by = question.real_now - evidence.freshness_limit
+    before = [one for one in holds if one.recorded_real <= question.real_now or one.valid_from < began.start]
     start = replace(question, span=began)
-    ruling = judge_hold(rule, start, replace(facts, holds=before))
+    ruling = judge_hold(rule, start, replace(evidence.facts, holds=tuple(before)))
     if not ruling.refuses:
         return None
-    conduct = judge_hold(rule, start, replace(facts, holds=known)).refuses
+    known = tuple(one for one in before if one.recorded_real <= known_by)
+    conduct = judge_hold(rule, start, replace(evidence.facts, holds=known)).refuses
     return replace(_finding(rule, ruling.detail), conduct=conduct, severity=rule.severity if conduct else "low")
 
 
 def _cap_finding(rule: CapRule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> Finding | None:
     """`facts.counted` holds the other contacts made, not reservations: what was only reserved has harmed nobody.
 
-    Of two contacts where one is allowed, the later one is too many, in whichever order they were told.
+    Of two contacts where one is allowed, the later one is too many, in whichever order they were told. One that nobody
+    had a permit for or had told by then could not be known.
     """
     zones = question.candidate_zones(facts)
     if not zones or not counted(contact, zones).counts_as(rule.unit):
         return None
     before = [one for one in facts.counted if one.span.start <= contact.started_at]
-    most = busiest(matching(rule, before, question), local_dates(contact.started_at, zones), rule.window)
+    dates = local_dates(contact.started_at, zones)
+    most = busiest(matching(rule, before, question), dates, rule.window)
     if most < rule.limit:
         return None
-    return _finding(rule, f"number {most + 1} where {rule.limit} in {rule.window} are allowed")
+    known = [one for one in before if one.permit_id or one.told_real is None or one.told_real <= contact.started_real]
+    conduct = busiest(matching(rule, known, question), dates, rule.window) >= rule.limit
+    found = _finding(rule, f"number {most + 1} where {rule.limit} in {rule.window} are allowed")
+    return found if conduct else replace(found, conduct=False, severity="low")
 
 
 def _finding(rule: Rule, detail: str) -> Finding:

@@ -35,8 +35,9 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, dict=T
     """A contact, or a reservation for one, as the counters see it. A reservation counts as everything.
 
     Its outcome is unknown. Keys that are not known (None) are shared with every other contact. `lawful` is the audit's
-    word, None while it has not spoken: such an attempt opens no gate. `thread` names a written exchange. A struct,
-    because every decision is kept with all of them (`domain.judged_on`): it encodes four times as fast.
+    word, None while it has not spoken: such an attempt opens no gate. `thread` names a written exchange.
+    `told_real`: when a contact was told, for the audit. A struct, because every decision is kept with all of them
+    (`domain.judged_on`): it encodes four times as fast.
     """
 
     channel: Channel
@@ -56,6 +57,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, dict=T
     place: PlaceKind | None = None
     thread: str | None = None
     keys: Mapping[Key, frozenset[str]] = {}
+    told_real: datetime | None = None
 
     def counts_as(self, unit: Unit) -> bool:
         """Whether the counter `unit` counts it."""

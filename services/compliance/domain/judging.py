@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.facts import Override, PartyFacts, Question
 from services.compliance.domain.packs import CapRule, CrewRule, FactRule, HoldRule, HoursRule, Rule, RuleBook
 from services.compliance.domain.rule_records import (
     ClosedDaysRule,
@@ -64,12 +64,21 @@ def judge_rule(rule: Rule, question: Question, facts: PartyFacts, book: RuleBook
     Raises TypeError for a rule that is judged of a record, not of a question.
     """
     ruling = _judged(rule, question, facts, book)
-    if not ruling.refuses or rule.override == "none" or rule.id not in facts.overrides:
-        return ruling
-    for one in facts.overrides[rule.id]:
-        if one.by == rule.override and one.opens is None and one.valid.holds(question.span):
-            return allow(rule, overridden_by=rule.override, evidence=str(one.evidence))
-    return ruling
+    passing = passed(rule, question, facts) if ruling.refuses else None
+    return ruling if passing is None else allow(rule, overridden_by=passing.by, evidence=str(passing.evidence))
+
+
+def passed(rule: Rule, question: Question, facts: PartyFacts) -> Override | None:
+    """The person's consent or a supervisor's decision by which such a contact passes the rule, whatever it answers.
+
+    Consent to hours of the day is none: `judge_hours` looks at those.
+    """
+    if rule.override == "none":
+        return None
+    given = facts.overrides.get(rule.id, ())
+    return next(
+        (one for one in given if one.by == rule.override and one.opens is None and one.valid.holds(question.span)), None
+    )
 
 
 def _judged(rule: Rule, question: Question, facts: PartyFacts, book: RuleBook) -> Ruling:

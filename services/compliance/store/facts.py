@@ -58,7 +58,7 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used'
 """
 _CONTACTS = """
 SELECT party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact, conversation,
-       household_contacted, debtor_met,
+       household_contacted, debtor_met, recorded_real,
        verdict = 'lawful' AND NOT EXISTS (
          SELECT FROM finding f WHERE f.tenant = a.tenant AND f.contact_id = a.contact_id AND f.harm) AS lawful
 FROM contact_audit a WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ended_at >= $3
@@ -234,7 +234,16 @@ async def _load_counted(uow: UnitOfWork, ids: Sequence[UUID], *, reservations: b
     since = uow.now - _LOOK_BACK
     contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, ids, since)
     reserved = await uow.sql.fetch(_RESERVED, uow.tenant, ids, since) if reservations else []
-    found = [(row["party_id"], structs.replace(counted_of(row), lawful=row["lawful"])) for row in contacts]
+    found = [
+        (
+            row["party_id"],
+            # A decision does not ask when a contact was told, and is kept with all that it looks at.
+            structs.replace(
+                counted_of(row), lawful=row["lawful"], told_real=None if reservations else row["recorded_real"]
+            ),
+        )
+        for row in contacts
+    ]
     found += [(row["party_id"], _reservation(row)) for row in reserved]
     return _grouped(found)
 

@@ -99,12 +99,20 @@ async def test_contact_long_after_the_fact_is_conduct_and_shortly_after_is_harm(
 
 @pytest.mark.parametrize(
     ("valid_from_minutes", "known_after_seconds", "conduct"),
-    [(5, 60, []), (-5, -60, [True]), (-5, 60, [False]), (0, -60, [True]), (0, 60, [])],
+    [
+        (5, 60, []),
+        (-5, -180, [True]),
+        (-5, -60, [False]),
+        (-5, 60, [False]),
+        (0, -180, [True]),
+        (0, -60, [False]),
+        (0, 60, []),
+    ],
 )
 async def test_hold_forbids_to_begin_a_contact(
     desk: Desk, valid_from_minutes: int, known_after_seconds: int, conduct: list[bool]
 ) -> None:
-    """One that came up during it, such as a plan signed at the door, breaks nothing; one learnt later is harm only."""
+    """One that came up during it, such as a plan signed at the door, breaks nothing; learnt later or within F: harm."""
     case = await desk.open_case()
     (permit,) = await desk.ask(visit_request(case))
     contact = visit_contact(case, permit, started_real=desk.clock.real - timedelta(seconds=known_after_seconds))
