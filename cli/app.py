@@ -65,6 +65,18 @@ def lint() -> None:
 
 
 @app.command()
+def worlds(
+    count: Annotated[int, typer.Option(min=1, max=100_000_000, help="How many worlds.")] = 2_000,
+    first: Annotated[int, typer.Option(min=0, help="The seed of the first.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Replay this one world and print its story.")] = None,
+) -> None:
+    """Live through random histories in memory and hold compliance against the law; says the seed of what it finds."""
+    from cli.worlds import judge_worlds, tell_story
+
+    raise typer.Exit(judge_worlds(first=first, count=count) if seed is None else tell_story(seed))
+
+
+@app.command()
 def serve(
     detach: Annotated[bool, typer.Option("--detach", help="Leave it running; `down` stops it.")] = False,
     prefix: Annotated[str, typer.Option(help="Serve the run with this name prefix (the demo prints its own).")] = "",

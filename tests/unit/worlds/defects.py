@@ -1,0 +1,118 @@
+"""Deliberate defects of the domain. Each is switched on for one test, and worlds must find it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+from unittest.mock import patch
+
+from services.compliance.domain import holds, leaves
+from services.compliance.domain.compiled.hours import Hours
+from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.history import Counter
+from services.compliance.domain.holds import Hold
+from services.compliance.domain.local_time import Span, hours_on
+from services.compliance.domain.permits import Permit, PermitState
+from services.compliance.domain.rulings import Earliest, Ruling, deny_until
+
+_counted, _touches, _zones = Counter.busiest, Hold.touches, Question.candidate_zones
+_ended, _built, _open_on = holds.ended, leaves.build, Hours.on
+
+
+def _one_too_many(self: Counter, dates: Any) -> int:
+    return max(_counted(self, dates) - 1, 0)
+
+
+def _forgotten_after_a_week(self: Hold, span: Span) -> bool:
+    return _touches(self, span) and span.start < self.valid_from + timedelta(days=7)
+
+
+def _closes_inclusive(self: Hours, day: date, zone: str) -> Span:
+    opening, closing = _open_on(self, day, zone)
+    return Span(opening, closing + timedelta(minutes=1))
+
+
+def _clocks_never_change(day: date, *, zone_name: str, **hours: Any) -> Span:
+    winter = hours_on(day.replace(month=1, day=1), zone_name=zone_name, **hours)
+    later = timedelta(days=day.timetuple().tm_yday - 1)
+    return Span(winter.start + later, winter.end + later)
+
+
+def _first_zone_only(self: Question, facts: PartyFacts) -> tuple[str, ...]:
+    return _zones(self, facts)[:1]
+
+
+def _same_kind(known: list[Hold], *, kind: str, scope: str, source_ref: str) -> Hold | None:
+    return next((one for one in known if (one.kind, one.scope, one.ended_at) == (kind, scope, None)), None)
+
+
+def _ended_from_its_beginning(hold: Hold, **_: Any) -> Hold:
+    return replace(_ended(hold, at=hold.valid_from), ended_at=hold.valid_from)
+
+
+def _forgets_the_contact(permit: Permit, **_: Any) -> Permit:
+    return replace(permit, state=PermitState.RECORDED, contact_id=None)
+
+
+def _loses_a_leaf(leaf: leaves.NewLeaf, chain: leaves.Chain, draw: Any) -> leaves.BuiltLeaf:
+    built = _built(leaf, chain, draw)
+    return replace(built, chain=chain) if leaf.kind == "release" else built
+
+
+def _without_earliest(rule: Any, moment: Any, detail: str, **values: Any) -> Ruling:
+    return replace(deny_until(rule, moment, detail, **values), earliest=Earliest())
+
+
+def _first_guess(start: Any, refusals: list[Ruling], _refusing_at: Any) -> Earliest:
+    moments = [one.earliest.at for one in refusals if one.earliest.at is not None]
+    return Earliest(at=min(moments)) if moments else Earliest(after="never")
+
+
+_DOMAIN = "services.compliance.domain"
+# Name → what is replaced by what, and the promise whose breach must come out.
+DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
+    "budget off by one": ([lambda: patch.object(Counter, "busiest", _one_too_many)], "a budget was passed"),
+    "hold forgotten": ([lambda: patch.object(Hold, "touches", _forgotten_after_a_week)], "a contact under a stop"),
+    "closing time inclusive": ([lambda: patch.object(Hours, "on", _closes_inclusive)], "granted outside the hours"),
+    "clocks never change": (
+        [lambda: patch(f"{_DOMAIN}.compiled.hours.hours_on", _clocks_never_change)],
+        "granted outside the hours",
+    ),
+    "one of two zones": ([lambda: patch.object(Question, "candidate_zones", _first_zone_only)], "granted outside"),
+    "revocation ignored": (
+        [lambda: patch.object(Permit, "recallable", lambda *_, **__: False)],
+        "a contact under a stop",
+    ),
+    "permit usable twice": (
+        [
+            lambda: patch("worlds.bureau.recorded", _forgets_the_contact),
+            lambda: patch("worlds.bureau.use", lambda permit, **_: permit),
+        ],
+        "the audit differs",
+    ),
+    "used reservation lapses": (
+        [lambda: patch.object(Permit, "reserves", property(lambda self: self.state is PermitState.GRANTED))],
+        "a budget was passed by a grant",
+    ),
+    "two complaints one hold": ([lambda: patch("worlds.bureau.same_source", _same_kind)], "granted under a stop"),
+    "end backdated": ([lambda: patch(f"{_DOMAIN}.holds.ended", _ended_from_its_beginning)], "the audit differs"),
+    "one person ends it": ([lambda: patch(f"{_DOMAIN}.holds.FOUR_EYES", frozenset())], "granted under a stop"),
+    "no hindsight": ([lambda: patch("worlds.bureau.broken_now", lambda *_, **__: [])], "the audit differs"),
+    "no second look": ([lambda: patch("worlds.bureau.refused_now", lambda *_, **__: [])], "a permit outlived"),
+    "leaf lost": ([lambda: patch("worlds.bureau.leaves.build", _loses_a_leaf)], "a gap in the party's chain"),
+    "no earliest": ([lambda: patch(f"{_DOMAIN}.rules.holds.deny_until", _without_earliest)], "a refusal without its"),
+    "earliest guessed": ([lambda: patch(f"{_DOMAIN}.decisions._earliest", _first_guess)], "the earliest lawful moment"),
+}
+
+
+@contextmanager
+def switched_on(name: str) -> Iterator[str]:
+    """The defect is in the code; yields the beginning of the promise that it breaks."""
+    patches, promise = DEFECTS[name]
+    with ExitStack() as stack:
+        for one in patches:
+            stack.enter_context(one())
+        yield promise

@@ -1,0 +1,359 @@
+"""Compliance in memory: what the service's desks do around the pure domain, without database, topics or network.
+
+Every decision is the domain's; here is only what a desk does before and after: look up, call, keep, append a leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from services.compliance.domain import audit, findings, leaves
+from services.compliance.domain.complaints import Complaint, Step, clock_of, take_step
+from services.compliance.domain.decisions import Decision, decide
+from services.compliance.domain.dossier import Dossier, DossierEntry, GivenOverride
+from services.compliance.domain.facts import Balance, Counted, Freshness, Override, PartyFacts, Question
+from services.compliance.domain.hindsight import JudgedContact, broken_now, changes
+from services.compliance.domain.holds import Hold, HoldKind, HoldScope, end_by, ended, lawful_end, same_source
+from services.compliance.domain.local_time import Span
+from services.compliance.domain.overrides import passable
+from services.compliance.domain.packs import RuleBook
+from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased, recorded, release, use
+from services.compliance.domain.recalls import Recall, recall_of, revoked_by
+from services.compliance.domain.reconsidering import outstanding, refused_now
+from services.compliance.domain.rule_records import Overriding
+from services.compliance.domain.rulings import Answer
+from shared.events.contact import ContactRecorded
+
+_FEEDERS: Final = ("intake", "assignment", "visits", "plans")
+
+
+@dataclass(slots=True)
+class Case:
+    """All that compliance keeps of one person."""
+
+    party_id: UUID
+    case_id: UUID
+    place: str
+    zones: tuple[str, ...]
+    history_known_from: date
+    is_open: bool = True
+    holds: list[Hold] = field(default_factory=list)
+    permits: dict[UUID, Permit] = field(default_factory=dict)
+    judged: dict[UUID, JudgedContact] = field(default_factory=dict)
+    findings: dict[UUID, dict[str, findings.FindingVersion]] = field(default_factory=dict)
+    entries: list[DossierEntry] = field(default_factory=list)
+    overrides: list[GivenOverride] = field(default_factory=list)
+    complaints: dict[str, Complaint] = field(default_factory=dict)
+    chain: leaves.Chain | None = None
+    leaves: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on both clocks, and the oldest event that compliance has not handled yet (real time)."""
+
+    now: datetime
+    real: datetime
+    watermark: datetime
+
+
+class Bureau:
+    """`on_revoked` hears of every revocation as it is published."""
+
+    def __init__(
+        self,
+        book: RuleBook,
+        *,
+        freshness_limit: timedelta,
+        draw_id: Callable[[], UUID],
+        draw_bytes: Callable[[int], bytes],
+        on_revoked: Callable[[Permit, Moment], None],
+    ) -> None:
+        self.book = book
+        self.cases: dict[UUID, Case] = {}
+        self._limit = freshness_limit
+        self._draw_id = draw_id
+        self._draw_bytes = draw_bytes
+        self._on_revoked = on_revoked
+
+    def open_case(self, case: Case) -> None:
+        """From now on the person is known."""
+        case.chain = leaves.Chain(self._draw_bytes(leaves.SALT_BYTES))
+        self.cases[case.party_id] = case
+
+    def facts(self, case: Case, moment: Moment, *, reservations: bool = True) -> PartyFacts:
+        """What is known of the person but for what was told of it: an audit takes that as it stood at the contact."""
+        counted = [_counted(case, one, audited=not reservations) for one in case.judged.values()]
+        if reservations:
+            counted += [permit.reservation() for permit in case.permits.values() if permit.reserves]
+        return PartyFacts(
+            party_id=case.party_id,
+            known=True,
+            case_id=case.case_id,
+            case_open=case.is_open,
+            case_version=1,
+            jurisdiction=case.place,
+            zones=case.zones,
+            history_known_from=case.history_known_from,
+            holds=tuple(case.holds),
+            counted=tuple(counted),
+            freshness=Freshness(watermarks=dict.fromkeys(_FEEDERS, moment.watermark)),
+            balance=Balance(as_of=moment.real, overdue_minor={"XTS": 1}, digest="0"),
+        )
+
+    def ask(
+        self, question: Question, moment: Moment, *, replaces: UUID | None = None
+    ) -> tuple[Decision, Permit | None]:
+        """Decide, and on an allow reserve and grant."""
+        case = self.cases[question.party_id]
+        facts = self._told(case, self.facts(case, moment), at=moment.now)
+        decision = decide(question, facts.without(replaces), self.book)
+        permit = self._grant(case, question, facts, moment) if decision.answer is Answer.ALLOW else None
+        self._leaf(case, "decision", moment, permit_id=None if permit is None else str(permit.permit_id))
+        return decision, permit
+
+    def use(self, party_id: UUID, permit_id: UUID, *, contact_id: UUID, used_at: datetime) -> None:
+        """The use is reported; a second one, or one of a released permit, changes nothing here."""
+        permits = self.cases[party_id].permits
+        if permit_id in permits:
+            try:
+                permits[permit_id] = use(permits[permit_id], contact_id=contact_id, used_at=used_at)
+            except (PermitAlreadyUsed, PermitReleased):
+                return
+
+    def give_back(self, party_id: UUID, permit_id: UUID, moment: Moment, *, cause: str) -> None:
+        """The holder gives an unused permit back. Raises PermitNotReleasable."""
+        case = self.cases[party_id]
+        case.permits[permit_id] = release(case.permits[permit_id], cause=cause)
+        self._leaf(case, "release", moment, permit_id=str(permit_id))
+
+    def place(
+        self, case: Case, moment: Moment, *, kind: HoldKind, scope: HoldScope, source: str, since: datetime,
+        until: datetime | None, reached: datetime,
+    ) -> None:  # fmt: skip
+        """A hold: recalls what it forbids and is held against the contacts made while it stood already."""
+        if same_source(case.holds, kind=kind, scope=scope, source_ref=source) is not None:
+            return
+        hold = Hold(
+            hold_id=self._draw_id(),
+            party_id=case.party_id,
+            kind=kind,
+            scope=scope,
+            valid_from=since,
+            valid_to=lawful_end(kind, valid_from=since, valid_to=until),
+            source_ref=source,
+            recorded_real=moment.real,
+        )
+        case.holds.append(hold)
+        self._leaf(case, "hold", moment, hold_id=str(hold.hold_id))
+        self._recall(case, [recall_of(hold, self.book, fact_arrived_real=reached)], moment)
+        if hold.valid_from < moment.now:
+            self._judge_since(case, hold.valid_from, moment)
+
+    def end(self, case: Case, moment: Moment, *, source: str, by_whom: str) -> None:
+        """A person says that the hold is over. Raises what `end_by` raises."""
+        for place, hold in enumerate(case.holds):
+            if hold.source_ref == source:
+                case.holds[place] = end_by(hold, by_whom, evidence="document", at=moment.now)
+                self._leaf(case, "hold_end", moment, hold_id=str(hold.hold_id))
+
+    def complain(self, case: Case, moment: Moment, *, reference: str, since: datetime, reached: datetime) -> str:
+        """A complaint freezes contact; returns the source of its hold."""
+        complaint = case.complaints.get(reference)
+        if complaint is None:
+            complaint = Complaint(
+                complaint_id=self._draw_id(),
+                version=1,
+                party_id=case.party_id,
+                channel="letter",
+                about=frozenset(),
+                received_at=since,
+                clock=clock_of(self.book, jurisdiction=case.place, received_at=since),
+                by_whom="anybody",
+            )
+            case.complaints[reference] = complaint
+            self._leaf(case, "complaint", moment, complaint_id=str(complaint.complaint_id))
+        self.place(
+            case,
+            moment,
+            kind="complaint",
+            scope="party",
+            source=complaint.hold_source,
+            since=since,
+            until=None,
+            reached=reached,
+        )
+        return complaint.hold_source
+
+    def step(self, case: Case, moment: Moment, *, reference: str, step: Step, by_whom: str) -> None:
+        """A step of the complaint desk; closing ends its hold. Raises what `take_step` raises."""
+        after = take_step(case.complaints[reference], step, by_whom=by_whom, words=None, reference=None)
+        case.complaints[reference] = after
+        self._leaf(case, "complaint", moment, complaint_id=str(after.complaint_id))
+        if step == "close":
+            for place, hold in enumerate(case.holds):
+                if hold.source_ref == after.hold_source and hold.ended_at is None:
+                    case.holds[place] = ended(hold, at=moment.now)
+                    self._leaf(case, "hold_end", moment, hold_id=str(hold.hold_id))
+
+    def cure(self, case: Case, moment: Moment, *, reached: datetime) -> None:
+        """The debt is paid: nothing is collected any more."""
+        case.is_open = False
+        self._recall(case, [Recall(party_id=case.party_id, cause="cured", fact_arrived_real=reached)], moment)
+
+    def reopen(self, case: Case) -> None:
+        """Overdue again."""
+        case.is_open = True
+
+    def allow_exception(
+        self, case: Case, moment: Moment, *, rule: str, by: Overriding, valid: Span, hours: tuple[time, time] | None
+    ) -> None:
+        """The person's consent or a supervisor's leave to pass one rule. Raises what `passable` raises."""
+        span = passable(self.book, rule_id=rule, by=by, valid=valid, hours=hours is not None, now=moment.now)
+        opens, closes = hours or (None, None)
+        override_id = self._draw_id()
+        override = Override(by=by, evidence=override_id, valid=span, opens=opens, closes=closes)
+        case.overrides.append(
+            GivenOverride(
+                override_id=override_id,
+                party_id=case.party_id,
+                rule=rule,
+                override=override,
+                recorded_real=moment.real,
+            )
+        )
+        self._leaf(case, "override", moment, rule=rule)
+
+    def turn(self, book: RuleBook, moment: Moment) -> None:
+        """Other rules, or another date of theirs: outstanding permits are judged again."""
+        self.book = book
+        for case in self.cases.values():
+            self._reconsider(case, moment, arrived=moment.real)
+
+    def audit(self, contact: ContactRecorded, moment: Moment, *, reached: datetime, use_came_first: bool) -> None:
+        """Judge a contact once, count it, judge those after it and the outstanding permits again."""
+        case = self.cases[contact.party_id]
+        if contact.contact_id in case.judged:
+            return
+        permit = None if contact.permit_id is None else case.permits.get(contact.permit_id)
+        facts = self._told(case, self.facts(case, moment, reservations=False), at=contact.started_at)
+        evidence = audit.Evidence(
+            permit=permit,
+            facts=facts,
+            jurisdiction=facts.jurisdiction,
+            freshness_limit=self._limit,
+            use_came_first=use_came_first,
+        )
+        found = audit.judge_contact(contact, evidence, self.book)
+        counted = audit.counted(contact, permit.zones if permit is not None else facts.zones)
+        case.judged[contact.contact_id] = JudgedContact(contact=contact, counted=counted, recorded_real=moment.real)
+        self._keep(case, [_version(contact, one) for one in found])
+        if permit is not None and permit.reserves:
+            after = recorded(permit, contact_id=contact.contact_id, used_at=contact.started_at)
+            case.permits[permit.permit_id] = after
+        self._leaf(case, "contact", moment, contact_id=str(contact.contact_id), verdict=audit.verdict(found))
+        self._judge_since(case, contact.started_at + timedelta.resolution, moment)
+        self._reconsider(case, moment, arrived=reached)
+
+    def _told(self, case: Case, facts: PartyFacts, *, at: datetime) -> PartyFacts:
+        return Dossier(tuple(case.entries), tuple(case.overrides)).applied_to(facts, at=at)
+
+    def _grant(self, case: Case, question: Question, facts: PartyFacts, moment: Moment) -> Permit:
+        permit = Permit(
+            permit_id=self._draw_id(),
+            party_id=case.party_id,
+            tenant="bank",
+            decision_id=self._draw_id(),
+            request_id=self._draw_id(),
+            case_id=case.case_id,
+            subject_id=question.subject_id,
+            channel=question.channel,
+            purpose=question.purpose,
+            crew=question.crew,
+            device_id=question.device_id,
+            place_cell=question.place_cell,
+            window=question.span,
+            duration=question.duration,
+            zones=question.candidate_zones(facts),
+            rule_set=self.book.rule_set,
+            granted_real=moment.real,
+        )
+        case.permits[permit.permit_id] = permit
+        return permit
+
+    def _recall(self, case: Case, recalls: list[Recall], moment: Moment) -> None:
+        active = [permit for permit in case.permits.values() if permit.reserves]
+        for permit, cause in revoked_by(recalls, active, now=moment.now, real_now=moment.real):
+            case.permits[permit.permit_id] = permit
+            self._leaf(case, "revocation", moment, permit_id=str(permit.permit_id), cause=cause.cause)
+            self._on_revoked(permit, moment)
+
+    def _reconsider(self, case: Case, moment: Moment, *, arrived: datetime) -> None:
+        active = [permit for permit in case.permits.values() if permit.reserves]
+        judged = {permit.permit_id for permit in active if outstanding(permit, now=moment.now)}
+        if not judged:
+            return
+        facts = self._told(case, self.facts(case, moment), at=moment.now)
+        recalls = [
+            Recall(
+                party_id=case.party_id,
+                cause=ruling.rule.id,
+                citation=ruling.rule.citation,
+                fact_arrived_real=arrived,
+                permit_ids=frozenset({permit.permit_id}),
+            )
+            for permit, ruling in refused_now(active, facts, self.book, now=moment.now, real_now=moment.real)
+            if permit.permit_id in judged
+        ]
+        self._recall(case, recalls, moment)
+
+    def _judge_since(self, case: Case, since: datetime, moment: Moment) -> None:
+        later = [one for one in case.judged.values() if one.began >= since]
+        if not later:
+            return
+        facts = self.facts(case, moment, reservations=False)
+        asked = audit.hindsight_rules(self.book)
+        for one in later:
+            then = self._told(case, facts, at=one.began)
+            permit = None if one.contact.permit_id is None else case.permits.get(one.contact.permit_id)
+            now = broken_now(one, then, case.judged.values(), self.book, permit=permit, freshness_limit=self._limit)
+            standing = case.findings.get(one.contact.contact_id, {}).values()
+            known = [version for version in standing if version.finding.rule in asked]
+            self._keep(case, changes(one.contact, now, known))
+
+    def _keep(self, case: Case, versions: Iterable[findings.FindingVersion]) -> None:
+        for version in versions:
+            if version.contact_id is not None:
+                case.findings.setdefault(version.contact_id, {})[version.finding.rule] = version
+
+    def _leaf(self, case: Case, kind: leaves.LeafKind, moment: Moment, **public: str | None) -> None:
+        leaf = leaves.NewLeaf(
+            kind=kind,
+            leaf_id=self._draw_id(),
+            party_id=case.party_id,
+            occurred_at=moment.now,
+            recorded_at=moment.real,
+            public=public,
+        )
+        built = leaves.build(leaf, case.chain, self._draw_bytes)
+        case.chain = built.chain
+        case.leaves.append(built.content)
+
+
+def _counted(case: Case, one: JudgedContact, *, audited: bool) -> Counted:
+    """As the counters see it: lawful when no finding stands, as the store reads it."""
+    found = case.findings.get(one.contact.contact_id, {}).values()
+    lawful = not any(version.finding.conduct or version.finding.harm for version in found)
+    return msgspec.structs.replace(one.counted, lawful=lawful, told_real=one.recorded_real if audited else None)
+
+
+def _version(contact: ContactRecorded, finding: audit.Finding) -> findings.FindingVersion:
+    return findings.of_contact(
+        finding, party_id=contact.party_id, contact_id=contact.contact_id, permit_id=contact.permit_id
+    )

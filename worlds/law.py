@@ -1,0 +1,257 @@
+"""The law of the worlds' four places, written from its words: ../regulation catalogue and permits decisions.
+
+Nothing here is read from the rule packs or calls the services: what both say alike has been said twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+COLLECTING = frozenset({"collection", "appointment_admin"})
+UNASKED = COLLECTING | {"plan_service"}
+ALL_BUT_SAFETY = UNASKED | {"customer_requested", "reply", "statutory_notice"}
+EVERY_CHANNEL = frozenset({"visit", "call", "sms", "email", "letter", "third_party_location"})
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Contact only inside these minutes of the person's local day, from arrival to departure."""
+
+    channels: frozenset[str]
+    opens: int
+    closes: int
+    weekend_opens: int | None = None
+    agreed: str | None = None
+    """The name under which the person may agree to other hours; None: nobody may."""
+
+    def bounds(self, day: date) -> tuple[int, int]:
+        """Opening and closing minute of that date."""
+        return (
+            self.weekend_opens if self.weekend_opens is not None and day.weekday() >= 5 else self.opens
+        ), self.closes
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `most` contacts of one sort. `dates`: in so many consecutive local dates; None: from date to date of the
+    month. `since`: in force for contacts from that date on."""
+
+    name: str
+    channels: frozenset[str]
+    purposes: frozenset[str]
+    sort: str
+    most: int
+    dates: int | None
+    since: date = date.min
+    until: date = date.max
+    passable: bool = False
+
+    def counts(self, one: object) -> bool:
+        """Whether it counts that contact."""
+        if getattr(one, "channel", None) not in self.channels or getattr(one, "purpose", None) not in self.purposes:
+            return False
+        return self.sort == "attempt" or bool(getattr(one, self.sort))
+
+    def in_force(self, day: date) -> bool:
+        """Whether contacts on that date are counted by it."""
+        return self.since <= day < self.until
+
+
+def _h(hour: int, minute: int = 0) -> int:
+    return hour * 60 + minute
+
+
+_VISIT, _CALL, _SMS = frozenset({"visit"}), frozenset({"call"}), frozenset({"sms"})
+_CBA_2026 = date(2026, 1, 30)
+_SMS_POLICY = Hours(_SMS, _h(9), _h(20))
+_SMS_STRICTER = Hours(_SMS, _h(10), _h(18))
+
+HOURS: dict[str, tuple[Hours, ...]] = {
+    # GB/T 45251-2025 cl. 5.3 and the CBA guide: not from 22:00 to 08:00 unless agreed otherwise.
+    "CN": (Hours(_VISIT | _CALL | _SMS, _h(8), _h(22), agreed="CN-HOURS"),),
+    # 12 CFR 1006.6(b)(1): 8 to 21, unless the consumer agrees; 209 CMR 18.17(6): visits 8 to 21.
+    "US-MA": (Hours(_VISIT | _CALL | _SMS, _h(8), _h(21), agreed="US-HOURS"), Hours(_VISIT, _h(8), _h(21))),
+    # CONC 7.9: no contact at unreasonable times; read as 8 to 21.
+    "GB": (Hours(_VISIT | _CALL | _SMS, _h(8), _h(21)),),
+    # RG 96 s.4(a): calls 7:30 to 21, weekends 9 to 21; visits 9 to 21.
+    "AU-VIC": (Hours(_CALL, _h(7, 30), _h(21), weekend_opens=_h(9)), Hours(_VISIT, _h(9), _h(21))),
+}
+# Soft law whose number is the bank's: a supervisor may pass it.
+SEVEN_CONTACTS = "CBA 2026: seven contacts in seven dates"
+THREE_VISITS_OR_TEXTS = "Reg. F: three visits or texts in seven dates"
+_WRITTEN_OR_CALLED = EVERY_CHANNEL - _VISIT - {"third_party_location"}
+_BANK = (
+    Limit("bank: one visit in 30 dates", _VISIT, frozenset({"collection"}), "attempt", 1, 30),
+    Limit("bank: one message a date", _SMS, COLLECTING, "attempt", 1, 1),
+    Limit("bank: three messages in 7 dates", _SMS, COLLECTING, "attempt", 3, 7),
+)
+LIMITS: dict[str, tuple[Limit, ...]] = {
+    "CN": (
+        *_BANK,
+        Limit("GB/T 45251: three effective calls a day", _CALL, COLLECTING, "conversation", 3, 1),
+        Limit("CBA 2026: six unanswered calls a day", _CALL, COLLECTING, "unanswered", 6, 1, since=_CBA_2026),
+        Limit(SEVEN_CONTACTS, EVERY_CHANNEL, COLLECTING, "contact", 7, 7, since=_CBA_2026, passable=True),
+    ),
+    "US-MA": (
+        *_BANK,
+        Limit("Reg. F: seven calls in seven dates", _CALL, ALL_BUT_SAFETY, "attempt", 7, 7),
+        Limit("Reg. F: seven dates after a conversation, day 1", _CALL, ALL_BUT_SAFETY, "conversation", 1, 7),
+        Limit(THREE_VISITS_OR_TEXTS, _VISIT | _SMS, ALL_BUT_SAFETY, "attempt", 3, 7, passable=True),
+        Limit("209 CMR 18.17: household met once in 30 dates", _VISIT, ALL_BUT_SAFETY, "household_contacted", 1, 30),
+        Limit("940 CMR 7.04: two calls or texts in seven dates", _CALL | _SMS, ALL_BUT_SAFETY, "attempt", 2, 7),
+    ),
+    "GB": _BANK,
+    "AU-VIC": (
+        *_BANK,
+        Limit("RG 96: three contacts a week, visits left out", _WRITTEN_OR_CALLED, ALL_BUT_SAFETY, "contact", 3, 7),
+        Limit("RG 96: ten contacts a month, visits left out", _WRITTEN_OR_CALLED, ALL_BUT_SAFETY, "contact", 10, None),
+        Limit("RG 96: debtor met once a month", _VISIT, ALL_BUT_SAFETY, "debtor_met", 1, None),
+    ),
+}  # fmt: skip
+
+# Which purposes a stop keeps away, whatever the place; a person's own contact on request passes the milder ones.
+STOPS: dict[str, frozenset[str]] = {
+    "deceased": ALL_BUT_SAFETY,
+    "insolvency": ALL_BUT_SAFETY,
+    "minor": ALL_BUT_SAFETY,
+    "represented": UNASKED,
+    "cease_contact": UNASKED,
+    "channel_opt_out": UNASKED,
+    "stop_request": COLLECTING,
+    "dispute": COLLECTING,
+    "complaint": COLLECTING,
+    "hardship": COLLECTING,
+    "breathing_space": COLLECTING,
+    "mental_health_crisis": COLLECTING,
+    "ombudsman": COLLECTING,
+    "debt_advice": COLLECTING,
+    "vulnerability": COLLECTING,
+    "disaster": COLLECTING,
+    "plan_active": COLLECTING,
+    "cured": COLLECTING,
+}
+# Stricter words of one place: an agency in the US reaches the represented through the attorney, and so on.
+_STRICTER: dict[tuple[str, str, str], frozenset[str]] = {
+    **{("US-MA", "represented", channel): ALL_BUT_SAFETY for channel in EVERY_CHANNEL},
+    **{("US-MA", "channel_opt_out", channel): ALL_BUT_SAFETY for channel in EVERY_CHANNEL},
+    **{("US-MA", "stop_request", channel): UNASKED for channel in EVERY_CHANNEL},
+    **{("AU-VIC", "represented", channel): ALL_BUT_SAFETY for channel in EVERY_CHANNEL},
+    **{("AU-VIC", "channel_opt_out", channel): ALL_BUT_SAFETY for channel in EVERY_CHANNEL},
+    ("GB", "vulnerability", "visit"): ALL_BUT_SAFETY,
+    ("AU-VIC", "vulnerability", "visit"): ALL_BUT_SAFETY,
+}
+# Two people see that these are over.
+TWO_PEOPLE = frozenset({"deceased", "cease_contact", "vulnerability"})
+# What the record of a contact must show: proof → (place, channels, in force from).
+PROOFS: dict[str, dict[str, frozenset[str]]] = {
+    "identity": {"CN": _VISIT},
+    "recording": {"CN": _VISIT | _CALL},
+    "entry": {"CN": _VISIT, "US-MA": _VISIT, "GB": _VISIT},
+    "leaving": {"GB": _VISIT, "AU-VIC": _VISIT},
+    "disclosure": {"CN": EVERY_CHANNEL, "US-MA": EVERY_CHANNEL, "GB": EVERY_CHANNEL},
+}
+CALL_RECORDING_SINCE = _CBA_2026
+MISCONDUCT: dict[str, dict[str, frozenset[str]]] = {
+    "threat": {"CN": EVERY_CHANNEL, "GB": _VISIT},
+    "loitering": {"AU-VIC": _VISIT},
+    "calling_card": {"GB": EVERY_CHANNEL},
+}
+
+
+def stopped(place: str, kind: str, scope: str, channel: str, purpose: str) -> bool:
+    """Whether a stop of that kind and scope keeps such a contact away."""
+    if scope == "visit_channel" and channel != "visit":
+        return False
+    if scope == "collection" and purpose not in COLLECTING:
+        return False
+    return purpose in STOPS[kind] or purpose in _STRICTER.get((place, kind, channel), frozenset())
+
+
+def hours_of(place: str, channel: str, purpose: str, *, stricter: bool) -> list[Hours]:
+    """The hours that bind such a contact; `stricter`: the bank's newer policy is in force on its date."""
+    if purpose == "safety":
+        return []
+    found = [one for one in HOURS[place] if channel in one.channels]
+    if channel == "sms":
+        found.append(_SMS_STRICTER if stricter else _SMS_POLICY)
+    return found
+
+
+@lru_cache(maxsize=4_096)
+def limits_of(place: str, day: date, stricter_from: date | None) -> tuple[Limit, ...]:
+    """The limits for contacts on that date. From `stricter_from` on the bank visits once in 45 dates instead of 30."""
+    found = [one for one in LIMITS[place] if one.in_force(day)]
+    if stricter_from is not None and day >= stricter_from:
+        found[0] = Limit("bank: one visit in 45 dates", _VISIT, frozenset({"collection"}), "attempt", 1, 45)
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def local(moment: datetime, zone: str) -> datetime:
+    """The wall clock there."""
+    return moment.astimezone(_zone(zone))
+
+
+def dates_of(start: datetime, end: datetime, zones: Iterable[str]) -> frozenset[date]:
+    """The local dates on which it begins and on which its last moment lies, in every zone."""
+    last = max(start, end - _TICK)
+    return frozenset(local(moment, zone).date() for zone in zones for moment in (start, last))
+
+
+def inside(hours: Sequence[tuple[date, int, int]], start: datetime, end: datetime, zone: str) -> bool:
+    """Whether [start, end) lies inside the minutes of its own local date. The wall clock decides, whatever it does.
+
+    Half-open: it may end exactly when the hours close.
+    """
+    begin, finish = local(start, zone), local(end, zone)
+    for day, opens, closes in hours:
+        if begin.date() == day and begin >= _at(day, opens, zone) and finish <= _at(day, closes, zone):
+            return True
+    return False
+
+
+def _at(day: date, minute: int, zone: str) -> datetime:
+    return datetime.combine(day, time(minute // 60, minute % 60), tzinfo=_zone(zone))
+
+
+def busiest(dates: frozenset[date], others: Sequence[frozenset[date]], window: int | None) -> int:
+    """How many of the others lie together with it in the fullest window. An event on two dates is on both."""
+    most = 0
+    lasts = {day for one in others for day in one} | set(dates)
+    for last in lasts:
+        within = [day for day in dates if _together(day, last, window)]
+        if within:
+            most = max(most, sum(1 for one in others if any(_together(day, last, window) for day in one)))
+    return most
+
+
+def _together(day: date, last: date, window: int | None) -> bool:
+    """Whether `day` lies in the window that ends with `last`."""
+    if day > last:
+        return False
+    if window is not None:
+        return (last - day).days < window
+    return last < month_after(day)
+
+
+def month_after(day: date) -> date:
+    """The same date of the next month; where that month has none, the first of the month after."""
+    year, month = (day.year + 1, 1) if day.month == 12 else (day.year, day.month + 1)
+    try:
+        return date(year, month, day.day)
+    except ValueError:
+        return date(year + month // 12, month % 12 + 1, 1)
+
+
+def utc(day: date) -> datetime:
+    """Its first moment in UTC."""
+    return datetime.combine(day, time(), tzinfo=UTC)

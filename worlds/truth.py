@@ -1,0 +1,181 @@
+"""What truly happened in a world, as an observer outside writes it down. It knows nothing of the services' code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+FRESHNESS_LIMIT = timedelta(seconds=120)
+"""F: a device whose revocation list is older refuses to begin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A debtor. With two `zones` nobody knows in which of them the person is."""
+
+    party_id: UUID
+    name: str
+    place: str
+    zones: tuple[str, ...]
+    history_known_from: date
+
+
+@dataclass(slots=True, kw_only=True)
+class Contact:
+    """A contact or attempt that was made. `start` and `end` are business time, `start_real` is real time.
+
+    `honest`: made by the protocol, on a permit that the device or dialler had checked. `told_real` is when its record
+    reached compliance first (None: never), `use_told_real` when the use of its permit did.
+    """
+
+    contact_id: UUID
+    party_id: UUID
+    permit_id: UUID | None
+    subject_id: UUID
+    channel: str
+    purpose: str
+    start: datetime
+    end: datetime
+    start_real: datetime
+    crew: frozenset[UUID]
+    contact: bool
+    conversation: bool
+    household_contacted: bool
+    debtor_met: bool
+    identity_shown: bool = True
+    recording_complete: bool = True
+    entered_home: bool = False
+    entry_consented: bool = False
+    asked_to_leave: bool = False
+    left_when_asked: bool = False
+    disclosed: bool = False
+    conduct: str | None = None
+    honest: bool = False
+    told_real: datetime | None = None
+    use_told_real: datetime | None = None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether nobody was reached."""
+        return not self.contact
+
+
+@dataclass(slots=True, kw_only=True)
+class Stop:
+    """A fact that keeps contact away, with its own source. `words`: who said when that it is over.
+
+    `reached_real`: it reached our topic or API; `recorded_real` and `recorded_at` (business
+    time): compliance had handled it. `closed_at` is the business
+    time at which the complaint behind it was closed.
+    """
+
+    party_id: UUID
+    source: str
+    kind: str
+    scope: str
+    since: datetime
+    until: datetime | None
+    reached_real: datetime
+    recorded_real: datetime
+    recorded_at: datetime
+    words: list[tuple[str, datetime]] = field(default_factory=list)
+    closed_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Grant:
+    """A permit as it was published. `released_real`: its holder gave it back; `void_since_real`: a fact reached us that
+    revoked it, and `revoked_real` when that was published."""
+
+    permit_id: UUID
+    party_id: UUID
+    subject_id: UUID
+    channel: str
+    purpose: str
+    crew: frozenset[UUID]
+    start: datetime
+    end: datetime
+    granted_at: datetime
+    granted_real: datetime
+    released_real: datetime | None = None
+    void_since_real: datetime | None = None
+    revoked_real: datetime | None = None
+    revoked_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One refusing rule as the answer named it."""
+
+    rule: str
+    citation: str
+    at: datetime | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A request that was not granted, and what the answer said. `kept`: whether, asked again at once for the earliest
+    moment that was named, it was granted (None: nobody asked again)."""
+
+    party_id: UUID
+    channel: str
+    purpose: str
+    start: datetime
+    duration: timedelta
+    asked_at: datetime
+    asked_real: datetime
+    answer: str
+    reasons: tuple[Reason, ...]
+    at: datetime | None
+    after: str | None
+    kept: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """Hours of the day that a person agreed to beyond the law's, or a supervisor's leave to pass a soft cap.
+
+    `limit` names what may be passed; it acts from `start` to `end`, business time.
+    """
+
+    party_id: UUID
+    limit: str
+    start: datetime
+    end: datetime
+    opens_minute: int | None = None
+    closes_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the audit found of a contact in the end: sorts of rules broken, on the facts then known and now known."""
+
+    conduct: frozenset[str]
+    harm: frozenset[str]
+
+
+@dataclass(slots=True)
+class History:
+    """Everything of one world that the checker looks at. `stricter_from`: since when the bank is stricter, by
+    rules released at `released_real`;
+    `turns_real`: when outstanding permits were judged again for a change of the rules."""
+
+    seed: int
+    people: dict[UUID, Person] = field(default_factory=dict)
+    contacts: dict[UUID, Contact] = field(default_factory=dict)
+    stops: list[Stop] = field(default_factory=list)
+    grants: dict[UUID, Grant] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    exceptions: list[Leave] = field(default_factory=list)
+    verdicts: dict[UUID, Verdict] = field(default_factory=dict)
+    leaves: dict[UUID, list[bytes]] = field(default_factory=dict)
+    stricter_from: date | None = None
+    released_real: datetime | None = None
+    turns_real: list[datetime] = field(default_factory=list)
+    events: list[tuple[datetime, str]] = field(default_factory=list)
+
+    def tell(self, moment: datetime, text: str) -> None:
+        """A line of the story."""
+        self.events.append((moment, text))
