@@ -7,13 +7,19 @@ from functools import cache
 from typing import Final
 
 from services.compliance.domain.packs import RuleBook
-from services.compliance.domain.rule_records import CapRule, ConductRule, CrewRule, EvidenceRule, HoldRule, HoursRule
 from services.compliance.rule_book import read_packs, sources_of
 
 # Days after clocks change, a year's end, and one ordinary day.
 POLICY_CHANGES: Final = (date(2025, 10, 27), date(2026, 1, 1), date(2026, 3, 9), date(2026, 3, 30), date(2026, 6, 15))
 _POLICY: Final = "bank-policy.toml"
 _FIRST: Final = "effective_from = 2020-01-01"
+
+
+_SORTS: Final = {
+    "hours": "hours", "crew": "crew", "hold": "stop", "cap": "limit", "evidence": "record", "conduct": "conduct",
+    "closed_days": "day off", "preference": "wish", "case_open": "case", "customer_request": "request",
+    "facts_fresh": "stale",
+}  # fmt: skip
 
 
 @cache
@@ -40,9 +46,5 @@ def sort_of_rule(book: RuleBook, rule_id: str) -> str:
 
 @cache
 def _sorts(rule_set: str) -> dict[str, str]:
-    sorts: dict[type, str] = {
-        HoursRule: "hours", CrewRule: "crew", HoldRule: "stop", CapRule: "limit", EvidenceRule: "record",
-        ConductRule: "conduct",
-    }  # fmt: skip
     books = [book for book in map(book_of, (None, *POLICY_CHANGES)) if book.rule_set == rule_set]
-    return {rule.id: sorts.get(type(rule), "other") for book in books for pack in book.packs for rule in pack.rule}
+    return {rule.id: _SORTS.get(rule.kind, "other") for book in books for pack in book.packs for rule in pack.rule}

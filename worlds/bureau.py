@@ -24,11 +24,12 @@ from services.compliance.domain.local_time import Span
 from services.compliance.domain.overrides import passable
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased, recorded, release, use
+from services.compliance.domain.preferences import Hours, Wish, inconvenient_of
 from services.compliance.domain.recalls import Recall, recall_of, revoked_by
 from services.compliance.domain.reconsidering import outstanding, refused_now
 from services.compliance.domain.rule_records import Overriding
 from services.compliance.domain.rulings import Answer
-from shared.events.contact import ContactRecorded
+from shared.events.contact import Channel, ContactRecorded
 
 _FEEDERS: Final = ("intake", "assignment", "visits", "plans")
 
@@ -210,6 +211,30 @@ class Bureau:
     def reopen(self, case: Case) -> None:
         """Overdue again."""
         case.is_open = True
+
+    def wish(
+        self, case: Case, moment: Moment, *, channel: Channel, hours: Hours, since: datetime, reached: datetime
+    ) -> None:
+        """What the person calls inconvenient, in the place of what was; permits against it are revoked."""
+        value = inconvenient_of([Wish(wish="never", channels=frozenset({channel}), hours=hours)])
+        case.entries.append(
+            DossierEntry(
+                party_id=case.party_id, name="preferences", value=value, as_of=since, recorded_real=moment.real,
+                owner="bank",
+            )
+        )  # fmt: skip
+        self._leaf(case, "told", moment, name="preferences")
+        self._reconsider(case, moment, arrived=reached)
+
+    def request(self, case: Case, moment: Moment, *, channel: Channel) -> None:
+        """The person's own request to be contacted."""
+        case.entries.append(
+            DossierEntry(
+                party_id=case.party_id, name="customer_request", value=frozenset({channel}), as_of=moment.now,
+                recorded_real=moment.real, owner="bank",
+            )
+        )  # fmt: skip
+        self._leaf(case, "told", moment, name="customer_request")
 
     def allow_exception(
         self, case: Case, moment: Moment, *, rule: str, by: Overriding, valid: Span, hours: tuple[time, time] | None

@@ -14,6 +14,7 @@ from services.compliance.domain.local_time import Span
 from services.compliance.domain.permits import PermitNotReleasable
 from services.compliance.domain.rulings import Earliest
 from shared.events.contact import Channel, ContactRecorded, Purpose
+from worlds.books import sort_of_rule
 from worlds.people import wall
 from worlds.stops import Stops
 from worlds.truth import FRESHNESS_LIMIT, Contact, Grant, Person, Reason, Refusal
@@ -93,6 +94,8 @@ class Collectors:
             self.world.at(moment, self._wish)
         for _ in range(draw.choice((0, 0, 1, 2))):
             self.world.at(self.world.begins + span * draw.random(), self._intrude)
+        if draw.random() < 0.2:
+            self.world.at(self.world.begins + span * draw.random(), self._invited)
 
     def _wish(self) -> None:
         draw = self.world.draw
@@ -101,6 +104,22 @@ class Collectors:
         start = self._local_start(days=draw.choice((0, 0, 0, 1, 1, 2, 4)))
         slack = timedelta(minutes=draw.choice((0, 0, 1, 30, 120)))
         self._ask(channel, purpose, minutes, start, start + timedelta(minutes=minutes) + slack, again=True)
+
+    def _invited(self) -> None:
+        """The person asks for contact; whoever hears of it asks up to three times on the strength of one request."""
+        draw = self.world.draw
+        channel = draw.choice(_CHANNELS)
+        minutes = draw.choice(_MINUTES[channel])
+        if draw.random() < 0.85:
+            self.stops.request(channel)
+
+        def ask() -> None:
+            start = self._local_start(days=draw.choice((0, 1, 1, 3, 7)))
+            end = start + timedelta(minutes=minutes)
+            self._ask(channel, "customer_requested", minutes, start, end, again=True)
+
+        for _ in range(draw.randint(1, 3)):
+            self.world.at(self.world.now + timedelta(days=4 * draw.random()), ask)
 
     def _local_start(self, *, days: int) -> datetime:
         """A wall-clock time some days ahead, often exactly on an edge of the lawful hours."""
@@ -147,8 +166,9 @@ class Collectors:
             crew=frozenset(question.crew),
             start=start,
             end=end,
-            granted_at=self.world.now,
-            granted_real=self.world.real_now,
+            asked_at=self.world.now,
+            asked_real=self.world.real_now,
+            watermark_real=self.world.watermark(),
         )
         self.world.history.grants[grant.permit_id] = grant
         self.world.tell(f"{what}: permit {str(grant.permit_id)[:4]} until {end:%H:%M}Z")
@@ -164,7 +184,13 @@ class Collectors:
             end = earliest.at + question.duration
             kept = self._ask(question.channel, question.purpose, minutes, earliest.at, end, again=False)
         reasons = tuple(
-            Reason(rule=one.rule.id, citation=one.rule.citation, at=one.earliest.at, after=one.earliest.after)
+            Reason(
+                rule=one.rule.id,
+                sort=sort_of_rule(self.world.bureau.book, one.rule.id),
+                citation=one.rule.citation,
+                at=one.earliest.at,
+                after=one.earliest.after,
+            )
             for one in decision.refusals
         )
         self.world.history.refusals.append(
@@ -173,7 +199,8 @@ class Collectors:
                 channel=question.channel,
                 purpose=question.purpose,
                 start=question.span.start,
-                duration=question.duration,
+                end=question.span.end,
+                watermark_real=self.world.watermark(),
                 asked_at=self.world.now,
                 asked_real=self.world.real_now,
                 answer=decision.answer.value,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 COLLECTING = frozenset({"collection", "appointment_admin"})
@@ -16,6 +17,15 @@ UNASKED = COLLECTING | {"plan_service"}
 ALL_BUT_SAFETY = UNASKED | {"customer_requested", "reply", "statutory_notice"}
 EVERY_CHANNEL = frozenset({"visit", "call", "sms", "email", "letter", "third_party_location"})
 _TICK = timedelta(microseconds=1)
+
+
+class Reserved(Protocol):
+    """A permit as the limits see it."""
+
+    @property
+    def channel(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,17 @@ class Limit:
         if getattr(one, "channel", None) not in self.channels or getattr(one, "purpose", None) not in self.purposes:
             return False
         return self.sort == "attempt" or bool(getattr(one, self.sort))
+
+    def may_count(self, reserved: Reserved) -> bool:
+        """Whether a contact that is only reserved may count: its outcome is unknown, so it counts as everything."""
+        return reserved.channel in self.channels and reserved.purpose in self.purposes
+
+    def looks_back_to(self, day: date) -> date:
+        """The first date whose contacts count together with one on that date."""
+        first = day - timedelta(days=31 if self.dates is None else self.dates - 1)
+        while self.dates is None and day >= month_after(first):
+            first += timedelta(days=1)
+        return first
 
     def in_force(self, day: date) -> bool:
         """Whether contacts on that date are counted by it."""
@@ -155,6 +176,24 @@ PROOFS: dict[str, dict[str, frozenset[str]]] = {
     "leaving": {"GB": _VISIT, "AU-VIC": _VISIT},
     "disclosure": {"CN": EVERY_CHANNEL, "US-MA": EVERY_CHANNEL, "GB": EVERY_CHANNEL},
 }
+# A wish about times and channels binds: 12 CFR 1006.6(b)(1), 1006.14(h); CONC 7.9.4.
+WISHES_BIND = frozenset({"US-MA", "GB"})
+# RG 96 s.4(a): no calls or visits on national public holidays. China's statutory days off: the bank's own caution.
+DAYS_OFF: dict[str, frozenset[date]] = {
+    place: frozenset(map(date.fromisoformat, days))
+    for place, days in {
+        "AU-VIC": (
+            "2025-12-25", "2025-12-26", "2026-01-01", "2026-01-26", "2026-04-03", "2026-04-05", "2026-04-06",
+            "2026-04-25", "2026-12-25", "2026-12-26", "2026-12-28", "2027-01-01", "2027-01-26",
+        ),
+        "CN": (
+            "2025-10-01", "2025-10-02", "2025-10-03", "2025-10-06", "2026-01-01", "2026-02-16", "2026-02-17",
+            "2026-02-18", "2026-02-19", "2026-04-05", "2026-05-01", "2026-05-02", "2026-06-19", "2026-09-25",
+            "2026-10-01", "2026-10-02", "2026-10-03", "2027-01-01", "2027-02-05", "2027-02-06", "2027-02-07",
+            "2027-02-08",
+        ),
+    }.items()
+}  # fmt: skip
 CALL_RECORDING_SINCE = _CBA_2026
 MISCONDUCT: dict[str, dict[str, frozenset[str]]] = {
     "threat": {"CN": EVERY_CHANNEL, "GB": _VISIT},
@@ -183,11 +222,11 @@ def hours_of(place: str, channel: str, purpose: str, *, stricter: bool) -> list[
 
 
 @lru_cache(maxsize=4_096)
-def limits_of(place: str, day: date, stricter_from: date | None) -> tuple[Limit, ...]:
-    """The limits for contacts on that date. From `stricter_from` on the bank visits once in 45 dates instead of 30."""
-    found = [one for one in LIMITS[place] if one.in_force(day)]
-    if stricter_from is not None and day >= stricter_from:
-        found[0] = Limit("bank: one visit in 45 dates", _VISIT, frozenset({"collection"}), "attempt", 1, 45)
+def limits_on(place: str, days: frozenset[date], stricter_from: date | None) -> tuple[Limit, ...]:
+    """The limits for a contact that touches those dates. From `stricter_from` on the bank visits once in 45 dates."""
+    found = [one for one in LIMITS[place] if any(one.in_force(day) for day in days)]
+    if stricter_from is not None and max(days) >= stricter_from:
+        found.insert(0, Limit("bank: one visit in 45 dates", _VISIT, frozenset({"collection"}), "attempt", 1, 45))
     return tuple(found)
 
 
@@ -207,20 +246,29 @@ def dates_of(start: datetime, end: datetime, zones: Iterable[str]) -> frozenset[
     return frozenset(local(moment, zone).date() for zone in zones for moment in (start, last))
 
 
-def inside(hours: Sequence[tuple[date, int, int]], start: datetime, end: datetime, zone: str) -> bool:
-    """Whether [start, end) lies inside the minutes of its own local date. The wall clock decides, whatever it does.
+def inside(day: date, opens: int, closes: int, start: datetime, end: datetime, zone: str) -> bool:
+    """Whether [start, end) lies inside these minutes of that local date. The wall clock decides, whatever it does.
 
     Half-open: it may end exactly when the hours close.
     """
     begin, finish = local(start, zone), local(end, zone)
-    for day, opens, closes in hours:
-        if begin.date() == day and begin >= _at(day, opens, zone) and finish <= _at(day, closes, zone):
-            return True
-    return False
+    return begin.date() == day and begin >= _at(day, opens, zone) and finish <= _at(day, closes, zone)
+
+
+def overlaps(day: date, opens: int, closes: int, start: datetime, end: datetime, zone: str) -> bool:
+    """Whether [start, end) shares a moment with these minutes of that local date."""
+    return local(start, zone) < _at(day, closes, zone) and _at(day, opens, zone) < local(end, zone)
+
+
+def day_off(place: str, channel: str, purpose: str, dates: Iterable[date]) -> bool:
+    """Whether nobody is visited or called on one of the dates."""
+    bound = ALL_BUT_SAFETY if place == "AU-VIC" else COLLECTING
+    return channel in ("visit", "call") and purpose in bound and not DAYS_OFF.get(place, frozenset()).isdisjoint(dates)
 
 
 def _at(day: date, minute: int, zone: str) -> datetime:
-    return datetime.combine(day, time(minute // 60, minute % 60), tzinfo=_zone(zone))
+    midnight = datetime.combine(day, time(), tzinfo=_zone(zone))
+    return midnight + timedelta(minutes=minute)  # of the wall clock: a zone's datetimes add as its clock shows
 
 
 def busiest(dates: frozenset[date], others: Sequence[frozenset[date]], window: int | None) -> int:

@@ -28,7 +28,7 @@ _NEEDED: Final[dict[str, tuple[DossierName, ...]]] = {
     "GB": ("visit_purpose_told", "visit_notice_given"),
     "AU-VIC": ("visit_permitted", "visit_purpose_told", "visit_time_agreed"),
 }
-_TOLD_EVERY: Final = timedelta(days=29)
+_TOLD_EVERY: Final = timedelta(days=20)
 _WITHHELD: Final = 0.04
 
 

@@ -8,8 +8,10 @@ from typing import Final
 from services.compliance.domain.complaints import SecondPersonNeeded
 from services.compliance.domain.holds import HoldKind, HoldScope, SecondPersonEndsHold
 from services.compliance.domain.local_time import Span
+from services.compliance.domain.preferences import Hours
+from shared.events.contact import Channel
 from worlds import law
-from worlds.truth import Leave, Person, Stop
+from worlds.truth import Leave, Person, Request, Stop, Wish
 from worlds.world import World
 
 _KINDS: Final[tuple[HoldKind, ...]] = (
@@ -45,17 +47,49 @@ class Stops:
                 self.world.at(self._some_time(), self._complain)
         if draw.random() < 0.12:
             self.world.at(self._some_time(), self._cure)
+        for _ in range(draw.choice((0, 0, 0, 1, 2))):
+            self.world.at(self._some_time(), self._wish)
         if self.person.place in _LAW_HOURS and draw.random() < 0.3:
             self.world.at(self._some_time(), self._agree)
         if self.person.place in _SOFT_LIMIT and draw.random() < 0.3:
             self.world.at(self._some_time(), self._pass_limit)
 
+    def request(self, channel: Channel) -> None:
+        """The person asks to be contacted."""
+        since = self.world.now
+        self.world.bureau.request(self.case, self.world.moment(), channel=channel)
+        self.world.history.requests.append(
+            Request(
+                party_id=self.person.party_id, channel=channel, since=since, recorded_real=self.world.real_now
+            )
+        )  # fmt: skip
+        self.world.tell(f"{self.person.name} asks for contact: {channel}")
+
+    def _wish(self) -> None:
+        """No contact on one channel at some hours; it takes the place of what was wished before."""
+        draw, since = self.world.draw, self.world.now
+        channels: tuple[Channel, ...] = ("visit", "call", "sms")
+        channel = draw.choice(channels)
+        opens, closes = draw.choice(((540, 720), (720, 1_020), (1_080, 1_260)))
+
+        def handle(reached: datetime) -> None:
+            self.world.history.wishes.append(
+                Wish(
+                    party_id=self.person.party_id, channel=channel, opens_minute=opens, closes_minute=closes,
+                    since=since, reached_real=reached, recorded_real=self.world.real_now,
+                )
+            )  # fmt: skip
+            hours = Hours(time(opens // 60), time(closes // 60))
+            self.world.bureau.wish(
+                self.case, self.world.moment(), channel=channel, hours=hours, since=since, reached=reached
+            )  # fmt: skip
+
+        self.world.tell(f"{self.person.name} wants no {channel} from {opens // 60} to {closes // 60}")
+        self.world.reaches(handle)
+
     def strike(self) -> None:
         """Something keeps contact away from now on."""
-        if self.world.draw.random() < 0.7:
-            self._stop()
-        else:
-            self._complain()
+        self.world.draw.choice((self._stop, self._stop, self._stop, self._complain, self._wish))()
 
     def _some_time(self) -> datetime:
         span = self.world.ends - self.world.begins
@@ -209,6 +243,6 @@ class Stops:
         self.world.history.exceptions.append(
             Leave(
                 party_id=self.person.party_id, limit=limit, start=valid.start, end=valid.end, opens_minute=opens,
-                closes_minute=closes,
+                closes_minute=closes, given_real=self.world.real_now,
             )
         )  # fmt: skip

@@ -85,8 +85,11 @@ class Stop:
 
 @dataclass(slots=True, kw_only=True)
 class Grant:
-    """A permit as it was published. `released_real`: its holder gave it back; `void_since_real`: a fact reached us that
-    revoked it, and `revoked_real` when that was published."""
+    """A permit as it was published.
+
+    `watermark_real`: up to when compliance had handled everything as it decided; `released_real`: its holder gave it
+    back; `void_since_real`: a fact reached us that revoked it, and `revoked_real` when that was published.
+    """
 
     permit_id: UUID
     party_id: UUID
@@ -96,8 +99,9 @@ class Grant:
     crew: frozenset[UUID]
     start: datetime
     end: datetime
-    granted_at: datetime
-    granted_real: datetime
+    asked_at: datetime
+    asked_real: datetime
+    watermark_real: datetime
     released_real: datetime | None = None
     void_since_real: datetime | None = None
     revoked_real: datetime | None = None
@@ -109,6 +113,7 @@ class Reason:
     """One refusing rule as the answer named it."""
 
     rule: str
+    sort: str
     citation: str
     at: datetime | None
     after: str | None
@@ -123,9 +128,10 @@ class Refusal:
     channel: str
     purpose: str
     start: datetime
-    duration: timedelta
+    end: datetime
     asked_at: datetime
     asked_real: datetime
+    watermark_real: datetime
     answer: str
     reasons: tuple[Reason, ...]
     at: datetime | None
@@ -144,8 +150,32 @@ class Leave:
     limit: str
     start: datetime
     end: datetime
+    given_real: datetime
     opens_minute: int | None = None
     closes_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A person wants no contact on a channel in these minutes of the day; it takes the place of earlier wishes."""
+
+    party_id: UUID
+    channel: str
+    opens_minute: int
+    closes_minute: int
+    since: datetime
+    reached_real: datetime
+    recorded_real: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A person asked to be contacted on a channel."""
+
+    party_id: UUID
+    channel: str
+    since: datetime
+    recorded_real: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +199,8 @@ class History:
     grants: dict[UUID, Grant] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     exceptions: list[Leave] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     verdicts: dict[UUID, Verdict] = field(default_factory=dict)
     leaves: dict[UUID, list[bytes]] = field(default_factory=dict)
     stricter_from: date | None = None

@@ -1,7 +1,8 @@
 """Outstanding permits judged again: which of them would no longer be granted.
 
-A permit is held against the contacts made and against the reservations granted before it: those granted later were
-judged with it. So the one granted first stays, and judging again without anything new changes nothing.
+A permit is held against the contacts made, against the reservations that nobody can take back any more (used, or
+their window is over), and against those granted before it: those granted later were judged with it. So the one granted
+first stays, and judging again without anything new changes nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from services.compliance.domain.decisions import decide
 from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.packs import RuleBook
-from services.compliance.domain.permits import Permit
+from services.compliance.domain.permits import Permit, PermitState
 from services.compliance.domain.rulings import Answer, Ruling
 
 # Asked for the moment of a grant only. What these miss is caught where it counts: at the check-in, or by a stop.
@@ -29,14 +31,19 @@ def outstanding(permit: Permit, *, now: datetime) -> bool:
 def refused_now(
     permits: Sequence[Permit], facts: PartyFacts, book: RuleBook, *, now: datetime, real_now: datetime
 ) -> list[tuple[Permit, Ruling]]:
-    """The party's permits that are refused now, in the order of their grants, each with the rule that refuses.
+    """The party's permits that are refused now, each with the rule that refuses.
 
     `permits` are all that reserve, and `facts` counts them.
     """
+
+    def precedence(permit: Permit) -> tuple[bool, datetime, UUID]:
+        open_yet = permit.state is PermitState.GRANTED and outstanding(permit, now=now)
+        return open_yet, permit.granted_real, permit.permit_id
+
     reserved = {permit.permit_id for permit in permits}
     counted: list[Counted] = [one for one in facts.counted if one.permit_id not in reserved]
     refused = []
-    for permit in sorted(permits, key=lambda one: (one.granted_real, one.permit_id)):
+    for permit in sorted(permits, key=precedence):
         ruling = _refusing(permit, replace(facts, counted=tuple(counted)), book, now=now, real_now=real_now)
         if ruling is not None:
             refused.append((permit, ruling))

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from services.compliance.domain import holds, leaves
 from services.compliance.domain.compiled.hours import Hours
-from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.facts import PartyFacts, Question, Requested
 from services.compliance.domain.history import Counter
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span, hours_on
@@ -24,6 +24,10 @@ _ended, _built, _open_on = holds.ended, leaves.build, Hours.on
 
 def _one_too_many(self: Counter, dates: Any) -> int:
     return max(_counted(self, dates) - 1, 0)
+
+
+def _one_too_few(self: Counter, dates: Any) -> int:
+    return _counted(self, dates) + 1
 
 
 def _forgotten_after_a_week(self: Hold, span: Span) -> bool:
@@ -76,12 +80,15 @@ _DOMAIN = "services.compliance.domain"
 DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     "budget off by one": ([lambda: patch.object(Counter, "busiest", _one_too_many)], "a budget was passed"),
     "hold forgotten": ([lambda: patch.object(Hold, "touches", _forgotten_after_a_week)], "a contact under a stop"),
-    "closing time inclusive": ([lambda: patch.object(Hours, "on", _closes_inclusive)], "granted outside the hours"),
+    "closing time inclusive": ([lambda: patch.object(Hours, "on", _closes_inclusive)], "granted against: hours"),
     "clocks never change": (
         [lambda: patch(f"{_DOMAIN}.compiled.hours.hours_on", _clocks_never_change)],
-        "granted outside the hours",
+        "granted against: hours",
     ),
-    "one of two zones": ([lambda: patch.object(Question, "candidate_zones", _first_zone_only)], "granted outside"),
+    "one of two zones": (
+        [lambda: patch.object(Question, "candidate_zones", _first_zone_only)],
+        "granted against: hours",
+    ),
     "revocation ignored": (
         [lambda: patch.object(Permit, "recallable", lambda *_, **__: False)],
         "a contact under a stop",
@@ -95,13 +102,23 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     ),
     "used reservation lapses": (
         [lambda: patch.object(Permit, "reserves", property(lambda self: self.state is PermitState.GRANTED))],
-        "a budget was passed by a grant",
+        "granted against: limit",
     ),
-    "two complaints one hold": ([lambda: patch("worlds.bureau.same_source", _same_kind)], "granted under a stop"),
+    "two complaints one hold": ([lambda: patch("worlds.bureau.same_source", _same_kind)], "granted against: stop"),
     "end backdated": ([lambda: patch(f"{_DOMAIN}.holds.ended", _ended_from_its_beginning)], "the audit differs"),
-    "one person ends it": ([lambda: patch(f"{_DOMAIN}.holds.FOUR_EYES", frozenset())], "granted under a stop"),
+    "one person ends it": ([lambda: patch(f"{_DOMAIN}.holds.FOUR_EYES", frozenset())], "granted against: stop"),
     "no hindsight": ([lambda: patch("worlds.bureau.broken_now", lambda *_, **__: [])], "the audit differs"),
     "no second look": ([lambda: patch("worlds.bureau.refused_now", lambda *_, **__: [])], "a permit outlived"),
+    "limit reached too soon": ([lambda: patch.object(Counter, "busiest", _one_too_few)], "a refusal names other"),
+    "wish ignored": (
+        [lambda: patch(f"{_DOMAIN}.rules.hours._inconvenient_spans", lambda *_: [])],
+        "granted against: wish",
+    ),
+    "request good for ever": ([lambda: patch.object(Requested, "covers", lambda *_: True)], "granted against: request"),
+    "stale facts believed": (
+        [lambda: patch(f"{_DOMAIN}.rules.known.WATERMARK_LIMIT", timedelta(days=9))],
+        "a refusal names other",
+    ),
     "leaf lost": ([lambda: patch("worlds.bureau.leaves.build", _loses_a_leaf)], "a gap in the party's chain"),
     "no earliest": ([lambda: patch(f"{_DOMAIN}.rules.holds.deny_until", _without_earliest)], "a refusal without its"),
     "earliest guessed": ([lambda: patch(f"{_DOMAIN}.decisions._earliest", _first_guess)], "the earliest lawful moment"),

@@ -48,8 +48,8 @@ def law_zones() -> tuple[str, str]:
 )
 def test_hours_follow_the_wall_clock(start: datetime, minutes: int, lawful: bool) -> None:
     day = law.local(start, "America/New_York").date()
-    hours = [(day, 8 * 60, 21 * 60)]
-    assert law.inside(hours, start, start + timedelta(minutes=minutes), "America/New_York") is lawful
+    end = start + timedelta(minutes=minutes)
+    assert law.inside(day, 8 * 60, 21 * 60, start, end, "America/New_York") is lawful
 
 
 def test_stop_of_one_channel_leaves_the_others() -> None:

@@ -1,0 +1,238 @@
+"""The observer's ledger: what stood in the way of a contact at a moment, as far as somebody knew it then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Final, Protocol
+from uuid import UUID
+
+from worlds import law
+from worlds.truth import Contact, Grant, History, Person, Stop, Wish
+
+_BREATHING_SPACE: Final = timedelta(days=60)
+_AFTER_TREATMENT: Final = timedelta(days=30)
+_REQUEST_LASTS: Final = timedelta(days=7)
+_WATERMARK_LIMIT: Final = timedelta(seconds=30)
+OBSTACLES: Final = frozenset({"stop", "case", "limit", "hours", "day off", "wish", "request", "stale", "crew"})
+"""The sorts of rules that the ledger knows all about: for these an answer is right or wrong."""
+
+
+class Asked(Protocol):
+    """A window that somebody asked for, granted or not."""
+
+    @property
+    def party_id(self) -> UUID: ...
+    @property
+    def channel(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def start(self) -> datetime: ...
+    @property
+    def end(self) -> datetime: ...
+    @property
+    def asked_at(self) -> datetime: ...
+    @property
+    def asked_real(self) -> datetime: ...
+    @property
+    def watermark_real(self) -> datetime: ...
+
+
+class Ledger:
+    """Counts over the true history."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.stops: dict[UUID, list[Stop]] = {party_id: [] for party_id in history.people}
+        for stop in history.stops:
+            self.stops[stop.party_id].append(stop)
+        self.contacts: dict[UUID, list[Contact]] = {party_id: [] for party_id in history.people}
+        for contact in sorted(history.contacts.values(), key=lambda one: one.start):
+            self.contacts[contact.party_id].append(contact)
+        self.grants: dict[UUID, list[Grant]] = {party_id: [] for party_id in history.people}
+        for grant in history.grants.values():
+            self.grants[grant.party_id].append(grant)
+
+    def obstacles(self, asked: Asked) -> frozenset[str]:
+        """Everything that stood in the way when it was asked, on what was known then."""
+        return frozenset(self._obstacles(asked))
+
+    def _obstacles(self, asked: Asked) -> Iterator[str]:
+        person = self.history.people[asked.party_id]
+        for stop in self.stops[asked.party_id]:
+            if stop.recorded_real <= asked.asked_real and self._touches(self._as_of(stop, asked), person, asked):
+                yield "case" if stop.kind == "cured" else "stop"
+        told = [one for one in self.contacts[asked.party_id] if one.told_real and one.told_real <= asked.asked_real]
+        reserved = list(self._reserved(asked, {one.permit_id for one in told}))
+        stricter = self.stricter(asked.asked_real)
+        if self.over_limit(person, asked, told, reserved, stricter=stricter):
+            yield "limit"
+        if not self.in_hours(person, asked.channel, asked.purpose, asked.start, asked.end, stricter=stricter):
+            yield "hours"
+        if law.day_off(person.place, asked.channel, asked.purpose, law.dates_of(asked.start, asked.end, person.zones)):
+            yield "day off"
+        known = (one for one in self.wishes(person) if one.recorded_real <= asked.asked_real)
+        if self.unwished(person, known, asked):
+            yield "wish"
+        if asked.purpose == "customer_requested" and not self._requested(asked, told, reserved):
+            yield "request"
+        if asked.purpose != "safety" and asked.asked_real - asked.watermark_real > _WATERMARK_LIMIT:
+            yield "stale"
+
+    # What keeps away.
+
+    def until(self, stop: Stop) -> datetime | None:
+        """When it ends: by law, or by the word of as many people as it takes, whichever is first; None: open."""
+        ends = [] if stop.until is None else [stop.until]
+        if stop.kind == "breathing_space":
+            ends = [stop.since + _BREATHING_SPACE]
+        elif stop.kind == "mental_health_crisis" and stop.until is not None:
+            ends = [stop.until + _AFTER_TREATMENT]
+        said = stop.closed_at if stop.kind in ("complaint", "cured") else _said_over(stop)
+        if said is not None:
+            over = max(said, stop.since)
+            ends.append(over + _AFTER_TREATMENT if stop.kind == "mental_health_crisis" else over)
+        return min(ends, default=None)
+
+    def keeps_away(self, stop: Stop, person: Person, contact: Contact) -> bool:
+        """Whether it stood when the contact began, and forbids such a contact."""
+        until = self.until(stop)
+        stands = stop.since <= contact.start and (until is None or contact.start < until)
+        return stands and law.stopped(person.place, stop.kind, stop.scope, contact.channel, contact.purpose)
+
+    def _touches(self, stop: Stop, person: Person, asked: Asked) -> bool:
+        until = self.until(stop)
+        stands = stop.since < asked.end and (until is None or asked.start < until)
+        return stands and law.stopped(person.place, stop.kind, stop.scope, asked.channel, asked.purpose)
+
+    def _as_of(self, stop: Stop, asked: Asked) -> Stop:
+        """The stop without what was said of its end only later."""
+        words = [(who, when) for who, when in stop.words if when <= asked.asked_at]
+        closed = stop.closed_at if stop.closed_at is not None and stop.closed_at <= asked.asked_at else None
+        return replace(stop, words=words, closed_at=closed)
+
+    # The person's own word.
+
+    def wishes(self, person: Person) -> list[Wish]:
+        """What the person called inconvenient, where the law listens to it."""
+        if person.place not in law.WISHES_BIND:
+            return []
+        return [one for one in self.history.wishes if one.party_id == person.party_id]
+
+    def unwished(self, person: Person, known: Iterable[Wish], asked: Asked | Contact) -> bool:
+        """Whether the last of the known wishes speaks against it."""
+        last = max(known, key=lambda one: one.since, default=None)
+        if last is None or asked.channel != last.channel or asked.purpose == "safety":
+            return False
+        dates = law.dates_of(asked.start, asked.end, person.zones)
+        return any(
+            law.overlaps(day, last.opens_minute, last.closes_minute, asked.start, asked.end, zone)
+            for day in dates
+            for zone in person.zones
+        )
+
+    def _requested(self, asked: Asked, told: Sequence[Contact], reserved: Sequence[Grant]) -> bool:
+        """Whether a request of the person covers it that no contact has used up: each covers one, for seven days."""
+        covering = [
+            one
+            for one in self.history.requests
+            if (one.party_id, one.channel) == (asked.party_id, asked.channel)
+            and one.recorded_real <= asked.asked_real
+            and asked.asked_at - _REQUEST_LASTS < one.since <= asked.start
+            and asked.end <= one.since + _REQUEST_LASTS
+        ]
+        first = min((one.since for one in covering), default=asked.start)
+        made: list[Contact | Grant] = [*told, *reserved]
+        used = sum(
+            (one.channel, one.purpose) == (asked.channel, "customer_requested") and one.start >= first for one in made
+        )
+        return used < len(covering)
+
+    # The limits.
+
+    def _reserved(self, asked: Asked, taken_over: set[UUID | None]) -> Iterator[Grant]:
+        """A reservation counts until it is given back or the record of its contact takes over the count."""
+        for one in self.grants[asked.party_id]:
+            back = one.released_real
+            outstanding = one.asked_real < asked.asked_real and (back is None or back > asked.asked_real)
+            if outstanding and one.permit_id not in taken_over:
+                yield one
+
+    def over_limit(
+        self, person: Person, one: Contact | Asked, others: Iterable[Contact], reserved: Iterable[Grant] = (), *,
+        stricter: date | None,
+    ) -> str | None:  # fmt: skip
+        """The first limit that one more contact passes. What is only reserved counts as everything.
+
+        What a limit looks back on and nobody attests may have been full. A contact that was made counts as what it was.
+        """
+        dates = law.dates_of(one.start, one.start, person.zones)
+        others, reserved = list(others), list(reserved)
+        for limit in law.limits_on(person.place, law.dates_of(one.start, one.end, person.zones), stricter):
+            if one.channel not in limit.channels or one.purpose not in limit.purposes:
+                continue
+            made = isinstance(one, Contact)
+            if (made and not limit.counts(one)) or (limit.passable and self._excepted(person, limit.name, one)):
+                continue
+            if not made and limit.looks_back_to(min(dates)) < person.history_known_from:
+                return f"{limit.name} (not attested)"
+            counted = [law.dates_of(it.start, it.end, person.zones) for it in others if limit.counts(it)]
+            counted += [law.dates_of(it.start, it.end, person.zones) for it in reserved if limit.may_count(it)]
+            if law.busiest(dates, counted, limit.dates) >= limit.most:
+                return limit.name
+        return None
+
+    def stricter(self, known_real: datetime) -> date | None:
+        """Since when the bank is stricter, as far as that was released at that real time."""
+        released = self.history.released_real
+        return self.history.stricter_from if released is not None and released <= known_real else None
+
+    def _excepted(self, person: Person, limit: str, one: Contact | Asked) -> bool:
+        return any(
+            leave.party_id == person.party_id
+            and leave.limit == limit
+            and leave.start <= one.start
+            and one.end <= leave.end
+            and (isinstance(one, Contact) or leave.given_real <= one.asked_real)
+            for leave in self.history.exceptions
+        )
+
+    # The hours.
+
+    def in_hours(
+        self, person: Person, channel: str, purpose: str, start: datetime, end: datetime, *, stricter: date | None
+    ) -> bool:
+        """Whether it lies inside the hours in every zone, or in hours that the person agreed to."""
+        days = law.dates_of(start, end, person.zones)
+        newer = stricter is not None and max(days) >= stricter
+        for zone in person.zones:
+            first = law.local(start, zone).date()
+            for hours in law.hours_of(person.place, channel, purpose, stricter=newer):
+                opens, closes = hours.bounds(first)
+                inside = law.inside(first, opens, closes, start, end, zone)
+                if not inside and not self._agreed(person, hours, start, end):
+                    return False
+        return True
+
+    def _agreed(self, person: Person, hours: law.Hours, start: datetime, end: datetime) -> bool:
+        """Whether the person agreed to that time, in every zone where the person may be."""
+        for one in self.history.exceptions:
+            opens, closes = one.opens_minute, one.closes_minute
+            if one.party_id != person.party_id or one.limit != hours.agreed or opens is None or closes is None:
+                continue
+            fits = one.start <= start and end <= one.end
+            if fits and all(
+                law.inside(law.local(start, zone).date(), opens, closes, start, end, zone) for zone in person.zones
+            ):
+                return True
+        return False
+
+
+def _said_over(stop: Stop) -> datetime | None:
+    """The word that ends it; of some kinds the word of a second person."""
+    words = [(who, when) for who, when in stop.words if when >= stop.recorded_at]
+    if stop.kind not in law.TWO_PEOPLE:
+        return words[0][1] if words else None
+    return next((when for who, when in words if who != words[0][0]), None)
