@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
@@ -81,7 +80,7 @@ class _Checker:
         if spent or given_back or over or grant.void_since_real is not None:
             return
         person, since = self.history.people[grant.party_id], self.history.stricter_from
-        if not self.ledger.in_hours(person, grant.channel, grant.purpose, grant.start, grant.end, stricter=since):
+        if not self.ledger.in_hours(person, grant, stricter=since):
             self._breach("a permit outlived a boundary of the rules", name)
 
     def _check_refusal(self, refusal: Refusal) -> None:
@@ -130,7 +129,7 @@ class _Checker:
             newer = [one for one in wishes if long_ago <= one.reached_real and one.recorded_real <= contact.start_real]
             if not newer:
                 self._breach("a contact against a wish, later than F", name)
-        if not self._in_hours(person, contact):
+        if not self.ledger.in_hours(person, contact, stricter=self.history.stricter_from):
             self._breach("a contact outside the hours", name)
         others = [
             one
@@ -140,12 +139,6 @@ class _Checker:
         over = self.ledger.over_limit(person, contact, others, stricter=self.history.stricter_from)
         if over is not None:
             self._breach("a budget was passed", f"{name}: {over}")
-
-    def _in_hours(self, person: Person, contact: Contact) -> bool:
-        since: date | None = self.history.stricter_from
-        return self.ledger.in_hours(
-            person, contact.channel, contact.purpose, contact.start, contact.end, stricter=since
-        )  # fmt: skip
 
     def _check_audit(self, contact: Contact) -> None:
         """The audit says of every contact that was told exactly what the law says."""
@@ -171,7 +164,7 @@ class _Checker:
     def _broken(self, person: Person, contact: Contact) -> Iterator[tuple[str, bool]]:
         """The sorts of rules that it broke, each with whether that was known when it was made."""
         yield from self._permit_broken(contact)
-        if not self._in_hours(person, contact):
+        if not self.ledger.in_hours(person, contact, stricter=self.history.stricter_from):
             yield "hours", True
         asked_for_two = person.place == "CN" and contact.channel == "visit" and contact.purpose != "safety"
         if asked_for_two and len(contact.crew) < 2:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from worlds import law
-from worlds.truth import Contact, Grant, History, Person, Stop, Wish
+from worlds.truth import Contact, Grant, History, Leave, Person, Stop, Wish
 
 _BREATHING_SPACE: Final = timedelta(days=60)
 _AFTER_TREATMENT: Final = timedelta(days=30)
@@ -69,7 +69,7 @@ class Ledger:
         stricter = self.stricter(asked.asked_real)
         if self.over_limit(person, asked, told, reserved, stricter=stricter):
             yield "limit"
-        if not self.in_hours(person, asked.channel, asked.purpose, asked.start, asked.end, stricter=stricter):
+        if not self.in_hours(person, asked, stricter=stricter):
             yield "hours"
         if law.day_off(person.place, asked.channel, asked.purpose, law.dates_of(asked.start, asked.end, person.zones)):
             yield "day off"
@@ -174,7 +174,7 @@ class Ledger:
             if one.channel not in limit.channels or one.purpose not in limit.purposes:
                 continue
             made = isinstance(one, Contact)
-            if (made and not limit.counts(one)) or (limit.passable and self._excepted(person, limit.name, one)):
+            if (made and not limit.counts(one)) or (limit.passable and self._leaves(person, limit.name, one)):
                 continue
             if not made and limit.looks_back_to(min(dates)) < person.history_known_from:
                 return f"{limit.name} (not attested)"
@@ -189,45 +189,43 @@ class Ledger:
         released = self.history.released_real
         return self.history.stricter_from if released is not None and released <= known_real else None
 
-    def _excepted(self, person: Person, limit: str, one: Contact | Asked) -> bool:
-        return any(
-            leave.party_id == person.party_id
+    # The hours.
+
+    def in_hours(self, person: Person, one: Contact | Asked, *, stricter: date | None) -> bool:
+        """Whether it lies inside the hours in every zone, or in hours that the person agreed to."""
+        newer = stricter is not None and max(law.dates_of(one.start, one.end, person.zones)) >= stricter
+        for zone in person.zones:
+            first = law.local(one.start, zone).date()
+            for hours in law.hours_of(person.place, one.channel, one.purpose, stricter=newer):
+                inside = law.inside(first, *hours.bounds(first), one.start, one.end, zone)
+                if not inside and not self._agreed(person, hours, one):
+                    return False
+        return True
+
+    def _agreed(self, person: Person, hours: law.Hours, one: Contact | Asked) -> bool:
+        """Whether the person agreed to that time, in every zone where the person may be, before it was asked for."""
+        for leave in self._leaves(person, hours.agreed, one):
+            opens, closes = leave.opens_minute, leave.closes_minute
+            if opens is None or closes is None:
+                continue
+            if all(
+                law.inside(law.local(one.start, zone).date(), opens, closes, one.start, one.end, zone)
+                for zone in person.zones
+            ):
+                return True
+        return False
+
+    def _leaves(self, person: Person, limit: str | None, one: Contact | Asked) -> list[Leave]:
+        """What lets it pass that limit: it never acts before it was given, and nobody knew of it before."""
+        return [
+            leave
+            for leave in self.history.exceptions
+            if leave.party_id == person.party_id
             and leave.limit == limit
             and leave.start <= one.start
             and one.end <= leave.end
             and (isinstance(one, Contact) or leave.given_real <= one.asked_real)
-            for leave in self.history.exceptions
-        )
-
-    # The hours.
-
-    def in_hours(
-        self, person: Person, channel: str, purpose: str, start: datetime, end: datetime, *, stricter: date | None
-    ) -> bool:
-        """Whether it lies inside the hours in every zone, or in hours that the person agreed to."""
-        days = law.dates_of(start, end, person.zones)
-        newer = stricter is not None and max(days) >= stricter
-        for zone in person.zones:
-            first = law.local(start, zone).date()
-            for hours in law.hours_of(person.place, channel, purpose, stricter=newer):
-                opens, closes = hours.bounds(first)
-                inside = law.inside(first, opens, closes, start, end, zone)
-                if not inside and not self._agreed(person, hours, start, end):
-                    return False
-        return True
-
-    def _agreed(self, person: Person, hours: law.Hours, start: datetime, end: datetime) -> bool:
-        """Whether the person agreed to that time, in every zone where the person may be."""
-        for one in self.history.exceptions:
-            opens, closes = one.opens_minute, one.closes_minute
-            if one.party_id != person.party_id or one.limit != hours.agreed or opens is None or closes is None:
-                continue
-            fits = one.start <= start and end <= one.end
-            if fits and all(
-                law.inside(law.local(start, zone).date(), opens, closes, start, end, zone) for zone in person.zones
-            ):
-                return True
-        return False
+        ]
 
 
 def _said_over(stop: Stop) -> datetime | None:

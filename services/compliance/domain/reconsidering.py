@@ -37,8 +37,9 @@ def refused_now(
     """
 
     def precedence(permit: Permit) -> tuple[bool, datetime, UUID]:
-        open_yet = permit.state is PermitState.GRANTED and outstanding(permit, now=now)
-        return open_yet, permit.granted_real, permit.permit_id
+        revoked = permit.revoked_real is not None
+        gives_way = permit.state is PermitState.GRANTED and (revoked or now < permit.window.end)
+        return gives_way, permit.granted_real, permit.permit_id
 
     reserved = {permit.permit_id for permit in permits}
     counted: list[Counted] = [one for one in facts.counted if one.permit_id not in reserved]

@@ -67,3 +67,9 @@ def test_lapsed_one_does_not_give_way_either(book: RuleBook, permit: Permit) -> 
     lapsed = message(permit, day=4, granted=3)
     later = at(12, day=4)
     assert refused(book, [first, second, lapsed], [told_late(3)], now=later) == [second.permit_id]
+
+
+def test_revoked_one_still_gives_way_when_its_window_is_over(book: RuleBook, permits: list[Permit]) -> None:
+    revoked = replace(permits[2], window=permits[0].window, revoked_real=REAL)
+    after = refused(book, [*permits[:2], revoked], [told_late(3)], now=at(12, day=5))
+    assert after == [revoked.permit_id]
