@@ -111,11 +111,13 @@ class Bureau:
     def ask(
         self, question: Question, moment: Moment, *, replaces: UUID | None = None
     ) -> tuple[Decision, Permit | None]:
-        """Decide, and on an allow reserve and grant."""
+        """Decide, and on an allow reserve and grant; an unused permit that it replaces is given back in one."""
         case = self.cases[question.party_id]
         facts = self._told(case, self.facts(case, moment), at=moment.now)
         decision = decide(question, facts.without(replaces), self.book)
         permit = self._grant(case, question, facts, moment) if decision.answer is Answer.ALLOW else None
+        if permit is not None and replaces is not None:
+            case.permits[replaces] = release(case.permits[replaces], cause="replaced")
         self._leaf(case, "decision", moment, permit_id=None if permit is None else str(permit.permit_id))
         return decision, permit
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from worlds import law
-from worlds.truth import Contact, Grant, History, Leave, Person, Stop, Wish
+from worlds.truth import Contact, Grant, History, Leave, Person, Refusal, Stop, Wish
 
 _BREATHING_SPACE: Final = timedelta(days=60)
 _AFTER_TREATMENT: Final = timedelta(days=30)
@@ -65,7 +65,8 @@ class Ledger:
             if stop.recorded_real <= asked.asked_real and self._touches(self._as_of(stop, asked), person, asked):
                 yield "case" if stop.kind == "cured" else "stop"
         told = [one for one in self.contacts[asked.party_id] if one.told_real and one.told_real <= asked.asked_real]
-        reserved = list(self._reserved(asked, {one.permit_id for one in told}))
+        replaced = asked.replaces if isinstance(asked, Refusal) else None  # of a grant it is given back by then
+        reserved = list(self._reserved(asked, {replaced, *(one.permit_id for one in told)}))
         stricter = self.stricter(asked.asked_real)
         if self.over_limit(person, asked, told, reserved, stricter=stricter):
             yield "limit"

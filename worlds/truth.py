@@ -121,8 +121,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A request that was not granted, and what the answer said. `kept`: whether, asked again at once for the earliest
-    moment that was named, it was granted (None: nobody asked again)."""
+    """A request that was not granted, and what the answer said.
+
+    `kept`: whether, asked again at once for the earliest moment that was named, it was granted (None: nobody asked
+    again). `replaces`: the permit in whose place it was asked.
+    """
 
     party_id: UUID
     channel: str
@@ -137,6 +140,7 @@ class Refusal:
     at: datetime | None
     after: str | None
     kept: bool | None = None
+    replaces: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,6 +119,10 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         [lambda: patch(f"{_DOMAIN}.rules.known.WATERMARK_LIMIT", timedelta(days=9))],
         "a refusal names other",
     ),
+    "moved permit kept": (
+        [lambda: patch("worlds.bureau.release", lambda permit, **_: permit)],
+        "a refusal names other",
+    ),
     "leaf lost": ([lambda: patch("worlds.bureau.leaves.build", _loses_a_leaf)], "a gap in the party's chain"),
     "no earliest": ([lambda: patch(f"{_DOMAIN}.rules.holds.deny_until", _without_earliest)], "a refusal without its"),
     "earliest guessed": ([lambda: patch(f"{_DOMAIN}.decisions._earliest", _first_guess)], "the earliest lawful moment"),
