@@ -19,9 +19,15 @@ from worlds.stops import Stops
 from worlds.truth import Grant, Person, Reason, Refusal
 from worlds.world import World
 
-_CHANNELS: Final[tuple[Channel, ...]] = ("visit", "visit", "visit", "call", "call", "call", "sms")
+_CHANNELS: Final[tuple[Channel, ...]] = (*("visit",) * 5, *("call",) * 5, "sms", "sms", "email", "letter")
 _PURPOSES: Final[tuple[Purpose, ...]] = (*("collection",) * 16, "appointment_admin", "plan_service", "reply", "safety")
-_MINUTES: Final[dict[Channel, tuple[int, ...]]] = {"visit": (20, 40), "call": (5, 10), "sms": (1,)}
+_MINUTES: Final[dict[Channel, tuple[int, ...]]] = {
+    "visit": (20, 40),
+    "call": (5, 10),
+    "sms": (1,),
+    "email": (1,),
+    "letter": (1,),
+}
 # Wall-clock minutes at which windows are asked for: openings, closings and their neighbours.
 _EDGES: Final = (419, 450, 479, 480, 539, 540, 600, 1_079, 1_080, 1_199, 1_200, 1_259, 1_260, 1_319, 1_320)
 

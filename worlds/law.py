@@ -88,19 +88,25 @@ def _h(hour: int, minute: int = 0) -> int:
 
 
 _VISIT, _CALL, _SMS = frozenset({"visit"}), frozenset({"call"}), frozenset({"sms"})
+_EMAIL = frozenset({"email"})
+_NOW = _VISIT | _CALL | _SMS | _EMAIL  # a letter has no hour
 _CBA_2026 = date(2026, 1, 30)
 _SMS_POLICY = Hours(_SMS, _h(9), _h(20))
 _SMS_STRICTER = Hours(_SMS, _h(10), _h(18))
 
 HOURS: dict[str, tuple[Hours, ...]] = {
     # GB/T 45251-2025 cl. 5.3 and the CBA guide: not from 22:00 to 08:00 unless agreed otherwise.
-    "CN": (Hours(_VISIT | _CALL | _SMS, _h(8), _h(22), agreed="CN-HOURS"),),
+    "CN": (Hours(_NOW, _h(8), _h(22), agreed="CN-HOURS"),),
     # 12 CFR 1006.6(b)(1): 8 to 21, unless the consumer agrees; 209 CMR 18.17(6): visits 8 to 21.
-    "US-MA": (Hours(_VISIT | _CALL | _SMS, _h(8), _h(21), agreed="US-HOURS"), Hours(_VISIT, _h(8), _h(21))),
+    "US-MA": (Hours(_NOW, _h(8), _h(21), agreed="US-HOURS"), Hours(_VISIT, _h(8), _h(21))),
     # CONC 7.9: no contact at unreasonable times; read as 8 to 21.
-    "GB": (Hours(_VISIT | _CALL | _SMS, _h(8), _h(21)),),
-    # RG 96 s.4(a): calls 7:30 to 21, weekends 9 to 21; visits 9 to 21.
-    "AU-VIC": (Hours(_CALL, _h(7, 30), _h(21), weekend_opens=_h(9)), Hours(_VISIT, _h(9), _h(21))),
+    "GB": (Hours(_NOW, _h(8), _h(21)),),
+    # RG 96 s.4(a): calls 7:30 to 21, weekends 9 to 21; visits 9 to 21. It says nothing of e-mail: the bank's own hours.
+    "AU-VIC": (
+        Hours(_CALL, _h(7, 30), _h(21), weekend_opens=_h(9)),
+        Hours(_VISIT, _h(9), _h(21)),
+        Hours(_EMAIL, _h(9), _h(20)),
+    ),
 }
 # Soft law whose number is the bank's: a supervisor may pass it.
 SEVEN_CONTACTS = "CBA 2026: seven contacts in seven dates"

@@ -19,6 +19,11 @@ ZONES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "GB": (("Europe/London",), ("Europe/London", "Europe/Madrid")),
     "AU-VIC": (("Australia/Melbourne",), ("Australia/Adelaide", "Australia/Melbourne")),
 }
+# Credit card rules 2011, art. 69: what a written demand contains.
+_IN_A_LETTER: Final = (
+    "debtor_name", "balance", "reason", "legal_basis", "rights_and_duties", "how_to_dispute", "contact_data",
+    "bank_seal",
+)  # fmt: skip
 _NAMES: Final = ("Ada", "Bo", "Chen", "Dora")
 _COLLECTOR: Final = {"CN": "creditor", "US-MA": "agency", "GB": "creditor", "AU-VIC": "creditor"}
 # What the four places ask for before a contact; each is told again before it is too old.
@@ -66,6 +71,7 @@ def case_of(draw: Random, person: Person, case_id: UUID, *, begins: datetime, en
         "place": "home",
         "recipient": "obligor",
         "product": "consumer_loan",
+        "letter": _IN_A_LETTER,
     }
     for name, value in circumstances.items():
         case.entries.append(_entry(person, name, value, begins, real))

@@ -70,6 +70,7 @@ class Evidence:
 
 def judge_contact(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Finding]:
     """Every rule the contact broke; none means lawful."""
+    evidence = _where_it_was(evidence)
     findings = list(_permit_findings(contact, evidence))
     question = _question(contact, evidence)
     judged = (_rule_finding(rule, contact, question, evidence, book) for rule in _rules(contact, evidence, book))
@@ -82,6 +83,7 @@ def judge_again(contact: ContactRecorded, evidence: Evidence, book: RuleBook) ->
     `evidence.facts.counted` holds what is known now of the contacts made before it. A hold that only says that facts
     were missing forbids nothing in hindsight.
     """
+    evidence = _where_it_was(evidence)
     question = _question(contact, evidence)
     broken = (
         _rule_finding(rule, contact, question, evidence, book)
@@ -109,6 +111,16 @@ def counted(contact: ContactRecorded, zones: tuple[str, ...], *, told_real: date
         household_contacted=contact.household_contacted, debtor_met=contact.debtor_met, permit_id=contact.permit_id,
         unanswered=contact.attempt and not contact.contact, told_real=told_real,
     )  # fmt: skip
+
+
+def _where_it_was(evidence: Evidence) -> Evidence:
+    """The evidence with the zones in which the person was thought to be when the permit was granted.
+
+    One who has moved since, before the contact was told, was not there yet; a move that came before it revoked it.
+    """
+    if evidence.permit is None:
+        return evidence
+    return replace(evidence, facts=replace(evidence.facts, zones=evidence.permit.zones))
 
 
 def _permit_findings(contact: ContactRecorded, evidence: Evidence) -> Iterator[Finding]:
