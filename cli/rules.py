@@ -1,6 +1,5 @@
 """`rules`: check a pack before it is approved, say what a new version changes, list what binds."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.lookback import lookback
+from cli.replay import replay
 from shared.embedded.home import PROJECT_FOLDER
 
 rules_app = typer.Typer(no_args_is_help=True, help="Rule packs: what the law and the bank say.")
 rules_app.command("lookback")(lookback)
+rules_app.command("replay")(replay)
 console = Console()
 WIDTH = 130
 GOLDEN = PROJECT_FOLDER / "tests" / "unit" / "compliance" / "golden"
@@ -27,10 +28,10 @@ def check(files: Packs) -> None:
     Exit code 1 when they cannot be loaded, with file, rule and reason.
     """
     from services.compliance.domain.packs import PackError, pack_hash
-    from services.compliance.rule_book import read_packs, sources_of
+    from services.compliance.rule_book import packs_of, read_packs, with_versions
 
     try:
-        book = read_packs(_without_replaced(sources_of(), files) | {str(file): file.read_bytes() for file in files})
+        book = read_packs(with_versions(packs_of(None), {str(file): file.read_bytes() for file in files}))
     except PackError as error:
         console.print(str(error), markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
@@ -44,16 +45,16 @@ def diff(old: OnePack, new: OnePack) -> None:
     """Say in words what the new version of a pack changes."""
     from services.compliance.domain.differences import differences
     from services.compliance.domain.packs import PackError
-    from services.compliance.rule_book import read_packs, sources_of
+    from services.compliance.rule_book import pack_id, packs_of, read_packs, with_versions
 
     try:
         first, second = (
-            read_packs(_without_replaced(sources_of(), [file]) | {str(file): file.read_bytes()}) for file in (old, new)
+            read_packs(with_versions(packs_of(None), {str(file): file.read_bytes()})) for file in (old, new)
         )
     except PackError as error:
         console.print(str(error), markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    ids = _pack_id(old.read_bytes()), _pack_id(new.read_bytes())
+    ids = pack_id(old.read_bytes()), pack_id(new.read_bytes())
     before = next(pack for pack in first.packs if pack.id == ids[0])
     after = next(pack for pack in second.packs if pack.id == ids[1])
     for line in differences(before, after) or ["Nothing that is judged changes."]:
@@ -88,16 +89,3 @@ def golden_rows() -> dict[str, int]:
             if line.startswith("| ") and cells[0] not in ("Rule", "") and not cells[0].startswith("-"):
                 counts[cells[0]] = counts.get(cells[0], 0) + 1
     return counts
-
-
-def _without_replaced(shipped: dict[str, bytes], files: list[Path]) -> dict[str, bytes]:
-    """The shipped packs but those of which the files are a version: a bank's file stands in for the shipped one."""
-    replaced = {_pack_id(file.read_bytes()) for file in files}
-    return {name: content for name, content in shipped.items() if _pack_id(content) not in replaced}
-
-
-def _pack_id(content: bytes) -> object:
-    try:
-        return tomllib.loads(content.decode()).get("id")
-    except ValueError:  # said by the loader, with the file's name
-        return None

@@ -11,6 +11,7 @@ from services.compliance.domain.releases import Release
 from services.compliance.log.note import NoteKey
 from services.compliance.log.origin import origin_of
 from services.compliance.log.witnesses import Witness
+from services.compliance.rule_archive import RulePart, present_parts
 from services.compliance.rule_book import read_releases, rule_book
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
@@ -48,6 +49,8 @@ class Instruments:
     log_key: NoteKey
     freshness_limit: timedelta
     releases: tuple[Release, ...] = ()
+    rule_parts: tuple[RulePart, ...] = ()
+    """The sources of the rule set, to be kept: its decisions can be judged again by them."""
     log_generation: int = 1
     older_log_keys: tuple[NoteKey, ...] = ()
     witnesses: tuple[Witness, ...] = ()
@@ -63,6 +66,7 @@ class Instruments:
             tenant=settings.tenant,
             book=book,
             releases=read_releases(book, folder=settings.pack_folder),
+            rule_parts=present_parts(settings.pack_folder),
             cipher=PartyCipher(LocalKeyManagement.open(settings.key_folder, "compliance"), tenant=settings.tenant),
             permit_key=SigningKey.open(settings.key_folder, "permit"),
             checkpoint_key=checkpoint_key,

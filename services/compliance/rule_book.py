@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from importlib.metadata import version
@@ -28,7 +30,7 @@ def rule_book(*, folder: Path | None = None, production: bool = False) -> RuleBo
     In production every pack has two approvals in the folder's `approvals.toml`; elsewhere a pack without them is
     loaded with a warning.
     """
-    book = read_packs(sources_of(_packs(folder)))
+    book = read_packs(packs_of(folder))
     missing = unreleased(book, _approvals(folder))
     if missing and production:
         raise PackError(f"not approved by two people: {', '.join(missing)}")
@@ -44,18 +46,41 @@ def read_releases(book: RuleBook, *, folder: Path | None = None) -> tuple[Releas
 
 def read_packs(sources: dict[str, bytes]) -> RuleBook:
     """The rule book of these files (name → bytes). Raises PackError, also for policy that is looser than law."""
-    root = resources.files(_PACKAGE)
-    code = [
-        file.read_bytes()
-        for folder in _RULE_CODE
-        for file in sorted((root / folder).iterdir(), key=lambda entry: entry.name)
-        if file.name.endswith(".py")
-    ]
-    book = load(sources, rule_code=code, tzdata_version=version("tzdata"))
+    book = load(sources, rule_code=[content for _, content in rule_code()], tzdata_version=version("tzdata"))
     faults = loosened(book.packs)
     if faults:
         raise PackError("; ".join(faults))
     return book
+
+
+def rule_code() -> list[tuple[str, bytes]]:
+    """The files of the rules' program (path in the package, content), in the order in which they are hashed."""
+    root = resources.files(_PACKAGE)
+    return [
+        (f"{folder}/{file.name}", file.read_bytes())
+        for folder in _RULE_CODE
+        for file in sorted((root / folder).iterdir(), key=lambda entry: entry.name)
+        if file.name.endswith(".py")
+    ]
+
+
+def packs_of(folder: Path | None) -> dict[str, bytes]:
+    """The pack files of a bank's folder, or the shipped ones, by name."""
+    return sources_of(_packs(folder))
+
+
+def with_versions(packs: Mapping[str, bytes], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The packs with these files in the place of those of which they are versions."""
+    replaced = {pack_id(content) for content in files.values()}
+    return {name: content for name, content in packs.items() if pack_id(content) not in replaced} | dict(files)
+
+
+def pack_id(content: bytes) -> object:
+    """The id that a pack's file states; None when it cannot be read: the loader says why, with the file's name."""
+    try:
+        return tomllib.loads(content.decode()).get("id")
+    except ValueError:
+        return None
 
 
 def sources_of(folder: Traversable | None = None) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from services.compliance.domain.leaves import NewLeaf
 from services.compliance.instruments import Instruments
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.log import are_integrated, has_entry, has_kind, known_entries
+from services.compliance.store.rule_sources import keep_parts
 from shared.database import Database, UnitOfWork
 from shared.ids import derived_id
 
@@ -20,7 +21,7 @@ _SAY_EVERY_SECONDS: Final = 30.0
 
 
 async def record_rule_set(database: Database, instruments: Instruments) -> None:
-    """Append the leaves of the releases and of the loaded rule set, once for each state of the rules.
+    """Append the leaves of the releases and of the loaded rule set, once for each state of the rules; keep its sources.
 
     A release whose pack is in effect already is a finding, but for the packs that a new log begins with: nothing was
     decided before them.
@@ -30,6 +31,7 @@ async def record_rule_set(database: Database, instruments: Instruments) -> None:
         # One lock for all rule sets: of two that start together one is the first.
         await uow.lock_parties([derived_id("rule-sets", uow.tenant)])
         await _record_releases(uow, instruments)
+        await keep_parts(uow, instruments.book.rule_set, instruments.rule_parts)
         if await has_entry(uow, leaf_id):
             return
         leaf = NewLeaf(
