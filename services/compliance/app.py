@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-from services.compliance import api, complaint_desk, fact_desk, feed_desk, sample_desk
+from services.compliance import api, complaint_desk, fact_desk, feed_desk, sample_desk, trace_desk
 from services.compliance.balances import IntakeBalances
 from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
@@ -77,7 +77,13 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         settings=settings,
         build_api=lambda runtime: api.build(runtime, instruments=instruments, balances=balances),
         subscriptions=subscriptions,
-        intent_handlers=[*watches, *reconciliation.handlers(), examination_watch(instruments), RulesPages(instruments)],
+        intent_handlers=[
+            *watches,
+            trace_desk.due_timer(instruments),
+            *reconciliation.handlers(),
+            examination_watch(instruments),
+            RulesPages(instruments),
+        ],
         on_heartbeats=on_heartbeats,
         lifespan=lifespan,
     )

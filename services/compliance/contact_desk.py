@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.compliance import announcements, finding_desk, hindsight, reconsideration
+from services.compliance import announcements, finding_desk, hindsight, reconsideration, trace_desk
 from services.compliance.domain.audit import Evidence, Finding, counted, judge_contact, verdict
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.facts import PartyFacts
@@ -75,6 +75,7 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
         facts[contact.party_id] = replace(party, counted=(*party.counted, audit.rows[-1].counted))
     await _save(uow, instruments, audit)
     await hindsight.judge_later_contacts(uow, instruments, [row.contact for row in audit.rows])
+    await trace_desk.judge(uow, instruments, {row.contact.party_id for row in audit.rows})
     judged = {row.contact.contact_id for row in audit.rows}
     arrivals = [one.arrived_real or uow.real_now for one in told if one.contact.contact_id in judged]
     await reconsideration.reconsider(

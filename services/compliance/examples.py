@@ -14,6 +14,7 @@ from services.compliance.examples_dossiers import DOSSIERS
 from services.compliance.examples_examinations import EXAMINATIONS
 from services.compliance.examples_reconciliation import RECONCILIATION
 from services.compliance.examples_samples import SAMPLES
+from services.compliance.examples_traces import TRACES
 from services.compliance.schemas.complaints import (
     ComplaintDetail,
     ComplaintReceived,
@@ -260,9 +261,10 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "conduct": True, "harm": True, "detail": "nothing heard for 26 hours", "state": "open",
         "recorded_at": "2026-03-12T02:05:01Z", "changed_at": "2026-03-12T02:05:01Z",
     },
-    DeclareFeed: {"source": "dialler-1", "channels": ["call"], "silent_after_hours": 26},
+    DeclareFeed: {"source": "dialler-1", "client_id": "core", "channels": ["call"], "silent_after_hours": 26},
     FeedView: {
-        "source": "dialler-1", "channels": ["call"], "silent_after_hours": 26, "heard_at": "2026-03-12T02:20:00Z",
+        "source": "dialler-1", "kind": "contacts", "client_id": "core", "channels": ["call"],
+        "silent_after_hours": 26, "heard_at": "2026-03-12T02:20:00Z",
         "silent": False, "closed_day": "2026-03-11", "closed_number": 916,
     },
     CloseFeedDay: {"day": "2026-03-12", "last_number": 1204, "records": 288},
@@ -311,4 +313,5 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     **DOSSIERS,
     **RECONCILIATION,
     **SAMPLES,
+    **TRACES,
 }  # fmt: skip

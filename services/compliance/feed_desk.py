@@ -7,7 +7,7 @@ from typing import Final
 
 from services.compliance import finding_desk
 from services.compliance.domain.feeds import (
-    SILENT_AFTER_HOURS,
+    FeedChannel,
     FeedDay,
     FeedDayNotOver,
     close_day,
@@ -18,7 +18,6 @@ from services.compliance.domain.feeds import (
 from services.compliance.domain.findings import found_again
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import EARLIEST_DATE
-from services.compliance.domain.reports import ReportedChannel
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.feeds import CloseFeedDay
 from services.compliance.store import feeds as store
@@ -32,16 +31,16 @@ WATCH: Final = "compliance.feeds_watch"
 
 
 async def hear_records(
-    uow: UnitOfWork, instruments: Instruments, records: Sequence[tuple[str, int, ReportedChannel]]
+    uow: UnitOfWork, instruments: Instruments, records: Sequence[tuple[str, int, FeedChannel]]
 ) -> None:
     """Records (source, number, channel) came in. Those that a closed day lacked make it complete.
 
     The feeds are locked.
     """
-    spoken: dict[str, set[ReportedChannel]] = {}
+    spoken: dict[str, set[FeedChannel]] = {}
     for source, _, channel in records:
         spoken.setdefault(source, set()).add(channel)
-    await store.hear(uow, spoken, silent_after_hours=SILENT_AFTER_HOURS)
+    await store.hear(uow, spoken)
     for day in await store.load_days_of(uow, [(source, number) for source, number, _ in records]):
         await _judge_day(uow, instruments, day)
 
@@ -61,7 +60,7 @@ async def close(uow: UnitOfWork, instruments: Instruments, source: str, body: Cl
         return previous
     day = close_day(previous, source=source, day=body.day, last_number=body.last_number, records=body.records)
     await store.insert_day(uow, day, by_whom=by_whom)
-    await store.hear(uow, {source: ()}, silent_after_hours=SILENT_AFTER_HOURS)
+    await store.hear(uow, {source: ()})
     await append_leaves(uow, instruments.cipher, [_leaf(day, uow)])
     await _judge_day(uow, instruments, day)
     return day

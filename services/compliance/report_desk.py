@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.compliance import contact_desk, feed_desk
+from services.compliance.domain.feeds import OF_CONTACTS, source_refused
 from services.compliance.domain.reports import (
     CLOCK_SKEW,
     ContactInFuture,
@@ -20,6 +21,7 @@ from services.compliance.instruments import Instruments
 from services.compliance.schemas.contacts import ItemProblem, ReportedContact, ReportedResult
 from services.compliance.store import reports as store
 from services.compliance.store.audits import load_verdicts
+from services.compliance.store.feeds import load_feeds
 from services.compliance.store.findings import load_of_contacts
 from shared.database import UnitOfWork
 from shared.events import NewEvent
@@ -38,10 +40,13 @@ class _Batch:
 
 
 async def record_reports(
-    uow: UnitOfWork, instruments: Instruments, reports: Mapping[int, ReportedContact]
+    uow: UnitOfWork, instruments: Instruments, reports: Mapping[int, ReportedContact], *, by_client: str
 ) -> dict[int, ReportedResult]:
-    """Record what is new; results by position. The parties and the feeds are locked."""
-    batch = await _sort(uow, reports)
+    """Record what is new of the sources that the client speaks for; results by position.
+
+    The parties and the feeds are locked.
+    """
+    batch = await _sort(uow, reports, by_client)
     await store.insert_reports(uow, batch.rows)
     told = [
         contact_desk.Told(contact=contact, told_by=f"feed:{reports[position].source}", use_came_first=True)
@@ -55,15 +60,19 @@ async def record_reports(
     return await _results(uow, reports, batch)
 
 
-async def _sort(uow: UnitOfWork, reports: Mapping[int, ReportedContact]) -> _Batch:
+async def _sort(uow: UnitOfWork, reports: Mapping[int, ReportedContact], by_client: str) -> _Batch:
     """Which records are new, which were sent before, which cannot be recorded."""
+    feeds = {feed.source: feed for feed in await load_feeds(uow)}
     known = await store.load_known(uow, [(one.source, one.record_id) for one in reports.values()])
     taken = await store.load_taken(uow, [(one.source, one.number) for one in reports.values()])
     batch = _Batch()
     for position, report in sorted(reports.items()):
         record, digest = (report.source, report.record_id), _digest(report)
         before = known.get(record)
-        if before is not None and before.record_sha256 == digest:
+        foreign = source_refused(feeds.get(report.source), client_id=by_client, kinds=OF_CONTACTS)
+        if foreign is not None:
+            batch.refused[position] = foreign
+        elif before is not None and before.record_sha256 == digest:
             batch.repeated[position] = before.contact_id
         elif before is not None:
             batch.refused[position] = ContactRecordChanged()

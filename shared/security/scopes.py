@@ -20,6 +20,7 @@ Client = Literal[
     "examiner",
     "complaint-desk",
     "supervisor",
+    "trace-sources",
     "demo-driver",
 ]
 CLIENTS: Final[frozenset[str]] = frozenset(get_args(Client))
@@ -93,6 +94,23 @@ _ALL: Final = (
     _scope("compliance.request-permit", "Ask for a permit for one contact.", "assignment", "visits", "plans", "core"),
     _scope("compliance.use-permit", "Redeem or release a permit.", "assignment", "visits", "plans", "core"),
     _scope("compliance.report-contact", "Report a contact made outside these services.", "core", "dispatcher"),
+    _scope(
+        "compliance.tell-trace",
+        "Tell what a source that collectors do not control knows of contacts; each client for its own sources.",
+        "core",
+        "visits",
+        "customer-portal",
+        "trace-sources",
+    ),
+    _scope(
+        "compliance.close-feed-day",
+        "Close a day of a feed with its total; each client for its own sources.",
+        "core",
+        "dispatcher",
+        "visits",
+        "customer-portal",
+        "trace-sources",
+    ),
     _scope("compliance.manage-feeds", "Declare the systems that must report contacts.", "operator"),
     _scope("compliance.explain-finding", "Explain a finding.", "dispatcher", "collector-app"),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),

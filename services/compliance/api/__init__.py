@@ -20,6 +20,7 @@ from services.compliance.api.permits import router as permits_router
 from services.compliance.api.reading import router as reading_router
 from services.compliance.api.reconciliation import router as reconciliation_router
 from services.compliance.api.samples import router as samples_router
+from services.compliance.api.traces import router as traces_router
 from services.compliance.balances import Balances
 from services.compliance.examples import EXAMPLES
 from services.compliance.instruments import Instruments
@@ -30,7 +31,7 @@ from shared.web.jwks import jwks_router
 
 ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
-    holds_router, contacts_router, feeds_router, findings_router, reconciliation_router, reading_router,
+    holds_router, contacts_router, traces_router, feeds_router, findings_router, reconciliation_router, reading_router,
     log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router,
 )  # fmt: skip
 
@@ -43,7 +44,7 @@ def build(
         ApiDefinition(
             service="compliance",
             title="Doorstep compliance",
-            version="3.0.0",  # 2: channel third_party_location; 3: ending a hold has its own scope
+            version="4.0.0",  # 2: channel third_party_location; 3: ending a hold has its own scope; 4: feeds are bound
             description="May we, did we, prove it: permits, holds, findings, and the tamper-evident log.",
             routers=(*ROUTERS, jwks_router(instruments.permit_key)),
             settings=runtime.settings,

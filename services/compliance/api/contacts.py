@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance.api.surroundings import instruments_of
+from services.compliance.domain.feeds import FeedForeign, FeedUnknown
 from services.compliance.domain.reports import ContactInFuture, ContactRecordChanged, FeedNumberTaken, feed_id_of
 from services.compliance.report_desk import record_reports, refusal
 from services.compliance.schemas.contacts import ReportedContact, ReportedContacts, ReportedResult, ReportedResults
 from shared.database import UnitOfWork
-from shared.security.callers import scope
+from shared.security.callers import caller_of, scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.problem_responses import validation_problem
@@ -25,7 +26,7 @@ _REPORT = [Depends(scope("compliance.report-contact"))]
     "/contacts",
     response_model=ReportedResults,
     dependencies=_REPORT,
-    responses=problem_responses(ContactRecordChanged, FeedNumberTaken, ContactInFuture),
+    responses=problem_responses(FeedUnknown, FeedForeign, ContactRecordChanged, FeedNumberTaken, ContactInFuture),
     summary="Report contacts that were made",
 )
 async def report_contacts(request: Request, body: ReportedContacts) -> Response:
@@ -35,9 +36,10 @@ async def report_contacts(request: Request, body: ReportedContacts) -> Response:
     before answers `repeated` with its result. Each is answered for itself (HTTP 200): a record that cannot be recorded
     is `refused` with a problem document and harms no other; the problems of records that are listed here stand in the
     result of the record, never for the whole request. A contact without a permit, or one whose use was not
-    reported before, is recorded, counts, and opens a finding.
+    reported before, is recorded, counts, and opens a finding. A client reports for the sources that are bound to it,
+    and for no other (`feed-foreign`); a source that was not declared is refused (`feed-unknown`).
     """
-    instruments = instruments_of(request)
+    instruments, by_client = instruments_of(request), caller_of(request).client_id
     readable: dict[int, ReportedContact] = {}
     unreadable: dict[int, ReportedResult] = {}
     for position, item in enumerate(body.items):
@@ -47,7 +49,7 @@ async def report_contacts(request: Request, body: ReportedContacts) -> Response:
             unreadable[position] = _unreadable(position, item, error)
 
     async def record(uow: UnitOfWork) -> ReportedResults:
-        results = unreadable | await record_reports(uow, instruments, readable)
+        results = unreadable | await record_reports(uow, instruments, readable, by_client=by_client)
         status = [result.status for result in results.values()]
         return ReportedResults(
             items=[results[position] for position in sorted(results)],

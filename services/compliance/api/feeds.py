@@ -10,7 +10,16 @@ from starlette.responses import Response
 
 from services.compliance import feed_desk
 from services.compliance.api.surroundings import database_of, instruments_of
-from services.compliance.domain.feeds import Feed, FeedDay, FeedDayNotOver, FeedDayOutOfOrder
+from services.compliance.domain.feeds import (
+    FEED_KINDS,
+    Feed,
+    FeedDay,
+    FeedDayNotOver,
+    FeedDayOutOfOrder,
+    FeedForeign,
+    FeedUnknown,
+    source_refused,
+)
 from services.compliance.domain.reports import feed_id_of
 from services.compliance.schemas.feeds import CloseFeedDay, DeclareFeed, FeedDayView, FeedsView, FeedView
 from services.compliance.store import feeds as store
@@ -19,13 +28,12 @@ from shared.events.base import Reference
 from shared.security.callers import caller_of, scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
-from shared.web.problems import NotFound
 
 router = APIRouter(prefix="/v1/feeds", tags=["feeds"])
 _READ = [Depends(scope("compliance.read"))]
 _MANAGE = [Depends(scope("compliance.manage-feeds"))]
-_REPORT = [Depends(scope("compliance.report-contact"))]
-_DAY_PROBLEMS = problem_responses(NotFound, FeedDayOutOfOrder, FeedDayNotOver)
+_CLOSE = [Depends(scope("compliance.close-feed-day"))]
+_DAY_PROBLEMS = problem_responses(FeedUnknown, FeedForeign, FeedDayOutOfOrder, FeedDayNotOver)
 
 
 @router.get("", dependencies=_READ, summary="Feeds")
@@ -39,16 +47,18 @@ async def read_feeds(request: Request) -> FeedsView:
 
 @router.post("", response_model=FeedView, dependencies=_MANAGE, summary="Declare a feed")
 async def declare_feed(request: Request, body: DeclareFeed) -> Response:
-    """Say that a system reports contacts, of which channels, and after how many hours its silence is a finding.
+    """Say that a system reports contacts or knows of them, and after how many hours its silence is a finding.
 
-    While it is silent, decisions about its channels answer needs-fact (`feed_silent`). A system that reports without
-    being declared must be heard within 26 hours.
+    It is bound to one client: nobody else speaks for it, and a source that was not declared is refused. While it is
+    silent, decisions about its channels answer needs-fact (`feed_silent`).
     """
     tenant = instruments_of(request).tenant
 
     async def declare(uow: UnitOfWork) -> FeedView:
         new = Feed(
             source=body.source,
+            kind=body.kind,
+            client_id=body.client_id,
             channels=tuple(sorted(set(body.channels))),
             silent_after_hours=body.silent_after_hours,
             heard_real=uow.real_now,
@@ -63,7 +73,7 @@ async def declare_feed(request: Request, body: DeclareFeed) -> Response:
 @router.post(
     "/{source}/days",
     response_model=FeedDayView,
-    dependencies=_REPORT,
+    dependencies=_CLOSE,
     responses=_DAY_PROBLEMS,
     summary="Close a feed's day",
 )
@@ -74,12 +84,14 @@ async def close_feed_day(
 
     Late records are still welcome: when the last missing one has come, the finding's verdict of harm is withdrawn.
     """
-    instruments, by_whom = instruments_of(request), caller_of(request).subject
+    instruments, caller = instruments_of(request), caller_of(request)
 
     async def close(uow: UnitOfWork) -> FeedDayView:
-        if source not in {feed.source for feed in await store.load_feeds(uow)}:
-            raise NotFound("there is no such feed: declare it, or send a record")
-        day = await feed_desk.close(uow, instruments, source, body, by_whom=by_whom)
+        feeds = {feed.source: feed for feed in await store.load_feeds(uow)}
+        problem = source_refused(feeds.get(source), client_id=caller.client_id, kinds=FEED_KINDS)
+        if problem is not None:
+            raise problem
+        day = await feed_desk.close(uow, instruments, source, body, by_whom=caller.subject)
         return FeedDayView(
             source=source,
             day=day.day,
@@ -96,6 +108,8 @@ async def close_feed_day(
 def _view(feed: Feed, day: FeedDay | None, uow: UnitOfWork) -> FeedView:
     return FeedView(
         source=feed.source,
+        kind=feed.kind,
+        client_id=feed.client_id,
         channels=list(feed.channels),
         silent_after_hours=feed.silent_after_hours,
         heard_at=feed.heard_real,

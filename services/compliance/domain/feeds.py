@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from services.compliance.domain.audit import Finding
 from services.compliance.domain.findings import FindingVersion
-from services.compliance.domain.reports import ReportedChannel
+from services.compliance.domain.traces import TRACE_KINDS, TraceKind
 from shared.ids import derived_id
-from shared.web.problems import KnownProblem
+from shared.web.problems import KnownProblem, Problem
 
-# A feed that nobody declared must be heard once a day; two hours are its night's run being late.
-SILENT_AFTER_HOURS: Final = 26
+# A feed reports contacts itself, or traces of contacts that others must report.
+FeedKind = Literal["contacts"] | TraceKind
+OF_CONTACTS: Final[frozenset[FeedKind]] = frozenset({"contacts"})
+FEED_KINDS: Final[frozenset[FeedKind]] = OF_CONTACTS | TRACE_KINDS
+FeedChannel = Literal["visit", "call", "sms", "email", "letter"]
 FEED_RULES: Final[dict[str, str]] = {
     "FEED-GAP": "Doorstep: a feed's numbers are gapless; a missing number is a contact nobody judged",
     "FEED-SILENT": "Doorstep: a feed that is silent for too long closes its channels",
@@ -35,18 +38,42 @@ class FeedDayNotOver(KnownProblem):
     kind, status, title = "feed-day-not-over", 422, "The day has not begun yet"
 
 
+class FeedUnknown(KnownProblem):
+    """No feed of this name was declared for this: the operator declares each source before it speaks."""
+
+    kind, status, title = "feed-unknown", 404, "No such feed was declared"
+
+
+class FeedForeign(KnownProblem):
+    """The feed is bound to another client: nobody else speaks for it."""
+
+    kind, status, title = "feed-foreign", 403, "The feed is bound to another client"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """A system that reports contacts. `heard_real`: when it last said anything (real time)."""
+    """A source: a system that reports contacts, or that knows of them. `client_id`: the client that speaks for it.
+
+    `heard_real`: when it last said anything (real time).
+    """
 
     source: str
-    channels: tuple[ReportedChannel, ...]
+    kind: FeedKind
+    client_id: str
+    channels: tuple[FeedChannel, ...]
     silent_after_hours: int
     heard_real: datetime
 
     def is_silent(self, real_now: datetime) -> bool:
         """Whether it should have spoken by now."""
         return real_now - self.heard_real > timedelta(hours=self.silent_after_hours)
+
+
+def source_refused(feed: Feed | None, *, client_id: str, kinds: Collection[FeedKind]) -> Problem | None:
+    """Why the client may not tell records of one of `kinds` for this source; None: it may."""
+    if feed is None or feed.kind not in kinds:
+        return FeedUnknown()
+    return None if feed.client_id == client_id else FeedForeign()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

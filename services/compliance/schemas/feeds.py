@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from services.compliance.domain.reports import ReportedChannel
+from services.compliance.domain.feeds import FeedChannel, FeedKind
+from services.compliance.domain.traces import RULES, TRACE_KINDS
 from shared.events.base import Reference
+from shared.security.scopes import SCOPES
 
 
 class DeclareFeed(BaseModel):
@@ -16,19 +19,41 @@ class DeclareFeed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     source: Reference = Field(description="The system, as it names itself in its records.", examples=["dialler-1"])
-    channels: list[ReportedChannel] = Field(
-        min_length=1, max_length=4, description="Channels that are closed while it is silent.", examples=[["call"]]
+    kind: FeedKind = Field(
+        "contacts",
+        description="`contacts`: it reports those it makes. The others are sources that collectors do not control.",
+    )
+    client_id: Reference = Field(
+        "core", description="The API client that speaks for it; no other one is heard.", examples=["core"]
+    )
+    channels: list[FeedChannel] = Field(
+        min_length=1, max_length=5, description="Channels that are closed while it is silent.", examples=[["call"]]
     )
     silent_after_hours: int = Field(
         ge=1, le=240, description="Hours of real time after which its silence is a finding.", examples=[26]
     )
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        """Only a client that may speak at all, and only channels that such a source sees."""
+        seen = {"call", "sms", "email", "letter"}
+        if self.kind in TRACE_KINDS:
+            seen = set(RULES[self.kind].channels)
+        if not seen.issuperset(self.channels):
+            raise ValueError(f"a source of {self.kind} tells of {', '.join(sorted(seen))}")
+        needed = "compliance.report-contact" if self.kind == "contacts" else "compliance.tell-trace"
+        if self.client_id not in SCOPES[needed].clients:
+            raise ValueError(f"no client of this name may hold {needed}")
+        return self
 
 
 class FeedView(BaseModel):
     """A feed as it stands."""
 
     source: str = Field(description="The system.", examples=["dialler-1"])
-    channels: list[ReportedChannel] = Field(description="Channels that it reports.", examples=[["call"]])
+    kind: FeedKind = Field(description="What it tells.", examples=["contacts"])
+    client_id: str = Field(description="The client that speaks for it.", examples=["core"])
+    channels: list[FeedChannel] = Field(description="Channels that it reports.", examples=[["call"]])
     silent_after_hours: int = Field(description="Hours after which its silence is a finding.", examples=[26])
     heard_at: AwareDatetime = Field(description="Real time at which it last said anything, or was declared.")
     silent: bool = Field(description="Whether it should have spoken: its channels are closed.", examples=[False])

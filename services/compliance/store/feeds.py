@@ -6,21 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import asyncpg
 
-from services.compliance.domain.feeds import Feed, FeedDay
-from services.compliance.domain.reports import ReportedChannel
+from services.compliance.domain.feeds import Feed, FeedChannel, FeedDay
 from shared.database import UnitOfWork
 
 _DECLARE = """
-INSERT INTO feed (tenant, source, channels, silent_after_hours, heard_real) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO feed (tenant, source, kind, client_id, channels, silent_after_hours, heard_real)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (tenant, source) DO UPDATE
-SET channels = excluded.channels, silent_after_hours = excluded.silent_after_hours
+SET kind = excluded.kind, client_id = excluded.client_id, channels = excluded.channels,
+    silent_after_hours = excluded.silent_after_hours
 """
 _HEARD = """
-INSERT INTO feed AS f (tenant, source, channels, silent_after_hours, heard_real)
-SELECT $1, h.source, string_to_array(h.channels, ','), $4, $5 FROM unnest($2::text[], $3::text[]) AS h(source, channels)
-ORDER BY h.source
-ON CONFLICT (tenant, source) DO UPDATE SET heard_real = greatest(f.heard_real, excluded.heard_real),
-  channels = ARRAY(SELECT DISTINCT c FROM unnest(f.channels || excluded.channels) AS c ORDER BY c)
+UPDATE feed f SET heard_real = greatest(f.heard_real, $4),
+  channels = ARRAY(SELECT DISTINCT c FROM unnest(f.channels || string_to_array(h.channels, ',')) AS c ORDER BY c)
+FROM unnest($2::text[], $3::text[]) AS h(source, channels)
+WHERE f.tenant = $1 AND f.source = h.source
 """
 _FEEDS = "SELECT * FROM feed WHERE tenant = $1 ORDER BY source"
 _SILENT = """
@@ -55,15 +55,22 @@ SELECT number + 1 AS first, later - 1 AS last FROM (
 async def declare(uow: UnitOfWork, feed: Feed) -> None:
     """Keep what a feed must do. One that is new counts as heard now: its silence begins with its declaration."""
     await uow.sql.execute(
-        _DECLARE, uow.tenant, feed.source, sorted(feed.channels), feed.silent_after_hours, feed.heard_real
+        _DECLARE,
+        uow.tenant,
+        feed.source,
+        feed.kind,
+        feed.client_id,
+        sorted(feed.channels),
+        feed.silent_after_hours,
+        feed.heard_real,
     )
 
 
-async def hear(uow: UnitOfWork, spoken: Mapping[str, Iterable[ReportedChannel]], *, silent_after_hours: int) -> None:
-    """The feeds were heard now, of these channels; one that nobody declared must speak within `silent_after_hours`."""
+async def hear(uow: UnitOfWork, spoken: Mapping[str, Iterable[FeedChannel]]) -> None:
+    """The declared feeds were heard now, of these channels."""
     if spoken:
         channels = [",".join(sorted(set(of_feed))) for of_feed in spoken.values()]
-        await uow.sql.execute(_HEARD, uow.tenant, list(spoken), channels, silent_after_hours, uow.real_now)
+        await uow.sql.execute(_HEARD, uow.tenant, list(spoken), channels, uow.real_now)
 
 
 async def load_feeds(uow: UnitOfWork) -> list[Feed]:
@@ -71,6 +78,8 @@ async def load_feeds(uow: UnitOfWork) -> list[Feed]:
     return [
         Feed(
             source=row["source"],
+            kind=row["kind"],
+            client_id=row["client_id"],
             channels=tuple(row["channels"]),
             silent_after_hours=row["silent_after_hours"],
             heard_real=row["heard_real"],

@@ -15,7 +15,9 @@ from .test_contacts import call, message, report
 
 
 async def declare(desk: Desk, *channels: str, hours: int = 26) -> None:
-    body = {"source": "dialler-1", "channels": list(channels), "silent_after_hours": hours}
+    body = {
+        "source": "dialler-1", "client_id": "demo-driver", "channels": list(channels), "silent_after_hours": hours
+    }  # fmt: skip
     response = await desk.post("/v1/feeds", body)
     assert response.status_code == 200, response.text
 
