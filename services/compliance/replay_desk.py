@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
+from services.compliance.domain.counterfactuals import Change, as_of_times, counterfactual
 from services.compliance.domain.judged_on import UnreadableFactsError, decode, unpacked
 from services.compliance.domain.packs import PackError
 from services.compliance.domain.replay import Rehearsal, replay
+from services.compliance.instruments import Instruments
 from services.compliance.rule_archive import ArchivedRules, RulePart, read_archived
-from services.compliance.store.audits import SEALED_FACTS
+from services.compliance.store.audits import SEALED_FACTS, KeptDecision
 from services.compliance.store.replay import PastDecision, load_page
 from services.compliance.store.rule_sources import load_parts
 from shared.database import Database, UnitOfWork
@@ -59,14 +62,41 @@ async def past_decisions(
         after = (page[-1].party_id, page[-1].decision_id)
 
 
-async def facts_of(
-    uow: UnitOfWork, cipher: PartyCipher, party_id: UUID, sealed: bytes | None
-) -> tuple[bytes | None, NotJudged | None]:
-    """The canonical bytes of what one decision was judged on, or why there are none."""
-    if sealed is None:
+async def _facts_of(uow: UnitOfWork, cipher: PartyCipher, kept: KeptDecision) -> tuple[bytes | None, NotJudged | None]:
+    if kept.sealed_facts is None:
         return None, "not_replayable"
-    (text,) = await cipher.open_many(uow, [Sealed(party_id, SEALED_FACTS, sealed)])
+    (text,) = await cipher.open_many(uow, [Sealed(kept.party_id, SEALED_FACTS, kept.sealed_facts)])
     return _unpacked(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Which fact would have changed a refusal. `missing`: why that cannot be said; `as_of`: the times of the facts."""
+
+    changes: tuple[Change, ...] = ()
+    as_of: Mapping[str, datetime] = field(default_factory=dict)
+    missing: NotJudged | None = None
+
+
+async def otherwise(uow: UnitOfWork, instruments: Instruments, kept: KeptDecision) -> Otherwise:
+    """Judge one decision again with facts changed, by the rules that it names."""
+    facts, missing = await _facts_of(uow, instruments.cipher, kept)
+    if facts is None:
+        return Otherwise(missing=missing)
+    record = json.loads(kept.record)
+    try:
+        judged_on = decode(facts)
+    except UnreadableFactsError:
+        return Otherwise(missing="damaged")
+    if record.get("judged_on") != hashlib.sha256(facts).hexdigest():
+        return Otherwise(missing="damaged")
+    book = instruments.book
+    if record["rule_set"] != book.rule_set:
+        archived = _archived(record["rule_set"], await load_parts(uow, record["rule_set"]))
+        if archived is None:
+            return Otherwise(as_of=as_of_times(judged_on), missing="rules_not_kept")
+        book = archived.book
+    return Otherwise(counterfactual(judged_on, book), as_of_times(judged_on))
 
 
 class Replayer:
@@ -102,7 +132,7 @@ class Replayer:
         if rule_set not in self._rules:
             async with self._database.read_only() as uow:
                 parts = await load_parts(uow, rule_set)
-            self._rules[rule_set] = _archived(rule_set, parts) if parts else None
+            self._rules[rule_set] = _archived(rule_set, parts)
         return self._rules[rule_set]
 
 
@@ -120,6 +150,7 @@ def rehearse(rehearsal: Rehearsal, opened: Opened) -> NotJudged | None:
 
 
 def _archived(rule_set: str, parts: tuple[RulePart, ...]) -> ArchivedRules | None:
+    """None: they were never kept, or what was kept are not they."""
     try:
         return read_archived(rule_set, parts)
     except PackError:

@@ -12,7 +12,13 @@ from starlette.requests import Request
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.explanations import Language, Voice, explain, explained_rules
 from services.compliance.explanation_texts import explanation_texts, rule_kinds
-from services.compliance.schemas.explanations import ExplainedRuleView, ExplanationView
+from services.compliance.replay_desk import Otherwise, otherwise
+from services.compliance.schemas.explanations import (
+    ChangeView,
+    CounterfactualView,
+    ExplainedRuleView,
+    ExplanationView,
+)
 from services.compliance.store.audits import find_decision
 from shared.security.callers import Caller, caller_of, scope
 from shared.web.openapi import problem_responses
@@ -39,14 +45,17 @@ async def explain_decision(
     """Why the contact was allowed or refused, rendered from the very record that was hashed into the log.
 
     Collector: one sentence, nothing about the person. Customer: plain language, and the right to complain. Auditor:
-    clause, values and facts. The collector's app hears the collector's voice only, a customer that about themselves.
+    clause, values, facts with their times, and which fact would have changed a refusal, found by judging it again. The
+    collector's app hears the collector's voice only, a customer that about themselves.
     """
     async with database_of(request).read_only() as uow:
         found = await find_decision(uow, decision_id)
-    if found is None:
-        raise NotFound("there is no such decision")
-    record = json.loads(found.record)
-    _refuse_foreign(caller_of(request), voice, record)
+        if found is None:
+            raise NotFound("there is no such decision")
+        record = json.loads(found.record)
+        _refuse_foreign(caller_of(request), voice, record)
+        # The collector learns no fact of the person, and no hold.
+        told = Otherwise() if voice == "collector" else await otherwise(uow, instruments_of(request), found)
     earliest = record["earliest_lawful"] or {}
     return ExplanationView(
         decision_id=decision_id,
@@ -54,7 +63,8 @@ async def explain_decision(
         voice=voice,
         language="en" if voice == "auditor" else language,
         text=explain(
-            record, explanation_texts(), rule_kinds(instruments_of(request).book), voice=voice, language=language
+            record, explanation_texts(), rule_kinds(instruments_of(request).book), voice=voice, language=language,
+            changes=told.changes,
         ),
         earliest_lawful=earliest.get("at"),
         lawful_after=earliest.get("after") if voice == "auditor" else None,
@@ -72,6 +82,20 @@ async def explain_decision(
         if voice == "auditor"
         else [],
         rule_set=record["rule_set"],
+        counterfactual=_counterfactual(told) if voice == "auditor" and record["answer"] != "allow" else None,
+        facts_as_of=dict(told.as_of) if voice == "auditor" else {},
+    )  # fmt: skip
+
+
+def _counterfactual(told: Otherwise) -> CounterfactualView:
+    return CounterfactualView(
+        changes=[
+            ChangeView.model_validate(
+                {"kind": one.kind, "subject": one.subject, "was": one.was, "would_be": one.would_be}
+            )
+            for one in told.changes
+        ],
+        missing=told.missing,
     )
 
 

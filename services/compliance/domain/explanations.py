@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from services.compliance.domain.counterfactuals import Change
 from services.compliance.domain.local_time import known_zones, zone
 from services.compliance.domain.rulings import NEVER
 
@@ -54,14 +55,18 @@ class ExplainedRule:
 
 
 def explain(
-    record: Mapping[str, Any], texts: Texts, kinds: Mapping[str, str], *, voice: Voice, language: Language
-) -> str:
+    record: Mapping[str, Any], texts: Texts, kinds: Mapping[str, str], *, voice: Voice, language: Language,
+    changes: Sequence[Change] = (),
+) -> str:  # fmt: skip
     """The decision in the words of `voice`. `kinds` names the kind of each rule that is loaded.
+
+    `changes`: what would have made an allow of a refusal. The collector does not hear of it, the customer hears what
+    sort of thing it is: when it would be allowed is said anyway.
 
     The auditor reads English: clauses and values are not translated.
     """
     if voice == "auditor":
-        return _for_auditor(record)
+        return _for_auditor(record, changes)
     opens, closes = (_moment(record, record["request"]["window"][end], language) for end in ("start", "end"))
     refusing = [
         (rule["rule"], kinds.get(rule["rule"], "unknown")) for rule in record["rules"] if rule["answer"] != "allow"
@@ -76,7 +81,11 @@ def explain(
         why="" if not reasons else reasons[0] if voice == "collector" else _joined(reasons, language),
         when=_when(record, texts, voice, language),
     )
-    return sentence if voice == "collector" else sentence + texts.said("complaint", language=language)
+    if voice == "collector":
+        return sentence
+    sorts = dict.fromkeys(one.kind for one in changes if one.kind not in ("soon", "later"))
+    otherwise = "".join(texts.said("otherwise", sort, language=language) for sort in sorts)
+    return sentence + otherwise + texts.said("complaint", language=language)
 
 
 def explained_rules(record: Mapping[str, Any]) -> list[ExplainedRule]:
@@ -96,7 +105,7 @@ def explained_rules(record: Mapping[str, Any]) -> list[ExplainedRule]:
     ]
 
 
-def _for_auditor(record: Mapping[str, Any]) -> str:
+def _for_auditor(record: Mapping[str, Any], changes: Sequence[Change]) -> str:
     asked = record["request"]
     lines = [
         f"{record['answer']} for {asked['channel']} ({asked['purpose']}), {asked['window']['start']} to "
@@ -111,7 +120,11 @@ def _for_auditor(record: Mapping[str, Any]) -> str:
     ]
     allowed = sum(rule["answer"] == "allow" for rule in record["rules"])
     facts = ", ".join(f"{name} {value}" for name, value in record["facts"].items())
-    return "\n".join([*lines, f"{allowed} rules allowed. Facts: {facts}."])
+    lines.append(f"{allowed} rules allowed. Facts: {facts}.")
+    if changes:
+        otherwise = " and ".join(f"{one.subject} {one.would_be} instead of {one.was}" for one in changes)
+        lines.append(f"Judged again with {otherwise} ({', '.join(one.kind for one in changes)}), the answer is allow.")
+    return "\n".join(lines)
 
 
 def _when(record: Mapping[str, Any], texts: Texts, voice: Literal["collector", "customer"], language: Language) -> str:

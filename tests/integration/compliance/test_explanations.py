@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from services.compliance.store.leaves import erase_openings
+
 from .conftest import Desk, visit_request
 
 NIGHT = {"start": "2026-03-02T15:00:00Z", "end": "2026-03-02T16:00:00Z"}
@@ -56,3 +58,23 @@ async def test_customer_hears_of_themselves_only(desk: Desk) -> None:
 async def test_unknown_decision_is_404(desk: Desk) -> None:
     party, _ = await refused(desk)
     assert (await desk.get(f"/v1/decisions/{party}/explain")).status_code == 404
+
+
+async def test_auditor_learns_which_fact_would_have_changed_it_and_of_when_facts_are(desk: Desk) -> None:
+    _, decision = await refused(desk)
+    told = (await desk.get(f"/v1/decisions/{decision}/explain", voice="auditor")).json()
+    (change,) = told["counterfactual"]["changes"]
+    assert (change["kind"], change["would_be"]) == ("soon", "2026-03-03T00:00:00.000000Z")
+    assert {"balance", "watermark.intake", "watermark.visits"} <= told["facts_as_of"].keys()
+    for voice in ("collector", "customer"):
+        other = (await desk.get(f"/v1/decisions/{decision}/explain", voice=voice)).json()
+        assert (other["counterfactual"], other["facts_as_of"]) == (None, {})
+
+
+async def test_of_an_erased_person_nothing_is_judged_again(desk: Desk) -> None:
+    party, decision = await refused(desk)
+    async with desk.database.unit_of_work() as uow:
+        await uow.lock_parties([party])
+        await erase_openings(uow, desk.instruments.cipher, [party])
+    told = (await desk.get(f"/v1/decisions/{decision}/explain", voice="auditor")).json()
+    assert told["counterfactual"] == {"changes": [], "missing": "erased"}

@@ -6,11 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from services.compliance.domain.canonical import canonical
+from services.compliance.domain.canonical import Json, canonical
+from services.compliance.domain.counterfactuals import KINDS, counterfactual
 from services.compliance.domain.decisions import decide, record
 from services.compliance.domain.explanations import Language, explain, explained_rules
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.holds import Hold
+from services.compliance.domain.judged_on import JudgedOn
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.rule_records import NotAsked
 from services.compliance.explanation_texts import explanation_texts, rule_kinds
@@ -23,7 +25,7 @@ VOICES = ("collector", "customer")
 
 
 def recorded(book: RuleBook, asked: Question, known: PartyFacts) -> dict[str, Any]:
-    request = {
+    request: dict[str, Json] = {
         "channel": asked.channel, "purpose": asked.purpose,
         "window": {"start": asked.span.start.isoformat(), "end": asked.span.end.isoformat()},
     }  # fmt: skip
@@ -113,3 +115,22 @@ def test_rule_of_an_earlier_rule_set_is_still_explained(book: RuleBook) -> None:
     for rule in kept["rules"]:
         rule["rule"] = f"OLD-{rule['rule']}"
     assert "a rule of that time refused" in said(book, kept, "collector")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sort_of_change_has_a_sentence(language: Language) -> None:
+    for kind in set(KINDS) - {"soon", "later"}:
+        assert explanation_texts().said("otherwise", kind, language=language)
+
+
+def test_auditor_reads_which_fact_would_have_changed_it_and_the_collector_does_not(book: RuleBook) -> None:
+    known = facts(holds=(dispute(),))
+    kept = recorded(book, question(), known)
+    changes = counterfactual(JudgedOn(question=question(), facts=known), book)
+    texts, kinds = explanation_texts(), rule_kinds(book)
+    told = explain(kept, texts, kinds, voice="auditor", language="en", changes=changes)
+    assert f"Judged again with {known.holds[0].hold_id} ended instead of complaint since" in told
+    plain = explain(kept, texts, kinds, voice="collector", language="en", changes=changes)
+    assert plain == explain(kept, texts, kinds, voice="collector", language="en")
+    customer = explain(kept, texts, kinds, voice="customer", language="en", changes=changes)
+    assert "While what stops us from contacting you lasts" in customer
