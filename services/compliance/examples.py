@@ -240,7 +240,8 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     },
     StopAccepted: {"hold_id": HOLD},
     DecisionView: {
-        "decision_id": DECISION, "record": _RECORD, "record_canonical": canonical(_RECORD).decode(), "leaf_id": LEAF,
+        "decision_id": DECISION, "record": _RECORD, "record_canonical": canonical(_RECORD).decode(),
+        "record_sha256": hashlib.sha256(canonical(_RECORD)).hexdigest(), "permit_id": None, "leaf_id": LEAF,
         "leaf_index": 1,
     },
     FindingView: _FINDING,
