@@ -1,3 +1,3 @@
-.PHONY: demo test serve down bench lint
-demo test serve down bench lint:
+.PHONY: demo test serve down bench lint worlds
+demo test serve down bench lint worlds:
 	./doorstep $@ $(ARGS)

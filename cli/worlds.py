@@ -57,7 +57,11 @@ def judge_worlds(*, first: int, count: int) -> int:
             if not screen.is_terminal and done // step > before // step:
                 screen.print(f"random worlds: {done} of {count}", highlight=False)
 
-        tally = judge_many(first, count, on_progress=on_progress)
+        try:
+            tally = judge_many(first, count, on_progress=on_progress)
+        except KeyboardInterrupt:
+            screen.print(f"Stopped; {done} worlds were judged. Go on with --first {first + done}.", highlight=False)
+            return 130
     _print(tally, seconds=time.monotonic() - started)
     return 1 if tally.breaches else 0
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from multiprocessing import Pool
 
 from worlds.checker import Breach, Checked, check
 from worlds.collectors import Collectors
@@ -17,7 +18,6 @@ from worlds.truth import History
 from worlds.world import World
 
 _WORLDS_PER_TASK = 50
-_TASKS_AHEAD = 4
 _MOST_BREACHES = 40
 Told = Callable[[int], None]
 
@@ -78,23 +78,19 @@ def judge_many(first: int, count: int, *, on_progress: Told, processes: int | No
 
     Ends early once there are breaches enough to look at.
     """
-    workers = processes or os.cpu_count() or 1
     total = Tally()
-    tasks = _tasks(first, count)
-    with ProcessPoolExecutor(workers) as pool:
-        running: set[Future[Tally]] = set()
-        while True:
-            while len(running) < workers * _TASKS_AHEAD and len(total.breaches) < _MOST_BREACHES:
-                task = next(tasks, None)
-                if task is None:
-                    break
-                running.add(pool.submit(judge_range, *task))
-            if not running:
-                return total
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for one in done:
-                total.add(one.result())
-                on_progress(one.result().worlds)
+    # Ctrl-C is this process's to hear: leaving the block ends the others.
+    with Pool(processes or os.cpu_count(), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        for one in pool.imap(_judge_task, _tasks(first, count)):
+            total.add(one)
+            on_progress(one.worlds)
+            if len(total.breaches) >= _MOST_BREACHES:
+                break
+    return total
+
+
+def _judge_task(task: tuple[int, int]) -> Tally:
+    return judge_range(*task)
 
 
 def _tasks(first: int, count: int) -> Iterator[tuple[int, int]]:
