@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Self
 
 import httpx
 from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, JoseError, SecurityWarning
+from joserfc.jwk import Key
 from joserfc.jws import JWSRegistry, extract_compact
 from joserfc.jwt import JWTClaimsRegistry
 
@@ -25,9 +29,17 @@ LEEWAY_SECONDS: Final = 30
 DEVELOPMENT_CLAIM: Final = "doorstep_development"
 _TOKEN_TYPES: Final = frozenset({None, "jwt", "at+jwt"})
 _MAX_TOKEN_LENGTH: Final = 8192
+_KNOWN_TOKENS: Final = 4096
 
 # RFC 9864 prefers the name Ed25519; identity providers still sign with the older name EdDSA, which we accept.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    kid: str
+    key: Key
+    claims: dict[str, Any]
 
 
 class TokenVerifier:
@@ -39,6 +51,7 @@ class TokenVerifier:
         self._tenant = tenant
         self._keys = keys
         self._allow_development_issuer = allow_development_issuer
+        self._known: OrderedDict[bytes, _Signed] = OrderedDict()
         self._registry = JWSRegistry(algorithms=list(ALGORITHMS))
         self._claims = JWTClaimsRegistry(
             now=lambda: int(clock.real_now().timestamp()),
@@ -94,24 +107,38 @@ class TokenVerifier:
         if len(token) > _MAX_TOKEN_LENGTH:
             raise _refusal("longer than any of ours")
         try:
-            header = extract_compact(token.encode("ascii", "strict"), registry=self._registry).headers()
-            kid, kind = header.get("kid"), header.get("typ")
-            if not isinstance(kid, str) or header.get("alg") not in ALGORITHMS:
-                raise _refusal("without key id, or signed with an algorithm that is not allowed")
-            if (kind.lower() if isinstance(kind, str) else kind) not in _TOKEN_TYPES:
-                raise _refusal("not an access token")
-            key = await self._keys.key(kid)
-            if key.get("alg") not in (None, header["alg"]):
-                raise _refusal("signed with another algorithm than the key's")
-            claims = jwt.decode(token, key, registry=self._registry).claims
-            self._claims.validate(claims)
+            signed = await self._signed(token)
+            self._claims.validate(signed.claims)
         except ExpiredTokenError as error:
             raise _refusal("expired") from error
         except (JoseError, UnknownKeyError, UnicodeError, ValueError, TypeError, KeyError) as error:
             raise _refusal("not valid here") from error
         except KeysUnavailableError as error:
             raise TemporarilyUnavailable("the issuer's keys are not available", retry_after_seconds=2) from error
-        return claims
+        return signed.claims
+
+    async def _signed(self, token: str) -> _Signed:
+        """What the issuer signed. A signature that held is not computed again while the issuer still has the key;
+        the claims, above all the expiry, are looked at each time.
+        """
+        digest = hashlib.sha256(token.encode("ascii", "strict")).digest()
+        known = self._known.get(digest)
+        if known is not None and await self._keys.key(known.kid) is known.key:
+            self._known.move_to_end(digest)
+            return known
+        header = extract_compact(token.encode("ascii", "strict"), registry=self._registry).headers()
+        kid, kind = header.get("kid"), header.get("typ")
+        if not isinstance(kid, str) or header.get("alg") not in ALGORITHMS:
+            raise _refusal("without key id, or signed with an algorithm that is not allowed")
+        if (kind.lower() if isinstance(kind, str) else kind) not in _TOKEN_TYPES:
+            raise _refusal("not an access token")
+        key = await self._keys.key(kid)
+        if key.get("alg") not in (None, header["alg"]):
+            raise _refusal("signed with another algorithm than the key's")
+        signed = self._known[digest] = _Signed(kid, key, jwt.decode(token, key, registry=self._registry).claims)
+        if len(self._known) > _KNOWN_TOKENS:
+            self._known.popitem(last=False)
+        return signed
 
 
 def _attributes(value: object) -> Mapping[str, str]:

@@ -16,10 +16,12 @@ from pydantic import SecretStr
 
 from shared.clock import FixedClock
 from shared.security.issuer import DevelopmentIssuer
-from shared.security.key_cache import KeyCache
+from shared.security.key_cache import FRESH_SECONDS, KeyCache
 from shared.security.tokens import TokenVerifier
 from shared.settings import ServiceSettings
 from shared.web.problems import NotAllowed, NotAuthenticated, TemporarilyUnavailable
+
+from .conftest import Monotonic
 
 CLAIMS = {"sub": "visits", "client_id": "visits", "scope": "intake.snapshot compliance.read-windows"}
 
@@ -44,6 +46,17 @@ async def test_expired(verifier: TokenVerifier, issuer: DevelopmentIssuer, clock
     await verifier.verify(token)
     clock.real += timedelta(seconds=2)
     with pytest.raises(NotAuthenticated, match="expired"):
+        await verifier.verify(token)
+
+
+async def test_known_token_dies_with_its_key(
+    verifier: TokenVerifier, issuer: DevelopmentIssuer, monotonic: Monotonic
+) -> None:
+    token = issuer.sign(CLAIMS)
+    await verifier.verify(token)
+    issuer.rotate(retire=True)
+    monotonic.seconds += FRESH_SECONDS + 1
+    with pytest.raises(NotAuthenticated):
         await verifier.verify(token)
 
 
