@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Question
 from services.compliance.domain.local_time import Span
+from services.compliance.domain.permits import PermitState
 from services.compliance.domain.rulings import Earliest
 from shared.events.contact import Channel, Purpose
 from worlds.books import sort_of_rule
@@ -151,7 +152,8 @@ class Collectors:
     def _move(self, plan: Plan) -> None:
         """Another time in the place of an unused permit: the reservations change places, or nothing changes."""
         old = plan.grant
-        if old.released_real is not None or self.world.now >= old.start:
+        unused = self.case.permits[old.permit_id].state is PermitState.GRANTED  # of others the desk refuses a move
+        if not unused or self.world.now >= old.start:
             return
         start = self._local_start(days=self.world.draw.choice((0, 1, 2)))
         self.world.tell(f"permit {str(old.permit_id)[:4]} is to be moved")
