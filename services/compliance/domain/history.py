@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from services.compliance.domain.local_time import window_start
+from services.compliance.domain.local_time import dates_in, window_start
 
 if TYPE_CHECKING:
     from services.compliance.domain.facts import Counted
@@ -58,6 +58,9 @@ class Counter:
         """The first later date on which one more fits; None when there is none."""
         last = self._days[-1] if self._days else after
         day = after + _DAY
+        dates = dates_in(self._window)
+        if dates is not None and last <= after:  # nothing is reserved ahead: one more fits when the oldest has left
+            return max(day, self._days[-limit] + dates * _DAY) if limit <= len(self._days) else day
         while self.busiest((day,)) >= limit:
             first = window_start(self._window, day)
             if first > last or first == date.min:

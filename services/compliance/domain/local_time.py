@@ -125,6 +125,12 @@ def window_start(window: str, last: date) -> date:
     return last - timedelta(days=count - 1) if count else date.min
 
 
+def dates_in(window: str) -> int | None:
+    """How many dates the window always has; None where months decide, or it never ends."""
+    count, months = _length(window)
+    return None if months or not count else count
+
+
 @cache
 def _length(window: str) -> tuple[int, bool]:
     """(how many, whether months); 0 dates: for ever."""

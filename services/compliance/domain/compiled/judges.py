@@ -43,10 +43,10 @@ def compile_hold(rule: HoldRule) -> Judge:
     kinds = frozenset(rule.hold_kinds)
 
     def judge(asked: Asked) -> Ruling:
-        holds = asked.facts.holds
-        if not holds or not any(hold.kind in kinds for hold in holds):
-            return none
-        return judge_hold(rule, asked.question, asked.facts)
+        for hold in asked.facts.holds:
+            if hold.kind in kinds:
+                return judge_hold(rule, asked.question, asked.facts)
+        return none
 
     return judge
 
