@@ -205,6 +205,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "text": "Do not make this visit: it is outside the hours in which the person may be contacted; not before "
         "08:00 on 13 March 2026.",
         "earliest_lawful": "2026-03-13T00:00:00Z", "lawful_after": None, "rules": [], "rule_set": DIGEST,
+        "counterfactual": None, "facts_as_of": {},
     },
     ExplainedRuleView: _HOURS | {
         "answer": "deny", "confidence": "R2", "detail": "outside 08:00-22:00", "values": {"opens": "08:00"},
