@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -42,9 +42,14 @@ class ArchivedRules:
 @cache
 def present_parts(folder: Path | None) -> tuple[RulePart, ...]:
     """The parts of the rule set that is loaded from `folder` (the shipped packs when left out), in their order."""
-    packs = [RulePart("pack", name, content) for name, content in sorted(packs_of(folder).items())]
+    return parts_of(packs_of(folder))
+
+
+def parts_of(packs: Mapping[str, bytes]) -> tuple[RulePart, ...]:
+    """The parts of the rule set that these packs (name → bytes) make with the program and zone data of today."""
+    files = [RulePart("pack", name, content) for name, content in sorted(packs.items())]
     code = [RulePart("code", name, content) for name, content in rule_code()]
-    return (*packs, *code, RulePart("tzdata", "version", version("tzdata").encode()))
+    return (*files, *code, RulePart("tzdata", "version", version("tzdata").encode()))
 
 
 def hash_of(parts: Sequence[RulePart]) -> str:

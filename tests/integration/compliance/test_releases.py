@@ -10,6 +10,7 @@ import pytest
 
 from services.compliance.domain.releases import Approval, releases
 from services.compliance.instruments import Instruments
+from services.compliance.rule_archive import parts_of
 from services.compliance.rule_book import read_packs, sources_of
 from services.compliance.rule_sets import await_releases, record_rule_set
 
@@ -36,7 +37,7 @@ def approved(instruments: Instruments, sources: dict[str, bytes]) -> Instruments
         for (pack, version), sha256 in ((label.split("/"), sha256) for label, sha256 in book.hashes.items())
         for who in ("Ada", "Ben")
     ]
-    return replace(instruments, book=book, releases=releases(book, approvals))
+    return replace(instruments, book=book, releases=releases(book, approvals), rule_parts=parts_of(sources))
 
 
 async def leaves(desk: Desk) -> list[dict[str, Any]]:
