@@ -11,8 +11,8 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -29,7 +29,7 @@ _LOAD = "SELECT party_id, wrapped_key, wrapped_by FROM party_key WHERE tenant = 
 _CREATE = """
 INSERT INTO party_key (tenant, party_id, wrapped_key, wrapped_by, recorded_at)
 SELECT $1, party_id, wrapped_key, $4, $5 FROM unnest($2::uuid[], $3::bytea[]) AS new (party_id, wrapped_key)
-ORDER BY party_id ON CONFLICT DO NOTHING
+ORDER BY party_id ON CONFLICT DO NOTHING RETURNING party_id, wrapped_key, wrapped_by
 """
 _ERASE = "DELETE FROM party_key WHERE tenant = $1 AND party_id = ANY($2::uuid[]) RETURNING party_id"
 _OUTDATED = """
@@ -90,12 +90,14 @@ class PartyCipher:
         return text
 
     async def seal_many(self, uow: UnitOfWork, values: Sequence[Plain]) -> list[bytes]:
-        """Seal a batch, in order, with two statements at most."""
+        """Seal a batch, in order; two statements, a third when another transaction makes keys at the same moment."""
         ciphers = await self._ciphers(uow, {value.party_id for value in values})
         missing = sorted({value.party_id for value in values} - ciphers.keys())
         if missing:
-            await self._create(uow, missing)
-            ciphers |= await self._ciphers(uow, missing)
+            ciphers |= await self._create(uow, missing)
+        # Another transaction made the key first.
+        if overtaken := [party_id for party_id in missing if party_id not in ciphers]:
+            ciphers |= await self._ciphers(uow, overtaken)
         return [self._sealed(ciphers[value.party_id], value) for value in values]
 
     async def open_many(self, uow: UnitOfWork, values: Sequence[Sealed]) -> list[str | None]:
@@ -133,12 +135,15 @@ class PartyCipher:
         return hmac.digest(secret, text.encode(), "sha256")[:16]
 
     async def _ciphers(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, AESGCM]:
-        rows = await uow.sql.fetch(_LOAD, self._tenant, sorted(party_ids))
-        return {r["party_id"]: self._cipher(r["party_id"], bytes(r["wrapped_key"]), r["wrapped_by"]) for r in rows}
+        return self._by_party(await uow.sql.fetch(_LOAD, self._tenant, sorted(party_ids)))
 
-    async def _create(self, uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
+    async def _create(self, uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, AESGCM]:
         wrapped = [self._keys.wrap(secrets.token_bytes(KEY_BYTES), context=self._context(p)) for p in party_ids]
-        await uow.sql.execute(_CREATE, self._tenant, list(party_ids), wrapped, self._keys.kek_id, uow.real_now)
+        made = await uow.sql.fetch(_CREATE, self._tenant, list(party_ids), wrapped, self._keys.kek_id, uow.real_now)
+        return self._by_party(made)
+
+    def _by_party(self, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, AESGCM]:
+        return {r["party_id"]: self._cipher(r["party_id"], bytes(r["wrapped_key"]), r["wrapped_by"]) for r in rows}
 
     def _cipher(self, party_id: UUID, wrapped: bytes, kek_id: str) -> AESGCM:
         # The party is part of the cache key: a row copied to another party must fail as it would uncached.

@@ -81,7 +81,8 @@ async def load_active(uow: UnitOfWork, party_ids: Iterable[UUID]) -> list[Permit
 
 async def load_permits(uow: UnitOfWork, permit_ids: Iterable[UUID]) -> dict[UUID, Permit]:
     """The permits of these ids, whoever's they are."""
-    rows = await uow.sql.fetch(_OF_PERMITS, uow.tenant, sorted(set(permit_ids)))
+    ids = sorted(set(permit_ids))
+    rows = await uow.sql.fetch(_OF_PERMITS, uow.tenant, ids) if ids else []
     return {row["permit_id"]: _permit(row) for row in rows}
 
 
