@@ -10,7 +10,14 @@ from services.compliance import announcements, finding_desk
 from services.compliance.domain.audit import PERMIT_RULES, Finding
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.leaves import NewLeaf
-from services.compliance.domain.permits import Permit, PermitAlreadyUsed, release, use
+from services.compliance.domain.permits import (
+    Permit,
+    PermitAlreadyUsed,
+    PermitReleased,
+    release,
+    use,
+    use_after_release,
+)
 from services.compliance.instruments import Instruments
 from services.compliance.store import permits as store
 from services.compliance.store.leaves import append_leaves
@@ -32,16 +39,37 @@ async def report_second_use(
     uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None
 ) -> PermitAlreadyUsed:
     """Open the finding of a second use and return the refusal, so that both are kept. The party is locked."""
+    await _find_misuse(uow, instruments, permit, "PERMIT-REUSED", "a second use was reported", contact_id=contact_id)
+    return PermitAlreadyUsed()
+
+
+async def report_use_after_release(
+    uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None, used_at: datetime
+) -> PermitReleased:
+    """Count the use again, open its finding and return the refusal, so that all are kept. The party is locked."""
+    await count_again(uow, permit, contact_id=contact_id, used_at=used_at)
+    detail = "a use was reported after the permit was given back"
+    await _find_misuse(uow, instruments, permit, "PERMIT-RELEASED", detail, contact_id=contact_id)
+    return PermitReleased()
+
+
+async def count_again(uow: UnitOfWork, permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> None:
+    """A released permit was used: the budget that the release freed is taken again. The party is locked."""
+    await store.update_permits(uow, [use_after_release(permit, contact_id=contact_id, used_at=used_at)])
+
+
+async def _find_misuse(
+    uow: UnitOfWork, instruments: Instruments, permit: Permit, rule: str, detail: str, *, contact_id: UUID | None
+) -> None:
     finding = FindingVersion(
-        finding_id=derived_id("finding", str(permit.permit_id), str(contact_id), "PERMIT-REUSED"),
+        finding_id=derived_id("finding", str(permit.permit_id), str(contact_id), rule),
         version=1,
-        finding=Finding("PERMIT-REUSED", PERMIT_RULES["PERMIT-REUSED"], "high", "a second use was reported"),
+        finding=Finding(rule, PERMIT_RULES[rule], "high", detail),
         party_id=permit.party_id,
         contact_id=contact_id,
         permit_id=permit.permit_id,
     )
     await finding_desk.record(uow, instruments, [finding])
-    return PermitAlreadyUsed()
 
 
 async def release_permits(uow: UnitOfWork, instruments: Instruments, permits: Sequence[Permit], *, cause: str) -> None:

@@ -25,7 +25,12 @@ from services.compliance.domain.permits import Permit, PermitAlreadyUsed, Permit
 from services.compliance.erased import PartyErased, refuse_erased
 from services.compliance.instruments import REVOCATIONS_KIND, Instruments
 from services.compliance.permit_desk import decide_permits
-from services.compliance.permit_life import release_permits, report_second_use, use_permit
+from services.compliance.permit_life import (
+    release_permits,
+    report_second_use,
+    report_use_after_release,
+    use_permit,
+)
 from services.compliance.schemas.permits import (
     KeysAnswer,
     PermitAnswers,
@@ -124,7 +129,10 @@ async def _decide(
     summary="Report the permit's use",
 )
 async def report_use(request: Request, permit_id: PermitId, body: UsePermit) -> Response:
-    """Record that the permit's one contact began. A second contact on it is refused and becomes a finding."""
+    """Record that the permit's one contact began.
+
+    A second contact on it, and a use after it was given back, are refused, count, and become findings.
+    """
     instruments = instruments_of(request)
 
     async def record(uow: UnitOfWork) -> PermitView | Problem:
@@ -133,6 +141,10 @@ async def report_use(request: Request, permit_id: PermitId, body: UsePermit) -> 
             return _view(await use_permit(uow, permit, contact_id=body.contact_id, used_at=body.used_at))
         except PermitAlreadyUsed:
             return await report_second_use(uow, instruments, permit, contact_id=body.contact_id)
+        except PermitReleased:
+            return await report_use_after_release(
+                uow, instruments, permit, contact_id=body.contact_id, used_at=body.used_at
+            )
 
     return await command(request, body=body, parties=[await _party(request, permit_id)], handler=record)
 

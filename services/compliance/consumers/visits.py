@@ -9,7 +9,7 @@ from uuid import UUID
 from services.compliance import hold_desk
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased
 from services.compliance.instruments import Instruments
-from services.compliance.permit_life import release_permits, use_permit
+from services.compliance.permit_life import count_again, release_permits, use_permit
 from services.compliance.store.facts import see_versions
 from services.compliance.store.holds import find_hold
 from services.compliance.store.permits import load_granted_for, load_permits
@@ -96,8 +96,11 @@ async def _check_in(uow: UnitOfWork, data: VisitCheckedIn, permit: Permit | None
         return False
     try:
         await use_permit(uow, permit, contact_id=None, used_at=data.checked_in_at)
-    except (PermitReleased, PermitAlreadyUsed):
-        return False  # the audit of the contact names it
+    except PermitReleased:
+        await count_again(uow, permit, contact_id=None, used_at=data.checked_in_at)
+    except PermitAlreadyUsed:
+        return False
+    # What was wrong, the audit of the contact names.
     return True
 
 

@@ -132,7 +132,7 @@ def _permit_findings(contact: ContactRecorded, evidence: Evidence) -> Iterator[F
     bound = (permit.channel, permit.purpose) == (contact.channel, contact.purpose)
     if not bound or (subject is not None and subject != permit.subject_id):
         yield _permit_finding("PERMIT-FOREIGN", "granted for another channel, purpose or subject")
-    if permit.state is PermitState.RELEASED:
+    if permit.release_cause is not None:
         yield _permit_finding("PERMIT-RELEASED", "given back before the contact")
     if permit.contact_id is not None and permit.contact_id != contact.contact_id:
         yield _permit_finding("PERMIT-REUSED", "already used for another contact")

@@ -1,6 +1,7 @@
 """A permit: the signed right to make one contact, and the reservation of the party's budget behind it.
 
-A reservation never lapses to free: it is released by a signed release or counts as used.
+A reservation never lapses to free: it is released by a signed release or counts as used. A use that is reported after
+the release counts again.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class PermitNotReleasable(KnownProblem):
 
 
 class PermitReleased(KnownProblem):
-    """The permit was given back and covers no contact any more."""
+    """The permit was given back and covers no contact any more: a use reported now counts, and is a finding."""
 
     kind, status, title = "permit-released", 409, "The permit was released"
 
@@ -133,6 +134,14 @@ def use(permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> Permit
     if contact_id is not None and contact_id != permit.contact_id:
         raise PermitAlreadyUsed()
     return permit
+
+
+def use_after_release(permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> Permit:
+    """The permit after its holder gave it back and used it all the same: it covers nothing, and it counts again.
+
+    `release_cause` stays, so that the audit of the contact names it.
+    """
+    return replace(permit, state=PermitState.USED, contact_id=contact_id, used_at=used_at.astimezone(UTC))
 
 
 def release(permit: Permit, *, cause: str) -> Permit:

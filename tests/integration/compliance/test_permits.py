@@ -12,7 +12,8 @@ from services.compliance.schemas.permits import PermitRequest
 from shared.events.visit import VisitProposed
 from shared.security.signing import SignatureInvalidError, SigningKey, verify_document
 
-from .conftest import Desk, opened_case, visit_request
+from .conftest import Desk, opened_case, visit_contact, visit_request
+from .test_recalls import checked_in, granted
 
 
 def rules(answer: dict[str, Any]) -> list[str]:
@@ -69,6 +70,31 @@ async def test_same_request_again_is_the_same_permit(desk: Desk) -> None:
     assert again["permit"] == first["permit"]
     (other,) = await desk.ask(request | {"device_id": "device-2"})
     assert "REQUEST-REUSED" in rules(other)
+
+
+async def test_use_after_release_counts_again_and_is_a_finding(desk: Desk) -> None:
+    case = await desk.open_case()
+    [permit] = await desk.ask(visit_request(case))
+    await desk.post(f"/v1/permits/{permit['permit_id']}/release", {"cause": "customer_moved"})
+    use = {"contact_id": str(uuid4()), "used_at": "2026-03-02T06:10:00Z"}
+    response = await desk.post(f"/v1/permits/{permit['permit_id']}/use", use)
+    assert response.status_code == 409
+    assert (await desk.get(f"/v1/permits/{permit['permit_id']}")).json()["state"] == "used"
+    found = (await desk.get("/v1/findings", party_id=str(case.party_id))).json()["items"]
+    assert [one["rule"] for one in found] == ["PERMIT-RELEASED"]
+    [again] = await desk.ask(visit_request(case))
+    assert "BANK-VISIT-30D" in rules(again)
+
+
+async def test_check_in_after_release_counts_again_and_its_contact_is_a_finding(desk: Desk) -> None:
+    case = await desk.open_case()
+    permit = await granted(desk, case)
+    await desk.post(f"/v1/permits/{permit['permit_id']}/release", {"cause": "window_ended"})
+    await desk.deliver("visit", ("visit.checked_in", checked_in(desk, case, permit)))
+    assert (await desk.get(f"/v1/permits/{permit['permit_id']}")).json()["state"] == "used"
+    await desk.deliver("contact", ("contact.recorded", visit_contact(case, permit)))
+    found = (await desk.get("/v1/findings", party_id=str(case.party_id))).json()["items"]
+    assert "PERMIT-RELEASED" in {one["rule"] for one in found}
 
 
 async def test_released_reservation_frees_the_budget(desk: Desk) -> None:
