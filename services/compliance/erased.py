@@ -13,7 +13,7 @@ from shared.web.problems import KnownProblem
 class PartyErased(KnownProblem):  # reads as a fact at the call site
     """The person was erased, and a decision about them would begin a new file. Nothing of the request is done.
 
-    `positions` names their items (from 0): ask again without these.
+    `positions`, where several items came, names theirs (from 0): ask again without these.
     """
 
     kind, status, title = "party-erased", 410, "The person was erased"

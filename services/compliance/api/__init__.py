@@ -44,7 +44,7 @@ def build(
         ApiDefinition(
             service="compliance",
             title="Doorstep compliance",
-            version="4.0.0",  # 2: channel third_party_location; 3: ending a hold has its own scope; 4: feeds are bound
+            version="5.0.0",  # 2: channel third_party_location; 3: ending a hold has its own scope; 4: feeds are bound; 5: decision_id may be null
             description="May we, did we, prove it: permits, holds, findings, and the tamper-evident log.",
             routers=(*ROUTERS, jwks_router(instruments.permit_key)),
             settings=runtime.settings,

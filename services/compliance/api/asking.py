@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeVar
 from uuid import UUID
 
 from services.compliance.balances import Balances
 from services.compliance.domain.facts import Balance
-from services.compliance.schemas.permits import ContactAsked, DecisionAnswer
+from services.compliance.erased import PartyErased
+from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason
+from services.compliance.store.leaves import load_erased
+from shared.database import UnitOfWork
 from shared.web.problems import KnownProblem
+
+AskedT = TypeVar("AskedT", bound=ContactAsked)
+AnswerT = TypeVar("AnswerT", bound=DecisionAnswer)
+_ERASED: Final = Reason(
+    rule="PARTY-ERASED",
+    citation="PIPL art. 47, GDPR art. 17: a person who was erased is not the subject of a new file",
+    detail="the person was erased",
+    lawful_after="never",
+)
 
 
 class FactsBehind(KnownProblem):  # reads as a fact at the call site
@@ -20,10 +33,37 @@ class FactsBehind(KnownProblem):  # reads as a fact at the call site
     kind, status, title = "facts-behind", 409, "Compliance has not seen these facts yet"
 
 
-def refuse_behind(answers: Sequence[DecisionAnswer]) -> None:
-    """Facts behind fail only their item, which says so itself; an item that came alone fails. Raises FactsBehind."""
-    if len(answers) == 1 and any(reason.rule == "FACTS-BEHIND" for reason in answers[0].reasons):
+async def answered_unless_erased(
+    uow: UnitOfWork,
+    asked: Sequence[AskedT],
+    decide: Callable[[Sequence[AskedT]], Awaitable[Sequence[AnswerT]]],
+    answer: type[AnswerT],
+) -> list[AnswerT]:
+    """Answers in order; an item about an erased person is refused for ever, and nothing of it is decided or kept."""
+    erased = await load_erased(uow, [one.party_id for one in asked])
+    decided = iter(await decide([one for one in asked if one.party_id not in erased]))
+    return [
+        answer(
+            request_id=one.request_id, decision_id=None, decision="deny", reasons=[_ERASED], lawful_after="never"
+        )
+        if one.party_id in erased
+        else next(decided)
+        for one in asked
+    ]  # fmt: skip
+
+
+def refuse_alone(answers: Sequence[DecisionAnswer]) -> None:
+    """Facts behind, and an erased person, fail only their item, which says so itself; an item that came alone fails.
+
+    Raises FactsBehind, PartyErased.
+    """
+    if len(answers) != 1:
+        return
+    rules = {reason.rule for reason in answers[0].reasons}
+    if "FACTS-BEHIND" in rules:
         raise FactsBehind(retry_after_seconds=1)
+    if _ERASED.rule in rules:
+        raise PartyErased()
 
 
 async def confirm_balances(balances: Balances, asked: Sequence[ContactAsked]) -> Mapping[UUID, Balance]:

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.compliance.api.asking import FactsBehind, confirm_balances, refuse_behind
+from services.compliance.api.asking import FactsBehind, answered_unless_erased, confirm_balances, refuse_alone
 from services.compliance.api.surroundings import balances_of, database_of, instruments_of
 from services.compliance.decision_desk import answer_questions
 from services.compliance.domain.fact_tasks import FactTask, Owner
-from services.compliance.erased import PartyErased, refuse_erased
+from services.compliance.erased import PartyErased
 from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
-from services.compliance.schemas.permits import DecisionAnswers, DecisionQuestions
+from services.compliance.schemas.permits import DecisionAnswer, DecisionAnswers, DecisionQuestions
 from services.compliance.store import fact_tasks as store
 from shared.database import UnitOfWork
 from shared.security.callers import scope
@@ -47,9 +47,10 @@ async def ask_decisions(request: Request, body: DecisionQuestions) -> Response:
     balances = await confirm_balances(balances_of(request), body.items)
 
     async def answer(uow: UnitOfWork) -> DecisionAnswers:
-        await refuse_erased(uow, [item.party_id for item in body.items])
-        answers = await answer_questions(uow, instruments, body.items, balances)
-        refuse_behind(answers)
+        answers = await answered_unless_erased(
+            uow, body.items, lambda asked: answer_questions(uow, instruments, asked, balances), DecisionAnswer
+        )
+        refuse_alone(answers)
         return DecisionAnswers(items=answers)
 
     return await command(request, body=body, parties={item.party_id for item in body.items}, handler=answer)

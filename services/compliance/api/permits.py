@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.compliance.api.asking import FactsBehind, confirm_balances, refuse_behind
+from services.compliance.api.asking import FactsBehind, answered_unless_erased, confirm_balances, refuse_alone
 from services.compliance.api.surroundings import (
     PermitsTogether,
     balances_of,
@@ -22,7 +22,7 @@ from services.compliance.balances import Balances
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.facts import Balance, Freshness
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitNotReleasable, PermitReleased
-from services.compliance.erased import PartyErased, refuse_erased
+from services.compliance.erased import PartyErased
 from services.compliance.instruments import REVOCATIONS_KIND, Instruments
 from services.compliance.permit_desk import decide_permits
 from services.compliance.permit_life import (
@@ -33,6 +33,7 @@ from services.compliance.permit_life import (
 )
 from services.compliance.schemas.permits import (
     KeysAnswer,
+    PermitAnswer,
     PermitAnswers,
     PermitRequests,
     PermitView,
@@ -82,7 +83,7 @@ async def request_permits(request: Request, body: PermitRequests) -> Response:
     """Decide on each contact, in order, in one transaction; an allowed one is reserved and its permit signed.
 
     Collection visits are checked against the bank's balance first. A refusal is an answer, not an error; only a single
-    request on facts that compliance has not seen yet is 409.
+    request is 409 on facts that compliance has not seen yet, and 410 about a person who was erased.
     """
     parties = {item.party_id for item in body.items}
     if len(body.items) == 1:
@@ -113,11 +114,14 @@ async def _decide(
 ) -> list[PermitAnswers]:
     """The answers of each body; all items are decided in order."""
     items = [item for body in bodies for item in body.items]
-    await refuse_erased(uow, [item.party_id for item in items])
-    answers = iter(await decide_permits(uow, instruments, items, balances))
+    answers = iter(
+        await answered_unless_erased(
+            uow, items, lambda asked: decide_permits(uow, instruments, asked, balances), PermitAnswer
+        )
+    )
     decided = [PermitAnswers(items=[next(answers) for _ in body.items]) for body in bodies]
     for one in decided:
-        refuse_behind(one.items)
+        refuse_alone(one.items)
     return decided
 
 

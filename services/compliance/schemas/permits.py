@@ -119,7 +119,10 @@ class DecisionAnswer(BaseModel):
     """The decision on one contact. A refusal is a result, not an error."""
 
     request_id: UUID = Field(description="The request.")
-    decision_id: UUID = Field(description="The decision; `GET /v1/decisions/{id}` shows every rule and value.")
+    decision_id: UUID | None = Field(
+        description="The decision; `GET /v1/decisions/{id}` shows every rule and value. Null for a person who was "
+        "erased: nothing about them is decided or kept any more."
+    )
     decision: Literal["allow", "deny", "needs-fact"] = Field(description="The answer.")
     reasons: list[Reason] = Field(description="Rules that refuse; empty for allow.")
     earliest_lawful: AwareDatetime | None = Field(None, description="Business time from which all rules would allow.")

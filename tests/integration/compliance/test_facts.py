@@ -137,17 +137,38 @@ async def test_audit_sees_the_circumstances_of_the_moment(desk: Desk) -> None:
 
 
 async def test_no_decision_about_the_erased(desk: Desk) -> None:
-    case, other = await desk.open_case(), await desk.open_case()
+    case = await desk.open_case()
     await desk.ask(visit_request(case))
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([case.party_id])
         await erase_openings(uow, desk.instruments.cipher, [case.party_id])
     for path in ("/v1/permits", "/v1/decisions"):
-        response = await desk.post(path, {"items": [visit_request(other), visit_request(case)]})
+        response = await desk.post(path, {"items": [visit_request(case)]})
         assert (response.status_code, response.json()["type"].rsplit("/", 1)[1]) == (410, "party-erased")
-        assert response.json()["positions"] == [1]
     response = await desk.post("/v1/facts", told(case.party_id, "collector_certified", True), client="assignment")
     assert response.status_code == 410
+
+
+@pytest.mark.parametrize("path", ["/v1/permits", "/v1/decisions"])
+@pytest.mark.parametrize("others", [0, 2])
+async def test_erased_person_keeps_no_neighbour_from_an_answer(desk: Desk, path: str, others: int) -> None:
+    case = await desk.open_case()
+    neighbours = [await desk.open_case() for _ in range(others)]
+    await desk.ask(visit_request(case))
+    async with desk.database.unit_of_work() as uow:
+        await uow.lock_parties([case.party_id])
+        await erase_openings(uow, desk.instruments.cipher, [case.party_id])
+    asked = [visit_request(case), *(visit_request(one) for one in neighbours), visit_request(case)]
+    response = await desk.post(path, {"items": asked})
+    assert response.status_code == 200
+    first, *between, last = response.json()["items"]
+    assert [one["decision"] for one in between] == ["allow"] * others
+    for one in (first, last):
+        assert (one["decision_id"], one["decision"], one["lawful_after"]) == (None, "deny", "never")
+        assert [reason["rule"] for reason in one["reasons"]] == ["PARTY-ERASED"]
+    async with desk.database.read_only() as uow:
+        kept = await uow.sql.fetchval("SELECT count(*) FROM decision WHERE party_id = $1", case.party_id)
+    assert kept == 1
 
 
 async def test_unknown_person_can_be_told_of(desk: Desk) -> None:
