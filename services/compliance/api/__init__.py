@@ -44,7 +44,9 @@ def build(
         ApiDefinition(
             service="compliance",
             title="Doorstep compliance",
-            version="5.0.0",  # 2: channel third_party_location; 3: ending a hold has its own scope; 4: feeds are bound; 5: decision_id may be null
+            # 2: channel third_party_location; 3: ending a hold has its own scope; 4: sources are bound to their client;
+            # 5: decision_id is null for a person who was erased
+            version="5.0.0",
             description="May we, did we, prove it: permits, holds, findings, and the tamper-evident log.",
             routers=(*ROUTERS, jwks_router(instruments.permit_key)),
             settings=runtime.settings,
