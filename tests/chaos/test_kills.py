@@ -37,7 +37,8 @@ async def test_killed_consumer(run: Any, until: Any, reaches: Any) -> None:
         await it.feed()
         await it.pay(60)
         await it.platform.start_service("intake", name="intake-relay", roles=["relay"])
-        await it.platform.start_service("intake", name="intake-consumer", roles=["consumer"])
+        # Slow enough to be killed in the middle of a batch, however fast the machine is.
+        await it.start_altered("intake", ["slow_folds"], name="intake-consumer", roles=["consumer"])
         for share in (0.1, 0.5):
             await reaches(it.read, int(it.sent * share))
             it.platform.kill_service("intake-consumer")
