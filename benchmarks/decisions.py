@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -25,6 +24,7 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import save
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.decisions import Decision, decide_plainly, record
 from services.compliance.domain.facts import Balance, Counted, Freshness, PartyFacts, Question
@@ -246,8 +246,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     options = parser.parse_args(list(arguments))
     figures = _measure(rule_book(), options.count)
     Console().print(_table(figures))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(asdict(figures), indent=2) + "\n")
+    save(figures, options.json)
     return 0 if figures.reached() else 1
 
 

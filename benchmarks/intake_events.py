@@ -17,7 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import save
 from benchmarks.loan_events import Load, make_load, overdue_message, publish
 from benchmarks.otlp_sink import OtlpSink
 from benchmarks.watch import CaseWatch
@@ -270,8 +271,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     options = parser.parse_args(list(arguments))
     figures = asyncio.run(_measure(options, Console()))
     Console().print(_table(figures))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(asdict(figures), indent=2) + "\n")
+    save(figures, options.json)
     return 0 if _reached(figures) else 1
 
 

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import hashlib
 import itertools
-import json
 import random
 import secrets
 import statistics
@@ -19,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -30,6 +29,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import save
 from services.compliance.domain.canonical import format_time
 from services.compliance.domain.leaves import BuiltLeaf, Chain, NewLeaf, build
 from services.compliance.instruments import Instruments
@@ -340,8 +340,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     finally:
         servers.release()
     Console().print(_table(figures))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(asdict(figures), indent=2) + "\n")
+    save(figures, options.json)
     return 0 if figures.reached() else 1
 
 

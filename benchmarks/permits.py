@@ -18,7 +18,7 @@ import statistics
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import save
 from benchmarks.http_load import Load, Reply
 from benchmarks.loan_events import overdue_message, person_message, publish
 from cli.platform import ISSUER, Platform
@@ -336,8 +337,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     options = parser.parse_args(list(arguments))
     figures = uvloop.run(_measure(options, Console()))
     Console().print(_table(figures))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(asdict(figures), indent=2) + "\n")
+    save(figures, options.json)
     return 0 if figures.reached() else 1
 
 

@@ -1,11 +1,20 @@
 """Settings of a service for commands that work beside it, as its own database role."""
 
 import os
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+DatabaseUrl = Annotated[
+    str | None, typer.Option(help="postgresql:// address; that of the run when left out.")
+]  # fmt: skip
+KeyFolder = Annotated[Path | None, typer.Option(help="Compliance's key folder; that of the run when left out.")]
+Prefix = Annotated[str | None, typer.Option(help="Name prefix of the run; that of the running `serve` when left out.")]
+Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First date (UTC), business time.")]
+Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date (UTC) before which to stop.")]
 
 if TYPE_CHECKING:
     from shared.settings import ServiceSettings

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.attached import attached_settings, refusal
+from cli.attached import Prefix, attached_settings, refusal
 from shared.events.topics import SERVICES
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ console = Console()
 State = Literal["open", "replayed", "discarded"]
 Service = Annotated[str, typer.Argument(help=", ".join(SERVICES))]
 LetterId = Annotated[UUID, typer.Argument(help="Id of the dead letter, from `dlq list`.")]
-Prefix = Annotated[str | None, typer.Option(help="Name prefix of the run; that of the running `serve` when left out.")]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cli.attached import compliance_settings, refusal
+from cli.attached import DatabaseUrl, KeyFolder, Prefix, compliance_settings, refusal
 
 if TYPE_CHECKING:
     from services.compliance.evidence.pack import Archive, Pack
@@ -37,9 +37,9 @@ def evidence(
     court: Annotated[bool, typer.Option("--court", help="With a custody record, itself a leaf of the log.")] = False,
     by: Annotated[str, typer.Option(help="Who exports, for --court.")] = "",
     reason: Reason = "",
-    database: Annotated[str | None, typer.Option(help="postgresql:// address; that of the run when left out.")] = None,
-    keys: Annotated[Path | None, typer.Option(help="Compliance's key folder; that of the run when left out.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Name prefix of the run; that of the running `serve`.")] = None,
+    database: DatabaseUrl = None,
+    keys: KeyFolder = None,
+    prefix: Prefix = None,
 ) -> None:
     """Export the evidence of a case, a person, a month or a year; tools/verify_log.py verifies it offline.
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.attached import compliance_settings
+from cli.attached import DatabaseUrl, KeyFolder, Prefix, Since, Until, compliance_settings
 
 if TYPE_CHECKING:
     from shared.settings import ServiceSettings
@@ -24,16 +24,12 @@ _FIRST, _LAST = date(1970, 1, 1), date(9999, 1, 1)
 
 def lookback(
     rule: Annotated[str, typer.Option(help="Id of the rule that was wrong.")],
-    since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First date (UTC), business time.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date (UTC) before which to stop.")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     file: Annotated[Path | None, typer.Option("--csv", help="Write every contact there, ids only.")] = None,
-    database: Annotated[str | None, typer.Option(help="postgresql:// address; that of the run when left out.")] = None,
-    keys: Annotated[Path | None, typer.Option(help="Compliance's key folder; that of the run when left out.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Name prefix of the run; that of the running `serve`.")] = None,
+    database: DatabaseUrl = None,
+    keys: KeyFolder = None,
+    prefix: Prefix = None,
 ) -> None:
     """List everyone contacted under a rule, by channel, with what stands of the findings on it. No names are shown.
 

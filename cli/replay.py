@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.attached import compliance_settings, refusal
+from cli.attached import DatabaseUrl, KeyFolder, Prefix, Since, Until, compliance_settings, refusal
 
 if TYPE_CHECKING:
     from services.compliance.domain.replay import Rehearsal
@@ -37,12 +37,8 @@ def replay(
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="New version of a pack (TOML); several can be given."),
     ] = None,
-    since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First date (UTC), business time.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date (UTC) before which to stop.")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     on: Annotated[
         datetime | None,
         typer.Option(
@@ -53,9 +49,9 @@ def replay(
         str, typer.Option(help="Group by any of jurisdiction, zone, product, collector, place, purpose.")
     ] = "jurisdiction",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    database: Annotated[str | None, typer.Option(help="postgresql:// address; that of the run when left out.")] = None,
-    keys: Annotated[Path | None, typer.Option(help="Compliance's key folder; that of the run when left out.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Name prefix of the run; that of the running `serve`.")] = None,
+    database: DatabaseUrl = None,
+    keys: KeyFolder = None,
+    prefix: Prefix = None,
 ) -> None:
     """Judge past decisions again, on the facts they were judged on.
 

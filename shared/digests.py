@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.database import Database
-from shared.events.topics import TOPICS
 from shared.messaging import digests
 from shared.messaging.retention import OUTBOX_KEPT
-from shared.security.callers import caller_of, scope
-from shared.web.problems import KnownProblem, NotAllowed, NotFound
+from shared.security.callers import scope
+from shared.security.topic_readers import refuse_stranger
+from shared.web.problems import KnownProblem
 
 MOST_PARTS: Final = 100
 MOST_IDS: Final = 1_000
@@ -64,7 +64,7 @@ def digests_router(database: Database) -> APIRouter:
     ) -> DigestsAnswer:
         """Of the types named (separated by commas), by the moment in the events' own ids."""
         step = timedelta(seconds=step_seconds)
-        _refuse_stranger(database, topic, request)
+        refuse_stranger(database.service, topic, request)
         if not since < until <= since + MOST_PARTS * step:
             raise SpanNotComparable()
         async with database.read_only() as uow:
@@ -83,19 +83,9 @@ def digests_router(database: Database) -> APIRouter:
         request: Request,
     ) -> IdsAnswer:
         """Of a span whose digests differ; at most 1,000."""
-        _refuse_stranger(database, topic, request)
+        refuse_stranger(database.service, topic, request)
         async with database.read_only() as uow:
             ids = await digests.published(uow, topic, types.split(","), since=since, until=until)
         return IdsAnswer(ids=ids[:MOST_IDS], more=len(ids) > MOST_IDS)
 
     return router
-
-
-def _refuse_stranger(database: Database, topic: str, request: Request) -> None:
-    """Only readers of a topic ask, and only its writers answer. Raises NotFound, NotAllowed."""
-    spec = TOPICS.get(topic)
-    if spec is None or database.service not in spec.writers:
-        raise NotFound(f"{database.service} publishes nothing on this topic")
-    client_id = caller_of(request).client_id
-    if client_id not in spec.readers:
-        raise NotAllowed(f"{client_id} does not read {topic}")

@@ -20,7 +20,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from shared.database import Database, UnitOfWork
-from shared.events.topics import PARTITIONS, SERVICES, TOPICS
+from shared.events.topics import PARTITIONS, SERVICES
 from shared.messaging import open_gaps
 from shared.messaging.batch import BatchProcessor
 from shared.messaging.intents import Answer, Intent
@@ -31,13 +31,14 @@ from shared.messaging.runtime import DEAD_LETTER_LIMIT
 from shared.messaging.sequences import SNAPSHOT_INTENT
 from shared.messaging.streams import RetainedEvent, StreamNotKeptError, UnknownStreamError, retained
 from shared.messaging.subscription import Subscription
-from shared.security.callers import caller_of, scope
+from shared.security.callers import scope
 from shared.security.sealing import RecordSealer
 from shared.security.token_source import ClientCredentials
+from shared.security.topic_readers import refuse_stranger
 from shared.settings import ServiceSettings
 from shared.telemetry import metrics
 from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
-from shared.web.problems import KnownProblem, NotAllowed, NotFound
+from shared.web.problems import KnownProblem, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -87,12 +88,7 @@ def streams_router(database: Database) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=PAGE_EVENTS)] = PAGE_EVENTS,
     ) -> StreamPage:
         """As they were published; empty when no later one exists. A page ends early at 4 MiB of values."""
-        spec = TOPICS.get(topic)
-        if spec is None or database.service not in spec.writers:
-            raise NotFound(f"{database.service} publishes nothing on this topic")
-        client_id = caller_of(request).client_id
-        if client_id not in spec.readers:
-            raise NotAllowed(f"{client_id} does not read {topic}")
+        refuse_stranger(database.service, topic, request)
         stream = StreamKey(topic, aggregate_type, str(aggregate_id))
         try:
             async with database.read_only() as uow:

@@ -23,7 +23,7 @@ from services.compliance.domain.holds import Hold, HoldKind, HoldScope, end_by, 
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.overrides import passable
 from services.compliance.domain.packs import RuleBook
-from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased, recorded, release, use
+from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased, grant, recorded, release, use
 from services.compliance.domain.preferences import Hours, Wish, inconvenient_of
 from services.compliance.domain.recalls import Recall, recall_of, revoked_by
 from services.compliance.domain.reconsidering import outstanding, refused_now
@@ -115,7 +115,7 @@ class Bureau:
         case = self.cases[question.party_id]
         facts = self._told(case, self.facts(case, moment), at=moment.now)
         decision = decide(question, facts.without(replaces), self.book)
-        permit = self._grant(case, question, facts, moment) if decision.answer is Answer.ALLOW else None
+        permit = self._grant(case, question, facts) if decision.answer is Answer.ALLOW else None
         if permit is not None and replaces is not None:
             case.permits[replaces] = release(case.permits[replaces], cause="replaced")
         self._leaf(case, "decision", moment, permit_id=None if permit is None else str(permit.permit_id))
@@ -291,25 +291,16 @@ class Bureau:
     def _told(self, case: Case, facts: PartyFacts, *, at: datetime) -> PartyFacts:
         return Dossier(tuple(case.entries), tuple(case.overrides)).applied_to(facts, at=at)
 
-    def _grant(self, case: Case, question: Question, facts: PartyFacts, moment: Moment) -> Permit:
-        permit = Permit(
+    def _grant(self, case: Case, question: Question, facts: PartyFacts) -> Permit:
+        permit = grant(
+            question,
+            facts,
             permit_id=self._draw_id(),
-            party_id=case.party_id,
-            tenant="bank",
             decision_id=self._draw_id(),
             request_id=self._draw_id(),
             case_id=case.case_id,
-            subject_id=question.subject_id,
-            channel=question.channel,
-            purpose=question.purpose,
-            crew=question.crew,
-            device_id=question.device_id,
-            place_cell=question.place_cell,
-            window=question.span,
-            duration=question.duration,
-            zones=question.candidate_zones(facts),
+            tenant="bank",
             rule_set=self.book.rule_set,
-            granted_real=moment.real,
         )
         case.permits[permit.permit_id] = permit
         return permit

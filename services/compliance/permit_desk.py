@@ -12,7 +12,7 @@ from services.compliance.decision_desk import Made, keep, make, question_of, rea
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, PartyFacts, Question
 from services.compliance.domain.judged_on import DeskRefusal, JudgedOn
-from services.compliance.domain.permits import Permit, PermitState, release
+from services.compliance.domain.permits import Permit, PermitState, grant, release
 from services.compliance.domain.rulings import Answer, Earliest
 from services.compliance.instruments import PERMIT_KIND, Instruments
 from services.compliance.schemas.permits import PermitAnswer, PermitRequest
@@ -78,7 +78,7 @@ def _decide(
     decision = judged_on.decide(instruments.book)
     decision_id = entity_id(shard_of(request.party_id))
     allowed = decision.answer is Answer.ALLOW
-    granted = _grant(uow, instruments, request, question, facts, decision_id) if allowed else None
+    granted = _grant(instruments, request, question, facts, decision_id) if allowed else None
     permit_id = None if granted is None else granted.permit.permit_id
     made = make(uow, instruments, request, judged_on, decision, decision_id=decision_id, permit_id=permit_id)
     outcome.made.append(made)
@@ -92,27 +92,17 @@ def _decide(
 
 
 def _grant(
-    uow: UnitOfWork, instruments: Instruments, request: PermitRequest, question: Question, facts: PartyFacts,
-    decision_id: UUID,
-) -> store.GrantedPermit:  # fmt: skip
-    permit = Permit(
+    instruments: Instruments, request: PermitRequest, question: Question, facts: PartyFacts, decision_id: UUID
+) -> store.GrantedPermit:
+    permit = grant(
+        question,
+        facts,
         permit_id=entity_id(shard_of(request.party_id)),
-        party_id=request.party_id,
-        tenant=instruments.tenant,
         decision_id=decision_id,
         request_id=request.request_id,
         case_id=request.case_id,
-        subject_id=request.subject_id,
-        channel=request.channel,
-        purpose=request.purpose,
-        crew=question.crew,
-        device_id=request.device_id,
-        place_cell=request.place_cell,
-        window=question.span,
-        duration=question.duration,
-        zones=question.candidate_zones(facts),
+        tenant=instruments.tenant,
         rule_set=instruments.book.rule_set,
-        granted_real=uow.real_now,
     )
     token = instruments.permit_key.sign_document(permit.claims(), kind=PERMIT_KIND)
     return store.GrantedPermit(permit, token, _digest(request))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from services.compliance.domain.counterfactuals import Change, as_of_times, counterfactual
-from services.compliance.domain.judged_on import UnreadableFactsError, decode, unpacked
+from services.compliance.domain.judged_on import UnreadableFactsError, named_by, unpacked
 from services.compliance.domain.packs import PackError
 from services.compliance.domain.replay import Rehearsal, replay
 from services.compliance.instruments import Instruments
@@ -85,10 +84,8 @@ async def otherwise(uow: UnitOfWork, instruments: Instruments, kept: KeptDecisio
         return Otherwise(missing=missing)
     record = json.loads(kept.record)
     try:
-        judged_on = decode(facts)
+        judged_on = named_by(record, facts)
     except UnreadableFactsError:
-        return Otherwise(missing="damaged")
-    if record.get("judged_on") != hashlib.sha256(facts).hexdigest():
         return Otherwise(missing="damaged")
     book = instruments.book
     if record["rule_set"] != book.rule_set:
@@ -140,11 +137,11 @@ def rehearse(rehearsal: Rehearsal, opened: Opened) -> NotJudged | None:
     """Judge one under the new rules and count it; returns why it cannot be judged."""
     if opened.facts is None:
         return opened.missing
+    past = opened.decision
     try:
-        judged_on = decode(opened.facts)
+        judged_on = named_by(json.loads(past.record), opened.facts)
     except UnreadableFactsError:
         return "damaged"
-    past = opened.decision
     rehearsal.judge(judged_on, answer=past.answer, refused_by=past.refused_by)
     return None
 

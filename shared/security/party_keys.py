@@ -135,7 +135,8 @@ class PartyCipher:
         return hmac.digest(secret, text.encode(), "sha256")[:16]
 
     async def _ciphers(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, AESGCM]:
-        return self._by_party(await uow.sql.fetch(_LOAD, self._tenant, sorted(party_ids)))
+        ids = sorted(party_ids)
+        return self._by_party(await uow.sql.fetch(_LOAD, self._tenant, ids)) if ids else {}
 
     async def _create(self, uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, AESGCM]:
         wrapped = [self._keys.wrap(secrets.token_bytes(KEY_BYTES), context=self._context(p)) for p in party_ids]

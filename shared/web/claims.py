@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.database import UnitOfWork
+from shared.database import Database, UnitOfWork
 from shared.security.callers import caller_of
 from shared.web.idempotency_key import idempotency_key_of
 from shared.web.problem_responses import problem_bytes
@@ -133,7 +134,31 @@ class Claim:
         return KeptAnswer(kept["status"], bytes(kept["response_body"]), headers, replayed=True)
 
 
-async def take(uow: UnitOfWork, claims: Sequence[Claim]) -> list[KeptAnswer | KnownProblem | None]:
+async def carry_out(
+    database: Database,
+    claims: Sequence[Claim],
+    *,
+    parties: Sequence[Iterable[UUID]],
+    handler: Callable[[UnitOfWork, Sequence[int]], Awaitable[Sequence[Result]]],
+    status: int = 200,
+) -> list[KeptAnswer | KnownProblem]:
+    """Each claim's answer, in one transaction: claim → lock the parties → handler → store → commit.
+
+    `parties` are those of each claim. The handler gets the positions of the claims that are ours to carry out, and
+    gives a result for each. What it raises rolls back all of them.
+    """
+    async with database.unit_of_work() as uow:
+        known = await _take(uow, claims)
+        ours = [place for place, answer in enumerate(known) if answer is None]
+        if ours:
+            await uow.lock_parties(party_id for place in ours for party_id in parties[place])
+            answers = [KeptAnswer.of(result, status) for result in await handler(uow, ours)]
+            made = dict(zip(ours, answers, strict=True))
+            await _keep(uow, [(claims[place], answer) for place, answer in made.items()])
+    return [made[place] if answer is None else answer for place, answer in enumerate(known)]
+
+
+async def _take(uow: UnitOfWork, claims: Sequence[Claim]) -> list[KeptAnswer | KnownProblem | None]:
     """For each claim: None when it is ours to carry out, the answer given before, CommandRunning (409), or
     IdempotencyKeyReused (422). Of equal claims in one call the first is ours: a session holds its own locks.
     """
@@ -151,7 +176,7 @@ async def take(uow: UnitOfWork, claims: Sequence[Claim]) -> list[KeptAnswer | Kn
     return found
 
 
-async def keep(uow: UnitOfWork, answers: Sequence[tuple[Claim, KeptAnswer]]) -> None:
+async def _keep(uow: UnitOfWork, answers: Sequence[tuple[Claim, KeptAnswer]]) -> None:
     """Store the answers of claims that were ours."""
     await uow.sql.execute(
         _KEEP,

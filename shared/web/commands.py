@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, cast
 from uuid import UUID
@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from shared.database import Database, UnitOfWork
 from shared.telemetry.metrics import count
-from shared.web.claims import Claim, KeptAnswer, Result, keep, take
+from shared.web.claims import Claim, Result, carry_out
 from shared.web.problems import KnownProblem
 
 RESPONSES_KEPT: Final = timedelta(days=14)
@@ -42,16 +42,15 @@ async def command(
     that *returns* a `Problem` commits its effects and the refusal is replayed; a *raised* one rolls back and is not
     remembered. Raises IdempotencyKeyMissing (400), CommandRunning (409), IdempotencyKeyReused (422).
     """
-    claim = await Claim.of(request, body)
+
+    async def alone(uow: UnitOfWork, _: Sequence[int]) -> list[Result]:
+        return [await handler(uow)]
+
     database = cast(Database, request.app.state.database)
-    async with database.unit_of_work() as uow:
-        [answer] = await take(uow, [claim])
-        if isinstance(answer, KnownProblem):
-            raise answer
-        if answer is None:
-            await uow.lock_parties(parties)
-            answer = KeptAnswer.of(await handler(uow), status)
-            await keep(uow, [(claim, answer)])
+    claims = [await Claim.of(request, body)]
+    [answer] = await carry_out(database, claims, parties=[parties], handler=alone, status=status)
+    if isinstance(answer, KnownProblem):
+        raise answer
     count("doorstep.commands", outcome=answer.outcome)
     return answer.response()
 

@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from shared.database import Database, UnitOfWork
 from shared.telemetry.metrics import count
-from shared.web.claims import Claim, KeptAnswer, Result, keep, take
+from shared.web.claims import Claim, KeptAnswer, Result, carry_out
 from shared.web.problems import KnownProblem
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -139,14 +139,9 @@ class GroupCommit(Generic[BodyT, PreparedT]):
 
     async def _transaction(self, group: Sequence[_Waiting[BodyT]]) -> list[KeptAnswer | KnownProblem]:
         prepared = await self._prepare([one.body for one in group])
-        async with self._database.unit_of_work() as uow:
-            known = await take(uow, [one.claim for one in group])
-            ours = [one for one, answer in zip(group, known, strict=True) if answer is None]
-            if not ours:
-                return [answer for answer in known if answer is not None]
-            await uow.lock_parties(party_id for one in ours for party_id in one.parties)
-            results = await self._carry_out(uow, [one.body for one in ours], prepared)
-            answers = [KeptAnswer.of(result, 200) for result in results]
-            await keep(uow, [(one.claim, answer) for one, answer in zip(ours, answers, strict=True)])
-        made = iter(answers)
-        return [answer if answer is not None else next(made) for answer in known]
+        return await carry_out(
+            self._database,
+            [one.claim for one in group],
+            parties=[one.parties for one in group],
+            handler=lambda uow, ours: self._carry_out(uow, [group[place].body for place in ours], prepared),
+        )

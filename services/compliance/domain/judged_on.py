@@ -111,7 +111,16 @@ def decode(content: bytes) -> JudgedOn:
             question=kept.question, facts=PartyFacts(**known), replaces=kept.replaces, refused_by=kept.refused_by
         )
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableFactsError(str(error)) from error
+        raise UnreadableFactsError(f"the facts cannot be read: {error}") from error
+
+
+def named_by(record: Mapping[str, Any], content: bytes) -> JudgedOn:
+    """What the decision of this record was judged on. Raises UnreadableFactsError, too where the record's digest is of
+    other facts.
+    """
+    if record.get("judged_on") != hashlib.sha256(content).hexdigest():
+        raise UnreadableFactsError("the facts are not those that the record names")
+    return decode(content)
 
 
 def packed(content: bytes) -> str:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.compliance.domain.canonical import Json, format_time
-from services.compliance.domain.facts import Counted
+from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.local_time import Span
 from shared.events.contact import Channel, Purpose
 from shared.web.problems import KnownProblem
@@ -118,6 +118,32 @@ class Permit:
         """Whether a later fact still changes something: unused, or under way inside its window."""
         under_way = self.state is PermitState.USED and now < self.window.end
         return self.revoked_real is None and (self.state is PermitState.GRANTED or under_way)
+
+
+def grant(
+    question: Question, facts: PartyFacts, *, permit_id: UUID, decision_id: UUID, request_id: UUID, case_id: UUID,
+    tenant: str, rule_set: str,
+) -> Permit:  # fmt: skip
+    """The permit of a contact that was allowed: for what was asked, in every zone that the person may be in."""
+    return Permit(
+        permit_id=permit_id,
+        party_id=question.party_id,
+        tenant=tenant,
+        decision_id=decision_id,
+        request_id=request_id,
+        case_id=case_id,
+        subject_id=question.subject_id,
+        channel=question.channel,
+        purpose=question.purpose,
+        crew=question.crew,
+        device_id=question.device_id,
+        place_cell=question.place_cell,
+        window=question.span,
+        duration=question.duration,
+        zones=question.candidate_zones(facts),
+        rule_set=rule_set,
+        granted_real=question.real_now,
+    )
 
 
 def use(permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> Permit:

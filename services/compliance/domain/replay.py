@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from services.compliance.domain.facts import PartyFacts, Question
-from services.compliance.domain.judged_on import JudgedOn, UnreadableFactsError, decode
+from services.compliance.domain.judged_on import JudgedOn, UnreadableFactsError, named_by
 from services.compliance.domain.packs import Pack, RuleBook
 from services.compliance.domain.rulings import Answer
 
@@ -52,12 +51,10 @@ def replay(record: bytes, facts: bytes, book: RuleBook) -> Replayed:
     kept: Mapping[str, Any] = json.loads(record)
     if kept["rule_set"] != book.rule_set:
         raise ValueError("the record names other rules")
-    if kept.get("judged_on") != hashlib.sha256(facts).hexdigest():
-        return Replayed("damaged", None, "the facts are not those that the record names")
     try:
-        judged_on = decode(facts)
+        judged_on = named_by(kept, facts)
     except UnreadableFactsError as error:
-        return Replayed("damaged", None, f"the facts cannot be read: {error}")
+        return Replayed("damaged", None, str(error))
     decision = judged_on.decide(book)
     again = judged_on.record(
         decision, facts, book=book, decision_id=UUID(kept["decision_id"]), request=kept["request"]

@@ -40,9 +40,13 @@ SELECT party_id, leaf_id, sealed_salts FROM leaf_salt
 WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND leaf_id = ANY($3::uuid[])
 """
 _DROP_SALTS = "DELETE FROM leaf_salt WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
-_END_CHAINS = "UPDATE party_chain SET sealed_salt = '' WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_END_CHAINS = """
+INSERT INTO party_chain (tenant, party_id, sealed_salt, sequence, erased)
+SELECT $1, c.party_id, '', 0, true FROM unnest($2::uuid[]) AS c(party_id) ORDER BY c.party_id
+ON CONFLICT (tenant, party_id) DO UPDATE SET sealed_salt = '', erased = true
+"""
 _ENDED_CHAINS = """
-SELECT party_id FROM party_chain WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND sealed_salt = ''
+SELECT party_id FROM party_chain WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND erased
 """
 _CHAIN_SALT = "party_chain.sealed_salt"
 _LEAF_SALTS = "leaf_salt.sealed_salts"
@@ -136,7 +140,7 @@ def _kept(leaf: NewLeaf, salts: Mapping[str, bytes]) -> str:
 
 
 async def load_erased(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[UUID]:
-    """Those of the parties whose chain was ended by their erasure."""
+    """Those of the parties who were erased, whatever was recorded since."""
     rows = await uow.sql.fetch(_ENDED_CHAINS, uow.tenant, sorted(set(party_ids)))
     return {row["party_id"] for row in rows}
 

@@ -149,6 +149,16 @@ async def test_no_decision_about_the_erased(desk: Desk) -> None:
     assert response.status_code == 410
 
 
+async def test_what_comes_after_the_erasure_does_not_undo_it(desk: Desk) -> None:
+    case = await desk.open_case()
+    async with desk.database.unit_of_work() as uow:
+        await uow.lock_parties([case.party_id])
+        await erase_openings(uow, desk.instruments.cipher, [case.party_id])
+    await desk.deliver("contact", ("contact.recorded", visit_contact(case, None)))
+    response = await desk.post("/v1/permits", {"items": [visit_request(case)]})
+    assert response.status_code == 410
+
+
 @pytest.mark.parametrize("path", ["/v1/permits", "/v1/decisions"])
 @pytest.mark.parametrize("others", [0, 2])
 async def test_erased_person_keeps_no_neighbour_from_an_answer(desk: Desk, path: str, others: int) -> None:
