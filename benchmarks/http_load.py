@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -43,6 +43,12 @@ class Connection:
                 length = int(line[15:])
         return Reply(int(head[9:12]), await self.reader.readexactly(length))
 
+    async def close(self) -> None:
+        """Hang up; that the server did so before is no matter."""
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
 
 @dataclass
 class Load:
@@ -61,16 +67,10 @@ class Load:
         ]  # fmt: skip
         return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection that is closed at the end."""
+    async def open(self) -> Connection:
+        """A connection, to be closed by the caller."""
         place = urlsplit(self.url)
-        reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=16 * 1024 * 1024)
-        try:
-            yield Connection(reader, writer)
-        finally:
-            writer.close()
-            await writer.wait_closed()
+        return Connection(*await asyncio.open_connection(place.hostname, place.port, limit=16 * 1024 * 1024))
 
     async def closed_loop(self, requests: Sequence[bytes], *, callers: int) -> tuple[float, list[Reply]]:
         """Each caller sends its next request when the last was answered. Seconds, and all answers."""
@@ -78,9 +78,10 @@ class Load:
         replies: list[Reply] = []
 
         async def caller() -> None:
-            async with self.connection() as connection:
-                for request in waiting:
-                    replies.append(await connection.send(request))
+            connection = await self.open()
+            for request in waiting:
+                replies.append(await connection.send(request))
+            await connection.close()
 
         started = time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(callers)))
@@ -94,21 +95,20 @@ class Load:
 
         async def one(request: bytes, meant: float) -> None:
             connection = await free.get()
+            if connection.reader.at_eof():
+                connection = await self.open()  # the server closes what was idle for a while
             replies.append(await connection.send(request))
             taken.append(time.perf_counter() - meant)
             free.put_nowait(connection)
 
-        connections = [self.connection() for _ in range(_READY_CONNECTIONS)]
-        for opened in connections:
-            free.put_nowait(await opened.__aenter__())
-        try:
-            async with asyncio.TaskGroup() as group:
-                start = time.perf_counter()
-                for number, request in enumerate(requests):
-                    if (wait := start + number / rate - time.perf_counter()) > 0:
-                        await asyncio.sleep(wait)
-                    group.create_task(one(request, start + number / rate))
-        finally:
-            for opened in connections:
-                await opened.__aexit__(None, None, None)
+        for _ in range(_READY_CONNECTIONS):
+            free.put_nowait(await self.open())
+        async with asyncio.TaskGroup() as group:
+            start = time.perf_counter()
+            for number, request in enumerate(requests):
+                if (wait := start + number / rate - time.perf_counter()) > 0:
+                    await asyncio.sleep(wait)
+                group.create_task(one(request, start + number / rate))
+        while not free.empty():
+            await free.get_nowait().close()
         return taken, replies
