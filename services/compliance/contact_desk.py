@@ -14,12 +14,14 @@ from services.compliance.domain.facts import PartyFacts
 from services.compliance.domain.findings import FindingVersion, of_contact
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.permits import Permit, PermitState, recorded
+from services.compliance.domain.places import moved_since, placed
 from services.compliance.instruments import Instruments
 from services.compliance.store.audits import AuditRow, audited_before, insert_audits
 from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts_untold
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.permits import load_permits, update_permits
+from services.compliance.store.places import load_places
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
 from shared.ids import event_id
@@ -48,6 +50,7 @@ class _Audit:
     leaves: list[NewLeaf] = field(default_factory=list)
     permits: dict[UUID, Permit] = field(default_factory=dict)
     used: list[Permit] = field(default_factory=list)
+    moved: list[tuple[UUID, datetime]] = field(default_factory=list)
 
 
 async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told]) -> set[UUID]:
@@ -61,6 +64,7 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     before = await audited_before(uow, parties, {contact.contact_id for contact in contacts})
     facts = await load_facts_untold(uow, parties, reservations=False)
     dossiers = await load_dossiers(uow, parties)
+    places = await load_places(uow, parties)
     permits = await load_permits(uow, {contact.permit_id for contact in contacts if contact.permit_id is not None})
     audit = _Audit()
     for one in told:
@@ -69,12 +73,18 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
             continue
         before.add(contact.contact_id)
         permit = _permit_of(contact, audit.permits, permits)
-        # What was told of the person is taken as it stood when the contact began.
+        # What was told of the person is taken as it stood when the contact began; so is where the person was, as far as
+        # whoever made the contact could know: what came out later is harm (hindsight, below).
         party = dossiers[contact.party_id].applied_to(facts[contact.party_id], at=contact.started_at)
+        lived = places[contact.party_id]
+        party = placed(party, lived, at=contact.started_at, known_by=contact.started_real)
+        if moved_since(lived, contact.started_at, known_by=contact.started_real):
+            audit.moved.append((contact.party_id, contact.started_at))
         _judge(uow, instruments, audit, one, permit, party)
         facts[contact.party_id] = replace(party, counted=(*party.counted, audit.rows[-1].counted))
     await _save(uow, instruments, audit)
     await hindsight.judge_later_contacts(uow, instruments, [row.contact for row in audit.rows])
+    await hindsight.judge_since(uow, instruments, audit.moved)
     await trace_desk.judge(uow, instruments, {row.contact.party_id for row in audit.rows})
     judged = {row.contact.contact_id for row in audit.rows}
     arrivals = [one.arrived_real or uow.real_now for one in told if one.contact.contact_id in judged]

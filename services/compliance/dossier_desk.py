@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.compliance import hindsight, reconsideration
+from services.compliance import fact_desk, hindsight, reconsideration
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.dossier import CIRCUMSTANCES, MISSED_AS, Dossier, DossierEntry, DossierName
 from services.compliance.domain.facts import Inconvenient, PartyFacts, Question
@@ -24,7 +24,6 @@ from services.compliance.domain.rules.hours import hours_rules, lawful_span
 from services.compliance.domain.telling import FactsContradict
 from services.compliance.instruments import Instruments
 from services.compliance.store import dossiers as store
-from services.compliance.store import fact_tasks
 from services.compliance.store.facts import load_facts
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
@@ -98,7 +97,7 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, fresh: Sequence[Dossi
     leaves = {party_id: _leaf(uow, party_id, entries, told_by) for party_id, entries in told.items()}
     await store.insert_entries(uow, [(one, leaves[one.party_id].leaf_id) for one in fresh], told_by=told_by)
     await append_leaves(uow, instruments.cipher, list(leaves.values()))
-    await fact_tasks.close_answered(uow, [(one.party_id, MISSED_AS.get(one.name, one.name)) for one in fresh])
+    await fact_desk.hear(uow, [(one.party_id, MISSED_AS.get(one.name, one.name)) for one in fresh])
     await reconsideration.reconsider(uow, instruments, told)
     past = [(one.party_id, one.as_of) for one in fresh if one.name in CIRCUMSTANCES and one.as_of < uow.now]
     await hindsight.judge_since(uow, instruments, past)

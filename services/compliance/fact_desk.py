@@ -1,13 +1,17 @@
-"""The desk of missing facts: a needs-fact opens a task, the first decision that knows the fact closes it."""
+"""The desk of missing facts: a needs-fact opens a task, the arrival of the fact closes it.
+
+Where nothing arrives that bears its name, the first decision that knows the fact closes it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.fact_tasks import DUE_AFTER, FactTask, is_answered, missing_facts, owner_of
+from services.compliance.domain.packs import RuleBook
 from services.compliance.store import fact_tasks as store
 from shared.database import UnitOfWork
 from shared.ids import entity_id, shard_of
@@ -33,6 +37,22 @@ async def follow(uow: UnitOfWork, decisions: Sequence[tuple[UUID, Decision]]) ->
                 opened[task.task_id] = task
     await store.close(uow, closed)
     await store.insert(uow, list(opened.values()))
+
+
+async def hear(uow: UnitOfWork, told: Sequence[tuple[UUID, str]]) -> None:
+    """Close the tasks whose (party, fact) has just arrived."""
+    await store.close_answered(uow, told)
+
+
+async def hear_completed(uow: UnitOfWork, party_ids: Iterable[UUID]) -> None:
+    """Close the tasks that waited for records of these parties to be repaired, where none waits any more."""
+    await store.close_completed(uow, party_ids)
+
+
+async def hear_packs(uow: UnitOfWork, book: RuleBook) -> None:
+    """Close the tasks that waited for the rules of a place, where they are loaded now."""
+    places = await store.load_places_without_pack(uow)
+    await store.close_without_pack(uow, [place for place in places if book.knows(place)])
 
 
 def _task(uow: UnitOfWork, party_id: UUID, fact: str, rule: str) -> FactTask:

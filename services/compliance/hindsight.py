@@ -15,12 +15,14 @@ from services.compliance.domain.audit import hindsight_rules
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.hindsight import broken_now, changes
 from services.compliance.domain.holds import Hold
+from services.compliance.domain.places import placed
 from services.compliance.instruments import Instruments
 from services.compliance.store.audits import load_judged, parties_contacted_since
 from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts_untold
 from services.compliance.store.findings import load_of_contacts
 from services.compliance.store.permits import load_permits
+from services.compliance.store.places import load_places
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
 
@@ -53,6 +55,7 @@ async def judge_since(
         return []
     facts = await load_facts_untold(uow, parties, reservations=False)
     dossiers = await load_dossiers(uow, parties)
+    places = await load_places(uow, parties)
     judged = await load_judged(uow, parties)
     again = [(party, one) for party in parties for one in judged[party] if one.began >= earliest[party]]
     standing = await load_of_contacts(uow, [one.contact.contact_id for _, one in again])
@@ -60,7 +63,7 @@ async def judge_since(
     asked = hindsight_rules(instruments.book)
     changed: list[FindingVersion] = []
     for party, one in again:
-        then = dossiers[party].applied_to(facts[party], at=one.began)
+        then = placed(dossiers[party].applied_to(facts[party], at=one.began), places[party], at=one.began)
         permit = None if one.contact.permit_id is None else permits.get(one.contact.permit_id)
         now = broken_now(
             one, then, judged[party], instruments.book, permit=permit, freshness_limit=instruments.freshness_limit

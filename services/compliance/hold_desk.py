@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
-from services.compliance import announcements, hindsight
+from services.compliance import announcements, fact_desk, hindsight
 from services.compliance.domain.holds import (
     Hold,
     HoldKind,
@@ -132,6 +132,7 @@ async def _end(uow: UnitOfWork, instruments: Instruments, over: Sequence[store.E
     await append_leaves(uow, instruments.cipher, [_end_leaf(one, uow) for one in over])
     for one in over:
         uow.emit(announcements.hold_ended(one.hold, uow.now))
+    await fact_desk.hear_completed(uow, [one.hold.party_id for one in over if one.hold.kind == "facts_incomplete"])
 
 
 def _hold(new: NewHold, uow: UnitOfWork) -> Hold:

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 from uuid import UUID
 
-from services.compliance import reconsideration
+from services.compliance import fact_desk, reconsideration
 from services.compliance.domain.local_time import EARLIEST_DATE
 from services.compliance.domain.packs import RuleBook
 from services.compliance.instruments import Instruments
@@ -49,6 +49,7 @@ async def take_turn(uow: UnitOfWork, instruments: Instruments, *, occasion: str)
     turn = await store.load_newest(uow)
     if turn is None or (turn.rule_set, turn.boundary) != (book.rule_set, boundary):
         turn = await store.begin(uow, book.rule_set, boundary)
+        await fact_desk.hear_packs(uow, book)
     if await store.load_unjudged(uow, turn.rule_set, turn.began_real, limit=1):
         uow.intend(_page(turn.number, turn.rule_set, turn.began_real, occasion, after=None, due_at=uow.real_now))
     coming = next_boundary(book, today)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.compliance import hold_desk, reconsideration
+from services.compliance import fact_desk, hindsight, hold_desk, reconsideration
+from services.compliance.domain.fact_tasks import told_by_case
 from services.compliance.domain.holds import HoldKind
+from services.compliance.domain.places import Place
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
 from services.compliance.store.facts import CaseFact, load_cases, save_cases
+from services.compliance.store.places import insert_places
 from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData
@@ -42,9 +46,12 @@ class _Fold:
     """What one batch does."""
 
     cases: dict[UUID, CaseFact]
+    real_now: datetime
     changed: set[UUID] = field(default_factory=set)
     described: set[UUID] = field(default_factory=set)
     recalls: list[Recall] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    told: list[tuple[UUID, str]] = field(default_factory=list)
     outcomes: dict[InboxKey, Outcome] = field(default_factory=dict)
 
 
@@ -62,7 +69,7 @@ async def fold_cases(
 ) -> Mapping[InboxKey, Outcome]:
     """Fold each party's events in order; the highest version wins. The parties are locked."""
     parties = {one.event.party_id for one in batch if one.event.party_id is not None}
-    fold = _Fold(await load_cases(uow, parties))
+    fold = _Fold(await load_cases(uow, parties), uow.real_now)
     for one in batch:
         data = one.event.data
         if isinstance(data, CaseReleased):
@@ -75,8 +82,12 @@ async def fold_cases(
         elif not _apply(fold, one.event):
             fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
     await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
+    await insert_places(uow, fold.places)
+    await fact_desk.hear(uow, fold.told)
     await recall(uow, instruments, fold.recalls)
     await reconsideration.reconsider(uow, instruments, fold.described)
+    moved = [(place.party_id, place.since) for place in fold.places if place.since < uow.now]
+    await hindsight.judge_since(uow, instruments, moved)
     return fold.outcomes
 
 
@@ -116,6 +127,13 @@ def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
     if known is not None and _place(known) != _place(case):
         # A permit was granted for the hours and the law of where the person was thought to be.
         fold.recalls.append(replace(_recall(event, data.party_id, "facts_changed"), contacts=None))
+    if known is None or _place(known) != _place(case):
+        place = Place(
+            party_id=case.party_id, since=event.time, recorded_real=fold.real_now, jurisdiction=case.jurisdiction,
+            zones=case.zones,
+        )  # fmt: skip
+        fold.places.append(place)
+    fold.told += [(case.party_id, fact) for fact in told_by_case(known, case)]
     _change(fold, case)
     fold.described.add(case.party_id)
     return True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.compliance.store.facts import FEEDERS, hear
+from services.compliance import fact_desk
+from services.compliance.store.facts import FEEDERS, hear, load_named
 from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData
@@ -12,6 +13,12 @@ from shared.events.platform import ServiceHeartbeat
 
 
 async def on_heartbeats(uow: UnitOfWork, events: Sequence[Event[EventData]]) -> None:
-    """Keep the low watermarks. A partition is read in order, so every fact before a heartbeat has been applied."""
+    """Keep the low watermarks. A partition is read in order, so every fact before a heartbeat has been applied.
+
+    Who is not named any more waits for nothing there: the tasks to repair their records are over.
+    """
     beats = [event.data for event in events if isinstance(event.data, ServiceHeartbeat)]
-    await hear(uow, [beat for beat in beats if beat.service in FEEDERS])
+    heard = [beat for beat in beats if beat.service in FEEDERS]
+    named = await load_named(uow, {beat.service for beat in heard}) if heard else set()
+    await hear(uow, heard)
+    await fact_desk.hear_completed(uow, named)

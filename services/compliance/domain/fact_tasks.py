@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from datetime import date, datetime, timedelta
+from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from services.compliance.domain.decisions import Decision
+from services.compliance.domain.local_time import known_zones
 from services.compliance.domain.rulings import Answer
 
 Owner = Literal["intake", "assignment", "visits", "compliance", "operations", "bank"]
@@ -75,6 +76,40 @@ def missing_facts(decision: Decision) -> dict[str, str]:
                 if isinstance(name, str) and name not in _NO_TASK:
                     found.setdefault(name, ruling.rule.id)
     return found
+
+
+class DescribedCase(Protocol):
+    """What a case says of its person."""
+
+    @property
+    def case_id(self) -> UUID: ...
+    @property
+    def held(self) -> bool: ...
+    @property
+    def jurisdiction(self) -> str: ...
+    @property
+    def zones(self) -> tuple[str, ...]: ...
+    @property
+    def history_known_from(self) -> date | None: ...
+
+
+def told_by_case(before: DescribedCase | None, after: DescribedCase) -> list[str]:
+    """The facts that a new description of the case brings, under the names by which rules miss them.
+
+    What it only says again brings nothing: whoever asked about another case or place is still waiting.
+    """
+    known = {} if before is None else _said_by(before)
+    return [fact for fact, value in _said_by(after).items() if value and value != known.get(fact)]
+
+
+def _said_by(case: DescribedCase) -> dict[str, object]:
+    return {
+        "case.opened": case.case_id,
+        "case.updated": case.jurisdiction,
+        "party.updated": not case.held,
+        "party.time_zone": known_zones(case.zones),
+        "party.history_known_from": case.history_known_from,
+    }
 
 
 def is_answered(task: FactTask, decision: Decision) -> bool:

@@ -25,6 +25,23 @@ _CLOSE_ANSWERED = """
 UPDATE fact_task AS t SET closed_at = $4 FROM unnest($2::uuid[], $3::text[]) AS told(party_id, fact)
 WHERE t.tenant = $1 AND t.party_id = told.party_id AND t.fact = told.fact AND t.closed_at IS NULL
 """
+_CLOSE_COMPLETED = """
+UPDATE fact_task AS t SET closed_at = $3
+WHERE t.tenant = $1 AND t.party_id = ANY($2::uuid[]) AND t.fact = 'facts.completed' AND t.closed_at IS NULL
+  AND NOT EXISTS (SELECT FROM hold h WHERE h.tenant = t.tenant AND h.party_id = t.party_id
+                  AND h.kind = 'facts_incomplete' AND h.ended_at IS NULL)
+  AND NOT EXISTS (SELECT FROM parked_party p WHERE p.party_id = t.party_id)
+  AND NOT EXISTS (SELECT FROM feeder_watermark w WHERE t.party_id = ANY(w.named_parties))
+"""
+_WITHOUT_PACK = """
+SELECT DISTINCT f.jurisdiction FROM fact_task t JOIN party_fact f USING (tenant, party_id)
+WHERE t.tenant = $1 AND t.fact = 'pack.loaded' AND t.closed_at IS NULL ORDER BY f.jurisdiction
+"""
+_CLOSE_WITHOUT_PACK = """
+UPDATE fact_task AS t SET closed_at = $3 FROM party_fact f
+WHERE t.tenant = $1 AND t.fact = 'pack.loaded' AND t.closed_at IS NULL
+  AND f.tenant = t.tenant AND f.party_id = t.party_id AND f.jurisdiction = ANY($2::text[])
+"""
 _LIST = """
 SELECT * FROM fact_task
 WHERE tenant = $1 AND closed_at IS NULL AND ($2::timestamptz IS NULL OR (due_at, task_id) > ($2, $3::uuid))
@@ -92,6 +109,24 @@ async def close_answered(uow: UnitOfWork, told: Sequence[tuple[UUID, str]]) -> N
     if told:
         parties, facts = zip(*told, strict=True)
         await uow.sql.execute(_CLOSE_ANSWERED, uow.tenant, parties, facts, uow.now)
+
+
+async def close_completed(uow: UnitOfWork, party_ids: Iterable[UUID]) -> None:
+    """Close the parties' tasks for incomplete facts, where no record of theirs waits for repair anywhere."""
+    ids = sorted(set(party_ids))
+    if ids:
+        await uow.sql.execute(_CLOSE_COMPLETED, uow.tenant, ids, uow.now)
+
+
+async def load_places_without_pack(uow: UnitOfWork) -> list[str]:
+    """The places of the people who wait for rules of theirs."""
+    return [row["jurisdiction"] for row in await uow.sql.fetch(_WITHOUT_PACK, uow.tenant)]
+
+
+async def close_without_pack(uow: UnitOfWork, places: Sequence[str]) -> None:
+    """Close the tasks of the people of these places who waited for rules."""
+    if places:
+        await uow.sql.execute(_CLOSE_WITHOUT_PACK, uow.tenant, places, uow.now)
 
 
 async def list_tasks(

@@ -72,6 +72,9 @@ SELECT DISTINCT n.party_id, w.service FROM feeder_watermark w CROSS JOIN unnest(
 WHERE n.party_id = ANY($1::uuid[])
 UNION ALL SELECT party_id, 'compliance' FROM parked_party WHERE party_id = ANY($1::uuid[])
 """
+_NAMED_BY = """
+SELECT DISTINCT unnest(named_parties) AS party_id FROM feeder_watermark WHERE service = ANY($1::text[])
+"""
 _HEARD = """
 INSERT INTO feeder_watermark AS w (service, topic, partition, low_watermark, named_parties)
 VALUES ($1, $2, $3, $4, $5)
@@ -148,6 +151,11 @@ async def hear(uow: UnitOfWork, heartbeats: Sequence[ServiceHeartbeat]) -> None:
                 for (service, topic, partition), beat in sorted(latest.items())
             ],
         )
+
+
+async def load_named(uow: UnitOfWork, services: Iterable[str]) -> set[UUID]:
+    """The parties that the services named last as parked or blocked."""
+    return {row["party_id"] for row in await uow.sql.fetch(_NAMED_BY, sorted(set(services)))}
 
 
 async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:

@@ -76,7 +76,7 @@ class Desk:
     issuer: DevelopmentIssuer
     sequencer: Sequencer
 
-    async def hear(self, *, age: timedelta = timedelta()) -> None:
+    async def hear(self, *, age: timedelta = timedelta(), parked: Iterable[UUID] = ()) -> None:
         """Every feeder's heartbeat on every partition of its topics; the log keeps up."""
         async with self.database.read_only() as uow:
             since = await uncovered_since(uow)
@@ -91,6 +91,7 @@ class Desk:
                     partition=partition,
                     sent_at=self.clock.real,
                     low_watermark=self.clock.real - age,
+                    parked_parties=list(parked),
                 ),
                 "service.heartbeat",
                 self.clock,
@@ -102,10 +103,11 @@ class Desk:
         async with self.database.unit_of_work() as uow:
             await on_heartbeats(uow, beats)
 
-    async def deliver(self, topic: str, *facts: tuple[str, EventData]) -> None:
+    async def deliver(self, topic: str, *facts: tuple[str, EventData], happened_at: datetime | None = None) -> None:
         """Hand events to the topic's handler as one batch, parties locked."""
         batch = [
-            Received(_event(data, name, self.clock), topic, 0, offset) for offset, (name, data) in enumerate(facts)
+            Received(_event(data, name, self.clock, happened_at=happened_at), topic, 0, offset)
+            for offset, (name, data) in enumerate(facts)
         ]
         async with self.database.unit_of_work() as uow:
             await uow.lock_parties({data.party_id for _, data in facts})  # type: ignore[attr-defined]
@@ -234,7 +236,7 @@ def visit_contact(case: CaseOpened, permit: dict[str, Any] | None, **changes: An
     return ContactRecorded(**(values | changes))
 
 
-def _event(data: EventData, name: str, clock: FixedClock) -> Event[EventData]:
+def _event(data: EventData, name: str, clock: FixedClock, *, happened_at: datetime | None = None) -> Event[EventData]:
     party_id = getattr(data, "party_id", None)
     return Event(
         id=str(event_id()),
@@ -247,7 +249,7 @@ def _event(data: EventData, name: str, clock: FixedClock) -> Event[EventData]:
         aggregate_type="test",
         aggregate_id=str(party_id or uuid4()),
         sequence=1,
-        time=clock.business,
+        time=happened_at or clock.business,
         recorded_time=clock.real,
         correlation_id="c",
         causation_id="",

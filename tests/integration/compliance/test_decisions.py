@@ -8,6 +8,7 @@ import pytest
 
 from services.compliance.fact_desk import WATCH, count_overdue
 from services.compliance.watch import next_look, watch
+from shared.events.case import CaseReleased, CaseSuspended
 from shared.messaging.intents import Intent, TimerDue
 
 from .conftest import Desk, opened_case, visit_request
@@ -108,8 +109,37 @@ async def test_missing_fact_is_one_task_until_it_is_known(desk: Desk) -> None:
     found = [one for one in await tasks(desk, owner="intake") if one["fact"] == "case.opened"]
     assert [one["party_id"] for one in found] == [str(case.party_id)]
     await desk.deliver("case", ("case.opened", case))
+    assert await tasks(desk) == [], "the fact has arrived: nobody waits for it until the next decision"
     (answer,) = await may_i(desk, visit_request(case))
     assert answer["decision"] == "allow"
+
+
+async def test_task_for_the_asker_s_other_place_waits_for_another_place(desk: Desk) -> None:
+    case = await desk.open_case()
+    await may_i(desk, visit_request(case, jurisdiction="HK"))
+    same = case.model_copy(update={"version": 2})
+    await desk.deliver("case", ("case.opened", same))
+    assert [one["fact"] for one in await tasks(desk)] == ["case.updated"]
+    await desk.deliver("case", ("case.opened", same.model_copy(update={"version": 3, "jurisdiction": "HK"})))
+    assert await tasks(desk) == []
+
+
+async def test_task_to_repair_a_record_ends_with_the_repair(desk: Desk) -> None:
+    case = await desk.open_case()
+    suspended = CaseSuspended(case_id=case.case_id, party_id=case.party_id, version=2, cause="facts_incomplete")
+    await desk.deliver("case", ("case.suspended", suspended))
+    await may_i(desk, visit_request(case))
+    assert [one["fact"] for one in await tasks(desk)] == ["facts.completed"]
+    await desk.deliver("case", ("case.released", CaseReleased(**(suspended.model_dump() | {"version": 3}))))
+    assert await tasks(desk) == []
+
+
+async def test_task_for_a_parked_person_ends_when_nobody_names_them(desk: Desk) -> None:
+    case = await desk.open_case()
+    await desk.hear(parked=[case.party_id])
+    await may_i(desk, visit_request(case))
+    assert [one["fact"] for one in await tasks(desk)] == ["facts.completed"]
+    await desk.hear()
     assert await tasks(desk) == []
 
 

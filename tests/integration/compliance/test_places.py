@@ -136,3 +136,41 @@ async def test_denied_when_a_needed_fact_is_false(desk: Desk, place: Place) -> N
     (answer,) = await desk.ask(asked(place, case, 11))
     assert answer["decision"] == "deny", answer
     assert [reason["lawful_after"] for reason in answer["reasons"]] == [name]
+
+
+async def test_contact_told_after_a_move_is_judged_where_it_was_made(desk: Desk) -> None:
+    """Twenty past eight in the evening: lawful in London, too late for a call in India, to which they moved since."""
+    london = next(place for place in PLACES if place.jurisdiction == "GB")
+    case = await person(desk, london)
+    start = at(london, 20)
+    call = visit_contact(
+        case, None, channel="call", started_at=start + timedelta(minutes=20), ended_at=start + timedelta(minutes=25)
+    )
+    desk.clock.business = at(london, 23)
+    moved = case.model_copy(update={"version": 2, "jurisdiction": "IN", "time_zones": ["Asia/Kolkata"]})
+    await desk.deliver("case", ("case.opened", moved))
+    await desk.deliver("contact", ("contact.recorded", call))
+    found = {one["rule"] for one in (await desk.get("/v1/findings")).json()["items"]}
+    assert "IN-RBI2022-HOURS" not in found
+    assert "PERMIT-MISSING" in found
+
+
+async def test_move_that_is_told_late_changes_the_verdict_of_harm_only(desk: Desk) -> None:
+    """The second visit in a month (RG 96 s.5(h)) where the person lived by then, though nobody knew."""
+    london = next(place for place in PLACES if place.jurisdiction == "GB")
+    case = await person(desk, london)
+    before = desk.clock.real - timedelta(minutes=1)
+    for day in (0, 3):
+        start = at(london, 10, day=DAY + timedelta(days=day))
+        visit = visit_contact(case, None, started_at=start, ended_at=start + timedelta(minutes=20), started_real=before)
+        await desk.deliver("contact", ("contact.recorded", visit))
+    assert not [one for one in await findings(desk) if one["rule"].startswith("AU-")]
+    desk.clock.business = at(london, 0, day=DAY + timedelta(days=5))
+    moved = case.model_copy(update={"version": 2, "jurisdiction": "AU", "time_zones": ["Australia/Sydney"]})
+    await desk.deliver("case", ("case.opened", moved), happened_at=at(london, 7))
+    broken = {one["rule"]: (one["conduct"], one["harm"]) for one in await findings(desk)}
+    assert broken["AU-RG96-VISIT1M"] == (False, True)
+
+
+async def findings(desk: Desk) -> list[dict[str, Any]]:
+    return (await desk.get("/v1/findings")).json()["items"]  # type: ignore[no-any-return]

@@ -1,0 +1,52 @@
+"""Where a person was thought to live, and since when: a contact is judged by the law of its own time's place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from services.compliance.domain.facts import PartyFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place and the zones that the person may be in there. `since` is business time, `recorded_real` real time."""
+
+    party_id: UUID
+    since: datetime
+    recorded_real: datetime
+    jurisdiction: str
+    zones: tuple[str, ...]
+
+    @property
+    def law(self) -> tuple[str, frozenset[str]]:
+        """What of it a judgement depends on."""
+        return self.jurisdiction, frozenset(self.zones)
+
+
+def place_at(places: Sequence[Place], moment: datetime, *, known_by: datetime | None = None) -> Place | None:
+    """The last word on that business time, as far as it was known by that real time (None: now).
+
+    Before the first place that is known the person was, for all we know, there already. None: no place is known.
+    """
+    heard = [one for one in places if known_by is None or one.recorded_real <= known_by]
+    if not heard:
+        return min(places, key=lambda one: (one.recorded_real, one.since), default=None)
+    before = [one for one in heard if one.since <= moment]
+    if not before:
+        return min(heard, key=lambda one: (one.since, one.recorded_real))
+    return max(before, key=lambda one: (one.since, one.recorded_real))
+
+
+def placed(facts: PartyFacts, places: Sequence[Place], *, at: datetime, known_by: datetime | None = None) -> PartyFacts:
+    """The facts with the place in which the person was at that business time."""
+    place = place_at(places, at, known_by=known_by)
+    return facts if place is None else replace(facts, jurisdiction=place.jurisdiction, zones=place.zones)
+
+
+def moved_since(places: Sequence[Place], moment: datetime, *, known_by: datetime) -> bool:
+    """Whether more is known now of where the person was then, and another law follows from it."""
+    then, now = place_at(places, moment, known_by=known_by), place_at(places, moment)
+    return then is not None and now is not None and then.law != now.law
