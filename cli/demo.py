@@ -6,10 +6,12 @@ import json
 import secrets
 import shutil
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
+from cli.approving import Approver, release_folder
 from cli.platform import Platform
 from cli.processes import ProcessFailedError
 from cli.progress import StepProgress
@@ -22,6 +24,7 @@ from simulation.pace import NotQuiet
 from simulation.portfolio.uci import PortfolioError
 
 STATE_FILE = "demo.json"
+APPROVERS = ("Demo approver one", "Demo approver two")
 
 
 def demo(options: DemoOptions, *, keep: bool) -> int:
@@ -46,6 +49,11 @@ async def _demo(options: DemoOptions, books: Books, *, keep: bool, console: Cons
     clock_file = home.folder / "runs" / prefix.rstrip("_") / "business-clock"
     clock = SteppedClock.create(clock_file, start=START)
     environment = platform_environment(clock_file=clock_file, core_port=core_port)
+    rules = clock_file.with_name("rules")
+    approvers = [Approver.open(clock_file.with_name("approvers"), person) for person in APPROVERS]
+    release_folder(rules, approvers, on=START.date())
+    environment["DOORSTEP_PACK_FOLDER"] = str(rules)
+    options = replace(options, approvers=tuple(one.key.fingerprint for one in approvers))
     async with Platform(prefix=prefix, environment=environment, fixed_ports=True) as platform:
         with StepProgress() as platform.on_progress:
             await platform.start_servers()

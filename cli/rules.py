@@ -1,4 +1,4 @@
-"""`rules`: check a pack before it is approved, say what a new version changes, list what binds."""
+"""`rules`: check a pack, approve it, say what a new version changes, list what binds."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.approving import approve_packs, approver_key, released
 from cli.lookback import lookback
 from cli.replay import replay
 from shared.embedded.home import PROJECT_FOLDER
@@ -14,6 +15,9 @@ from shared.embedded.home import PROJECT_FOLDER
 rules_app = typer.Typer(no_args_is_help=True, help="Rule packs: what the law and the bank say.")
 rules_app.command("lookback")(lookback)
 rules_app.command("replay")(replay)
+rules_app.command("approver-key")(approver_key)
+rules_app.command("approve")(approve_packs)
+rules_app.command("released")(released)
 console = Console()
 WIDTH = 130
 GOLDEN = PROJECT_FOLDER / "tests" / "unit" / "compliance" / "golden"

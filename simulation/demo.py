@@ -37,13 +37,16 @@ START = local(FIRST_DAY, SHIFT[0]) - timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """What to run. `folder` receives report.html and the exported log."""
+    """What to run. `folder` receives report.html and the exported log. `approvers`: fingerprints of who released the
+    rules.
+    """
 
     folder: Path
     portfolio: Path | None = None
     parties: int = 3_000
     size: Size = field(default_factory=Size)
     seed: int = DEFAULT_SEED
+    approvers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ async def run(
 
 async def _conclude(platform: Platform, api: Api, books: Books, options: DemoOptions, told: Told) -> Outcome:
     await wait_for_log(api)
-    log: LogEvidence = await examine_log(api, options.folder)
+    log: LogEvidence = await examine_log(api, options.folder, approvers=options.approvers)
     figures: Figures = await read_figures(api, business_date=books.ledger.business_date.isoformat())
     history = await gather_history(platform, api, books.ledger, freshness=FRESHNESS)
     verdict: Verdict = judge(history)

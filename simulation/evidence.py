@@ -127,8 +127,11 @@ async def wait_for_log(api: Api, *, timeout_seconds: float = 15) -> None:
             await asyncio.sleep(0.1)
 
 
-async def examine_log(api: Api, folder: Path) -> LogEvidence:
-    """Export, verify, flip one byte in a copy, verify again. Raises UnexpectedAnswer."""
+async def examine_log(api: Api, folder: Path, *, approvers: Sequence[str] = ()) -> LogEvidence:
+    """Export, verify, flip one byte in a copy, verify again. Raises UnexpectedAnswer.
+
+    `approvers`: fingerprints of who released the rules.
+    """
     export = await api.download("compliance", "/v1/log/export")
     whole, damaged = folder / "audit-log.tar", folder / "audit-log-one-byte-flipped.tar"
     whole.write_bytes(export)
@@ -137,8 +140,8 @@ async def examine_log(api: Api, folder: Path) -> LogEvidence:
     fingerprint = (await api.get("compliance", "/v1/summary")).expected()["log_key_fingerprint"]
     return LogEvidence(
         size_bytes=len(export),
-        whole=await _verify(whole, fingerprint),
-        damaged=await _verify(damaged, fingerprint),
+        whole=await _verify(whole, fingerprint, approvers),
+        damaged=await _verify(damaged, fingerprint, approvers),
         damaged_leaf=leaf,
     )
 
@@ -177,9 +180,10 @@ def _texts(line: bytes) -> list[tuple[int, int]]:
     return [(begin + 1, end) for begin, end in zip(quotes[::2], quotes[1::2], strict=False)]
 
 
-async def _verify(export: Path, fingerprint: str) -> Verification:
+async def _verify(export: Path, fingerprint: str, approvers: Sequence[str]) -> Verification:
+    named = [argument for one in approvers for argument in ("--approver", one)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", str(VERIFIER), str(export), "--fingerprint", fingerprint,
+        sys.executable, "-I", str(VERIFIER), str(export), "--fingerprint", fingerprint, *named,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await process.communicate()

@@ -15,6 +15,9 @@ Of an evidence pack (`./doorstep evidence`) besides: every file against SHA256SU
 every opening against its commitment, that each row is what its leaf says and none is left out, and that a person's
 chain reaches the manifests: only then the pack is complete.
 
+With --approver (the fingerprint of a person's key, once for each person who may approve): that every pack of rules by
+which a decision was made was released before it, signed by two of these people. Their later keys are followed.
+
 Each contact is counted as witnessed-before (its permit's leaf was under a checkpoint that K witnesses had cosigned
 before the contact began), claimed-before (the leaf only says so itself), or after. Without --witness none is witnessed;
 without --all-signatures the times are those written in cosignatures, of which each day's last are verified.
@@ -359,6 +362,8 @@ class Report:
     complete_until: str = ""
     """When the last manifest was recorded that a person's chain reaches."""
     openings: dict[str, int] = field(default_factory=dict)
+    releases: int = 0
+    """Packs of rules that decisions were made by and that two named people had released by then."""
     custody: list[str] = field(default_factory=list)
     elsewhere: int = 0
     """Rows of a pack whose leaf is not under its checkpoint, or before its range."""
@@ -373,7 +378,14 @@ class Witnesses:
     required: int = 0
 
 
-def verify(export: Export, key: Key, *, all_signatures: bool, witnesses: Witnesses | None = None) -> Report:
+def verify(
+    export: Export,
+    key: Key,
+    *,
+    all_signatures: bool,
+    witnesses: Witnesses | None = None,
+    approvers: Iterable[str] = (),
+) -> Report:
     """Check everything; the report names each fault."""
     report = Report(leaves=len(export.leaves), checkpoints=len(export.heads))
     keys = follow_rotations(enumerate(export.leaves), key, report)
@@ -381,7 +393,8 @@ def verify(export: Export, key: Key, *, all_signatures: bool, witnesses: Witness
     times = _check_cosignatures(trusted, witnesses or Witnesses(), report, all_signatures=all_signatures)
     _check_leaves(export, trusted, report.problems)
     if not report.problems:  # a damaged leaf would make its neighbours in the chain look broken, too
-        _Chains(report, key, times).follow((index, leaf) for index, leaf in enumerate(export.leaves) if leaf)
+        chains = _Chains(report, key, times, approvers=approvers)
+        chains.follow((index, leaf) for index, leaf in enumerate(export.leaves) if leaf)
     return report
 
 
@@ -506,6 +519,116 @@ def _check_leaves(export: Export, heads: Sequence[SignedHead], problems: list[st
         problems.append(f"leaves from {max(sizes)} on are under no checkpoint")
 
 
+def _approver_name(person: str) -> str:
+    """The name that a person's key carries."""
+    return re.sub(r"[\s+]+", "_", person.strip().casefold())
+
+
+class Releases:
+    """Who released the rules: each pack by two people, each with a key of their own, before a decision was made by it.
+
+    `approvers`: fingerprints of the keys that count. A later key counts when one that counts signed it.
+    """
+
+    def __init__(self, approvers: Iterable[str], report: Report) -> None:
+        self._trusted = set(approvers)
+        self._named = bool(self._trusted)
+        self._report = report
+        self._sets: dict[str, dict[str, str]] = {}
+        self._used: dict[str, int] = {}
+        self._released: dict[tuple[str, str], int] = {}
+        self._short: dict[tuple[str, str], list[str]] = {}
+
+    def read(self, index: int, record: dict[str, Any]) -> None:
+        """One leaf, in the order of the log."""
+        kind = record["kind"]
+        if kind == "decision" and record.get("rule_set"):
+            self._used.setdefault(record["rule_set"], index)
+        elif kind == "rule_set":
+            self._sets[record["rule_set"]] = record["packs"]
+        elif kind == "approver_key":
+            self._follow(index, record)
+        elif kind == "pack_release":
+            self._judge(index, record)
+
+    def _fault(self, text: str) -> None:
+        self._report.problems.append(text)
+
+    def _follow(self, index: int, record: dict[str, Any]) -> None:
+        own = _approver_name(record["approver"])
+        if _signer(record["key"]).name != own:
+            self._fault(f"leaf {index}: the key of {record['approver']} carries another name")
+            return
+        if record["previous"] is None:
+            return
+        old = _signer(record["previous"])
+        message = f"doorstep-approver-key/v1\n{record['previous']}\n{record['key']}\n".encode()
+        self._report.signatures += 1
+        signature = _strict_base64(record["signature"] or "") or b""
+        if old.name != own or not ed25519_verifies(old.public_key, message, signature):
+            self._fault(f"leaf {index}: a new key of {record['approver']} that the key before it did not sign")
+        elif _fingerprint(record["previous"]) in self._trusted:
+            self._trusted.add(_fingerprint(record["key"]))
+
+    def _judge(self, index: int, record: dict[str, Any]) -> None:
+        label = f"{record['pack']}/{record['version']}"
+        people: dict[str, bytes] = {}
+        short: list[str] = []
+        for approval in record["approvals"]:
+            who = approval["approver"]
+            if not approval.get("signature"):
+                short.append(f"{who} did not sign")
+                continue
+            key = _signer(approval["key"])
+            stated = {name: record[name] for name in ("pack", "version", "sha256", "effective_from")}
+            stated |= {name: approval[name] for name in ("approver", "approved_on")}
+            self._report.signatures += 1
+            signature = _strict_base64(approval["signature"]) or b""
+            message = b"doorstep-pack-approval/v1\n" + _canonical(stated)
+            if key.name != _approver_name(who) or not ed25519_verifies(key.public_key, message, signature):
+                self._fault(f"leaf {index}: the approval of {label} by {who} is forged: its signature does not verify")
+            elif _fingerprint(approval["key"]) not in self._trusted:
+                short.append(f"the key of {who} was not named")
+            else:
+                people[key.name] = key.public_key
+        release = label, record["sha256"]
+        if len(people) >= 2 and len(set(people.values())) >= 2:
+            self._released.setdefault(release, index)
+        else:
+            self._short[release] = short
+
+    def finish(self) -> None:
+        """Name every pack that decisions were made by and that two named people had not released by then."""
+        if not self._named:
+            return
+        first: dict[tuple[str, str], int] = {}
+        for rule_set, index in self._used.items():
+            if rule_set not in self._sets:
+                self._fault(f"leaf {index}: no leaf says which packs its rule set {rule_set[:16]} has")
+            for release in self._sets.get(rule_set, {}).items():
+                first[release] = min(index, first.get(release, index))
+        for (label, sha256), index in sorted(first.items()):
+            released = self._released.get((label, sha256))
+            if released is not None and released < index:
+                self._report.releases += 1
+                continue
+            why = "; ".join(self._short.get((label, sha256), [])) or "no release of it by two of them is in the log"
+            why = why if released is None else f"released only at leaf {released}"
+            self._fault(f"pack {label}: not approved by two of the named people before leaf {index} used it: {why}")
+
+
+def _signer(vkey: str) -> Key:
+    """The key in a leaf; one that verifies nothing where it is no key."""
+    try:
+        return parse_key(vkey)
+    except UnusableError:
+        return Key("", b"", b"")
+
+
+def _fingerprint(vkey: str) -> str:
+    return hashlib.sha256(vkey.encode()).hexdigest()
+
+
 class _Chains:
     """Reads the leaves in order: each party's chain, the manifests over them, and which permit came before a contact.
 
@@ -523,8 +646,10 @@ class _Chains:
         first: int = 0,
         within: Callable[[int], bool] = lambda _: True,
         linked: bool = True,
+        approvers: Iterable[str] = (),
     ) -> None:
         """`first` leaf of what is read; only contacts `within` are counted; not `linked`: chains were checked apart."""
+        self._releases = Releases(approvers, report)
         self._report = report
         self._first = first
         self._within = within
@@ -549,6 +674,7 @@ class _Chains:
             record = json.loads(leaf)
             kind = record["kind"]
             report.kinds[kind] = report.kinds.get(kind, 0) + 1
+            self._releases.read(index, record)
             if record.get("party") is not None:
                 self._link(index, record, leaf)
             if kind == "manifest" and self._linked and index >= self._first:
@@ -559,6 +685,7 @@ class _Chains:
                 self._permits[record["permit_id"]] = (index, _seconds(record["recorded_at"]))
             elif kind == "contact" and "started_real" in record and self._within(index):
                 self._contacts.append((record.get("permit_id"), _seconds(record["started_real"])))
+        self._releases.finish()
         report.parties = len(self._last)
         if self._linked:
             report.uncovered = self._uncovered
@@ -744,7 +871,14 @@ def consistent(first: int, second: int, roots: tuple[bytes, bytes], path: Sequen
     return last == 0 and (old, new) == roots
 
 
-def verify_pack(pack: Pack, key: Key, *, all_signatures: bool, witnesses: Witnesses | None = None) -> Report:
+def verify_pack(
+    pack: Pack,
+    key: Key,
+    *,
+    all_signatures: bool,
+    witnesses: Witnesses | None = None,
+    approvers: Iterable[str] = (),
+) -> Report:
     """Check a pack: its files, its leaves against signed heads, that none is left out, openings, rows, contacts."""
     export, report = pack.export, Report(leaves=len(pack.shown) + len(pack.export.leaves))
     report.checkpoints = len(export.heads)
@@ -765,7 +899,15 @@ def verify_pack(pack: Pack, key: Key, *, all_signatures: bool, witnesses: Witnes
         return report  # what does not prove whole is not read further
     if pack.is_subject:
         _check_subject(pack, report)
-    chains = _Chains(report, key, times, first=export.first, within=pack.in_scope, linked=not pack.is_subject)
+    chains = _Chains(
+        report,
+        key,
+        times,
+        first=export.first,
+        within=pack.in_scope,
+        linked=not pack.is_subject,
+        approvers=approvers,
+    )
     leaves += [(index, leaf) for index, leaf in enumerate(export.leaves, start=export.first) if leaf is not None]
     pack.documents.update((index, json.loads(leaf)) for index, leaf in leaves)
     chains.follow(sorted(leaves))
@@ -1025,6 +1167,13 @@ def _chosen_key(asked: str, export: Export, algorithm: int = LOG_KEY) -> Key:
     raise UnusableError("no key in the export has that fingerprint")
 
 
+def _approver_fingerprint(asked: str) -> str:
+    if re.fullmatch("[0-9a-fA-F]{64}", asked):
+        return asked.lower()
+    parse_key(asked)
+    return _fingerprint(asked.strip())
+
+
 def _chosen_witnesses(arguments: argparse.Namespace, export: Export) -> Witnesses:
     keys = [_chosen_key(asked, export, WITNESS_KEY) for asked in arguments.witness]
     required = len(keys) if arguments.witnesses_required is None else arguments.witnesses_required
@@ -1062,9 +1211,21 @@ def _tell(report: Report, key: Key, witnesses: Witnesses) -> None:
         print(f"complete up to {report.complete_until}: the person's chain reaches every manifest until then")
     if report.elsewhere:
         print(f"{report.elsewhere} rows whose leaf is not under the pack's checkpoint or before its range")
+
+
+def _tell_releases(report: Report, approvers: Sequence[str]) -> None:
+    if not approvers:
+        print("no approver named: who released the rules is told, not proved")
+    elif report.kinds:
+        print(f"{report.releases} packs of rules that decisions used, released by two of {len(approvers)} named people")
+
+
+def _conclude(report: Report) -> int:
+    """Print the faults and the verdict; returns the exit code."""
     for problem in report.problems:
         print(f"FAULT {problem}")
     print("the log verifies" if not report.problems else f"the log does NOT verify: {len(report.problems)} fault(s)")
+    return 1 if report.problems else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -1081,6 +1242,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--custody-key", action="append", default=[], help="vkey or fingerprint of who signs custody; may be repeated"
     )
+    parser.add_argument(
+        "--approver", action="append", default=[], help="fingerprint of who may approve rules; may be repeated"
+    )
     parser.add_argument("--all-signatures", action="store_true", help="not only the last ones of each day")
     arguments = parser.parse_args(argv)
     try:
@@ -1091,19 +1255,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UnusableError("the fingerprint is not 64 hexadecimal digits")
         key = _chosen_key(arguments.key or arguments.fingerprint, export)
         witnesses = _chosen_witnesses(arguments, export)
+        approvers = [_approver_fingerprint(asked) for asked in arguments.approver]
         signers = [json.loads(line)["key"] for line in files.get("custody.jsonl", b"").splitlines()]
         custody_keys = [_chosen_key(asked, Export(vkeys=signers)) for asked in arguments.custody_key]
     except UnusableError as error:
         print(f"cannot verify: {error}", file=sys.stderr)
         return 2
     if pack:
-        report = verify_pack(pack, key, all_signatures=arguments.all_signatures, witnesses=witnesses)
+        report = verify_pack(
+            pack, key, all_signatures=arguments.all_signatures, witnesses=witnesses, approvers=approvers
+        )
         check_custody(pack, key_at(report.keys, sys.maxsize), custody_keys, report)
         print(f"pack of {pack.header['scope']['kind']} {pack.header['scope']['name']}")
     else:
-        report = verify(export, key, all_signatures=arguments.all_signatures, witnesses=witnesses)
+        report = verify(export, key, all_signatures=arguments.all_signatures, witnesses=witnesses, approvers=approvers)
     _tell(report, key, witnesses)
-    return 1 if report.problems else 0
+    _tell_releases(report, approvers)
+    return _conclude(report)
 
 
 if __name__ == "__main__":

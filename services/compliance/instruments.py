@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+from services.compliance.domain.approvers import Registration
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.releases import Release
 from services.compliance.log.note import NoteKey
 from services.compliance.log.origin import origin_of
 from services.compliance.log.witnesses import Witness
 from services.compliance.rule_archive import RulePart, present_parts
-from services.compliance.rule_book import read_releases, rule_book
+from services.compliance.rule_book import read_releases, registered_approvers, rule_book
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from shared.security.signing import SigningKey
@@ -49,6 +50,7 @@ class Instruments:
     log_key: NoteKey
     freshness_limit: timedelta
     releases: tuple[Release, ...] = ()
+    approver_keys: tuple[Registration, ...] = ()
     rule_parts: tuple[RulePart, ...] = ()
     """The sources of the rule set, to be kept: its decisions can be judged again by them."""
     log_generation: int = 1
@@ -65,7 +67,8 @@ class Instruments:
         return cls(
             tenant=settings.tenant,
             book=book,
-            releases=read_releases(book, folder=settings.pack_folder),
+            releases=read_releases(book, folder=settings.pack_folder).releases,
+            approver_keys=registered_approvers(settings.pack_folder).registrations,
             rule_parts=present_parts(settings.pack_folder),
             cipher=PartyCipher(LocalKeyManagement.open(settings.key_folder, "compliance"), tenant=settings.tenant),
             permit_key=SigningKey.open(settings.key_folder, "permit"),

@@ -12,14 +12,16 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
+from services.compliance.domain.approvers import Approvers, read_approvers
 from services.compliance.domain.packs import PackError, RuleBook, load
-from services.compliance.domain.releases import Approval, Release, read_approvals, releases, unreleased
+from services.compliance.domain.releases import Approval, Released, read_approvals, releases
 from services.compliance.domain.tightening import loosened
 
 _PACKAGE: Final = "services.compliance"
 # Everything that can change an answer; the service around it cannot.
 _RULE_CODE: Final = ("domain", "domain/compiled", "domain/rules")
 _APPROVALS: Final = "approvals.toml"
+_APPROVERS: Final = "approvers.toml"
 _log = logging.getLogger(__name__)
 
 
@@ -27,21 +29,27 @@ _log = logging.getLogger(__name__)
 def rule_book(*, folder: Path | None = None, production: bool = False) -> RuleBook:
     """The packs of `folder` (the shipped ones when left out). Raises PackError: without rules nothing starts.
 
-    In production every pack has two approvals in the folder's `approvals.toml`; elsewhere a pack without them is
-    loaded with a warning.
+    In production every pack has two approvals in the folder's `approvals.toml`, signed by two people of its
+    `approvers.toml`; elsewhere a pack without them is loaded with a warning.
     """
     book = read_packs(packs_of(folder))
-    missing = unreleased(book, _approvals(folder))
+    missing = read_releases(book, folder=folder).missing
     if missing and production:
-        raise PackError(f"not approved by two people: {', '.join(missing)}")
+        raise PackError(f"not approved by two people with keys of their own: {', '.join(missing)}")
     if missing:
-        _log.warning("RULES NOT RELEASED: %s packs lack two approvals; refused in production", len(missing))
+        _log.warning("RULES NOT RELEASED: %s packs lack two signed approvals; refused in production", len(missing))
     return book
 
 
-def read_releases(book: RuleBook, *, folder: Path | None = None) -> tuple[Release, ...]:
-    """The releases of the book's packs by the folder's `approvals.toml`. Raises PackError."""
-    return releases(book, _approvals(folder))
+def read_releases(book: RuleBook, *, folder: Path | None = None) -> Released:
+    """The releases of the book's packs by the folder's `approvals.toml` and `approvers.toml`. Raises PackError."""
+    return releases(book, _approvals(folder), registered_approvers(folder))
+
+
+def registered_approvers(folder: Path | None = None) -> Approvers:
+    """The people of the folder's `approvers.toml`, with their keys. Raises PackError."""
+    file = _packs(folder) / _APPROVERS
+    return read_approvers(file.read_bytes()) if file.is_file() else Approvers()
 
 
 def read_packs(sources: dict[str, bytes]) -> RuleBook:
@@ -89,7 +97,7 @@ def sources_of(folder: Traversable | None = None) -> dict[str, bytes]:
     return {
         file.name: file.read_bytes()
         for file in packs.iterdir()
-        if file.name.endswith(".toml") and file.name != _APPROVALS
+        if file.name.endswith(".toml") and file.name not in (_APPROVALS, _APPROVERS)
     }
 
 

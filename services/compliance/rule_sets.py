@@ -21,7 +21,9 @@ _SAY_EVERY_SECONDS: Final = 30.0
 
 
 async def record_rule_set(database: Database, instruments: Instruments) -> None:
-    """Append the leaves of the releases and of the loaded rule set, once for each state of the rules; keep its sources.
+    """Append the leaves of approvers' keys, of the releases and of the loaded rule set, once for each state of them.
+
+    The sources of the rules are kept.
 
     A release whose pack is in effect already is a finding, but for the packs that a new log begins with: nothing was
     decided before them.
@@ -30,6 +32,7 @@ async def record_rule_set(database: Database, instruments: Instruments) -> None:
     async with database.unit_of_work() as uow:
         # One lock for all rule sets: of two that start together one is the first.
         await uow.lock_parties([derived_id("rule-sets", uow.tenant)])
+        await _record_approvers(uow, instruments)
         await _record_releases(uow, instruments)
         await keep_parts(uow, instruments.book.rule_set, instruments.rule_parts)
         if await has_entry(uow, leaf_id):
@@ -61,6 +64,23 @@ async def await_releases(database: Database, instruments: Instruments) -> None:
             log.warning("releases of packs are not in the log's tree yet; nothing is decided by them before")
         await asyncio.sleep(_POLL_SECONDS)
         waited += _POLL_SECONDS
+
+
+async def _record_approvers(uow: UnitOfWork, instruments: Instruments) -> None:
+    known = await known_entries(uow, [one.leaf_id for one in instruments.approver_keys])
+    leaves = [
+        NewLeaf(
+            kind="approver_key",
+            leaf_id=one.leaf_id,
+            party_id=None,
+            occurred_at=uow.now,
+            recorded_at=uow.real_now,
+            public=one.document(),
+        )
+        for one in instruments.approver_keys
+        if one.leaf_id not in known
+    ]
+    await append_leaves(uow, instruments.cipher, leaves)
 
 
 async def _record_releases(uow: UnitOfWork, instruments: Instruments) -> None:

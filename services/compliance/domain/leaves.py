@@ -28,6 +28,7 @@ LeafKind = Literal[
     "release",
     "rule_set",
     "pack_release",
+    "approver_key",
     "sample_seed",
     "sample_draw",
     "sample_judgement",

@@ -1,13 +1,14 @@
-"""Four-eyes release: a pack binds in production only when two different people approved exactly this file.
+"""Four-eyes release: a pack binds in production only when two different people signed exactly this file.
 
-The release is a leaf of the log before the pack takes effect, so that nobody can approve a rule afterwards by which
-contacts were judged already.
+Each signs with a key of their own, registered before. The release is a leaf of the log before the pack takes effect,
+so that nobody can approve a rule afterwards by which contacts were judged already.
 """
 
 from __future__ import annotations
 
+import base64
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
@@ -15,20 +16,23 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.compliance.domain.approvers import Approvers, decoded, key_name
 from services.compliance.domain.audit import Finding
-from services.compliance.domain.canonical import Json
+from services.compliance.domain.canonical import Json, canonical
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.local_time import EARLIEST_DATE
 from services.compliance.domain.packs import PackError, RuleBook
 from shared.ids import derived_id
+from shared.security.note_keys import NoteKey
 
+_STATEMENT: Final = b"doorstep-pack-approval/v1\n"
 RELEASE_RULES: Final[dict[str, str]] = {
     "PACK-RELEASE-LATE": "Doorstep: a pack and its two approvals are leaves of the log before the pack takes effect",
 }
 
 
 class Approval(BaseModel):
-    """One person's approval of one version of a pack, by the SHA-256 of its file (`./doorstep rules check` prints it).
+    """One person's signed approval of one version of a pack, by the SHA-256 of its file (`./doorstep rules approve`).
 
     A changed file has another hash and needs new approvals.
     """
@@ -40,6 +44,30 @@ class Approval(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     approver: str = Field(min_length=3, description="The person, as the bank's directory names them.")
     approved_on: date
+    key: str = Field("", description="Text form of the approver's key: name+id+key.")
+    signature: str = Field("", description="Base64, by that key over `statement`.")
+
+    def statement(self, effective_from: date) -> bytes:
+        """What the approver signs: domain, line feed, canonical JSON of the release and of who approves it when."""
+        return _STATEMENT + canonical(
+            {
+                "pack": self.pack,
+                "version": self.version,
+                "sha256": self.sha256,
+                "effective_from": effective_from.isoformat(),
+                "approver": self.approver,
+                "approved_on": self.approved_on.isoformat(),
+            }
+        )
+
+    def document(self) -> dict[str, Json]:
+        """What the release's leaf says of it. Approvers act in their office: their names are part of the release."""
+        return {
+            "approver": self.approver,
+            "approved_on": self.approved_on.isoformat(),
+            "key": self.key,
+            "signature": self.signature,
+        }
 
 
 class _File(BaseModel):
@@ -58,7 +86,7 @@ def read_approvals(content: bytes) -> tuple[Approval, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A version of a pack with the approvals of exactly this file by two or more people, the first of each person."""
+    """A version of a pack with the signed approvals of exactly this file by two or more people, one of each."""
 
     pack: str
     version: int
@@ -74,20 +102,17 @@ class Release:
     @property
     def leaf_id(self) -> UUID:
         """The leaf of this release; other approvals of the same file make another one."""
-        people = sorted(f"{one.approver}:{one.approved_on}" for one in self.approvals)
+        people = sorted(f"{one.approver}:{one.approved_on}:{one.key}:{one.signature}" for one in self.approvals)
         return derived_id("pack-release", self.label, self.sha256, *people)
 
     def document(self) -> dict[str, Json]:
-        """What its leaf says. Approvers act in their office: their names are part of the release."""
-        approvals: list[Json] = [
-            {"approver": one.approver, "approved_on": one.approved_on.isoformat()} for one in self.approvals
-        ]
+        """What its leaf says."""
         return {
             "pack": self.pack,
             "version": self.version,
             "sha256": self.sha256,
             "effective_from": self.effective_from.isoformat(),
-            "approvals": approvals,
+            "approvals": [one.document() for one in self.approvals],
         }
 
     def found_late(self, now: datetime) -> FindingVersion | None:
@@ -104,29 +129,65 @@ class Release:
         )
 
 
-def releases(book: RuleBook, approvals: Sequence[Approval]) -> tuple[Release, ...]:
-    """The releases of the packs that two or more different people approved."""
-    found = []
+def approve(book: RuleBook, label: str, *, approver: str, on: date, sign: Callable[[bytes], bytes],
+            key: NoteKey) -> Approval:  # fmt: skip
+    """The person's signed approval of the pack `label` (`id/version`) of the book. Raises LookupError.
+
+    `sign` makes signatures with the private half of `key`.
+    """
+    pack = next((one for one in book.packs if f"{one.id}/{one.version}" == label), None)
+    if pack is None:
+        raise LookupError(f"no pack {label} is loaded")
+    unsigned = Approval(
+        pack=pack.id, version=pack.version, sha256=book.hashes[label], approver=approver, approved_on=on, key=key.vkey
+    )
+    signature = sign(unsigned.statement(pack.effective_from))
+    return unsigned.model_copy(update={"signature": base64.b64encode(signature).decode()})
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The releases of a book's packs, and why the other packs (`id/version`) have none."""
+
+    releases: tuple[Release, ...]
+    missing: tuple[str, ...]
+
+
+def releases(book: RuleBook, approvals: Sequence[Approval], approvers: Approvers) -> Released:
+    """The releases of the packs that two or more people signed, each with a key registered for that person."""
+    found: list[Release] = []
+    missing: list[str] = []
     for pack in book.packs:
         label = f"{pack.id}/{pack.version}"
+        own = [
+            one
+            for one in approvals
+            if (one.pack, one.version, one.sha256) == (pack.id, pack.version, book.hashes[label])
+        ]
         people: dict[str, Approval] = {}
-        for one in approvals:
-            if (one.pack, one.version, one.sha256) == (pack.id, pack.version, book.hashes[label]):
-                people.setdefault(one.approver.strip().casefold(), one)
-        if len(people) >= 2:
-            found.append(
-                Release(
-                    pack=pack.id,
-                    version=pack.version,
-                    sha256=book.hashes[label],
-                    effective_from=pack.effective_from,
-                    approvals=tuple(people.values()),
-                )
-            )
-    return tuple(found)
+        faults: list[str] = []
+        for one in own:
+            fault = _fault(one, pack.effective_from, approvers)
+            if fault:
+                faults.append(f"{one.approver}: {fault}")
+            else:
+                people.setdefault(key_name(one.approver), one)
+        if len(people) < 2:
+            missing.append(f"{label} ({'; '.join(faults)})" if faults else label)
+            continue
+        release = Release(
+            pack=pack.id, version=pack.version, sha256=book.hashes[label], effective_from=pack.effective_from,
+            approvals=tuple(people.values()),
+        )  # fmt: skip
+        found.append(release)
+    return Released(tuple(found), tuple(missing))
 
 
-def unreleased(book: RuleBook, approvals: Sequence[Approval]) -> list[str]:
-    """The packs (`id/version`) that fewer than two different people approved."""
-    released = {one.label for one in releases(book, approvals)}
-    return [label for pack in book.packs if (label := f"{pack.id}/{pack.version}") not in released]
+def _fault(one: Approval, effective_from: date, approvers: Approvers) -> str:
+    """Why the approval counts for nothing; empty when it counts."""
+    if not one.signature:
+        return "not signed"
+    key = approvers.key_of(one.approver, one.key, one.approved_on)
+    if key is None:
+        return f"the key was not registered for this person on {one.approved_on}"
+    return "" if key.verifies(one.statement(effective_from), decoded(one.signature)) else "the signature does not hold"

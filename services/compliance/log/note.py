@@ -11,59 +11,22 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from shared.security.note_keys import COSIGNATURE, ED25519, NoteError, NoteKey
 
-ED25519 = b"\x01"
-COSIGNATURE = b"\x04"
+__all__ = [
+    "COSIGNATURE",
+    "ED25519",
+    "Checkpoint",
+    "NoteError",
+    "NoteKey",
+    "cosigned_at",
+    "opened",
+    "opened_by_any",
+    "sign",
+]
+
 _DASH = "\N{EM DASH} "
-
-
-class NoteError(ValueError):
-    """The text is not a note of the expected form, or no signature of the expected key is on it."""
-
-
-@dataclass(frozen=True)
-class NoteKey:
-    """A verification key: its name (for a log: the origin), 32 bytes of Ed25519 public key, and what it signs.
-
-    `algorithm` is `ED25519` for a log and `COSIGNATURE` for a witness.
-    """
-
-    name: str
-    public_key: bytes
-    algorithm: bytes = ED25519
-
-    @classmethod
-    def parse(cls, vkey: str) -> Self:
-        """The key from its text form `name+id+key`. Raises NoteError."""
-        name, _, rest = vkey.partition("+")
-        key_id, _, encoded = rest.partition("+")
-        try:
-            raw = base64.b64decode(encoded, validate=True)
-        except binascii.Error as error:
-            raise NoteError("the key is not base64") from error
-        key = cls(name, raw[1:], raw[:1])
-        if raw[:1] not in (ED25519, COSIGNATURE) or len(raw) != 33 or not name or key.key_id.hex() != key_id:
-            raise NoteError(f"{vkey} is not an Ed25519 key, or its id does not fit")
-        return key
-
-    @property
-    def key_id(self) -> bytes:
-        """The four bytes that say which key made a signature: SHA-256(name || LF || type || key)[:4]."""
-        return hashlib.sha256(self.name.encode() + b"\n" + self.algorithm + self.public_key).digest()[:4]
-
-    @property
-    def vkey(self) -> str:
-        """The text form `name+id+key` that verifiers are given."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.algorithm + self.public_key).decode()}"
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the text form, hexadecimal: short enough to be published in print."""
-        return hashlib.sha256(self.vkey.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -89,7 +52,7 @@ def sign(checkpoint: Checkpoint, key: NoteKey, signer: Callable[[bytes], bytes])
 def opened(note: str, key: NoteKey) -> Checkpoint:
     """The checkpoint in `note` after its signature by `key`, a log's, was verified. Raises NoteError."""
     body, lines = _parts(note)
-    if any(_verifies(body.encode(), raw, key) for raw in _signatures(lines, key)):
+    if any(key.verifies(body.encode(), raw) for raw in _signatures(lines, key)):
         return _checkpoint(body)
     raise NoteError(f"no valid signature of {key.name}")
 
@@ -110,7 +73,7 @@ def cosigned_at(note: str, key: NoteKey) -> datetime:
     for raw in _signatures(lines, key):
         timestamp, signature = int.from_bytes(raw[:8]), raw[8:]
         message = f"cosignature/v1\ntime {timestamp}\n{body}"
-        if 0 < timestamp < 1 << 40 and _verifies(message.encode(), signature, key):
+        if 0 < timestamp < 1 << 40 and key.verifies(message.encode(), signature):
             return datetime.fromtimestamp(timestamp, UTC)
     raise NoteError(f"no valid cosignature of {key.name}")
 
@@ -135,14 +98,6 @@ def _signatures(lines: list[str], key: NoteKey) -> list[bytes]:
         if raw[:4] == key.key_id:
             found.append(raw[4:])
     return found
-
-
-def _verifies(message: bytes, signature: bytes, key: NoteKey) -> bool:
-    try:
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 def _checkpoint(body: str) -> Checkpoint:

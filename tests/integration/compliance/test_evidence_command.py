@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
+from cli.approving import Approver
 from services.compliance.log.note import NoteKey
 from services.compliance.rule_book import sources_of
 from services.compliance.rule_sets import record_rule_set
@@ -113,7 +114,7 @@ async def test_key_is_rotated_only_where_there_is_one(desk: Desk, tmp_path: Path
 
 async def test_pack_shows_who_released_the_rules(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.compliance.log.manifest.MANIFEST_AFTER", timedelta(minutes=1))
-    await record_rule_set(desk.database, approved(desk.instruments, sources_of()))
+    await record_rule_set(desk.database, approved(desk.instruments, sources_of(), keys=tmp_path))
     case = await desk.open_case()
     await desk.ask(visit_request(case))
     await desk.sequencer.step()
@@ -126,5 +127,10 @@ async def test_pack_shows_who_released_the_rules(desk: Desk, tmp_path: Path, mon
     leaves = [json.loads(base64.b64decode(line["leaf"])) for line in shown]
     released = {leaf["pack"]: leaf["approvals"] for leaf in leaves if leaf["kind"] == "pack_release"}
     assert [one["approver"] for one in released["cn-contact"]] == ["Ada", "Ben"]
-    checked = await asyncio.to_thread(verify, out, "--fingerprint", desk.instruments.log_key.fingerprint)
-    assert checked.returncode == 0, checked.stdout
+    named = [word for who in ("Ada", "Ben") for word in ("--approver", Approver.open(tmp_path, who).key.fingerprint)]
+    key = ["--fingerprint", desk.instruments.log_key.fingerprint]
+    checked = await asyncio.to_thread(verify, out, *key, *named)
+    assert (checked.returncode, "20 packs of rules" in checked.stdout) == (0, True), checked.stdout
+    checked = await asyncio.to_thread(verify, out, *key, *named[:2])
+    assert (checked.returncode, "FAULT pack cn-contact/1: not approved" in checked.stdout) == (1, True), checked.stdout
+    assert "the key of Ben was not named" in checked.stdout

@@ -4,11 +4,14 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.compliance.domain.releases import Approval, releases
+from cli.approving import Approver
+from services.compliance.domain.approvers import approvers
+from services.compliance.domain.releases import releases
 from services.compliance.instruments import Instruments
 from services.compliance.rule_archive import parts_of
 from services.compliance.rule_book import read_packs, sources_of
@@ -29,20 +32,21 @@ def second_version(effective_from: str) -> dict[str, bytes]:
     return sources_of() | {"cn-contact.toml": first, "cn-contact-2.toml": head + b"\n[[rule]]" + RULES}
 
 
-def approved(instruments: Instruments, sources: dict[str, bytes]) -> Instruments:
-    """Instruments of these packs, all approved by Ada and Ben."""
-    book = read_packs(sources)
-    approvals = [
-        Approval(pack=pack, version=int(version), sha256=sha256, approver=who, approved_on=date(2026, 1, 5))
-        for (pack, version), sha256 in ((label.split("/"), sha256) for label, sha256 in book.hashes.items())
-        for who in ("Ada", "Ben")
-    ]
-    return replace(instruments, book=book, releases=releases(book, approvals), rule_parts=parts_of(sources))
+def approved(instruments: Instruments, sources: dict[str, bytes], *, keys: Path) -> Instruments:
+    """Instruments of these packs, all signed by Ada and Ben with the keys in that folder."""
+    book, day = read_packs(sources), date(2026, 1, 5)
+    people = [Approver.open(keys, who) for who in ("Ada", "Ben")]
+    registered = approvers([one.registration(day) for one in people])
+    approvals = [one.approves(book, label, on=day) for label in book.hashes for one in people]
+    return replace(
+        instruments, book=book, releases=releases(book, approvals, registered).releases,
+        approver_keys=registered.registrations, rule_parts=parts_of(sources),
+    )  # fmt: skip
 
 
-async def leaves(desk: Desk) -> list[dict[str, Any]]:
+async def leaves(desk: Desk, kind: str = "pack_release") -> list[dict[str, Any]]:
     async with desk.database.read_only() as uow:
-        rows = await uow.sql.fetch("SELECT leaf FROM log_entry WHERE kind = 'pack_release'")
+        rows = await uow.sql.fetch("SELECT leaf FROM log_entry WHERE kind = $1", kind)
     return [json.loads(row["leaf"]) for row in rows]
 
 
@@ -51,34 +55,38 @@ async def late(desk: Desk) -> list[str]:
     return sorted(one["subject"] for one in items)
 
 
-async def test_each_release_is_one_leaf_with_both_approvers(desk: Desk) -> None:
-    instruments = approved(desk.instruments, sources_of())
+async def test_each_release_is_one_leaf_with_both_approvers(desk: Desk, tmp_path: Path) -> None:
+    instruments = approved(desk.instruments, sources_of(), keys=tmp_path)
     for _ in range(2):
         await record_rule_set(desk.database, instruments)
     found = await leaves(desk)
     assert len(found) == len(instruments.book.packs)
     (china,) = [one for one in found if one["pack"] == "cn-contact"]
     assert [one["approver"] for one in china["approvals"]] == ["Ada", "Ben"]
+    assert all(one["signature"] and one["key"] for one in china["approvals"])
+    assert [one["approver"] for one in await leaves(desk, "approver_key")] == ["Ada", "Ben"]
     assert china["sha256"] == instruments.book.hashes["cn-contact/1"]
 
 
-async def test_packs_that_a_log_begins_with_are_not_late(desk: Desk) -> None:
-    await record_rule_set(desk.database, approved(desk.instruments, sources_of()))
+async def test_packs_that_a_log_begins_with_are_not_late(desk: Desk, tmp_path: Path) -> None:
+    await record_rule_set(desk.database, approved(desk.instruments, sources_of(), keys=tmp_path))
     assert await late(desk) == []
 
 
 @pytest.mark.parametrize(("day", "found"), [("2026-02-20", ["pack:cn-contact/2"]), ("2026-04-01", [])])
-async def test_release_after_the_pack_took_effect_is_a_finding(desk: Desk, day: str, found: list[str]) -> None:
+async def test_release_after_the_pack_took_effect_is_a_finding(
+    desk: Desk, day: str, found: list[str], tmp_path: Path
+) -> None:
     sources = second_version(day)
     # The first version ends when the second begins: it was released so from the beginning.
     before = {name: content for name, content in sources.items() if name != "cn-contact-2.toml"}
-    await record_rule_set(desk.database, approved(desk.instruments, before))
-    await record_rule_set(desk.database, approved(desk.instruments, sources))
+    await record_rule_set(desk.database, approved(desk.instruments, before, keys=tmp_path))
+    await record_rule_set(desk.database, approved(desk.instruments, sources, keys=tmp_path))
     assert await late(desk) == found
 
 
-async def test_pack_waits_until_its_release_is_in_the_tree(desk: Desk) -> None:
-    instruments = approved(desk.instruments, sources_of())
+async def test_pack_waits_until_its_release_is_in_the_tree(desk: Desk, tmp_path: Path) -> None:
+    instruments = approved(desk.instruments, sources_of(), keys=tmp_path)
     waiting = asyncio.create_task(await_releases(desk.database, instruments))
     await record_rule_set(desk.database, instruments)
     await asyncio.sleep(0.7)

@@ -1,0 +1,159 @@
+"""The people who approve rule packs, by their own keys: who is registered with which key, and since when.
+
+A person is registered once; a later key of the same person is named by the one before it, which signs it. Each
+registration is a leaf of the log before the first release that it signs.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.compliance.domain.canonical import Json
+from services.compliance.domain.packs import PackError
+from shared.ids import derived_id
+from shared.security.note_keys import ED25519, NoteError, NoteKey
+
+_ROTATION: Final = "doorstep-approver-key/v1"
+
+
+def key_name(person: str) -> str:
+    """The name that the person's key carries: spaces and plus signs have no place in a key's text form."""
+    return re.sub(r"[\s+]+", "_", person.strip().casefold())
+
+
+class Registration(BaseModel):
+    """One key of one person, from one day on.
+
+    `previous` and `signature` (base64, by the previous key over `rotation_statement`) are of a person's later keys.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    person: str = Field(min_length=3, description="As the bank's directory names them.")
+    key: str = Field(description="Text form of the Ed25519 key: name+id+key.")
+    registered_on: date
+    previous: str | None = None
+    signature: str | None = None
+
+    @property
+    def leaf_id(self) -> UUID:
+        """The leaf of this registration."""
+        return derived_id("approver-key", self.key)
+
+    def document(self) -> dict[str, Json]:
+        """What its leaf says. Approvers act in their office: their names are part of it."""
+        return {
+            "approver": self.person,
+            "key": self.key,
+            "registered_on": self.registered_on.isoformat(),
+            "previous": self.previous,
+            "signature": self.signature,
+        }
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    approver: tuple[Registration, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A registered key and when it was the person's: from the first to the last day, both included."""
+
+    key: NoteKey
+    since: date
+    until: date = date.max
+
+
+@dataclass(frozen=True, slots=True)
+class Approvers:
+    """Everybody who may approve, with all their keys."""
+
+    registrations: tuple[Registration, ...] = ()
+    held: Mapping[str, tuple[Held, ...]] | None = None
+    """By the name that a person's keys carry."""
+
+    def key_of(self, person: str, vkey: str, day: date) -> NoteKey | None:
+        """That key, if it was the person's on that day."""
+        for one in (self.held or {}).get(key_name(person), ()):
+            if one.key.vkey == vkey and one.since <= day <= one.until:
+                return one.key
+        return None
+
+
+def rotation_statement(old: str, new: str) -> bytes:
+    """What a person's old key signs when a new one (text forms) takes its place."""
+    return f"{_ROTATION}\n{old}\n{new}\n".encode()
+
+
+def successor(
+    old: Registration, new: NoteKey, *, on: date, sign: Callable[[bytes], bytes]
+) -> Registration:  # fmt: skip
+    """The registration of a person's next key; `sign` makes signatures with the old one."""
+    signature = base64.b64encode(sign(rotation_statement(old.key, new.vkey))).decode()
+    return Registration(person=old.person, key=new.vkey, registered_on=on, previous=old.key, signature=signature)
+
+
+def read_approvers(content: bytes) -> Approvers:
+    """The registrations of a TOML file of `[[approver]]` tables, each person's oldest first. Raises PackError."""
+    try:
+        return approvers(_File.model_validate(tomllib.loads(content.decode())).approver)
+    except ValueError as error:
+        raise PackError(f"approvers: {error}") from error
+
+
+def approvers(registrations: Sequence[Registration]) -> Approvers:
+    """The registry that these registrations make. Raises PackError.
+
+    A key belongs to one person, carries that person's name, and a later one is signed by the one before it: nobody
+    approves twice under two names, or in the name of somebody else.
+    """
+    held: dict[str, tuple[Held, ...]] = {}
+    used: set[bytes] = set()
+    for one in registrations:
+        key, person = _key(one), key_name(one.person)
+        before = held.get(person, ())
+        if key.public_key in used:
+            raise PackError(f"approvers: the key of {one.person} is registered twice")
+        if bool(before) != (one.previous is not None):
+            raise PackError(f"approvers: {one.person} has a key already, or none that could name the next")
+        if before:
+            last = before[-1]
+            signature = decoded(one.signature or "")
+            if last.key.vkey != one.previous or one.registered_on < last.since:
+                raise PackError(f"approvers: the new key of {one.person} does not follow the one before it")
+            if not last.key.verifies(rotation_statement(last.key.vkey, one.key), signature):
+                raise PackError(f"approvers: the new key of {one.person} is not signed by the one before it")
+            before = (*before[:-1], Held(last.key, last.since, one.registered_on))
+        used.add(key.public_key)
+        held[person] = (*before, Held(key, one.registered_on))
+    return Approvers(tuple(registrations), held)
+
+
+def decoded(signature: str) -> bytes:
+    """The bytes of a signature in base64; none where it is not base64, so that it verifies nowhere."""
+    try:
+        return base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _key(one: Registration) -> NoteKey:
+    try:
+        key = NoteKey.parse(one.key)
+    except NoteError as error:
+        raise PackError(f"approvers: the key of {one.person}: {error}") from error
+    if key.algorithm != ED25519 or key.name != key_name(one.person):
+        raise PackError(f"approvers: the key of {one.person} does not carry the name {key_name(one.person)}")
+    return key

@@ -1,0 +1,139 @@
+"""The verifier on releases of rule packs: two named people, each with their own key, before the first decision."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.approving import Approver
+from services.compliance.domain.approvers import approvers
+from services.compliance.domain.releases import releases
+from services.compliance.rule_book import read_packs, sources_of
+from tools import verify_log
+
+DAY = date(2026, 1, 5)
+BOOK = read_packs(sources_of())
+LABEL, SHA256 = next(iter(BOOK.hashes.items()))
+Records = list[dict[str, Any]]
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> list[Approver]:
+    return [Approver.open(tmp_path, who) for who in ("Ada", "Ben")]
+
+
+def history(people: list[Approver]) -> Records:
+    """Leaves of a log in which both people release one pack, by which a decision is then made."""
+    registrations = [one.registration(DAY) for one in people]
+    approvals = [one.approves(BOOK, LABEL, on=DAY) for one in people]
+    (release,) = releases(BOOK, approvals, approvers(registrations)).releases
+    return [
+        *({"kind": "approver_key", **one.document()} for one in registrations),
+        {"kind": "pack_release", **release.document()},
+        {"kind": "rule_set", "rule_set": "r", "packs": {LABEL: SHA256}},
+        {"kind": "decision", "rule_set": "r"},
+    ]
+
+
+def judged(records: Records, named: list[Approver]) -> verify_log.Report:
+    report = verify_log.Report()
+    reader = verify_log.Releases([one.key.fingerprint for one in named], report)
+    for index, record in enumerate(records):
+        reader.read(index, record)
+    reader.finish()
+    return report
+
+
+def test_pack_released_by_two_named_people_is_counted(people: list[Approver]) -> None:
+    report = judged(history(people), people)
+    assert (report.problems, report.releases) == ([], 1)
+
+
+def test_nobody_named_judges_nobody(people: list[Approver]) -> None:
+    assert judged(history(people), []).problems == []
+
+
+def test_a_person_who_was_not_named_does_not_count(people: list[Approver]) -> None:
+    (fault,) = judged(history(people), people[:1]).problems
+    assert "the key of Ben was not named" in fault
+
+
+def _forged(records: Records) -> None:
+    first, second = records[2]["approvals"]
+    second["signature"] = first["signature"]
+
+
+def _other_hash(records: Records) -> None:
+    records[2]["sha256"] = "0" * 64
+
+
+def _renamed(records: Records) -> None:
+    records[2]["approvals"][1]["approver"] = "Cid"
+
+
+def _no_key(records: Records) -> None:
+    records[2]["approvals"][1]["key"] = "no key"
+
+
+def _unsigned(records: Records) -> None:
+    records[2]["approvals"][1]["signature"] = ""
+
+
+def _same_person_twice(records: Records) -> None:
+    records[2]["approvals"][1] = records[2]["approvals"][0]
+
+
+def _left_out(records: Records) -> None:
+    records[2] = {"kind": "origin"}
+
+
+def _late(records: Records) -> None:
+    records.append(records[2])
+    records[2] = {"kind": "origin"}
+
+
+def _no_rule_set(records: Records) -> None:
+    records[3] = {"kind": "origin"}
+
+
+@pytest.mark.parametrize(
+    ("tamper", "named"),
+    [
+        (_forged, "the approval of au-sa/1 by Ben is forged"),
+        (_other_hash, "is forged"),
+        (_renamed, "by Cid is forged"),
+        (_no_key, "by Ben is forged"),
+        (_unsigned, "Ben did not sign"),
+        (_same_person_twice, "not approved by two of the named people"),
+        (_left_out, "no release of it"),
+        (_late, "released only at leaf 5"),
+        (_no_rule_set, "no leaf says which packs"),
+    ],
+)
+def test_tampering_is_named(people: list[Approver], tamper: Callable[[Records], None], named: str) -> None:
+    records = history(people)
+    tamper(records)
+    assert any(named in fault for fault in judged(records, people).problems)
+
+
+def test_a_key_is_followed_by_the_one_it_signed(people: list[Approver]) -> None:
+    ada, ben = people
+    old = [ada.registration(DAY), ben.registration(DAY)]
+    oldest = ada.key.fingerprint
+    new = ada.rotated(DAY)
+    records = history(people)
+    registered: Records = [{"kind": "approver_key", **one.document()} for one in (*old, new)]
+
+    def problems(records: Records) -> list[str]:
+        report = verify_log.Report()
+        reader = verify_log.Releases([oldest, ben.key.fingerprint], report)
+        for index, record in enumerate(records):
+            reader.read(index, record)
+        reader.finish()
+        return report.problems
+
+    assert problems([*registered, *records[2:]]) == []
+    registered[2]["signature"] = registered[2]["signature"][::-1]
+    assert any("the key before it did not sign" in fault for fault in problems([*registered, *records[2:]]))
