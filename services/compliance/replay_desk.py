@@ -12,6 +12,7 @@ from uuid import UUID
 
 from services.compliance.domain.counterfactuals import Change, as_of_times, counterfactual
 from services.compliance.domain.judged_on import UnreadableFactsError, named_by, unpacked
+from services.compliance.domain.narrow_allows import what_would_deny
 from services.compliance.domain.packs import PackError
 from services.compliance.domain.replay import Rehearsal, replay
 from services.compliance.instruments import Instruments
@@ -70,7 +71,7 @@ async def _facts_of(uow: UnitOfWork, cipher: PartyCipher, kept: KeptDecision) ->
 
 @dataclass(frozen=True, slots=True)
 class Otherwise:
-    """Which fact would have changed a refusal. `missing`: why that cannot be said; `as_of`: the times of the facts."""
+    """Which fact would have changed the answer. `missing`: why that cannot be said; `as_of`: the times of the facts."""
 
     changes: tuple[Change, ...] = ()
     as_of: Mapping[str, datetime] = field(default_factory=dict)
@@ -93,7 +94,8 @@ async def otherwise(uow: UnitOfWork, instruments: Instruments, kept: KeptDecisio
         if archived is None:
             return Otherwise(as_of=as_of_times(judged_on), missing="rules_not_kept")
         book = archived.book
-    return Otherwise(counterfactual(judged_on, book), as_of_times(judged_on))
+    changes = counterfactual(judged_on, book) or what_would_deny(judged_on, book)
+    return Otherwise(changes, as_of_times(judged_on))
 
 
 class Replayer:

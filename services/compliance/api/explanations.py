@@ -45,7 +45,7 @@ async def explain_decision(
     """Why the contact was allowed or refused, rendered from the very record that was hashed into the log.
 
     Collector: one sentence, nothing about the person. Customer: plain language, and the right to complain. Auditor:
-    clause, values, facts with their times, and which fact would have changed a refusal, found by judging it again. The
+    clause, values, facts with their times, and which fact would have changed the answer, found by judging it again. The
     collector's app hears the collector's voice only, a customer that about themselves.
     """
     async with database_of(request).read_only() as uow:
@@ -82,7 +82,7 @@ async def explain_decision(
         if voice == "auditor"
         else [],
         rule_set=record["rule_set"],
-        counterfactual=_counterfactual(told) if voice == "auditor" and record["answer"] != "allow" else None,
+        counterfactual=_counterfactual(told) if voice == "auditor" else None,
         facts_as_of=dict(told.as_of) if voice == "auditor" else {},
     )  # fmt: skip
 

@@ -33,6 +33,10 @@ from services.compliance.domain.rule_records import FactName, LetterRule, Prefer
 from services.compliance.domain.rulings import Answer
 
 ChangeKind = Literal["soon", "found_out", "permitted", "later", "hold_ended", "wish_withdrawn", "contact_not_made"]
+# What makes a deny of an allow (`domain.narrow_allows`).
+DenyingKind = Literal[
+    "permission_withdrawn", "moved", "contact_made", "known_otherwise", "wish_made", "hold_placed"
+]  # fmt: skip
 # In the order in which they are tried.
 KINDS: Final[tuple[ChangeKind, ...]] = get_args(ChangeKind)
 _SOON: Final = timedelta(days=31)
@@ -46,7 +50,7 @@ _FactsChange = Callable[[PartyFacts], PartyFacts]
 class Change:
     """One fact otherwise than it was: `subject` names it, `was` and `would_be` what it was and would have been."""
 
-    kind: ChangeKind
+    kind: ChangeKind | DenyingKind
     subject: str
     was: Json
     would_be: Json

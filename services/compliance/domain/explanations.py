@@ -60,7 +60,7 @@ def explain(
 ) -> str:  # fmt: skip
     """The decision in the words of `voice`. `kinds` names the kind of each rule that is loaded.
 
-    `changes`: what would have made an allow of a refusal. The collector does not hear of it, the customer hears what
+    `changes`: what would have changed the answer. The collector does not hear of it, the customer hears what
     sort of thing it is: when it would be allowed is said anyway.
 
     The auditor reads English: clauses and values are not translated.
@@ -83,7 +83,8 @@ def explain(
     )
     if voice == "collector":
         return sentence
-    sorts = dict.fromkeys(one.kind for one in changes if one.kind not in ("soon", "later"))
+    refused = record["answer"] != "allow"
+    sorts = dict.fromkeys(one.kind for one in changes if refused and one.kind not in ("soon", "later"))
     otherwise = "".join(texts.said("otherwise", sort, language=language) for sort in sorts)
     return sentence + otherwise + texts.said("complaint", language=language)
 
@@ -123,7 +124,10 @@ def _for_auditor(record: Mapping[str, Any], changes: Sequence[Change]) -> str:
     lines.append(f"{allowed} rules allowed. Facts: {facts}.")
     if changes:
         otherwise = " and ".join(f"{one.subject} {one.would_be} instead of {one.was}" for one in changes)
-        lines.append(f"Judged again with {otherwise} ({', '.join(one.kind for one in changes)}), the answer is allow.")
+        answer = "deny" if record["answer"] == "allow" else "allow"
+        lines.append(
+            f"Judged again with {otherwise} ({', '.join(one.kind for one in changes)}), the answer is {answer}."
+        )
     return "\n".join(lines)
 
 

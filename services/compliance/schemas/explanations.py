@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, JsonValue
 
-from services.compliance.domain.counterfactuals import ChangeKind
+from services.compliance.domain.counterfactuals import ChangeKind, DenyingKind
 from services.compliance.domain.explanations import Language, Voice
 
 
@@ -25,17 +25,20 @@ class ExplainedRuleView(BaseModel):
 class ChangeView(BaseModel):
     """One fact otherwise than it was."""
 
-    kind: ChangeKind = Field(description="What sort of change: another moment, a fact found out, a permission ...")
+    kind: ChangeKind | DenyingKind = Field(
+        description="What sort of change: another moment, a fact found out, a permission ..."
+    )
     subject: str = Field(description="The fact, or the rule to be permitted.", examples=["balance"])
     was: JsonValue = Field(description="What it was; null: not known.")
     would_be: JsonValue = Field(description="What it would have been.")
 
 
 class CounterfactualView(BaseModel):
-    """Which fact would have changed a refusal, found by judging the decision again with it changed."""
+    """Which fact would have changed the answer, found by judging the decision again with it changed."""
 
     changes: list[ChangeView] = Field(
-        description="The one change that would have allowed it; several where only all of them would; none where none."
+        description="Of a refusal, the one change that would have allowed it; several where only all of them would. Of "
+        "an allow, the one nearest at hand that would have denied it. None where none would."
     )
     missing: Literal["erased", "not_replayable", "damaged", "rules_not_kept"] | None = Field(
         description="Why it cannot be said: the person was erased, the decision was recorded before facts were kept, "
@@ -58,7 +61,7 @@ class ExplanationView(BaseModel):
     rules: list[ExplainedRuleView] = Field(description="Auditor only: every rule that was asked, refusing ones first.")
     rule_set: str = Field(description="Hash of the rules by which it was decided.")
     counterfactual: CounterfactualView | None = Field(
-        description="Auditor only: which fact would have changed a refusal; null for an allow."
+        description="Auditor only: which fact would have changed the answer."
     )
     facts_as_of: dict[str, AwareDatetime] = Field(
         description="Auditor only: since when each fact was so, or was last known to be; balance and watermarks in "

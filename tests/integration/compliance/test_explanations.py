@@ -71,6 +71,16 @@ async def test_auditor_learns_which_fact_would_have_changed_it_and_of_when_facts
         assert (other["counterfactual"], other["facts_as_of"]) == (None, {})
 
 
+async def test_auditor_learns_which_fact_would_have_denied_what_was_allowed(desk: Desk) -> None:
+    (answer,) = await desk.ask(visit_request(await desk.open_case()))
+    told = (await desk.get(f"/v1/decisions/{answer['decision_id']}/explain", voice="auditor")).json()
+    (change,) = told["counterfactual"]["changes"]
+    assert (change["kind"], change["subject"]) == ("moved", "begins_at")
+    assert told["text"].endswith("(moved), the answer is deny.")
+    customer = (await desk.get(f"/v1/decisions/{answer['decision_id']}/explain", voice="customer")).json()
+    assert (customer["counterfactual"], "otherwise" in customer["text"]) == (None, False)
+
+
 async def test_of_an_erased_person_nothing_is_judged_again(desk: Desk) -> None:
     party, decision = await refused(desk)
     async with desk.database.unit_of_work() as uow:
