@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
-from services.intake.folding import DAY_CLOSE, Folding, day_close_intent, new_id
+from services.intake.folding import DAY_CLOSE, OWN_NAMES, Folding, day_close_intent
 from services.intake.store import books, days
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, TimerDue
@@ -48,7 +48,7 @@ class DayClose:
             return
         await uow.lock_parties(parties)
         before = await books.load(uow, dict.fromkeys(parties, core))
-        circumstances = Circumstances(self.folding.policy, closed_on, new_id)
+        circumstances = Circumstances(self.folding.policy, closed_on, OWN_NAMES)
         aged = {}
         for party_id, book in before.items():
             # A copy: conclusions are drawn from what changed, and here only the date did.

@@ -84,6 +84,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     CaseSnapshot: _STATE | {
         "sequence": 2, "business_date": "2026-03-10", "loans": [_LOAN], "jurisdiction": "CN",
         "time_zones": ["Asia/Shanghai"], "language": "zh", "cell": CELL, "history_known_from": "2025-01-01",
+        "household": "5f0c4f8d9a3be1f277a1c0d2e6b49a10",
     },
     IntakeSummary: {
         "parties": 2400, "loans": 3000, "loans_awaited": 1, "cases_open": 2390, "cases_cured": 9, "cases_held": 1,

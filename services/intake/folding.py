@@ -10,11 +10,12 @@ from uuid import UUID
 from services.intake.domain.book import Book
 from services.intake.domain.calendar import check_business_date, latest_possible_date
 from services.intake.domain.conclusion import Circumstances, fold
+from services.intake.domain.merge import Names, binds_others
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.trigger import Trigger
 from services.intake.settings import IntakeSettings
 from services.intake.store import books, cards, days
-from services.intake.store.parties import Parties
+from services.intake.store.parties import Parties, key_of, reserve
 from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData
@@ -59,12 +60,16 @@ class Folding:
                 await self._close_day(uow, event.data, closed)
             else:
                 facts.append((event, parties.ids[event.key], core_of(event.data)))
+        bound = await _everyone_bound(uow, facts, parties)
         before = await self._load(uow, facts, parties.fresh)
         after = dict(before)
         outcomes: dict[InboxKey, Outcome] = {}
         people: dict[UUID, PartyUpdated] = {}
         circumstances = {
-            core: Circumstances(self.policy, closed.get(core), new_id) for core in {core for _, _, core in facts}
+            core: Circumstances(
+                self.policy, closed.get(core), Names(new_id, bound.get(core, {}), self._household_commitment)
+            )
+            for core in {core for _, _, core in facts}
         }
         for event, party_id, core in facts:
             folded = fold(after[party_id], event.data, _trigger(event), circumstances[core])
@@ -78,6 +83,9 @@ class Folding:
         await books.save(uow, before, after)
         await cards.save(uow, self.cipher, people)
         return outcomes
+
+    def _household_commitment(self, address: str) -> str:
+        return cards.household_commitment(self.cipher, address)
 
     def check(self, fact: EventData, *, tenant: str, closed: Mapping[str, date], today: date) -> None:
         """Refuse what cannot be true; `today`: the tenant's date. Raises FutureBusinessDateError, FoldRefusedError."""
@@ -114,6 +122,27 @@ class Folding:
         uow.intend(day_close_intent(uow, core=fact.core, closed_on=fact.business_date))
 
 
+async def _everyone_bound(
+    uow: UnitOfWork, facts: Sequence[tuple[Event[EventData], UUID, str]], parties: Parties
+) -> dict[str, dict[str, UUID]]:
+    """Our ids of everyone bound by the loans that bind several, by core and the core's reference.
+
+    Somebody of whom the core has told us nothing yet gets the id that they will have.
+    """
+    wanted = {
+        key_of(uow.tenant, core, one.party_ref): (core, one.party_ref)
+        for event, _, core in facts
+        if isinstance(event.data, LoanOverdue) and binds_others(event.data)
+        for one in event.data.obligors
+    }
+    missing = [key for key in wanted if key not in parties.ids]
+    ids = {**parties.ids, **((await reserve(uow, missing)).ids if missing else {})}
+    found: dict[str, dict[str, UUID]] = {}
+    for key, (core, party_ref) in wanted.items():
+        found.setdefault(core, {})[party_ref] = ids[key]
+    return found
+
+
 def day_close_intent(uow: UnitOfWork, *, core: str, closed_on: date, after: UUID | None = None) -> NewIntent:
     """The intent that ages the open cases of `core` whose party id lies after `after`."""
     return NewIntent(
@@ -137,3 +166,7 @@ def _trigger(event: Event[EventData]) -> Trigger:
 def new_id(party_id: UUID) -> UUID:
     """A new id in the shard of the party."""
     return entity_id(shard_of(party_id))
+
+
+OWN_NAMES = Names(new_id)
+"""Where no fact of the core is at hand."""

@@ -12,7 +12,7 @@ from services.intake.domain.book import Person
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.delinquency import Pause
 from services.intake.domain.trigger import Trigger
-from services.intake.folding import Folding, new_id
+from services.intake.folding import OWN_NAMES, Folding
 from services.intake.store import books, cases, days, permits
 from shared.database import UnitOfWork
 from shared.events import Event, Received
@@ -60,7 +60,7 @@ class Following:
                 outcomes[inbox_key(event)] = Outcome.IGNORED
                 continue
             trigger = Trigger(event.type, event.id, event.time, event.recorded_time)
-            circumstances = Circumstances(self.folding.policy, closed.get(book.core), new_id)
+            circumstances = Circumstances(self.folding.policy, closed.get(book.core), OWN_NAMES)
             after[book.party_id], announced = conclude(book, replace(book, person=person), trigger, circumstances)
             for new_event in announced:
                 uow.emit(new_event)

@@ -248,6 +248,7 @@ class CaseSnapshot(BaseModel):
         description="First date from which contacts made before us are known; null: none are."
     )
     held: bool = Field(description="The person is known by reference only: no contact.")
+    household: str | None = Field(description="Commitment to the home: equal for people of one home. Null: not known.")
 
 
 class PaymentFigures(BaseModel):

@@ -77,13 +77,14 @@ def snapshot_of(book: Book, case: Case, policy: DelinquencyPolicy) -> CaseSnapsh
         dpd_contractual=state.days_contractual,
         dpd_effective=state.days_effective,
         overdue_totals=totals(state.overdue_minor),
-        loans=case_loans(state),
+        loans=case_loans(state, book.core),
         jurisdiction=state.jurisdiction,
         time_zones=list(state.time_zones),
         language=state.language,
         cell=state.cell,
         history_known_from=state.history_known_from,
         held=state.held,
+        household=state.household,
     )
 
 

@@ -14,10 +14,25 @@ from shared.money import Money
 Bucket = Literal["current", "B1", "B2", "B3", "B4", "B5"]
 
 
+class CaseObligor(EventData):
+    """Somebody bound by a loan."""
+
+    party_id: PartyId
+    role: Literal["borrower", "co_borrower", "guarantor"] = Field(description="Capacity in which the person is bound.")
+    liability: Literal["full", "joint", "secondary"] = Field(description="Extent of the liability.")
+
+
 class CaseLoan(EventData):
     """One overdue loan of the case."""
 
     loan_id: UUID = Field(description="Our id of the loan.")
+    debt_id: UUID | None = Field(
+        None, description="Id of the debt: the same in the case of every person bound by it. None: sent before it was."
+    )
+    originated_on: date | None = Field(None, description="Date of origination.")
+    obligors: list[CaseObligor] = Field(
+        default_factory=list, max_length=50, description="Everyone bound by it; empty: this party alone."
+    )
     loan_ref: Reference = Field(description="The core's loan reference.")
     product_class: Literal["card", "consumer", "mortgage", "business"] = Field(description="Product class.")
     overdue: Money = Field(description="Unpaid due amounts.")
@@ -46,6 +61,12 @@ class CaseOpened(EventData):
         None, description="Contacts are attested complete from here; none: unknown."
     )
     held: bool = Field(False, description="True while the party is only known by reference: no contact.")
+    household: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{32}$",
+        description="Commitment (HMAC under intake's own key) to the home: equal for people of one home. "
+        "None: not known.",
+    )
 
 
 class CaseUpdated(CaseOpened):

@@ -9,11 +9,13 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance import fact_desk, hindsight, hold_desk, reconsideration
+from services.compliance.domain.debts import Debt, debts_told
 from services.compliance.domain.fact_tasks import told_by_case
 from services.compliance.domain.holds import HoldKind
 from services.compliance.domain.places import Place
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
+from services.compliance.store.debts import save_debts
 from services.compliance.store.facts import CaseFact, load_cases, save_cases
 from services.compliance.store.places import insert_places
 from shared.database import UnitOfWork
@@ -49,6 +51,7 @@ class _Fold:
     real_now: datetime
     changed: set[UUID] = field(default_factory=set)
     described: set[UUID] = field(default_factory=set)
+    debts: dict[UUID, tuple[Debt, ...]] = field(default_factory=dict)
     recalls: list[Recall] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     told: list[tuple[UUID, str]] = field(default_factory=list)
@@ -82,6 +85,7 @@ async def fold_cases(
         elif not _apply(fold, one.event):
             fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
     await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
+    await save_debts(uow, fold.debts)
     await insert_places(uow, fold.places)
     await fact_desk.hear(uow, fold.told)
     await recall(uow, instruments, fold.recalls)
@@ -105,6 +109,8 @@ def _apply(fold: _Fold, event: Event[EventData]) -> bool:
     known = fold.cases.get(data.party_id)
     if known is None or known.case_id != data.case_id or data.version < known.version:
         return False
+    if isinstance(data, CaseCured):
+        fold.debts[data.party_id] = ()
     is_open = known.is_open and not isinstance(data, CaseCured)
     _change(fold, replace(known, version=data.version, is_open=is_open))
     return True
@@ -114,6 +120,9 @@ def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
     known = fold.cases.get(data.party_id)
     if known is not None and known.case_id == data.case_id and data.version <= known.version:
         return False
+    debts = debts_told(data)
+    if debts is not None:
+        fold.debts[data.party_id] = debts
     case = CaseFact(
         party_id=data.party_id,
         case_id=data.case_id,
@@ -123,6 +132,8 @@ def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
         jurisdiction=data.jurisdiction,
         zones=tuple(data.time_zones),
         history_known_from=data.history_known_from,
+        household=data.household,
+        debts_known=debts is not None,
     )
     if known is not None and _place(known) != _place(case):
         # A permit was granted for the hours and the law of where the person was thought to be.

@@ -31,16 +31,20 @@ _LOOK_BACK: Final = timedelta(days=400)
 _CASES = "SELECT * FROM party_fact WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _SAVE_CASES = """
 INSERT INTO party_fact AS f
-  (tenant, party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from)
+  (tenant, party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from, household,
+   debts_known)
 SELECT $1, c.party_id, c.case_id, c.case_version, c.case_open, c.held, c.jurisdiction,
-       string_to_array(c.zones, ','), c.history_known_from
-FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::bool[], $6::bool[], $7::text[], $8::text[], $9::date[])
-  AS c(party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from)
+       string_to_array(c.zones, ','), c.history_known_from, c.household, c.debts_known
+FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::bool[], $6::bool[], $7::text[], $8::text[], $9::date[],
+            $10::text[], $11::bool[])
+  AS c(party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from, household,
+       debts_known)
 ORDER BY c.party_id
 ON CONFLICT (tenant, party_id) DO UPDATE SET
   case_id = excluded.case_id, case_version = excluded.case_version, case_open = excluded.case_open,
   held = excluded.held, jurisdiction = excluded.jurisdiction, zones = excluded.zones,
-  history_known_from = excluded.history_known_from
+  history_known_from = excluded.history_known_from, household = excluded.household,
+  debts_known = excluded.debts_known
 """
 _VERSIONS = (
     "SELECT party_id, kind, subject_id, version FROM version_seen WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
@@ -86,7 +90,7 @@ WHERE w.low_watermark <= excluded.low_watermark
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFact:
-    """What compliance keeps of a case."""
+    """What compliance keeps of a case. `household`: commitment to the home. `debts_known`: its debts were told, too."""
 
     party_id: UUID
     case_id: UUID
@@ -96,6 +100,8 @@ class CaseFact:
     jurisdiction: str
     zones: tuple[str, ...]
     history_known_from: date | None
+    household: str | None = None
+    debts_known: bool = False
 
 
 async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, CaseFact]:
@@ -111,6 +117,8 @@ async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, C
             jurisdiction=row["jurisdiction"],
             zones=tuple(row["zones"]),
             history_known_from=row["history_known_from"],
+            household=row["household"],
+            debts_known=row["debts_known"],
         )
         for row in rows
     }
@@ -130,6 +138,8 @@ async def save_cases(uow: UnitOfWork, cases: Sequence[CaseFact]) -> None:
             [case.jurisdiction for case in cases],
             [",".join(case.zones) for case in cases],
             [case.history_known_from for case in cases],
+            [case.household for case in cases],
+            [case.debts_known for case in cases],
         )
 
 

@@ -16,6 +16,7 @@ from shared.events.case import (
     CaseBucketChanged,
     CaseCured,
     CaseLoan,
+    CaseObligor,
     CaseOpened,
     CasePaymentPosted,
     CasePaymentReversed,
@@ -24,17 +25,19 @@ from shared.events.case import (
     CaseUpdated,
 )
 from shared.events.stop import PartyStopped, StopCause
+from shared.ids import derived_id
 from shared.money import Money
 
 
 class CaseWriter:
     """Writes the events of one case, each under the next version."""
 
-    def __init__(self, party_id: UUID, case: Case, trigger: Trigger) -> None:
+    def __init__(self, party_id: UUID, core: str, case: Case, trigger: Trigger) -> None:
         self.version = case.version
         self.trigger = trigger
         self.events: list[NewEvent[Any]] = []
         self._party_id = party_id
+        self._core = core
         self._case_id = case.case_id
 
     def opened(self, state: Assessment) -> None:
@@ -117,13 +120,14 @@ class CaseWriter:
             "dpd_contractual": state.days_contractual,
             "dpd_effective": state.days_effective,
             "overdue_totals": totals(state.overdue_minor),
-            "loans": case_loans(state),
+            "loans": case_loans(state, self._core),
             "jurisdiction": state.jurisdiction,
             "time_zones": list(state.time_zones),
             "language": state.language,
             "cell": state.cell,
             "history_known_from": state.history_known_from,
             "held": state.held,
+            "household": state.household,
         }
 
     def _append(self, name: str, data: EventData) -> None:
@@ -175,14 +179,18 @@ def totals(amounts: Sequence[tuple[str, int]]) -> list[Money]:
     return [_money(amount, currency) for currency, amount in amounts]
 
 
-def case_loans(state: Assessment) -> list[CaseLoan]:
+def case_loans(state: Assessment, core: str) -> list[CaseLoan]:
     """The loans that are past due."""
-    return [_case_loan(loan) for loan in state.loans]
+    return [_case_loan(loan, core) for loan in state.loans]
 
 
-def _case_loan(loan: LoanArrears) -> CaseLoan:
+def _case_loan(loan: LoanArrears, core: str) -> CaseLoan:
     values = {
         "loan_id": loan.loan_id,
+        # The core's reference names the debt; our id of the loan belongs to the party in whose case it is.
+        "debt_id": derived_id("debt", core, loan.loan_ref),
+        "originated_on": loan.originated_on,
+        "obligors": [trusted(CaseObligor, one._asdict()) for one in loan.bound],
         "loan_ref": loan.loan_ref,
         "product_class": loan.product_class,
         "overdue": _money(loan.overdue_minor, loan.currency),

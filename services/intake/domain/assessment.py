@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.intake.domain.book import Book, Loan, Movement, Receipt, Statement
+from services.intake.domain.book import Book, Bound, Loan, Movement, Receipt, Statement
 from services.intake.domain.delinquency import arrears, effective_days
 from services.intake.domain.policy import DelinquencyPolicy
 from shared.events.case import Bucket
@@ -29,6 +29,8 @@ class LoanArrears(Struct, frozen=True):
     balance_minor: int
     oldest_due_date: date
     days: int
+    originated_on: date
+    bound: tuple[Bound, ...]
 
 
 class Assessment(Struct, frozen=True):
@@ -46,6 +48,7 @@ class Assessment(Struct, frozen=True):
     cell: str | None
     history_known_from: date | None
     held: bool
+    household: str | None
 
     @property
     def is_past_due(self) -> bool:
@@ -99,6 +102,7 @@ def assess(book: Book, as_of: date, policy: DelinquencyPolicy) -> Assessment:
         cell=None if profile is None else profile.cell,
         history_known_from=None if profile is None else profile.history_known_from,
         held=profile is None,
+        household=None if profile is None else profile.household,
     )
 
 
@@ -228,4 +232,6 @@ def _loan_arrears(
         balance_minor=balance_minor(loan, movements),
         oldest_due_date=found.oldest_due_date,
         days=found.days,
+        originated_on=loan.terms.originated_on,
+        bound=loan.terms.bound,
     )

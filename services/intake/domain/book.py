@@ -33,8 +33,19 @@ class Position(NamedTuple):
     digest: str = ""
 
 
+class Bound(NamedTuple):
+    """Somebody bound by a loan, under our id."""
+
+    party_id: UUID
+    role: str
+    liability: str
+
+
 class Terms(Struct, frozen=True):
-    """What a loan is; from the newest `loan.overdue`."""
+    """What a loan is; from the newest `loan.overdue`.
+
+    `bound` repeats `obligors` under our ids where somebody else than the party of the case is among them.
+    """
 
     position: Position
     product_class: str
@@ -45,6 +56,7 @@ class Terms(Struct, frozen=True):
     jurisdiction: str
     obligors: tuple[tuple[str, str, str], ...]
     flags: tuple[str, ...]
+    bound: tuple[Bound, ...] = ()
 
 
 class Statement(Struct, frozen=True):
@@ -139,7 +151,7 @@ class Loan(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """What is known of a person, personal data left out."""
+    """What is known of a person, personal data left out. `household`: commitment to the home."""
 
     core_sequence: int
     language: str
@@ -147,6 +159,7 @@ class Profile(Struct, frozen=True):
     jurisdiction: str
     cell: str | None
     history_known_from: date
+    household: str | None = None
 
 
 class Person(Struct, frozen=True):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from services.intake.domain import announcement
 from services.intake.domain.assessment import Assessment, assess, newest_date, stops, suspensions
 from services.intake.domain.book import Book, Case, CaseStatus, Movement
-from services.intake.domain.merge import NewLoanId, merge
+from services.intake.domain.merge import Names, merge
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
@@ -26,11 +26,11 @@ _NOT_ANNOUNCED, _ANNOUNCED_UNCLEARED, _ANNOUNCED_CLEARED = 0, 1, 2
 
 
 class Circumstances(Struct, frozen=True):
-    """What a conclusion depends on besides the book: the tenant's policy and the core's last closed business date."""
+    """What a conclusion depends on besides the book: the tenant's policy, the core's last closed date, our names."""
 
     policy: DelinquencyPolicy
     closed: date | None
-    new_id: NewLoanId
+    names: Names
 
 
 class Folded(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Folded(Struct, frozen=True):
 
 def fold(book: Book, fact: EventData, trigger: Trigger, circumstances: Circumstances) -> Folded:
     """Merge a fact and conclude. What changes nothing publishes nothing. Raises LookupError for an unknown kind."""
-    merged, outcome = merge(book, fact, circumstances.new_id)
+    merged, outcome = merge(book, fact, circumstances.names)
     if merged is book:
         return Folded(book, outcome, [])
     after, events = conclude(book, merged, trigger, circumstances)
@@ -71,14 +71,14 @@ def _conclude_case(
     present = assess(after, as_of, circumstances.policy)
     previous = None if before.case is None else assess(before, before.case.as_of, circumstances.policy)
     case = after.case or Case(
-        case_id=circumstances.new_id(after.party_id),
+        case_id=circumstances.names.new_id(after.party_id),
         version=0,
         status="new",
         as_of=as_of,
         suspended=(),
         opened_at=trigger.happened_at,
     )
-    writer = announcement.CaseWriter(after.party_id, case, trigger)
+    writer = announcement.CaseWriter(after.party_id, after.core, case, trigger)
     if case.status == "new":
         writer.opened(present)
     movements = after.movements and {

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 from uuid import UUID
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from services.intake.domain.assessment import effective_statement, movements_of
 from services.intake.domain.book import (
     Book,
+    Bound,
     Loan,
     Movement,
     Position,
@@ -35,24 +37,33 @@ from shared.events.loan import (
 )
 from shared.messaging import Outcome
 
-# The id of a loan the party has not had before, in the party's shard.
-NewLoanId = Callable[[UUID], UUID]
+
+class Names(Struct, frozen=True):
+    """Our names for what a fact speaks of.
+
+    `new_id`: of a loan the party has not had before, in the party's shard. `parties`: of everyone bound by a loan
+    that binds several, by the core's reference. `household`: the commitment to a home, by its address.
+    """
+
+    new_id: Callable[[UUID], UUID]
+    parties: Mapping[str, UUID] = {}
+    household: Callable[[str], str] | None = None
 
 
-def merge(book: Book, fact: EventData, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+def merge(book: Book, fact: EventData, names: Names) -> tuple[Book, Outcome]:
     """The book with `fact`, and what became of it. Raises LookupError for a type that is no fact about a party."""
     merger = _MERGERS.get(type(fact))
     if merger is None:
         raise LookupError(f"{type(fact).__name__} is no fact about a party")
-    return merger(book, fact, new_loan_id)
+    return merger(book, fact, names)
 
 
-def _merge_overdue(book: Book, fact: LoanOverdue, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+def _merge_overdue(book: Book, fact: LoanOverdue, names: Names) -> tuple[Book, Outcome]:
     items = due_amounts(fact.due_items)
     flags = tuple(sorted(set(fact.flags))) if fact.flags else ()
     digest = digest_of(fact.currency, items, fact.balance, flags)
     position = Position(fact.business_date, fact.core_sequence, digest)
-    loan = book.loans.get(fact.loan_ref) or Loan(new_loan_id(book.party_id), fact.loan_ref)
+    loan = book.loans.get(fact.loan_ref) or Loan(names.new_id(book.party_id), fact.loan_ref)
     known = loan.terms is not None and loan.terms.position >= position
     stale = loan.statement is not None and loan.statement.position >= position
     if known and stale:
@@ -62,23 +73,23 @@ def _merge_overdue(book: Book, fact: LoanOverdue, new_loan_id: NewLoanId) -> tup
     merged = Loan(
         loan_id=loan.loan_id,
         loan_ref=loan.loan_ref,
-        terms=loan.terms if known else _terms(fact, position, flags),
+        terms=loan.terms if known else _terms(fact, position, flags, names.parties),
         statement=loan.statement if stale else Statement(position, fact.currency, items, fact.balance, "loan.overdue"),
     )
     # A repeated state still moves the position: facts between the two numbers must not win over it later.
     return _with_loan(book, merged), Outcome.IGNORED if repeated or stale else Outcome.APPLIED
 
 
-def _merge_cured(book: Book, fact: LoanCured, new_loan_id: NewLoanId) -> tuple[Book, Outcome]:
+def _merge_cured(book: Book, fact: LoanCured, names: Names) -> tuple[Book, Outcome]:
     position = Position(fact.business_date, fact.core_sequence, digest_of(fact.currency, (), fact.balance))
-    loan = book.loans.get(fact.loan_ref) or Loan(new_loan_id(book.party_id), fact.loan_ref)
+    loan = book.loans.get(fact.loan_ref) or Loan(names.new_id(book.party_id), fact.loan_ref)
     if loan.statement is not None and loan.statement.position >= position:
         return book, Outcome.IGNORED
     merged = replace(loan, statement=Statement(position, fact.currency, (), fact.balance, "loan.cured"))
     return _with_loan(book, merged), Outcome.PENDING if loan.terms is None else Outcome.APPLIED
 
 
-def _merge_payment(book: Book, fact: PaymentReceived, _: NewLoanId) -> tuple[Book, Outcome]:
+def _merge_payment(book: Book, fact: PaymentReceived, _: Names) -> tuple[Book, Outcome]:
     receipt = Receipt(
         position=_position(fact),
         loan_ref=fact.loan_ref,
@@ -97,7 +108,7 @@ def _merge_payment(book: Book, fact: PaymentReceived, _: NewLoanId) -> tuple[Boo
     return _with_movement(book, replace(movement, receipt=receipt))
 
 
-def _merge_reversal(book: Book, fact: PaymentReversed, _: NewLoanId) -> tuple[Book, Outcome]:
+def _merge_reversal(book: Book, fact: PaymentReversed, _: Names) -> tuple[Book, Outcome]:
     reversal = Reversal(
         position=_position(fact),
         loan_ref=fact.loan_ref,
@@ -112,23 +123,25 @@ def _merge_reversal(book: Book, fact: PaymentReversed, _: NewLoanId) -> tuple[Bo
     return _with_movement(book, replace(movement, reversal=reversal))
 
 
-def _merge_person(book: Book, fact: PartyUpdated, _: NewLoanId) -> tuple[Book, Outcome]:
+def _merge_person(book: Book, fact: PartyUpdated, names: Names) -> tuple[Book, Outcome]:
     known = book.person.profile
     if known is not None and known.core_sequence >= fact.core_sequence:
         return book, Outcome.IGNORED
-    home = next((contact.point for contact in fact.contact_points if contact.kind == "home"), None)
+    home = next((contact for contact in fact.contact_points if contact.kind == "home"), None)
+    point = None if home is None else home.point
     profile = Profile(
         core_sequence=fact.core_sequence,
         language=fact.language,
         time_zones=tuple(fact.time_zones),
         jurisdiction=fact.jurisdiction,
-        cell=None if home is None else home.cell(),
+        cell=None if point is None else point.cell(),
         history_known_from=fact.history_known_from,
+        household=None if home is None or names.household is None else names.household(home.value),
     )
     return replace(book, person=replace(book.person, profile=profile)), Outcome.APPLIED
 
 
-def _merge_death(book: Book, fact: PartyDeceased, _: NewLoanId) -> tuple[Book, Outcome]:
+def _merge_death(book: Book, fact: PartyDeceased, _: Names) -> tuple[Book, Outcome]:
     if book.person.deceased_on is not None and book.person.deceased_on <= fact.reported_on:
         return book, Outcome.IGNORED
     return replace(book, person=replace(book.person, deceased_on=fact.reported_on)), Outcome.APPLIED
@@ -149,7 +162,7 @@ def _position(fact: LoanFact) -> Position:
     return Position(fact.business_date, fact.core_sequence)
 
 
-def _terms(fact: LoanOverdue, position: Position, flags: tuple[str, ...]) -> Terms:
+def _terms(fact: LoanOverdue, position: Position, flags: tuple[str, ...], parties: Mapping[str, UUID]) -> Terms:
     return Terms(
         position=position,
         product_class=fact.product_class,
@@ -160,7 +173,15 @@ def _terms(fact: LoanOverdue, position: Position, flags: tuple[str, ...]) -> Ter
         jurisdiction=fact.jurisdiction,
         obligors=tuple((obligor.party_ref, obligor.role, obligor.liability) for obligor in fact.obligors),
         flags=flags,
+        bound=tuple(Bound(parties[one.party_ref], one.role, one.liability) for one in fact.obligors)
+        if binds_others(fact)
+        else (),
     )
+
+
+def binds_others(fact: LoanOverdue) -> bool:
+    """Whether somebody else than the party of the case is bound by the loan."""
+    return any(one.party_ref != fact.party_ref for one in fact.obligors)
 
 
 def _with_loan(book: Book, loan: Loan) -> Book:
@@ -174,7 +195,7 @@ def _with_movement(book: Book, movement: Movement) -> tuple[Book, Outcome]:
     return merged, Outcome.PENDING if early else Outcome.APPLIED
 
 
-_Merger = Callable[[Book, Any, NewLoanId], tuple[Book, Outcome]]
+_Merger = Callable[[Book, Any, Names], tuple[Book, Outcome]]
 _MERGERS: Final[dict[type[EventData], _Merger]] = cast(
     "dict[type[EventData], _Merger]",
     {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
@@ -19,6 +20,7 @@ from shared.security.party_keys import PartyCipher, Plain, Sealed
 Kind = Literal["home", "mobile", "email"]
 _CARD_FIELD = "person.card"
 _MOBILE_FIELD = "person.mobile"
+_HOME_FIELD = "person.home"
 
 _SAVE = """
 UPDATE person SET card = n.card, mobile_index = n.mobile_index
@@ -72,6 +74,15 @@ def normalised_mobile(text: str) -> str:
     """A number as digits with an optional leading plus, so that the same number has one blind index."""
     digits = "".join(character for character in text if character.isdigit())
     return f"+{digits}" if text.strip().startswith("+") else digits
+
+
+def household_commitment(cipher: PartyCipher, address: str) -> str:
+    """What people of one home have in common, and nobody can read the address from.
+
+    Letters and digits count, in whatever form and spacing they were written (Unicode NFKC).
+    """
+    normalised = unicodedata.normalize("NFKC", address).casefold()
+    return cipher.blind_index(_HOME_FIELD, "".join(one for one in normalised if one.isalnum())).hex()
 
 
 async def save(uow: UnitOfWork, cipher: PartyCipher, people: Mapping[UUID, PartyUpdated]) -> None:

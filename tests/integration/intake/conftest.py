@@ -1,6 +1,7 @@
 """Intake on a real database: facts fed as a consumer would, and its API."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -98,6 +99,11 @@ class Service:
         """Types and parties of the outbox, in order."""
         rows = await self.fetch("SELECT key, headers FROM outbox ORDER BY seq")
         return [(dict(unpack_headers(row[1]))["ce_type"].decode(), bytes(row[0]).decode()) for row in rows]  # type: ignore[misc]
+
+    async def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """Types and data of the outbox, in order."""
+        rows = await self.fetch("SELECT value FROM outbox ORDER BY seq")
+        return list(zip(await self.types(), (json.loads(bytes(row[0])) for row in rows), strict=True))
 
     async def types(self) -> list[str]:
         """Types of the outbox, in order."""

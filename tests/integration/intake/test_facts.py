@@ -7,6 +7,7 @@ from uuid import uuid4
 from services.intake.ageing import DayClose
 from shared.events.base import TimeWindow
 from shared.events.compliance import PermitGranted
+from shared.events.loan import Obligor
 from shared.events.plan import PlanSigned
 from shared.events.stop import PartyParked, PartyUnparked
 from shared.messaging import TimerDue, intent_store
@@ -193,3 +194,15 @@ async def test_one_fact_alone_is_a_batch_too(intake):
     await intake.tell(overdue(1))
     assert await intake.fetch("SELECT FROM dead_letter") == []
     assert (await case_of(intake))["suspended"] == []
+
+
+async def test_an_obligor_has_the_id_that_the_person_gets(intake):
+    both = [
+        Obligor(party_ref="P-1", role="borrower", liability="full"),
+        Obligor(party_ref="P-2", role="co_borrower", liability="joint"),
+    ]
+    await intake.tell(overdue(1, obligors=both))
+    await intake.tell(person(1, party="P-2"), overdue(2, loan="L-2", party="P-2"))
+    opened = [data for name, data in await intake.told() if name == "case.opened"]
+    assert opened[0]["loans"][0]["obligors"][1]["party_id"] == str(await party_of(intake, "P-2"))
+    assert opened[1]["party_id"] == str(await party_of(intake, "P-2"))

@@ -1,12 +1,13 @@
 """Folding facts into a book without any database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 from services.intake.domain.book import NOBODY, Book, matters
 from services.intake.domain.conclusion import Circumstances, Folded, fold
+from services.intake.domain.merge import Names
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.trigger import Trigger
 from shared.events.base import EventData
@@ -23,9 +24,16 @@ def nobody() -> Book:
     return Book(party_id=PARTY, core="core-a", person=NOBODY, loans={}, movements={}, case=None)
 
 
-def circumstances(*, closed: date | None = None, policy: DelinquencyPolicy | None = None) -> Circumstances:
+def circumstances(
+    *, closed: date | None = None, policy: DelinquencyPolicy | None = None, parties: Mapping[str, UUID] | None = None
+) -> Circumstances:
     """The default policy, and ids that are the same in every run."""
-    return Circumstances(policy or DelinquencyPolicy(), closed, _same_id)
+    return Circumstances(policy or DelinquencyPolicy(), closed, Names(_same_id, dict(parties or {}), commitment))
+
+
+def commitment(address: str) -> str:
+    """A commitment to a home that is the same in every run."""
+    return derived_id("home", address).hex
 
 
 def step(book: Book, fact: EventData, **options: Any) -> Folded:

@@ -3,9 +3,15 @@
 from datetime import timedelta
 
 from services.intake.domain.conclusion import conclude
+from shared.events.loan import Obligor
+from shared.ids import derived_id
 from shared.messaging import Outcome
 from tests.unit.intake.facts import DAY, cured, death, due, overdue, payment, person, reversal
-from tests.unit.intake.folding import circumstances, fold_all, names, nobody, step, trigger
+from tests.unit.intake.folding import PARTY, circumstances, commitment, fold_all, names, nobody, step, trigger
+
+
+def bound(party_ref, role, liability):
+    return Obligor(party_ref=party_ref, role=role, liability=liability)
 
 
 def case_of(*facts, **options):
@@ -211,3 +217,28 @@ def _times():
 
 def _copy(book):
     return book.__class__(book.party_id, book.core, book.person, book.loans, book.movements, book.case)
+
+
+def test_everyone_bound_by_a_loan_is_named_with_the_debt():
+    other = derived_id("party", "P-2")
+    loan = overdue(1, obligors=[bound("P-1", "borrower", "full"), bound("P-2", "co_borrower", "joint")])
+    _, events = fold_all([loan, overdue(2, loan="L-2")], parties={"P-1": PARTY, "P-2": other})
+    shared, own = events[-1].data.loans
+    assert [(one.party_id, one.role, one.liability) for one in shared.obligors] == [
+        (PARTY, "borrower", "full"), (other, "co_borrower", "joint"),
+    ]  # fmt: skip
+    assert own.obligors == []
+    assert shared.debt_id not in (None, own.debt_id)
+
+
+def test_a_new_obligor_is_told():
+    book, _ = fold_all([overdue(1)])
+    loan = overdue(2, obligors=[bound("P-1", "borrower", "full"), bound("P-2", "guarantor", "secondary")])
+    told = step(book, loan, parties={"P-1": PARTY, "P-2": derived_id("party", "P-2")})
+    assert names(told.events) == ["case.updated"]
+
+
+def test_people_of_one_home_have_the_same_household():
+    here, there = fold_all([person(1), overdue(2)])[1], fold_all([overdue(2)])[1]
+    assert here[-1].data.household == commitment("Road 1")
+    assert there[-1].data.household is None

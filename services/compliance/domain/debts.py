@@ -1,0 +1,68 @@
+"""Who is bound by which debt: what intake says of the loans of each case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from shared.events.case import CaseLoan, CaseOpened
+
+Role = Literal["borrower", "co_borrower", "guarantor"]
+Liability = Literal["full", "joint", "secondary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Obligor:
+    """Somebody bound by a debt, in which capacity and how far."""
+
+    party_id: UUID
+    role: Role
+    liability: Liability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debt:
+    """One debt as the case of `case_party_id` states it. `is_overdue`: it is collected now; kept when it no longer is.
+
+    `obligors` holds at least the party of the case, in order of id.
+    """
+
+    debt_id: UUID
+    case_party_id: UUID
+    loan_id: UUID
+    is_overdue: bool
+    originated_on: date | None
+    obligors: tuple[Obligor, ...]
+
+    @property
+    def key(self) -> str:
+        """Its name among the keys of a contact budget."""
+        return str(self.debt_id)
+
+    def liability_of(self, party_id: UUID) -> Liability | None:
+        """How far the party is liable for it; None: not at all."""
+        return next((one.liability for one in self.obligors if one.party_id == party_id), None)
+
+
+def debts_told(data: CaseOpened) -> tuple[Debt, ...] | None:
+    """The debts of a case; None where a loan comes without the debt's id: it was sent before there was one."""
+    told = [_debt(data.party_id, loan) for loan in data.loans]
+    debts = tuple(one for one in told if one is not None)
+    return debts if len(debts) == len(told) else None
+
+
+def _debt(party_id: UUID, loan: CaseLoan) -> Debt | None:
+    if loan.debt_id is None:
+        return None
+    bound = {one.party_id: Obligor(one.party_id, one.role, one.liability) for one in loan.obligors}
+    bound.setdefault(party_id, Obligor(party_id, "borrower", "full"))
+    return Debt(
+        debt_id=loan.debt_id,
+        case_party_id=party_id,
+        loan_id=loan.loan_id,
+        is_overdue=True,
+        originated_on=loan.originated_on,
+        obligors=tuple(bound[one] for one in sorted(bound)),
+    )

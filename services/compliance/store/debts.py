@@ -1,0 +1,123 @@
+"""The SQL of debts: who is bound by which, found by the debt and by the person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import asyncpg
+
+from services.compliance.domain.debts import Debt, Obligor
+from shared.database import UnitOfWork
+
+_OF_PARTIES = """
+SELECT l.party_id, d.*
+FROM liable_party l JOIN debt d USING (tenant, debt_id, case_party_id)
+WHERE l.tenant = $1 AND l.party_id = ANY($2::uuid[])
+ORDER BY l.party_id, d.debt_id, d.case_party_id
+"""
+_OF_IDS = """
+SELECT * FROM debt WHERE tenant = $1 AND debt_id = ANY($2::uuid[]) ORDER BY debt_id, case_party_id
+"""
+_SAVE = """
+INSERT INTO debt (tenant, debt_id, case_party_id, loan_id, is_overdue, originated_on, obligors, roles, liabilities)
+SELECT $1, d.debt_id, d.case_party_id, d.loan_id, d.is_overdue, d.originated_on,
+       string_to_array(d.obligors, ',')::uuid[], string_to_array(d.roles, ','), string_to_array(d.liabilities, ',')
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::date[], $7::text[], $8::text[], $9::text[])
+  AS d(debt_id, case_party_id, loan_id, is_overdue, originated_on, obligors, roles, liabilities)
+ORDER BY d.debt_id, d.case_party_id
+ON CONFLICT (tenant, debt_id, case_party_id) DO UPDATE
+SET loan_id = excluded.loan_id, is_overdue = excluded.is_overdue, originated_on = excluded.originated_on,
+    obligors = excluded.obligors, roles = excluded.roles, liabilities = excluded.liabilities
+"""
+_BIND = """
+INSERT INTO liable_party (tenant, party_id, debt_id, case_party_id)
+SELECT $1, l.party_id, l.debt_id, l.case_party_id
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS l(party_id, debt_id, case_party_id)
+ORDER BY l.party_id, l.debt_id, l.case_party_id
+ON CONFLICT DO NOTHING
+"""
+_UNBIND = """
+DELETE FROM liable_party USING unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS l(party_id, debt_id, case_party_id)
+WHERE liable_party.tenant = $1 AND liable_party.party_id = l.party_id AND liable_party.debt_id = l.debt_id
+  AND liable_party.case_party_id = l.case_party_id
+"""
+
+
+async def load_debts(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, tuple[Debt, ...]]:
+    """The debts that each party is bound by, in whosever case they are, those no longer overdue included."""
+    found: dict[UUID, tuple[Debt, ...]] = {}
+    for row in await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(set(party_ids))):
+        found[row["party_id"]] = (*found.get(row["party_id"], ()), _debt(row))
+    return found
+
+
+async def load_liable(uow: UnitOfWork, debt_ids: Iterable[UUID]) -> dict[UUID, tuple[Obligor, ...]]:
+    """Everyone bound by each of the debts, in order of id; of somebody whom two cases name, the first word counts."""
+    found: dict[UUID, dict[UUID, Obligor]] = {}
+    for row in await uow.sql.fetch(_OF_IDS, uow.tenant, sorted(set(debt_ids))):
+        bound = found.setdefault(row["debt_id"], {})
+        for one in _debt(row).obligors:
+            bound.setdefault(one.party_id, one)
+    return {debt_id: tuple(bound[one] for one in sorted(bound)) for debt_id, bound in found.items()}
+
+
+async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> None:
+    """Keep what the cases of these parties (which are locked) say now: a debt they no longer name is not overdue.
+
+    What has not changed is not written.
+    """
+    if not told:
+        return
+    known = {
+        (party_id, debt.debt_id): debt
+        for party_id, debts in (await load_debts(uow, told)).items()
+        for debt in debts
+        if debt.case_party_id == party_id
+    }
+    now = {(party_id, debt.debt_id): debt for party_id, debts in told.items() for debt in debts}
+    settled = {
+        place: replace(debt, is_overdue=False)
+        for place, debt in known.items()
+        if debt.is_overdue and place not in now
+    }  # fmt: skip
+    changed = [debt for place, debt in sorted((settled | now).items()) if known.get(place) != debt]
+    before = {_binding(debt, one) for debt in known.values() for one in debt.obligors}
+    after = {_binding(debt, one) for debt in (known | settled | now).values() for one in debt.obligors}
+    await _save(uow, changed)
+    for statement, bindings in ((_BIND, after - before), (_UNBIND, before - after)):
+        if bindings:
+            await uow.sql.execute(statement, uow.tenant, *zip(*sorted(bindings), strict=True))
+
+
+def _binding(debt: Debt, obligor: Obligor) -> tuple[UUID, UUID, UUID]:
+    return obligor.party_id, debt.debt_id, debt.case_party_id
+
+
+async def _save(uow: UnitOfWork, debts: Sequence[Debt]) -> None:
+    if debts:
+        await uow.sql.execute(
+            _SAVE,
+            uow.tenant,
+            [one.debt_id for one in debts],
+            [one.case_party_id for one in debts],
+            [one.loan_id for one in debts],
+            [one.is_overdue for one in debts],
+            [one.originated_on for one in debts],
+            [",".join(str(bound.party_id) for bound in one.obligors) for one in debts],
+            [",".join(bound.role for bound in one.obligors) for one in debts],
+            [",".join(bound.liability for bound in one.obligors) for one in debts],
+        )
+
+
+def _debt(row: asyncpg.Record) -> Debt:
+    bound = zip(row["obligors"], row["roles"], row["liabilities"], strict=True)
+    return Debt(
+        debt_id=row["debt_id"],
+        case_party_id=row["case_party_id"],
+        loan_id=row["loan_id"],
+        is_overdue=row["is_overdue"],
+        originated_on=row["originated_on"],
+        obligors=tuple(Obligor(*one) for one in bound),
+    )

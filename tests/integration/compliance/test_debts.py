@@ -1,0 +1,84 @@
+"""Who is bound by which debt, as intake's cases tell it."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+from services.compliance.domain.debts import Obligor
+from services.compliance.store.debts import load_debts, load_liable
+from services.compliance.store.facts import load_cases
+from shared.events.case import CaseCured, CaseLoan, CaseObligor, CaseOpened, CaseUpdated
+from shared.money import Money
+
+from .conftest import Desk
+
+
+def loan(*others: UUID, debt_id: UUID | None = None, lead: UUID | None = None, **changes: Any) -> CaseLoan:
+    """A loan of consumption, with co-borrowers."""
+    joint: list[tuple[UUID, Any]] = [(lead, "borrower")] if lead is not None else []
+    joint += [(one, "co_borrower") for one in others]
+    values: dict[str, Any] = {
+        "loan_id": uuid4(), "debt_id": debt_id or uuid4(), "loan_ref": "L-1", "product_class": "consumer",
+        "overdue": Money(amount_minor=125_000, currency="CNY"), "balance": Money(amount_minor=900_000, currency="CNY"),
+        "oldest_due_date": date(2026, 1, 15), "dpd_contractual": 45, "originated_on": date(2025, 1, 1),
+        "obligors": [CaseObligor(party_id=one, role=role, liability="joint") for one, role in joint],
+    }  # fmt: skip
+    return CaseLoan(**(values | changes))
+
+
+def updated(case: CaseOpened, **changes: Any) -> CaseUpdated:
+    """The case one version later."""
+    return CaseUpdated(**(dict(case) | {"version": case.version + 1, "cause": "loan.overdue"} | changes))
+
+
+async def test_co_borrowers_are_found_from_the_debt_and_the_debt_from_each_of_them(desk: Desk) -> None:
+    other = uuid4()
+    case = await desk.open_case(loans=[loan(other)], household="a" * 32)
+    debt_id = case.loans[0].debt_id
+    assert debt_id is not None
+    async with desk.database.read_only() as uow:
+        debts = await load_debts(uow, [case.party_id, other])
+        liable = await load_liable(uow, [debt_id])
+        [known] = (await load_cases(uow, [case.party_id])).values()
+    assert debts[case.party_id] == debts[other]
+    assert [one.debt_id for one in debts[other]] == [debt_id]
+    assert set(liable[debt_id]) == {
+        Obligor(case.party_id, "borrower", "full"), Obligor(other, "co_borrower", "joint")
+    }  # fmt: skip
+    assert (known.household, known.debts_known) == ("a" * 32, True)
+
+
+async def test_an_obligor_who_is_released_is_no_longer_bound(desk: Desk) -> None:
+    other, debt_id = uuid4(), uuid4()
+    case = await desk.open_case(loans=[loan(other, debt_id=debt_id)])
+    await desk.deliver("case", ("case.updated", updated(case, loans=[loan(debt_id=debt_id)])))
+    async with desk.database.read_only() as uow:
+        debts = await load_debts(uow, [case.party_id, other])
+        liable = await load_liable(uow, [debt_id])
+    assert other not in debts
+    assert [one.party_id for one in liable[debt_id]] == [case.party_id]
+
+
+async def test_what_is_paid_is_kept_and_no_longer_overdue(desk: Desk) -> None:
+    first, second = loan(), loan(loan_ref="L-2")
+    case = await desk.open_case(loans=[first, second])
+    await desk.deliver("case", ("case.updated", updated(case, loans=[second])))
+    async with desk.database.read_only() as uow:
+        debts = (await load_debts(uow, [case.party_id]))[case.party_id]
+    assert {one.debt_id: one.is_overdue for one in debts} == {first.debt_id: False, second.debt_id: True}
+    cured = CaseCured(
+        case_id=case.case_id, party_id=case.party_id, version=3, business_date=date(2026, 3, 2), cause="payment",
+        overdue_totals=[],
+    )  # fmt: skip
+    await desk.deliver("case", ("case.cured", cured))
+    async with desk.database.read_only() as uow:
+        debts = (await load_debts(uow, [case.party_id]))[case.party_id]
+    assert not any(one.is_overdue for one in debts)
+
+
+async def test_loans_without_a_debts_id_leave_the_debts_unknown(desk: Desk) -> None:
+    """Sent by an intake of before: nothing is guessed."""
+    case = await desk.open_case(loans=[loan().model_copy(update={"debt_id": None})])
+    async with desk.database.read_only() as uow:
+        [known] = (await load_cases(uow, [case.party_id])).values()
+    assert not known.debts_known
