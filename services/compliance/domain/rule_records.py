@@ -45,7 +45,8 @@ FactName = Literal[
     "employer_permits", "estate_representative", "guaranteed", "impact_assessed", "kpi_not_recovery_alone",
     "leaves_when_asked",
     "occasion_clear", "opt_out_offered", "outsourcing_notice_sent", "place_chosen_by_customer", "place_consented",
-    "recording_announced", "referral_notice_sent", "sensitive_data_basis", "sms_number_checked", "spouse_liable",
+    "recording_announced", "referral_notice_sent", "representative_silent", "representative_warned",
+    "sensitive_data_basis", "sms_number_checked", "spouse_liable",
     "stays_outside", "transfer_notice_sent", "validation_notice_sent", "visit_notice_given", "visit_permitted",
     "visit_purpose_told", "visit_time_agreed", "work_visit_requested",
 ]  # fmt: skip
@@ -243,11 +244,14 @@ class ThirdPersonRule(RuleRecord):
 class RequiresRule(RuleRecord):
     """Facts that must be known and true, each at most `max_age_days` old.
 
-    `grace_days`: asked only from so many local dates after the first contact on.
+    `grace_days`: asked only from so many local dates after the first contact on. `notice_hours`: each must have been so
+    for so many hours when the contact begins. `unless`: facts of which any one, known and true, stands for all.
     """
 
     kind: Literal["requires"]
     facts: tuple[FactName, ...] = Field(min_length=1)
+    unless: tuple[FactName, ...] = ()
+    notice_hours: int | None = Field(None, ge=1, le=720)
     max_age_days: int | None = Field(None, ge=1, le=3_660)
     grace_days: int | None = Field(None, ge=1, le=366)
 
@@ -259,6 +263,21 @@ class CrewRule(RuleRecord):
     minimum: int = Field(ge=1, le=4)
 
 
+class Silence(BaseModel):
+    """A representative who does not answer may be passed over.
+
+    Silent for `silent_days`, then warned in writing, then silent for `warned_days` more: all by the owner's word, and
+    the last word on the silence must be that it lasts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    silent: FactName
+    silent_days: int = Field(ge=1, le=366)
+    warned: FactName
+    warned_days: int = Field(ge=1, le=366)
+
+
 class HoldRule(RuleRecord):
     """No contact while a hold of these kinds stands. `lifted_by` names the event that ends it, or `never`."""
 
@@ -266,6 +285,7 @@ class HoldRule(RuleRecord):
     hold_kinds: tuple[HoldKind, ...] = Field(min_length=1)
     lifted_by: str
     needs_fact: bool = False
+    silence: Silence | None = None
 
 
 class LetterRule(RuleRecord):

@@ -132,15 +132,20 @@ def compile_preference(rule: PreferenceRule) -> Judge:
 
 def compile_required(rule: RequiresRule, *, attested: Mapping[FactName, date]) -> Judge:
     """All is attested by the bank and nothing else was told."""
-    names = frozenset(rule.facts)
+    names = frozenset((*rule.facts, *rule.unless))
+    instead = [(attested[name], allow(rule, facts=[name])) for name in rule.unless if name in attested]
     until = min(attested.get(name, date.min) for name in rule.facts)
     satisfied = allow(rule, facts=list(rule.facts))
     immediate = rule.grace_days is None
 
     def judge(asked: Asked) -> Ruling:
         told = asked.facts.told
-        if immediate and asked.last_date <= until and (not told or names.isdisjoint(told)):
-            return satisfied
+        if immediate and (not told or names.isdisjoint(told)):
+            for last, ruling in instead:
+                if asked.last_date <= last:
+                    return ruling
+            if asked.last_date <= until:
+                return satisfied
         return judge_required(rule, asked.question, asked.facts, asked.book)
 
     return judge

@@ -12,12 +12,17 @@ from services.compliance.domain.rules.caps import busiest, next_free
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
 
 _DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 
 
 def judge_required(rule: RequiresRule, question: Question, facts: PartyFacts, book: RuleBook) -> Ruling:
     """Every fact is known, true and young enough. What a service told goes before what the bank attested."""
     if rule.grace_days is not None and _in_grace(rule.grace_days, question, facts):
         return allow(rule, grace_days=rule.grace_days)
+    instead = next((name for name in rule.unless if _holds(name, rule, question, facts, book)), None)
+    if instead is not None:
+        return allow(rule, facts=[instead])
+    since: datetime | None = None
     unknown: list[FactName] = []
     for name in rule.facts:
         told = facts.told.get(name)
@@ -28,8 +33,14 @@ def judge_required(rule: RequiresRule, question: Question, facts: PartyFacts, bo
             unknown.append(name)
         elif not told.value:
             return deny_after(rule, name, f"{name} is not so", fact=name)
+        else:
+            since = told.as_of if since is None else max(since, told.as_of)
     if unknown:
         return needs(rule, unknown[0], f"not known, or too old: {', '.join(unknown)}", missing=list(unknown))
+    if rule.notice_hours is not None and since is not None:
+        ready = since + _HOUR * rule.notice_hours
+        if question.span.start < ready:
+            return deny_until(rule, ready, "not so for long enough", notice_hours=rule.notice_hours)
     return allow(rule, facts=list(rule.facts))
 
 
@@ -65,6 +76,13 @@ def judge_third_person(rule: ThirdPersonRule, question: Question, facts: PartyFa
     detail = f"the third person was asked {most} times, {rule.limit} in {rule.window} are allowed"
     free = next_free(rule.window, rule.limit, counted, max(dates))
     return deny_after(rule, NEVER, detail) if free is None else deny_until(rule, midnight_after(free, zones), detail)
+
+
+def _holds(name: FactName, rule: RequiresRule, question: Question, facts: PartyFacts, book: RuleBook) -> bool:
+    told = facts.told.get(name)
+    if told is None:
+        return _attested(name, question, facts, book)
+    return told.value and not _too_old(told, rule, question)
 
 
 def _too_old(told: Told, rule: RequiresRule, question: Question) -> bool:
