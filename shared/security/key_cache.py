@@ -13,6 +13,8 @@ import httpx
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
 
+from shared.security.authorities import trusted_authorities
+
 FRESH_SECONDS: Final = 300.0
 STALE_SECONDS: Final = 3600.0
 REFETCH_EVERY_SECONDS: Final = 10.0
@@ -49,7 +51,9 @@ class KeyCache:
         self._discovery_url = discovery_url
         self._issuer = issuer
         self._allow_development = allow_development
-        self._http = httpx.AsyncClient(timeout=timeout_seconds, transport=transport, follow_redirects=False)
+        self._http = httpx.AsyncClient(
+            timeout=timeout_seconds, transport=transport, verify=trusted_authorities(), follow_redirects=False
+        )
         self._monotonic = monotonic
         self._lock = asyncio.Lock()
         self._keys: dict[str, Key] = {}

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, Self
 
 import httpx
 
+from shared.security.authorities import trusted_authorities
 from shared.settings import ServiceSettings
 
 # A token is renewed when this share of its life is left, so that none expires on its way.
@@ -52,7 +53,10 @@ class ClientCredentials:
         if scopes:
             self._form["scope"] = " ".join(sorted(scopes))
         self._http = httpx.AsyncClient(
-            auth=httpx.BasicAuth(client_id, client_secret), timeout=timeout_seconds, transport=transport
+            auth=httpx.BasicAuth(client_id, client_secret),
+            timeout=timeout_seconds,
+            transport=transport,
+            verify=trusted_authorities(),
         )
         self._monotonic = monotonic
         self._lock = asyncio.Lock()

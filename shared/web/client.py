@@ -14,6 +14,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from shared.security.authorities import trusted_authorities
 from shared.security.token_source import TokenSource, TokenUnavailableError
 from shared.web.idempotency_key import HEADER
 from shared.web.problems import TYPE_BASE
@@ -73,6 +74,7 @@ class ServiceClient:
         self._http = httpx.AsyncClient(
             base_url=base_url,
             transport=transport,
+            verify=trusted_authorities(),
             timeout=attempt_timeout_seconds,
             limits=httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=20),
             follow_redirects=False,

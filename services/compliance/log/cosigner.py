@@ -20,6 +20,7 @@ from services.compliance.log.witnesses import Cosignature, Witness, WitnessKnows
 from services.compliance.store import log as store
 from shared.clock import Clock
 from shared.database import Database
+from shared.security.authorities import trusted_authorities
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Cosigner:
         self._clock = clock
         self._witnesses = witnesses
         self._archive = archive
-        self._http = http or httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
+        self._http = http or httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=trusted_authorities())
         self._archived_at: datetime | None = None
 
     async def run(self) -> None:
