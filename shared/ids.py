@@ -11,14 +11,15 @@ import hashlib
 import os
 import struct
 import time
-from uuid import UUID, SafeUUID
+from uuid import UUID
+
+from asyncpg.pgproto import pgproto
 
 _VARIANT = 0b10 << 62
 _VARIANT_DIGITS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 SHARD_COUNT = 1 << 16
 _BLOCK = struct.Struct("<512Q")
 _pool: list[int] = []
-_set = object.__setattr__
 # A child process must not go on with its parent's random numbers.
 os.register_at_fork(after_in_child=_pool.clear)
 
@@ -78,10 +79,8 @@ def derived_id(namespace: str, *parts: str) -> UUID:
 
 
 def _uuid(number: int) -> UUID:
-    """A UUID of a number that is known to fit: without the checks of its constructor, which are most of its cost."""
-    made = object.__new__(UUID)
-    _set(made, "int", number)
-    _set(made, "is_safe", SafeUUID.unknown)
+    """The driver's own kind of UUID, as its rows hold it: written, hashed and compared in a fraction of the time."""
+    made: UUID = pgproto.UUID(number.to_bytes(16))
     return made
 
 

@@ -251,7 +251,7 @@ async def serve(definition: ServiceDefinition, *, roles: Sequence[Role] = ROLES,
     # What is loaded by now stays: the collector need not look at it again, and batches make garbage in gulps.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(300_000, 20, 100)
     await runtime.run()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -39,10 +40,16 @@ def trusted(model: type[ModelT], values: dict[str, Any]) -> ModelT:
     """
     made = object.__new__(model)
     _set(made, "__dict__", values)
-    _set(made, "__pydantic_fields_set__", set(values))
+    _set(made, "__pydantic_fields_set__", _fields_of(model))
     _set(made, "__pydantic_extra__", None)
     _set(made, "__pydantic_private__", None)
     return made
+
+
+@cache
+def _fields_of(model: type[BaseModel]) -> set[str]:
+    """Shared by all instances: frozen models never change it."""
+    return set(model.model_fields)
 
 
 class TimeWindow(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,35 +13,34 @@ import pytest
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
-from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection, text
 
 from shared.clock import SystemClock
 from shared.database import Database, ReadOnlyTransactionError, platform_tables
-from shared.embedded.provision import create_database, drop_database
 from shared.embedded.servers import EmbeddedServers
 from shared.events import NewEvent
 from shared.events.case import CaseReleased, CaseSuspended
 from shared.messaging import NewIntent
 from shared.messaging.outbox import unpack_headers
 from shared.settings import ServiceSettings
+from tests.databases import Shelf, prepared
 
 
 @pytest.fixture
-async def database(postgres: str, servers: EmbeddedServers, prefix: str, tmp_path: Path) -> AsyncIterator[Database]:
+async def database(postgres: str, servers: EmbeddedServers, shelf: Shelf, prefix: str) -> AsyncIterator[Database]:
     """A database with the platform's tables."""
-    made = await create_database(postgres, prefix + "u", role="test_intake", password=servers.home.password)
-    engine = create_async_engine(make_url(made.owner_url).set(drivername="postgresql+asyncpg"))
-    async with engine.begin() as connection:
-        await connection.run_sync(lambda sync: platform_tables.create(Operations(MigrationContext.configure(sync))))
-    await engine.dispose()
-    settings = ServiceSettings(
-        environment="development", prefix=prefix, database_url=SecretStr(made.url), kafka_bootstrap="127.0.0.1:9"
-    )
-    opened = await Database.open(settings, SystemClock(), service="intake")
-    yield opened
-    await opened.close()
-    await drop_database(postgres, prefix + "u")
+    new = partial(prepared, postgres, role="test_intake", password=servers.home.password, prepare=make_tables)
+    async with shelf.lease(postgres, "unit of work", new) as made:
+        settings = ServiceSettings(
+            environment="development", prefix=prefix, database_url=SecretStr(made.url), kafka_bootstrap="127.0.0.1:9"
+        )
+        opened = await Database.open(settings, SystemClock(), service="intake")
+        yield opened
+        await opened.close()
+
+
+def make_tables(connection: Connection) -> None:
+    platform_tables.create(Operations(MigrationContext.configure(connection)))
 
 
 def suspended(uow: Any, party: UUID, **options: Any) -> NewEvent[CaseSuspended]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,13 +17,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
-from sqlalchemy import Connection, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection
 
 from shared.clock import SystemClock
 from shared.database import Database, UnitOfWork, platform_tables
 from shared.embedded.kafka import KafkaAccess
-from shared.embedded.provision import create_database, drop_database
 from shared.embedded.servers import EmbeddedServers
 from shared.events import Received
 from shared.events.base import EventData
@@ -43,6 +42,7 @@ from shared.money import Money
 from shared.security.key_management import LocalKeyManagement
 from shared.security.sealing import RecordSealer
 from shared.settings import ServiceSettings
+from tests.databases import Shelf, prepared
 
 HANDLED = """
 CREATE TABLE handled (
@@ -207,18 +207,16 @@ BenchFactory = Callable[..., Awaitable[Bench]]
 
 @pytest.fixture
 async def bench(
-    postgres: str, servers: EmbeddedServers, prefix: str, tmp_path: Path, request: pytest.FixtureRequest
+    postgres: str, servers: EmbeddedServers, shelf: Shelf, prefix: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[BenchFactory]:
     """`await bench("plans", kafka=True)` makes a service with empty platform tables."""
-    made: list[tuple[str, Database]] = []
+    stack = AsyncExitStack()
 
     async def make(service: str = "plans", *, kafka: bool = False, **overrides: Any) -> Bench:
-        name = prefix + service
-        created = await create_database(postgres, name, role=f"test_{service}", password=servers.home.password)
-        engine = create_async_engine(make_url(created.owner_url).set(drivername="postgresql+asyncpg"))
-        async with engine.begin() as connection:
-            await connection.run_sync(_create_tables)
-        await engine.dispose()
+        new = partial(
+            prepared, postgres, role=f"test_{service}", password=servers.home.password, prepare=_create_tables
+        )
+        created = await stack.enter_async_context(shelf.lease(postgres, f"messaging of {service}", new))
         values: dict[str, Any] = {
             "environment": "development",
             "prefix": prefix,
@@ -235,14 +233,12 @@ async def bench(
             }
         settings = ServiceSettings(**(values | overrides))
         database = await Database.open(settings, SystemClock(), service=service)
-        made.append((name, database))
+        stack.push_async_callback(database.close)
         sealer = RecordSealer(LocalKeyManagement.open(settings.key_folder, service), service=service)
         return Bench(database, sealer, settings, poison=set(), failures=[])
 
-    yield make
-    for name, database in made:
-        await database.close()
-        await drop_database(postgres, name)
+    async with stack:
+        yield make
 
 
 def _create_tables(connection: Connection) -> None:

@@ -2,24 +2,24 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import APIRouter
 from pydantic import SecretStr
-from sqlalchemy import Connection, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection, text
 
 from shared.clock import SystemClock
 from shared.database import Database, platform_tables
-from shared.embedded.provision import create_database, drop_database
 from shared.embedded.servers import EmbeddedServers
 from shared.security.clients import DevelopmentClient
 from shared.security.issuer import DevelopmentIssuer, create_issuer_app
 from shared.security.tokens import TokenVerifier
 from shared.settings import ServiceSettings
 from shared.web.app import ApiDefinition, create_app
+from tests.databases import Shelf, prepared
 
 ISSUER = "http://issuer.test"
 CLIENT = DevelopmentClient(client_id="demo-driver", client_secret="s" * 24, scopes=frozenset({"visits.check-in"}))
@@ -45,17 +45,13 @@ def make_tables(connection: Connection) -> None:
 
 
 @pytest.fixture
-async def settings(postgres: str, servers: EmbeddedServers, prefix: str) -> AsyncIterator[ServiceSettings]:
-    name = f"{prefix}platform"
-    made = await create_database(postgres, name, role="test_platform", password=servers.home.password)
-    engine = create_async_engine(make_url(made.owner_url).set(drivername="postgresql+asyncpg"))
-    async with engine.begin() as connection:
-        await connection.run_sync(make_tables)
-    await engine.dispose()
-    yield ServiceSettings(
-        environment="development", database_url=SecretStr(made.url), kafka_bootstrap="127.0.0.1:9", oidc_issuer=ISSUER
-    )
-    await drop_database(postgres, name)
+async def settings(postgres: str, servers: EmbeddedServers, shelf: Shelf) -> AsyncIterator[ServiceSettings]:
+    new = partial(prepared, postgres, role="test_platform", password=servers.home.password, prepare=make_tables)
+    async with shelf.lease(postgres, "web", new) as made:
+        yield ServiceSettings(
+            environment="development", database_url=SecretStr(made.url), kafka_bootstrap="127.0.0.1:9",
+            oidc_issuer=ISSUER,
+        )  # fmt: skip
 
 
 @pytest.fixture
