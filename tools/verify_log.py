@@ -34,16 +34,20 @@ import functools
 import gc
 import hashlib
 import hmac
+import io
 import itertools
 import json
+import math
 import re
 import sys
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 # --- Ed25519, verification only: RFC 8032 section 5.1, with cofactorless equation and strict encodings
 
@@ -209,89 +213,166 @@ def cosigned_at(head: SignedHead, witness: Key, *, verified: bool) -> int | None
 
 _HASH_LINE = re.compile("[0-9a-f]{64}")
 _LEAF_LINE = re.compile(r'\{"index":(0|[1-9][0-9]*),"leaf":"([A-Za-z0-9+/]*={0,2})"\}')
+_LARGEST = 1 << 62
+KEPT_FILES = 16
+
+
+class Files:
+    """The files of an export, in a folder or in a tar file: read when they are asked for, and never held."""
+
+    def __init__(self, sources: Mapping[str, Callable[[], IO[bytes] | None]]) -> None:
+        self._sources = sources
+
+    @classmethod
+    def of(cls, path: Path) -> Files:
+        """Raises UnusableError."""
+        if path.is_dir():
+            found = (file for file in path.rglob("*") if file.is_file())
+            return cls({file.relative_to(path).as_posix(): functools.partial(_open, file) for file in found})
+        try:
+            archive = tarfile.open(path)  # noqa: SIM115  # its members are read as long as the program runs
+            members = [member for member in archive if member.isfile()]
+        except (OSError, tarfile.TarError) as error:
+            raise UnusableError(f"cannot read {path}: {error}") from error
+        return cls({member.name: functools.partial(archive.extractfile, member) for member in members})
+
+    @property
+    def names(self) -> list[str]:
+        """In order."""
+        return sorted(self._sources)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sources
+
+    def open(self, name: str) -> IO[bytes]:
+        """The file's bytes; an empty file when it is missing. Raises UnusableError."""
+        try:
+            return (self._sources[name]() if name in self._sources else None) or io.BytesIO()
+        except (OSError, tarfile.TarError) as error:
+            raise UnusableError(f"cannot read {name}: {error}") from error
+
+    def read(self, name: str) -> bytes:
+        """All of a small file. Raises UnusableError."""
+        with self.open(name) as file:
+            try:
+                return file.read()
+            except (OSError, tarfile.TarError) as error:
+                raise UnusableError(f"cannot read {name}: {error}") from error
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """The lines, without their ends. Raises UnusableError."""
+        with self.open(name) as file:
+            try:
+                yield from (line.removesuffix(b"\n") for line in file)
+            except (OSError, tarfile.TarError) as error:
+                raise UnusableError(f"cannot read {name}: {error}") from error
+
+    def documents(self, name: str) -> Iterator[dict[str, Any]]:
+        """The documents of a file of JSON lines; none when it is missing."""
+        return (json.loads(line) for line in self.lines(name))
 
 
 @dataclass
 class Export:
-    """What the export holds. A leaf or hash that cannot be read is None."""
+    """Leaves, their recorded hashes, checkpoints and keys. A leaf or hash that cannot be read is None."""
 
-    leaves: list[bytes | None] = field(default_factory=list)
-    hashes: list[bytes | None] = field(default_factory=list)
-    heads: list[SignedHead] = field(default_factory=list)
-    vkeys: list[str] = field(default_factory=list)
+    files: Files
     first: int = 0
     """Index of the first leaf: a period's pack begins in the middle of the log."""
     edge: list[tuple[int, bytes]] = field(default_factory=list)
     """What stands for the leaves before it: (height, hash) of full subtrees, left to right."""
+    _kept: OrderedDict[int, list[bytes | None]] = field(default_factory=OrderedDict)
+    _folders: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def vkeys(self) -> list[str]:
+        """The key texts, to be compared with fingerprints."""
+        return self.files.read("keys.txt").decode("utf-8", "replace").splitlines()
+
+    def leaves(self) -> Iterator[bytes | None]:
+        """From the first one on. Raises UnusableError when a file of them is missing."""
+        start = self.first
+        for name in self._named("leaves/"):
+            if name != f"leaves/{start:012}.ndjson":
+                raise UnusableError(f"{name}: leaves before it are missing")
+            found = self._leaves_in(name, start)
+            yield from found
+            start += len(found)
+
+    def leaf(self, index: int) -> bytes | None:
+        """One leaf, read again from its file; the files used last are kept."""
+        names = self._named("leaves/")
+        place = bisect.bisect_right(names, f"leaves/{index:012}.ndjson") - 1
+        if place < 0:
+            return None
+        start = int(names[place][len("leaves/") : -len(".ndjson")])
+        if start not in self._kept:
+            self._kept[start] = self._leaves_in(names[place], start)
+            if len(self._kept) > KEPT_FILES:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(start)
+        found = self._kept[start]
+        return found[index - start] if index - start < len(found) else None
+
+    def hashes(self) -> Iterator[bytes | None]:
+        """The recorded hashes of the leaves."""
+        for name in self._named("leaf_hashes/"):
+            for line in _lines_of(self.files.read(name)):
+                yield bytes.fromhex(line) if _HASH_LINE.fullmatch(line) else None
+
+    def heads(self) -> Iterator[SignedHead]:
+        """The checkpoints, in their order."""
+        number = 0
+        for number, line in enumerate(self.files.lines("checkpoints.ndjson"), start=1):
+            yield parse_head(number, line.decode("utf-8", "replace"))
+        if not number and "checkpoints.ndjson" in self.files:
+            yield parse_head(1, "")
+
+    def _named(self, folder: str) -> list[str]:
+        if folder not in self._folders:
+            self._folders[folder] = [name for name in self.files.names if name.startswith(folder)]
+        return self._folders[folder]
+
+    def _leaves_in(self, name: str, start: int) -> list[bytes | None]:
+        """The leaves of one file, named by its first index.
+
+        A damaged line must not shift its neighbours: where line breaks were lost or made, an index that the next line
+        confirms tells where we are; an index that neither the place nor the next line confirms is damaged itself.
+        """
+        lines = _lines_of(self.files.read(name))
+        matches = map(_LEAF_LINE.fullmatch, lines)
+        found = [None if match is None else (int(match[1]) - start, match[2]) for match in matches]
+        leaves: list[bytes | None] = []
+        for one, following in itertools.zip_longest(found, found[1:]):
+            if one is not None and one[0] != len(leaves):
+                confirmed = following is not None and following[0] == one[0] + 1
+                if confirmed and 0 <= one[0] <= len(lines) + 1:
+                    if leaves[one[0] :].count(None) == len(leaves[one[0] :]):
+                        del leaves[one[0] :]
+                    leaves.extend([None] * (one[0] - len(leaves)))
+            leaves.append(_strict_base64(one[1]) if one is not None and one[0] == len(leaves) else None)
+        return leaves
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def read_export(path: Path) -> Export:
-    """Read a tar file or a folder. Raises UnusableError."""
-    return _whole_log(dict(_files(path)))
+    """The export in a tar file or a folder. Raises UnusableError."""
+    return Export(Files.of(path))
 
 
-def _whole_log(files: dict[str, bytes]) -> Export:
-    export = export_of(files)
-    if not export.leaves or not export.heads:
-        raise UnusableError("the export holds no leaves or no checkpoints")
-    return export
-
-
-def export_of(files: dict[str, bytes], first: int = 0, edge: Sequence[bytes] = ()) -> Export:
-    """The export in these files, from leaf `first` on. Raises UnusableError."""
+def edge_of(first: int, hashes: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    """What stands for the leaves before `first`. Raises UnusableError when the hashes are not as many as it takes."""
     levels = [level for level in range(first.bit_length() - 1, -1, -1) if first >> level & 1]
-    if len(levels) != len(edge):
+    if len(levels) != len(hashes):
         raise UnusableError("the left edge does not fit the first leaf")
-    export = Export(first=first, edge=list(zip(levels, edge, strict=True)))
-    for name, data in sorted(files.items()):
-        lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
-        if name.startswith("leaves/"):
-            _read_leaves(export, name, lines)
-        elif name.startswith("leaf_hashes/"):
-            export.hashes.extend(bytes.fromhex(line) if _HASH_LINE.fullmatch(line) else None for line in lines)
-        elif name == "checkpoints.ndjson":
-            export.heads.extend(parse_head(number, line) for number, line in enumerate(lines, start=1))
-        elif name == "keys.txt":
-            export.vkeys.extend(lines)
-    return export
+    return list(zip(levels, hashes, strict=True))
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        yield from (
-            (file.relative_to(path).as_posix(), file.read_bytes()) for file in path.rglob("*") if file.is_file()
-        )
-        return
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                content = archive.extractfile(member) if member.isfile() else None
-                if content is not None:
-                    yield member.name, content.read()
-    except (OSError, tarfile.TarError) as error:
-        raise UnusableError(f"cannot read {path}: {error}") from error
-
-
-def _read_leaves(export: Export, name: str, lines: Sequence[str]) -> None:
-    """Read one file of leaves, named by its first index.
-
-    A damaged line must not shift its neighbours: where line breaks were lost or made, an index that the next line
-    confirms
-    tells where we are; an index that neither the place nor the next line confirms is damaged itself.
-    """
-    first = len(export.leaves)
-    if name != f"leaves/{export.first + first:012}.ndjson":
-        raise UnusableError(f"{name}: leaves before it are missing")
-    found = [
-        (int(match[1]) - export.first, match[2]) if (match := _LEAF_LINE.fullmatch(line)) else None for line in lines
-    ]
-    for one, following in itertools.zip_longest(found, found[1:]):
-        confirmed = one is not None and following is not None and following[0] == one[0] + 1
-        if one is not None and confirmed and first <= one[0] <= first + len(lines) + 1:
-            if export.leaves[one[0] :].count(None) == len(export.leaves[one[0] :]):
-                del export.leaves[one[0] :]
-            export.leaves.extend([None] * (one[0] - len(export.leaves)))
-        export.leaves.append(_strict_base64(one[1]) if one is not None and one[0] == len(export.leaves) else None)
+def _lines_of(content: bytes) -> list[str]:
+    return content.decode("utf-8", "replace").removesuffix("\n").split("\n")
 
 
 def _strict_base64(text: str) -> bytes | None:
@@ -313,28 +394,61 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def roots_at(
-    hashes: Iterable[bytes | None], sizes: set[int], first: int = 0, edge: Iterable[tuple[int, bytes]] = ()
-) -> dict[int, bytes]:
-    """The tree's roots at the given sizes, as far as every hash up to there is known.
+class Roots:
+    """Folds leaf hashes one by one; keeps the tree's root at each of the sizes asked for, as far as hashes are known.
 
-    `hashes` begin with leaf `first`; `edge` stands for those before.
+    `first` is the index of the first hash, `edge` stands for the leaves before it.
     """
-    roots = {0: hashlib.sha256().digest()} if 0 in sizes else {}
-    stack: list[tuple[int, bytes]] = list(edge)
-    for position, value in enumerate(hashes, start=first):
+
+    def __init__(self, sizes: Iterable[int], first: int = 0, edge: Iterable[tuple[int, bytes]] = ()) -> None:
+        self._sizes = array("q", sorted(size for size in sizes if size > first))
+        self._roots = bytearray()
+        self._stack = list(edge)
+        self._size = first
+        self._next = self._sizes[0] if self._sizes else 0
+        self._known = True
+
+    def copy(self) -> Roots:
+        """The same so far, to be gone on with otherwise."""
+        other = Roots(())
+        other._sizes, other._roots = self._sizes, bytearray(self._roots)
+        other._stack, other._size, other._next, other._known = list(self._stack), self._size, self._next, self._known
+        return other
+
+    @property
+    def count(self) -> int:
+        """How many roots are known."""
+        return len(self._roots) // 32
+
+    def add(self, value: bytes | None) -> None:
+        """The next leaf's hash; after one that is not known there is no root any more."""
         if value is None:
-            break
-        level, node = 0, value
+            self._known = False
+        if not self._known or value is None:
+            return
+        stack, level, node = self._stack, 0, value
         while stack and stack[-1][0] == level:
-            node = node_hash(stack.pop()[1], node)
+            node = hashlib.sha256(b"\x01" + stack.pop()[1] + node).digest()
             level += 1
         stack.append((level, node))
-        if position + 1 in sizes:
-            roots[position + 1] = functools.reduce(
-                lambda right, left: node_hash(left, right), [h for _, h in stack[::-1]]
-            )
-    return roots
+        self._size += 1
+        if self._size == self._next:
+            self._keep()
+
+    def _keep(self) -> None:
+        root = functools.reduce(lambda right, left: node_hash(left, right), [value for _, value in self._stack[::-1]])
+        while self.count < len(self._sizes) and self._sizes[self.count] == self._size:
+            self._roots += root
+        self._next = self._sizes[self.count] if self.count < len(self._sizes) else 0
+
+    def at(self, size: int) -> bytes | None:
+        """The root of the first `size` leaves; None where it is not known."""
+        if size == 0:
+            return hashlib.sha256().digest()
+        place = bisect.bisect_left(self._sizes, size)
+        if place >= self.count or self._sizes[place] != size:
+            return None
+        return bytes(self._roots[32 * place : 32 * place + 32])
 
 
 KeyChanges = list[tuple[int, Key]]  # from which leaf on a tree needs which key's signature
@@ -369,6 +483,14 @@ class Report:
     """Rows of a pack whose leaf is not under its checkpoint, or before its range."""
     problems: list[str] = field(default_factory=list)
 
+    def add_to(self, other: Report) -> None:
+        """Give what was found in the leaves to the report of everything."""
+        other.kinds, other.contacts, other.continues = self.kinds, self.contacts, self.continues
+        other.parties, other.releases = self.parties, self.releases
+        other.manifests, other.uncovered = other.manifests or self.manifests, other.uncovered or self.uncovered
+        other.signatures += self.signatures
+        other.problems += self.problems
+
 
 @dataclass(frozen=True)
 class Witnesses:
@@ -386,38 +508,71 @@ def verify(
     witnesses: Witnesses | None = None,
     approvers: Iterable[str] = (),
 ) -> Report:
-    """Check everything; the report names each fault."""
-    report = Report(leaves=len(export.leaves), checkpoints=len(export.heads))
-    keys = follow_rotations(enumerate(export.leaves), key, report)
-    trusted = _check_signatures(export.heads, keys, report, all_signatures=all_signatures)
-    times = _check_cosignatures(trusted, witnesses or Witnesses(), report, all_signatures=all_signatures)
-    _check_leaves(export, trusted, report.problems)
+    """Check everything; the report names each fault. Raises UnusableError.
+
+    One pass over the leaves does all that needs their bytes; what of it may be told is known after the checkpoints.
+    """
+    report = Report()
+    plan = HeadPlan.of(export)
+    rotations = Rotations(key)
+    chains = _Chains(Report(), key, approvers=approvers)
+    tree = _Tree(export, plan.sizes)
+    for index, leaf, value in tree.read():
+        rotations.read(index, leaf)
+        if tree.whole:
+            chains.read(index, leaf, value)
+    report.leaves, report.checkpoints = tree.leaves, plan.count
+    if not report.leaves or not report.checkpoints:
+        raise UnusableError("the export holds no leaves or no checkpoints")
+    rotations.tell(report)
+    heads = Heads(report, witnesses or Witnesses(), all_signatures=all_signatures)
+    for head in trusted_heads(export, plan, rotations.keys, report, all_signatures=all_signatures):
+        heads.take(head, tree)
+    heads.finish()
+    tree.judge(heads, report.problems)
     if not report.problems:  # a damaged leaf would make its neighbours in the chain look broken, too
-        chains = _Chains(report, key, times, approvers=approvers)
-        chains.follow((index, leaf) for index, leaf in enumerate(export.leaves) if leaf)
+        chains.finish(heads)
+        chains.report.add_to(report)
     return report
 
 
-def follow_rotations(leaves: Iterable[tuple[int, bytes | None]], key: Key, report: Report) -> KeyChanges:
-    """The keys one after another: each successor is named by a leaf that the key before it signed."""
-    keys: KeyChanges = [(0, key)]
-    for index, leaf in leaves:
-        if leaf is None or b'"kind":"key_rotation"' not in leaf:
-            continue
-        record = json.loads(leaf)
-        if not record["old_key"].startswith(f"{key.name}+"):
-            continue  # of the older log that this one continues
-        new, old = parse_key(record["new_key"]), keys[-1][1]
+class Rotations:
+    """The log's keys one after another: each successor is named by a leaf that the key before it signed."""
+
+    def __init__(self, key: Key) -> None:
+        self.keys: KeyChanges = [(0, key)]
+        self._key = key
+        self._rotations: list[int] = []
+        self._signatures = 0
+        self._problems: list[str] = []
+
+    def read(self, index: int, leaf: bytes) -> None:
+        """One leaf, in the order of the log."""
+        if b'"kind":"key_rotation"' not in leaf:
+            return
+        try:
+            record = json.loads(leaf)
+            if not record["old_key"].startswith(f"{self._key.name}+"):
+                return  # of the older log that this one continues
+            new, named = parse_key(record["new_key"]), parse_key(record["old_key"])
+            signature = _strict_base64(record["signature"]) or b""
+        except (ValueError, KeyError, TypeError, AttributeError, UnusableError):
+            self._problems.append(f"leaf {index}: a change of the key that cannot be read")
+            return
         message = f"doorstep-log-key-rotation/v1\n{record['old_key']}\n{record['new_key']}\n".encode()
-        signature = _strict_base64(record["signature"]) or b""
-        report.signatures += 1
-        if parse_key(record["old_key"]) != old or not ed25519_verifies(old.public_key, message, signature):
-            report.problems.append(f"leaf {index}: a new key that the key before it did not sign")
-            continue
-        keys.append((index, new))
-        report.rotations.append(index)
-    report.keys = keys
-    return keys
+        self._signatures += 1
+        old = self.keys[-1][1]
+        if named != old or not ed25519_verifies(old.public_key, message, signature):
+            self._problems.append(f"leaf {index}: a new key that the key before it did not sign")
+            return
+        self.keys.append((index, new))
+        self._rotations.append(index)
+
+    def tell(self, report: Report) -> None:
+        """Put into the report what was found."""
+        report.keys, report.rotations = self.keys, self._rotations
+        report.signatures += self._signatures
+        report.problems += self._problems
 
 
 def key_at(keys: KeyChanges, size: int) -> Key:
@@ -425,13 +580,34 @@ def key_at(keys: KeyChanges, size: int) -> Key:
     return [key for index, key in keys if index < size or index == 0][-1]
 
 
-def _check_signatures(
-    heads: list[SignedHead], keys: KeyChanges, report: Report, *, all_signatures: bool
-) -> list[SignedHead]:
-    last_of_day = {head.published_at[:10]: head.number for head in heads if not head.problem}
-    checked = set(last_of_day.values())
-    trusted: list[SignedHead] = []
-    for head in heads:
+@dataclass
+class HeadPlan:
+    """A first look at the checkpoints: their sizes, and which is the last one of each day."""
+
+    sizes: array[int]
+    last_of_day: dict[str, int]
+    count: int
+
+    @classmethod
+    def of(cls, export: Export) -> HeadPlan:
+        """Of all checkpoints that can be read."""
+        plan = cls(array("q"), {}, 0)
+        for head in export.heads():
+            plan.count += 1
+            if not head.problem:
+                plan.last_of_day[head.published_at[:10]] = head.number
+                if head.size < _LARGEST:
+                    plan.sizes.append(head.size)
+        return plan
+
+
+def trusted_heads(
+    export: Export, plan: HeadPlan, keys: KeyChanges, report: Report, *, all_signatures: bool
+) -> Iterator[SignedHead]:
+    """The checkpoints that may be believed, of which each day's last is verified; the others are named."""
+    checked = set(plan.last_of_day.values())
+    last = 0
+    for head in export.heads():
         problem = head.problem
         key = key_at(keys, head.size)
         if not problem and head.origin != key.name:
@@ -439,37 +615,80 @@ def _check_signatures(
         if not problem and (all_signatures or head.number in checked):
             report.signatures += 1
             problem = "" if signed_by(head, key) else "the signature does not verify"
-        if not problem and trusted and head.size < trusted[-1].size:
-            problem = f"the tree shrank from {trusted[-1].size} to {head.size}"
+        if not problem and head.size < last:
+            problem = f"the tree shrank from {last} to {head.size}"
         if problem:
             report.problems.append(f"checkpoint {head.number}: {problem}")
         else:
-            trusted.append(head)
-    return trusted
+            last = head.size
+            yield head
 
 
-def _check_cosignatures(
-    heads: Sequence[SignedHead], witnesses: Witnesses, report: Report, *, all_signatures: bool
-) -> list[tuple[int, float]]:
-    """(tree size, when enough witnesses had signed a tree of at least that size), by size. Empty without witnesses."""
-    if not witnesses.keys:
-        return []
-    enough = {head.number: head for head in heads if _times(head, witnesses)[witnesses.required - 1 :]}
-    checked = {head.published_at[:10]: head.number for head in enough.values()}.values()
-    known: list[tuple[int, float]] = []
-    for head in heads:
-        if all_signatures or head.number in checked or head is heads[-1]:
-            known_times = _verified_times(head, witnesses, report)
+class Heads:
+    """What is kept of the trusted checkpoints: sizes, when enough witnesses had signed, and whether the roots fit."""
+
+    def __init__(self, report: Report, witnesses: Witnesses, *, all_signatures: bool) -> None:
+        self._report, self._witnesses, self._all = report, witnesses, all_signatures
+        self.numbers, self.sizes = array("q"), array("q")
+        self._times = array("d")
+        self._enough: dict[str, tuple[int, SignedHead]] = {}
+        self.last: SignedHead | None = None
+        self.by_leaf, self.by_record = bytearray(), bytearray()
+        self._witnessed_sizes, self._witnessed_at = array("q"), array("d")
+        self._problems: list[str] = []
+
+    def take(self, head: SignedHead, tree: _Tree | None = None) -> None:
+        """The next one, with its roots as `tree` knows them."""
+        self.numbers.append(head.number)
+        self.sizes.append(min(head.size, _LARGEST))
+        self.last = head
+        if tree is not None:
+            self.by_leaf.append(tree.by_leaf.at(head.size) == head.root)
+            self.by_record.append(tree.by_record.at(head.size) == head.root)
+        if not self._witnesses.keys:
+            return
+        if self._all:
+            self._times.append(self._kth(_verified_times(head, self._witnesses, self._report, self._problems)))
+            return
+        self._times.append(self._kth(_times(head, self._witnesses)))
+        if self._times[-1] < math.inf:
+            self._enough[head.published_at[:10]] = len(self._times) - 1, head
+
+    def _kth(self, times: Sequence[int]) -> float:
+        required = self._witnesses.required
+        return float(times[required - 1]) if len(times) >= required else math.inf
+
+    def finish(self) -> None:
+        """Verify the cosignatures that are to be verified, and work out by when each size was witnessed."""
+        if not self._witnesses.keys or self.last is None:
+            return
+        found = len(_times(self.last, self._witnesses))
+        if not self._all:
+            checked = dict(self._enough.values()) | {len(self.numbers) - 1: self.last}
+            for place, head in sorted(checked.items()):
+                times = _verified_times(head, self._witnesses, self._report, self._problems)
+                self._times[place] = self._kth(times)
+                found = len(times)
         else:
-            known_times = _times(head, witnesses)
-        if len(known_times) >= witnesses.required:
-            known.append((head.size, float(known_times[witnesses.required - 1])))
-        elif head is heads[-1]:
-            report.problems.append(
-                f"checkpoint {head.number}: {len(known_times)} of {witnesses.required} cosignatures that are required"
+            found = len(_verified_times(self.last, self._witnesses, Report(), []))
+        if self._times[-1] == math.inf:
+            self._problems.append(
+                f"checkpoint {self.last.number}: {found} of {self._witnesses.required} cosignatures that are required"
             )
-    earliest = list(itertools.accumulate((time for _, time in reversed(known)), min))[::-1]
-    return [(size, time) for (size, _), time in zip(known, earliest, strict=True)]
+        self._report.problems += self._problems
+        earliest = math.inf
+        for size, time in zip(reversed(self.sizes), reversed(self._times), strict=True):
+            if time < math.inf:
+                earliest = min(earliest, time)
+                self._witnessed_sizes.append(size)
+                self._witnessed_at.append(earliest)
+        self._witnessed_sizes.reverse()
+        self._witnessed_at.reverse()
+
+    def witnessed_at(self, index: int) -> float:
+        """When enough witnesses had signed a tree that holds the leaf; infinity when they never had."""
+        place = bisect.bisect_right(self._witnessed_sizes, index)
+        return self._witnessed_at[place] if place < len(self._witnessed_sizes) else math.inf
 
 
 def _times(head: SignedHead, witnesses: Witnesses) -> list[int]:
@@ -477,7 +696,7 @@ def _times(head: SignedHead, witnesses: Witnesses) -> list[int]:
     return sorted(time for time in times if time is not None)
 
 
-def _verified_times(head: SignedHead, witnesses: Witnesses, report: Report) -> list[int]:
+def _verified_times(head: SignedHead, witnesses: Witnesses, report: Report, problems: list[str]) -> list[int]:
     times: list[int] = []
     for witness in witnesses.keys:
         if not signatures_of(head, witness):
@@ -485,38 +704,70 @@ def _verified_times(head: SignedHead, witnesses: Witnesses, report: Report) -> l
         report.cosignatures += 1
         time = cosigned_at(head, witness, verified=True)
         if time is None:
-            report.problems.append(f"checkpoint {head.number}: the cosignature of {witness.name} does not verify")
+            problems.append(f"checkpoint {head.number}: the cosignature of {witness.name} does not verify")
         else:
             times.append(time)
     return sorted(times)
 
 
-def _check_leaves(export: Export, heads: Sequence[SignedHead], problems: list[str]) -> None:
+_MISSING = b"no leaf here"  # known by identity
+
+
+class _Tree:
     """Three witnesses, leaves, recorded hashes and signed roots: the one that contradicts the other two is damaged."""
-    both = list(itertools.zip_longest((leaf and leaf_hash(leaf) for leaf in export.leaves), export.hashes))
-    sizes = {head.size for head in heads}
-    first, edge = export.first, export.edge
-    by_leaf = roots_at([one for one, _ in both], sizes, first, edge)
-    agree = all(one == other for one, other in both)
-    by_record = by_leaf if agree else roots_at([one for _, one in both], sizes, first, edge)
-    leaves_fit = all(by_leaf.get(head.size) == head.root for head in heads)
-    records_fit = all(by_record.get(head.size) == head.root for head in heads)
-    for index, (computed, recorded) in enumerate(both, start=first):
-        if computed is not None and computed == recorded:
-            continue
-        if leaves_fit:
-            problems.append(f"leaf hash {index}: the recorded hash is damaged, the leaf itself is sound")
-        else:
-            detail = "its bytes are not what the signed tree holds" if records_fit else "does not fit its recorded hash"
-            problems.append(f"leaf {index}: {detail}")
-    if not leaves_fit and not records_fit:
-        better = max(by_record, by_leaf, key=len)
-        for head in heads:
-            if better.get(head.size) != head.root:
-                detail = "not enough leaves" if head.size > first + len(both) else "the root does not fit the leaves"
-                problems.append(f"checkpoint {head.number}: {detail}")
-    if heads and first + len(both) > max(sizes):
-        problems.append(f"leaves from {max(sizes)} on are under no checkpoint")
+
+    def __init__(self, export: Export, sizes: Iterable[int]) -> None:
+        self._export = export
+        self.by_leaf = self.by_record = Roots(sizes, export.first, export.edge)
+        self.leaves = 0
+        self._both = 0
+        self._odd = array("q")
+
+    @property
+    def whole(self) -> bool:
+        """Whether every leaf so far is what its recorded hash says."""
+        return not self._odd
+
+    def read(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """The leaves that can be read, with their indexes and hashes."""
+        first, by_leaf = self._export.first, self.by_leaf
+        pairs = itertools.zip_longest(self._export.leaves(), self._export.hashes(), fillvalue=_MISSING)
+        for index, (leaf, recorded) in enumerate(pairs, start=first):
+            self._both += 1
+            self.leaves += leaf is not _MISSING
+            present = leaf is not None and leaf is not _MISSING
+            computed = hashlib.sha256(b"\x00" + leaf).digest() if leaf is not None and present else None
+            stated = None if recorded is _MISSING else recorded
+            if computed != stated and self.by_record is by_leaf:
+                self.by_record = by_leaf.copy()
+            by_leaf.add(computed)
+            if self.by_record is not by_leaf:
+                self.by_record.add(stated)
+            if computed is None or computed != stated:
+                self._odd.append(index)
+            if leaf is not None and computed is not None:
+                yield index, leaf, computed
+
+    def judge(self, heads: Heads, problems: list[str]) -> None:
+        """Name what is damaged, by the roots of the trusted heads."""
+        leaves_fit, records_fit = all(heads.by_leaf), all(heads.by_record)
+        for index in self._odd:
+            if leaves_fit:
+                problems.append(f"leaf hash {index}: the recorded hash is damaged, the leaf itself is sound")
+            else:
+                detail = (
+                    "its bytes are not what the signed tree holds" if records_fit else "does not fit its recorded hash"
+                )
+                problems.append(f"leaf {index}: {detail}")
+        end = self._export.first + self._both
+        if not leaves_fit and not records_fit:
+            better = heads.by_leaf if self.by_leaf.count > self.by_record.count else heads.by_record
+            for number, size, fits in zip(heads.numbers, heads.sizes, better, strict=True):
+                if not fits:
+                    detail = "not enough leaves" if size > end else "the root does not fit the leaves"
+                    problems.append(f"checkpoint {number}: {detail}")
+        if heads.sizes and end > max(heads.sizes):
+            problems.append(f"leaves from {max(heads.sizes)} on are under no checkpoint")
 
 
 def _approver_name(person: str) -> str:
@@ -529,6 +780,8 @@ class Releases:
 
     `approvers`: fingerprints of the keys that count. A later key counts when one that counts signed it.
     """
+
+    KINDS = ("rule_set", "approver_key", "pack_release")
 
     def __init__(self, approvers: Iterable[str], report: Report) -> None:
         self._trusted = set(approvers)
@@ -634,85 +887,114 @@ class _Chains:
 
     Leaves of a party number themselves and name the hash of the one before: none can be left out in the middle. A
     manifest names the last number of every party that changed since the manifest before: none can be left out at the
-    end.
+    end. What is found stays apart in `report` until everything else holds.
     """
 
     def __init__(
         self,
         report: Report,
         key: Key,
-        times: Sequence[tuple[int, float]],
         *,
         first: int = 0,
-        within: Callable[[int], bool] = lambda _: True,
         linked: bool = True,
         approvers: Iterable[str] = (),
+        catalogue: Catalogue | None = None,
     ) -> None:
-        """`first` leaf of what is read; only contacts `within` are counted; not `linked`: chains were checked apart."""
+        """`first` leaf of what is read; not `linked`: chains are checked apart; only contacts in the scope of the
+        `catalogue` are counted.
+        """
+        self.report = report
         self._releases = Releases(approvers, report)
-        self._report = report
+        self._catalogue = catalogue
         self._first = first
-        self._within = within
         self._linked = linked
         self._whole = first == 0  # whether all since the last manifest was read
         self._key = key
-        self._times = times
-        self._last: dict[str, tuple[int, str]] = {}
+        self._last: dict[str, tuple[int, bytes]] = {}
         self._changed: dict[str, int] = {}
         self._named: dict[str, int] = {}
         self._manifest: tuple[int, int, int] = (0, 0, 0)  # number, part, parts
         self._manifest_hash: str | None = None
         self._part_hash = ""
         self._uncovered = 0
-        self._permits: dict[str, tuple[int, float]] = {}
-        self._contacts: list[tuple[str | None, float]] = []
+        self._permits: dict[str, int] = {}
+        self._permit_leaf, self._permit_recorded = array("q"), array("d")
+        self._contact_permit, self._contact_started = array("q"), array("d")
 
-    def follow(self, leaves: Iterable[tuple[int, bytes]]) -> None:
-        """Read them all, with their indexes, and fill the report."""
-        report = self._report
-        for index, leaf in leaves:
+    @property
+    def parties(self) -> Collection[str]:
+        """The commitments of the parties whose chains were read."""
+        return self._last.keys()
+
+    def read(self, index: int, leaf: bytes, value: bytes) -> None:
+        """One leaf, in the order of the log, with its hash."""
+        try:
             record = json.loads(leaf)
-            kind = record["kind"]
-            report.kinds[kind] = report.kinds.get(kind, 0) + 1
+            self._read(index, record, value)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._fault(index, f"cannot be read ({type(error).__name__})")
+
+    def _read(self, index: int, record: dict[str, Any], value: bytes) -> None:
+        kind = record["kind"]
+        kinds = self.report.kinds
+        kinds[kind] = kinds.get(kind, 0) + 1
+        within = self._catalogue is None or self._catalogue.add(index, record)
+        if record.get("party") is not None:
+            self._link(index, record, value)
+        if kind == "decision":
             self._releases.read(index, record)
-            if record.get("party") is not None:
-                self._link(index, record, leaf)
-            if kind == "manifest" and self._linked and index >= self._first:
-                self._cover(index, record, leaf)
-            elif kind == "origin":
-                self._continue(index, record)
-            elif kind == "decision" and record.get("permit_id"):
-                self._permits[record["permit_id"]] = (index, _seconds(record["recorded_at"]))
-            elif kind == "contact" and "started_real" in record and self._within(index):
-                self._contacts.append((record.get("permit_id"), _seconds(record["started_real"])))
+            if record.get("permit_id"):
+                place = self._permit(record["permit_id"])
+                self._permit_leaf[place], self._permit_recorded[place] = index, _seconds(record["recorded_at"])
+        elif kind == "contact":
+            if within and "started_real" in record:
+                permit = record.get("permit_id")
+                self._contact_permit.append(-1 if permit is None else self._permit(permit))
+                self._contact_started.append(_seconds(record["started_real"]))
+        elif kind == "manifest":
+            if self._linked and index >= self._first:
+                self._cover(index, record, value)
+        elif kind == "origin":
+            self._continue(index, record)
+        elif kind in Releases.KINDS:
+            self._releases.read(index, record)
+
+    def _permit(self, permit_id: str) -> int:
+        place = self._permits.setdefault(permit_id, len(self._permits))
+        if place == len(self._permit_leaf):
+            self._permit_leaf.append(-1)
+            self._permit_recorded.append(0.0)
+        return place
+
+    def finish(self, heads: Heads) -> None:
+        """Judge what needs all leaves and the checkpoints' times."""
+        report = self.report
         self._releases.finish()
         report.parties = len(self._last)
         if self._linked:
             report.uncovered = self._uncovered
-        for permit, started in self._contacts:
-            place = self._when(permit, started)
+        for permit, started in zip(self._contact_permit, self._contact_started, strict=True):
+            place = self._when(permit, started, heads)
             report.contacts[place] = report.contacts.get(place, 0) + 1
 
     def _fault(self, index: int, detail: str) -> None:
-        self._report.problems.append(f"leaf {index}: {detail}")
+        self.report.problems.append(f"leaf {index}: {detail}")
 
-    def _link(self, index: int, record: dict[str, Any], leaf: bytes) -> None:
-        party = record["party"]
-        sequence, previous = self._last.get(party, (0, None))
-        begun_before = self._first > 0 and sequence == 0
-        if (
-            self._linked
-            and not begun_before
-            and (record["party_sequence"], record["previous"]) != (sequence + 1, previous)
-        ):
-            self._fault(index, f"breaks its party's chain at number {record['party_sequence']}")
-        self._last[party] = (record["party_sequence"], leaf_hash(leaf).hex())
-        self._changed[party] = record["party_sequence"]
+    def _link(self, index: int, record: dict[str, Any], value: bytes) -> None:
+        party, number = record["party"], record["party_sequence"]
+        before = self._last.get(party)
+        if self._linked:
+            stated = (number, record["previous"])
+            begun_before = self._first > 0 and before is None
+            if not begun_before and stated != ((1, None) if before is None else (before[0] + 1, before[1].hex())):
+                self._fault(index, f"breaks its party's chain at number {number}")
+        self._last[party] = (number, value)
+        self._changed[party] = number
         self._uncovered += 1
 
-    def _cover(self, index: int, record: dict[str, Any], leaf: bytes) -> None:
+    def _cover(self, index: int, record: dict[str, Any], value: bytes) -> None:
         if not self._whole and not self._manifest[0]:
-            self._begin(record, leaf)
+            self._begin(record, value)
             return
         number, part, parts = self._manifest
         expected = (number, part + 1, parts) if part < parts else (number + 1, 1, record["parts"])
@@ -722,21 +1004,21 @@ class _Chains:
         if self._manifest != expected or record["previous_manifest"] != self._manifest_hash:
             self._fault(index, f"a manifest is missing before number {record['number']}, part {record['part']}")
         self._named |= record["parties"]
-        self._part_hash = leaf_hash(leaf).hex()
+        self._part_hash = value.hex()
         if record["part"] != record["parts"]:
             return
         for party in sorted(self._named.keys() | self._changed.keys()):
             if self._named.get(party) != self._changed.get(party):
                 detail = f"says {self._named.get(party)} of party {party[:16]}, its chain {self._changed.get(party)}"
                 self._fault(index, f"manifest {record['number']} {detail}")
-        self._report.manifests += 1
+        self.report.manifests += 1
         self._changed, self._uncovered = {}, 0
 
-    def _begin(self, record: dict[str, Any], leaf: bytes) -> None:
+    def _begin(self, record: dict[str, Any], value: bytes) -> None:
         """The first manifest of a range: it also covers what came before the range, so it only sets the start."""
         if record["part"] == record["parts"]:
             self._manifest = (record["number"], record["part"], record["parts"])
-            self._part_hash = leaf_hash(leaf).hex()
+            self._part_hash = value.hex()
             self._changed, self._uncovered, self._whole = {}, 0, True
 
     def _continue(self, index: int, record: dict[str, Any]) -> None:
@@ -747,17 +1029,16 @@ class _Chains:
         key = Key(old.origin, hashlib.sha256(name + b"\n" + raw).digest()[:4], self._key.public_key)
         if index or old.problem or not signed_by(old, key):
             self._fault(index, "the older log's last checkpoint is not signed by this log's key")
-        self._report.continues = f"{old.origin} of {old.size} leaves"
+        self.report.continues = f"{old.origin} of {old.size} leaves"
 
-    def _when(self, permit: str | None, started: float) -> str:
-        if permit is None:
+    def _when(self, permit: int, started: float, heads: Heads) -> str:
+        if permit < 0:
             return "without permit"
-        if permit not in self._permits:
+        index, recorded = self._permit_leaf[permit], self._permit_recorded[permit]
+        if index < 0:
             return "permit outside the pack" if self._first else "without permit"
-        index, recorded = self._permits[permit]
-        place = bisect.bisect_right(self._times, index, key=lambda known: known[0])
         # A cosignature's time is the whole second in which it was made.
-        if place < len(self._times) and self._times[place][1] + 1 <= started:
+        if heads.witnessed_at(index) + 1 <= started:
             return "witnessed-before"
         return "claimed-before" if recorded < started else "after"
 
@@ -776,48 +1057,167 @@ ROWS_OF = {
     "decision": ("decisions", ("decision_id", "answer", "channel", "purpose", "refused_by"), "decided_at"),
 }
 FINDING_FIELDS = ("state", "step", "rule", "severity", "conduct", "harm", "contact_id")
+PERIOD_FIELDS = {"record", "detail"}
+KINDS = tuple(ROWS_OF)
 
 
 @dataclass
 class Pack:
-    """An evidence pack. `shown`: single leaves with their inclusion proofs; `export`: a period's range of leaves."""
+    """An evidence pack: single leaves with their inclusion proofs (`chain.jsonl`), and a period's range of leaves."""
 
     header: dict[str, Any]
-    files: dict[str, bytes]
+    files: Files
     export: Export
-    shown: list[tuple[int, bytes, list[bytes]]] = field(default_factory=list)
-    documents: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """Every leaf of the pack that proved whole, parsed, by index."""
+    last_head: SignedHead | None = None
 
     @property
     def is_subject(self) -> bool:
         """Whether it is about one person."""
         return self.header["scope"]["party_id"] is not None
 
-    def lines(self, name: str) -> list[dict[str, Any]]:
-        """The documents of a file of JSON lines; none when it is missing."""
-        return [json.loads(line) for line in self.files.get(name, b"").splitlines()]
+    def shown(self) -> Iterator[tuple[int, bytes, list[bytes]]]:
+        """The single leaves with their indexes and paths."""
+        for line in self.files.documents("chain.jsonl"):
+            path = [_strict_base64(one) or b"" for one in line["path"]]
+            yield line["index"], _strict_base64(line["leaf"]) or b"", path
 
-    def in_scope(self, index: int) -> bool:
-        """Whether the pack must show the contents of that leaf."""
-        scope, document = self.header["scope"], self.documents[index]
-        if "party" not in document or index in self.header["withheld"]:
+
+class Catalogue:
+    """What the rows of a pack are held against: a few bytes of each leaf; the rest is read again where it is asked for.
+
+    Places run over the leaves of people: of a person's pack those of the person, of a period's all of the range.
+    """
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+        self._first = pack.export.first
+        self._leaves: dict[int, dict[str, Any]] = {}  # of a person
+        self._places: dict[int, int] = {}
+        self._withheld = frozenset(pack.header["withheld"])
+        scope = pack.header["scope"]
+        self._start, self._end = scope["start"] or "", scope["end"] or ""
+        self._kinds = bytearray()
+        self._expected, self._opened = array("I"), array("I")
+        self._digests = bytearray()
+        self._seen = bytearray()
+        self.permits: dict[str, int] = {}
+        self.holds: dict[str, int] = {}
+        self.findings: dict[tuple[str, int], int] = {}
+        self.found: dict[tuple[str, str], int] = {}
+
+    def add(self, index: int, record: dict[str, Any]) -> bool:
+        """One leaf; whether the pack must show its contents."""
+        place = self._place_of(index, record)
+        if place is None:
             return False
-        return self.is_subject or scope["start"] <= _utc(document["occurred_at"]) < scope["end"]
+        kind, within = record["kind"], self._is_within(index, record)
+        while len(self._kinds) <= place:
+            self._kinds.append(0)
+            self._expected.append(0)
+            self._opened.append(0)
+            self._digests += bytes(16)
+            self._seen.append(0)
+        self._kinds[place] = (KINDS.index(kind) + 1 if kind in KINDS else len(KINDS) + 1) if within else 0
+        if kind == "finding":
+            self.findings[record["finding_id"], record["version"]] = index
+        elif kind == "contact":
+            self.found |= {(record["contact_id"], one["rule"]): index for one in record["findings"]}
+        if not within:
+            return False
+        for position, name in enumerate(sorted(record["committed"])):
+            if self._pack.is_subject or name in PERIOD_FIELDS:
+                self._expected[place] |= 1 << position
+        if kind == "decision" and record.get("permit_id") is not None:
+            self.permits[record["permit_id"]] = index
+        elif kind == "hold" and record.get("hold_id") is not None:
+            self.holds[record["hold_id"]] = index
+        return True
+
+    def _place_of(self, index: int, record: dict[str, Any]) -> int | None:
+        if not self._pack.is_subject:
+            return index - self._first if index >= self._first else None
+        if "party" not in record:
+            return None
+        self._leaves[index] = record
+        return self._places.setdefault(index, len(self._places))
+
+    def _is_within(self, index: int, record: dict[str, Any]) -> bool:
+        if "party" not in record or index in self._withheld:
+            return False
+        return self._pack.is_subject or self._start <= _utc(record["occurred_at"]) < self._end
+
+    def place(self, index: Any) -> int | None:
+        """Where the leaf's few bytes are; None when the pack does not hold it."""
+        if self._pack.is_subject:
+            return self._places.get(index)
+        place = index - self._first
+        return place if 0 <= place < len(self._kinds) else None
+
+    def record(self, index: Any) -> dict[str, Any]:
+        """What the leaf says; empty when the pack does not hold it."""
+        if self._pack.is_subject:
+            return self._leaves.get(index, {})
+        leaf = None if self.place(index) is None else self._pack.export.leaf(index)
+        return {} if leaf is None else dict(json.loads(leaf))
+
+    def index(self, place: int) -> int:
+        """The other way round."""
+        return list(self._places)[place] if self._pack.is_subject else place + self._first
+
+    def is_within(self, index: int) -> bool:
+        """Whether the pack must show the contents of that leaf."""
+        place = self.place(index)
+        return place is not None and self._kinds[place] != 0
+
+    def see(self, index: int) -> bool:
+        """Note that the leaf has its row; whether it had none before."""
+        place = self.place(index)
+        if place is None or self._seen[place]:
+            return False
+        self._seen[place] = 1
+        return True
+
+    def unseen(self, kind: str) -> Iterator[int]:
+        """Leaves of the kind, in scope, without a row."""
+        code = KINDS.index(kind) + 1
+        return (self.index(place) for place, one in enumerate(self._kinds) if one == code and not self._seen[place])
+
+    def open(self, index: int, position: int) -> None:
+        """Note that the field at that position of the sorted names was opened."""
+        place = self.place(index)
+        if place is not None:
+            self._opened[place] |= 1 << position
+
+    def unopened(self) -> Iterator[tuple[int, str]]:
+        """Fields in scope that were not opened: leaf and name."""
+        for place, (expected, opened) in enumerate(zip(self._expected, self._opened, strict=True)):
+            if expected & ~opened:
+                index = self.index(place)
+                for position, name in enumerate(sorted(self.record(index)["committed"])):
+                    if (expected & ~opened) >> position & 1:
+                        yield index, name
+
+    def keep(self, index: int, digest: bytes) -> None:
+        """Keep the first half of the digest of what the leaf's record says."""
+        place = self.place(index)
+        if place is not None:
+            self._digests[16 * place : 16 * place + 16] = digest[:16]
+
+    def kept(self, index: int) -> bytes | None:
+        """That half; None when the record was not opened."""
+        place = self.place(index)
+        digest = b"" if place is None else bytes(self._digests[16 * place : 16 * place + 16])
+        return digest if any(digest) else None
 
 
-def read_pack(files: dict[str, bytes]) -> Pack:
+def read_pack(files: Files) -> Pack:
     """The pack in these files. Raises UnusableError."""
     try:
-        header = json.loads(files["pack.json"])
+        header = json.loads(files.read("pack.json"))
         if header["format"] != PACK_FORMAT:
             raise UnusableError(f"this verifier does not know packs of the form {header['format']!r}")
         edge = [bytes.fromhex(value) for value in header["left_edge"]]
-        pack = Pack(header, files, export_of(files, header["first_leaf"], edge))
-        for line in pack.lines("chain.jsonl"):
-            leaf, path = _strict_base64(line["leaf"]), [_strict_base64(one) or b"" for one in line["path"]]
-            pack.shown.append((line["index"], leaf or b"", path))
-        return pack
+        return Pack(header, files, Export(files, header["first_leaf"], edge_of(header["first_leaf"], edge)))
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableError(f"not a pack: {type(error).__name__}: {error}") from error
 
@@ -879,60 +1279,89 @@ def verify_pack(
     witnesses: Witnesses | None = None,
     approvers: Iterable[str] = (),
 ) -> Report:
-    """Check a pack: its files, its leaves against signed heads, that none is left out, openings, rows, contacts."""
-    export, report = pack.export, Report(leaves=len(pack.shown) + len(pack.export.leaves))
-    report.checkpoints = len(export.heads)
+    """Check a pack: its files, its leaves against signed heads, that none is left out, openings, rows, contacts.
+
+    Raises UnusableError.
+    """
+    try:
+        return _verify_pack(pack, key, all_signatures, witnesses or Witnesses(), approvers)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise UnusableError(f"a file of the pack cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _verify_pack(pack: Pack, key: Key, all_signatures: bool, witnesses: Witnesses, approvers: Iterable[str]) -> Report:
+    export, report = pack.export, Report()
     _check_sums(pack, report.problems)
-    leaves = [(index, leaf) for index, leaf, _ in pack.shown]
-    keys = follow_rotations([*leaves, *enumerate(export.leaves, start=export.first)], key, report)
-    trusted = _check_signatures(export.heads, keys, report, all_signatures=all_signatures)
-    if not trusted or trusted[-1].size != pack.header["tree_size"]:
+    plan = HeadPlan.of(export)
+    rotations, catalogue = Rotations(key), Catalogue(pack)
+    chains = _Chains(
+        Report(), key, first=export.first, linked=not pack.is_subject, approvers=approvers, catalogue=catalogue
+    )
+    tree, persons = _Tree(export, plan.sizes), _Person()
+    for index, leaf, _ in pack.shown():
+        report.leaves += 1
+        rotations.read(index, leaf)
+        chains.read(index, leaf, leaf_hash(leaf))
+        persons.read(index, leaf)
+    for index, leaf, value in tree.read():
+        rotations.read(index, leaf)
+        if tree.whole:
+            chains.read(index, leaf, value)
+    report.leaves, report.checkpoints = report.leaves + tree.leaves, plan.count
+    rotations.tell(report)
+    trusted: Iterable[SignedHead] = trusted_heads(export, plan, rotations.keys, report, all_signatures=all_signatures)
+    heads = Heads(report, witnesses, all_signatures=all_signatures)
+    if pack.is_subject:
+        trusted = _extended(pack, list(trusted), report.problems)
+    for head in trusted:
+        heads.take(head, None if pack.is_subject else tree)
+    pack.last_head = heads.last
+    if heads.last is None or heads.last.size != pack.header["tree_size"]:
         report.problems.append("checkpoints.ndjson: no checkpoint of the pack's tree size that verifies")
         return report
-    if pack.is_subject:
-        trusted = _extended(pack, trusted, report.problems)
-    times = _check_cosignatures(trusted, witnesses or Witnesses(), report, all_signatures=all_signatures)
-    _check_shown(pack, trusted[-1], report.problems)
+    heads.finish()
+    _check_shown(pack, heads.last, persons, report.problems)
     if not pack.is_subject:
-        _check_leaves(export, trusted, report.problems)
+        tree.judge(heads, report.problems)
     if report.problems:
         return report  # what does not prove whole is not read further
     if pack.is_subject:
-        _check_subject(pack, report)
-    chains = _Chains(
-        report,
-        key,
-        times,
-        first=export.first,
-        within=pack.in_scope,
-        linked=not pack.is_subject,
-        approvers=approvers,
-    )
-    leaves += [(index, leaf) for index, leaf in enumerate(export.leaves, start=export.first) if leaf is not None]
-    pack.documents.update((index, json.loads(leaf)) for index, leaf in leaves)
-    chains.follow(sorted(leaves))
-    _check_openings(pack, report)
+        persons.finish(report)
+    chains.finish(heads)
+    chains.report.add_to(report)
+    _check_openings(pack, catalogue, chains.parties, report)
     for kind in ROWS_OF:
-        _check_rows(pack, kind, report)
-    _check_findings(pack, report)
-    _check_named(pack, report.problems)
+        _check_rows(pack, catalogue, kind, report)
+    _check_findings(pack, catalogue, report)
+    _check_named(pack, catalogue, report.problems)
     return report
 
 
 def _check_sums(pack: Pack, problems: list[str]) -> None:
-    stated = dict(line.split("  ", 1)[::-1] for line in pack.files.get(SUMS, b"").decode().splitlines())
-    for name in sorted(stated.keys() | (pack.files.keys() - UNSUMMED)):
+    stated = dict(line.split("  ", 1)[::-1] for line in pack.files.read(SUMS).decode().splitlines())
+    for name in sorted(stated.keys() | (set(pack.files.names) - UNSUMMED)):
         if name not in pack.files:
             problems.append(f"file {name}: is missing")
         elif name not in stated:
             problems.append(f"file {name}: is not one of the pack's")
-        elif hashlib.sha256(pack.files[name]).hexdigest() != stated[name]:
-            problems.append(f"file {name}: its bytes are not those that {SUMS} names")
+        else:
+            with pack.files.open(name) as file:
+                if _digest_of(file) != stated[name]:
+                    problems.append(f"file {name}: its bytes are not those that {SUMS} names")
+
+
+def _digest_of(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 18):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _extended(pack: Pack, heads: list[SignedHead], problems: list[str]) -> list[SignedHead]:
     """The heads that the last one is shown to extend."""
-    paths = [line.get("consistency", []) for line in pack.lines("checkpoints.ndjson")]
+    if not heads:
+        return []
+    paths = [line.get("consistency", []) for line in pack.files.documents("checkpoints.ndjson")]
     last, kept = heads[-1], []
     for head in heads:
         path = [_strict_base64(one) or b"" for one in paths[head.number - 1]]
@@ -943,99 +1372,143 @@ def _extended(pack: Pack, heads: list[SignedHead], problems: list[str]) -> list[
     return kept
 
 
-def _check_shown(pack: Pack, head: SignedHead, problems: list[str]) -> None:
+def _check_shown(pack: Pack, head: SignedHead, persons: _Person, problems: list[str]) -> None:
     before = -1
-    for index, leaf, path in pack.shown:
+    for index, leaf, path in pack.shown():
         if not included(leaf_hash(leaf), index, head.size, path, head.root):
             problems.append(f"leaf {index}: is not what the signed tree holds there")
         elif index <= before:
             problems.append(f"leaf {index}: is out of order in chain.jsonl")
         before = index
+        persons.cover(index, leaf)
 
 
-def _check_subject(pack: Pack, report: Report) -> None:
+@dataclass
+class _Part:
+    """What a part of a manifest says of a person, and between which names it stands."""
+
+    index: int
+    part: int
+    parts: int
+    lowest: str
+    highest: str
+    named: dict[str, int]
+    recorded_at: str
+
+
+class _Person:
     """The person's chain reaches the manifests: none is missing in the middle, and up to the last one none at the end.
 
     Of each manifest the pack holds the part that names the person's commitment, or those between which it would be.
     """
-    leaves = [(index, leaf, json.loads(leaf)) for index, leaf, _ in pack.shown]
-    last: dict[str, tuple[int, str | None]] = {}
-    changed: dict[str, int] = {}
-    numbers: dict[int, list[tuple[int, dict[str, Any]]]] = {}
-    for index, leaf, record in leaves:
+
+    def __init__(self) -> None:
+        self._chain: list[tuple[int, str, int]] = []  # index, party, number
+        self._last: dict[str, tuple[int, str]] = {}
+        self._problems: list[str] = []
+        self._manifests: dict[int, list[_Part]] = {}
+
+    def read(self, index: int, leaf: bytes) -> None:
+        """One shown leaf; those of the person are linked."""
+        record = _parsed(leaf)
         party = record.get("party")
-        if record["kind"] == "manifest":
-            numbers.setdefault(record["number"], []).append((index, record))
         if party is None:
-            continue
-        expected = last.get(party, (0, None))
-        if (record["party_sequence"], record["previous"]) != (expected[0] + 1, expected[1]):
-            report.problems.append(f"leaf {index}: the leaf before it in the person's chain is left out")
-        last[party] = (record["party_sequence"], leaf_hash(leaf).hex())
-    chain = [(index, record) for index, _, record in leaves if "party" in record]
-    reached = -1
-    for number, parts in sorted(numbers.items()):
-        if number - 1 not in numbers and number != min(numbers):
-            report.problems.append(f"manifest {number - 1}: is left out")
-        changed = {
-            record["party"]: record["party_sequence"] for index, record in chain if reached < index < parts[0][0]
-        }
-        for party in last:
-            named = _named_in(parts, party)
-            if named != changed.get(party):
-                detail = f"manifest {number} says {named}, the pack's chain {changed.get(party)}"
-                report.problems.append(f"leaf {parts[0][0]}: {detail}: a leaf of the person is left out")
-        reached, report.complete_until = parts[-1][0], parts[-1][1]["recorded_at"]
-    report.manifests, report.uncovered = len(numbers), sum(index > reached for index, _ in chain)
-    if not numbers:
-        report.problems.append("no manifest covers the person's chain: the pack is not shown to be complete")
+            return
+        number, previous = record.get("party_sequence"), record.get("previous")
+        before = self._last.get(party)
+        if (number, previous) != ((1, None) if before is None else (before[0] + 1, before[1])):
+            self._problems.append(f"leaf {index}: the leaf before it in the person's chain is left out")
+        self._last[party] = (int(number or 0), leaf_hash(leaf).hex())
+        self._chain.append((index, party, int(number or 0)))
+
+    def cover(self, index: int, leaf: bytes) -> None:
+        """One shown leaf, after all were read: of a part of a manifest only what concerns the person is kept."""
+        if b'"kind":"manifest"' not in leaf:
+            return
+        record = _parsed(leaf)
+        if record.get("kind") != "manifest":
+            return
+        parties = record["parties"]
+        part = _Part(
+            index,
+            record["part"],
+            record["parts"],
+            min(parties),
+            max(parties),
+            {party: parties[party] for party in self._last if party in parties},
+            record["recorded_at"],
+        )
+        self._manifests.setdefault(record["number"], []).append(part)
+
+    def finish(self, report: Report) -> None:
+        """Hold the chain against the manifests."""
+        report.problems += self._problems
+        reached = -1
+        for number, parts in sorted(self._manifests.items()):
+            if number - 1 not in self._manifests and number != min(self._manifests):
+                report.problems.append(f"manifest {number - 1}: is left out")
+            changed = {party: last for index, party, last in self._chain if reached < index < parts[0].index}
+            for party in self._last:
+                named = _named_in(parts, party)
+                if named != changed.get(party):
+                    detail = f"manifest {number} says {named}, the pack's chain {changed.get(party)}"
+                    report.problems.append(f"leaf {parts[0].index}: {detail}: a leaf of the person is left out")
+            reached, report.complete_until = parts[-1].index, parts[-1].recorded_at
+        report.manifests = len(self._manifests)
+        report.uncovered = sum(index > reached for index, _, _ in self._chain)
+        if not self._manifests:
+            report.problems.append("no manifest covers the person's chain: the pack is not shown to be complete")
 
 
-def _named_in(parts: Sequence[tuple[int, dict[str, Any]]], party: str) -> int | str | None:
+def _parsed(leaf: bytes) -> dict[str, Any]:
+    """The leaf's document; empty where it is none, which is named elsewhere."""
+    try:
+        record = json.loads(leaf)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _named_in(parts: Sequence[_Part], party: str) -> int | str | None:
     """The last number that a manifest names for the party; None when its parts show that it is not named."""
-    bounds = {record["part"]: (min(record["parties"]), max(record["parties"])) for _, record in parts}
-    total = parts[0][1]["parts"]
-    for _, record in parts:
-        if party in record["parties"]:
-            return int(record["parties"][party])
+    bounds = {one.part: (one.lowest, one.highest) for one in parts}
+    for one in parts:
+        if party in one.named:
+            return int(one.named[party])
     for part, (lowest, highest) in bounds.items():
-        after_the_last = party > highest and (part == total or party < bounds.get(part + 1, ("",))[0])
+        after_the_last = party > highest and (part == parts[0].parts or party < bounds.get(part + 1, ("",))[0])
         if after_the_last or lowest < party < highest or (party < lowest and part == 1):
             return None
     return "nothing that shows its absence"
 
 
-def _check_openings(pack: Pack, report: Report) -> None:
-    opened: dict[tuple[int, str], bytes | None] = {}
-    for number, line in enumerate(pack.lines("openings.jsonl"), start=1):
-        where = f"openings.jsonl line {number} (leaf {line['index']}, {line['name']})"
-        committed = pack.documents.get(line["index"], {}).get("committed", {}).get(line["name"])
-        if committed is None:
+def _check_openings(pack: Pack, catalogue: Catalogue, chains: Collection[str], report: Report) -> None:
+    for number, line in enumerate(pack.files.documents("openings.jsonl"), start=1):
+        index, name = line["index"], line["name"]
+        where = f"openings.jsonl line {number} (leaf {index}, {name})"
+        record = catalogue.record(index)
+        committed = record.get("committed", {})
+        if name not in committed:
             report.problems.append(f"{where}: the pack holds no such commitment")
             continue
-        opened[line["index"], line["name"]] = None
+        catalogue.open(index, sorted(committed).index(name))
         report.openings[line["state"]] = report.openings.get(line["state"], 0) + 1
         if line["state"] != "open":
             continue
         salt, value = _strict_base64(line["salt"]) or b"", _strict_base64(line["value"]) or b""
-        if commitment(salt, line["name"], value) != committed:
+        if commitment(salt, name, value) != committed[name]:
             report.problems.append(f"{where}: does not open the commitment")
-        opened[line["index"], line["name"]] = value
-    for index in filter(pack.in_scope, pack.documents):
-        names = pack.documents[index]["committed"].keys() & (
-            pack.documents[index]["committed"].keys() if pack.is_subject else {"record", "detail"}
-        )
-        for name in sorted(names):
-            if (index, name) not in opened:
-                report.problems.append(f"leaf {index}: the opening of {name} is left out")
-    told = {line["leaf_index"]: line["record"] for line in pack.lines("contacts.jsonl") if line.get("record")}
-    for index, record in told.items():
-        content = opened.get((index, "record"))
-        if content is not None and json.loads(content) != record:
-            report.problems.append(f"contacts.jsonl: the record beside leaf {index} is not the one it commits to")
-    for line in pack.lines("subject.jsonl"):
+        if name == "record" and record["kind"] == "contact":
+            catalogue.keep(index, hashlib.sha256(_canonical(json.loads(value))).digest())
+    for index, name in catalogue.unopened():
+        report.problems.append(f"leaf {index}: the opening of {name} is left out")
+    for line in pack.files.documents("contacts.jsonl"):
+        kept = catalogue.kept(line["leaf_index"]) if line.get("record") else None
+        if kept is not None and kept != hashlib.sha256(_canonical(line["record"])).digest()[:16]:
+            where = f"the record beside leaf {line['leaf_index']}"
+            report.problems.append(f"contacts.jsonl: {where} is not the one it commits to")
+    for line in pack.files.documents("subject.jsonl"):
         own, party = _strict_base64(line["salt"] or ""), bytes.fromhex(line["party_id"].replace("-", ""))
-        chains = {document.get("party") for document in pack.documents.values()}
         if own and commitment(own, "party", party) not in chains:
             report.problems.append("subject.jsonl: no chain of the pack is this person's")
 
@@ -1044,74 +1517,74 @@ def commitment(salt: bytes, name: str, value: bytes) -> str:
     """HMAC-SHA-256(salt, length-prefixed name and value), hexadecimal."""
     encoded = name.encode()
     message = len(encoded).to_bytes(4, "big") + encoded + len(value).to_bytes(4, "big") + value
-    return hmac.new(salt, message, hashlib.sha256).hexdigest()
+    return hmac.digest(salt, message, "sha256").hex()
 
 
-def _check_rows(pack: Pack, kind: str, report: Report) -> None:
+def _check_rows(pack: Pack, catalogue: Catalogue, kind: str, report: Report) -> None:
     """Each leaf of the kind has its row and each row its leaf, and both say the same."""
     table, names, began = ROWS_OF[kind]
-    seen: set[int] = set()
-    for number, row in enumerate(pack.lines(f"{table}.jsonl"), start=1):
+    for number, row in enumerate(pack.files.documents(f"{table}.jsonl"), start=1):
         index = row["leaf_index"]
         if index is None or (not pack.is_subject and index < pack.export.first):
             report.elsewhere += 1
             continue
-        leaf = pack.documents.get(index, {})
+        leaf = catalogue.record(index)
         differs = [name for name in names if row.get(name) != leaf.get(name)]
         differs += [began] if leaf and _utc(row[began]) != _utc(leaf["occurred_at"]) else []
-        if leaf.get("kind") != kind or index in seen:
+        if leaf.get("kind") != kind or not catalogue.see(index):
             report.problems.append(f"{table}.jsonl line {number}: leaf {index} is not this {kind}'s")
         elif differs:
             report.problems.append(f"{table}.jsonl line {number}: {', '.join(differs)} is not what leaf {index} says")
-        seen.add(index)
-    for index, document in pack.documents.items():
-        if document["kind"] == kind and pack.in_scope(index) and index not in seen:
-            report.problems.append(f"leaf {index}: its {kind} is left out of {table}.jsonl")
+    for index in catalogue.unseen(kind):
+        report.problems.append(f"leaf {index}: its {kind} is left out of {table}.jsonl")
 
 
-def _check_findings(pack: Pack, report: Report) -> None:
+def _check_findings(pack: Pack, catalogue: Catalogue, report: Report) -> None:
     """Each version of a finding has a leaf, or is what the leaf of its contact says; and each such leaf has its row."""
-    rows = {(row["finding_id"], row["version"]): row for row in pack.lines("findings.jsonl")}
-    found = {(row["contact_id"], row["rule"]) for row in rows.values()}
-    contacts: dict[tuple[str, str], int] = {}
-    leaves: dict[tuple[str, int], int] = {}
-    for index, document in pack.documents.items():
-        if document["kind"] == "finding":
-            leaves[document["finding_id"], document["version"]] = index
-        elif document["kind"] == "contact":
-            contacts |= {(document["contact_id"], one["rule"]): index for one in document["findings"]}
-    for name, index in leaves.items():
-        row = rows.get(name)
-        if row is None and pack.in_scope(index):
-            report.problems.append(f"leaf {index}: its finding is left out of findings.jsonl")
-        elif row is not None and any(row[one] != pack.documents[index][one] for one in FINDING_FIELDS):
-            report.problems.append(f"findings.jsonl: finding {name[0]} version {name[1]} is not what leaf {index} says")
-    for pair, index in contacts.items():
-        if pair not in found and pack.in_scope(index):
-            report.problems.append(f"leaf {index}: its finding of {pair[1]} is left out of findings.jsonl")
-    for name, row in rows.items():
-        if name not in leaves and not (row["version"] == 1 and (row["contact_id"], row["rule"]) in contacts):
+    rows: set[tuple[str, int]] = set()
+    found: set[tuple[str, str]] = set()
+    leafless: list[str] = []
+    changed: dict[tuple[str, int], str] = {}
+    for row in pack.files.documents("findings.jsonl"):
+        name, pair = (row["finding_id"], row["version"]), (row["contact_id"], row["rule"])
+        rows.add(name)
+        found.add(pair)
+        index = catalogue.findings.get(name)
+        if index is not None:
+            leaf = catalogue.record(index)
+            if any(row[one] != leaf[one] for one in FINDING_FIELDS):
+                changed[name] = f"findings.jsonl: finding {name[0]} version {name[1]} is not what leaf {index} says"
+        elif not (row["version"] == 1 and pair in catalogue.found):
             report.elsewhere += 1
             if pack.is_subject and row["party_id"] is not None and row["version"] > 1:
-                report.problems.append(f"findings.jsonl: finding {name[0]} version {name[1]} has no leaf")
+                leafless.append(f"findings.jsonl: finding {name[0]} version {name[1]} has no leaf")
+    for name, index in catalogue.findings.items():
+        if name not in rows and catalogue.is_within(index):
+            report.problems.append(f"leaf {index}: its finding is left out of findings.jsonl")
+        elif name in changed:
+            report.problems.append(changed[name])
+    for pair, index in catalogue.found.items():
+        if pair not in found and catalogue.is_within(index):
+            report.problems.append(f"leaf {index}: its finding of {pair[1]} is left out of findings.jsonl")
+    report.problems += leafless
 
 
-def _check_named(pack: Pack, problems: list[str]) -> None:
+def _check_named(pack: Pack, catalogue: Catalogue, problems: list[str]) -> None:
     """Permits and holds that leaves name have their rows; of a period only those of its own leaves."""
-    for table, kind, name in (("permits", "decision", "permit_id"), ("holds", "hold", "hold_id")):
-        if kind == "hold" and not pack.is_subject:
+    for table, name, wanted in (("permits", "permit_id", catalogue.permits), ("holds", "hold_id", catalogue.holds)):
+        if table == "holds" and not pack.is_subject:
             continue
-        rows = {row[name] for row in pack.lines(f"{table}.jsonl")}
-        for index, document in pack.documents.items():
-            wanted = document.get(name) if document["kind"] == kind and pack.in_scope(index) else None
-            if wanted is not None and wanted not in rows:
-                problems.append(f"leaf {index}: its {name.removesuffix('_id')} is left out of {table}.jsonl")
+        missing = dict(wanted)
+        for row in pack.files.documents(f"{table}.jsonl"):
+            missing.pop(row[name], None)
+        for index in sorted(missing.values()):
+            problems.append(f"leaf {index}: its {name.removesuffix('_id')} is left out of {table}.jsonl")
 
 
 def check_custody(pack: Pack, key: Key, custody_keys: Sequence[Key], report: Report) -> None:
     """The custody record of a court bundle: each entry follows the one before, names this pack, and is signed."""
-    lines = pack.files.get("custody.jsonl", b"").splitlines()
-    digest, before = hashlib.sha256(pack.files.get(SUMS, b"")).hexdigest(), None
+    lines = list(pack.files.lines("custody.jsonl"))
+    digest, before = hashlib.sha256(pack.files.read(SUMS)).hexdigest(), None
     for number, line in enumerate(lines, start=1):
         entry = json.loads(line)
         signature = _strict_base64(entry.pop("signature")) or b""
@@ -1133,8 +1606,8 @@ def check_custody(pack: Pack, key: Key, custody_keys: Sequence[Key], report: Rep
 
 def _check_custody_leaf(pack: Pack, key: Key, lines: Sequence[bytes], problems: list[str]) -> None:
     """The export is a leaf of the same log, after the leaves that the pack shows."""
-    proof = json.loads(pack.files["custody-leaf.json"])
-    head, own = parse_head(1, json.dumps(proof)), pack.export.heads[-1]
+    proof = json.loads(pack.files.read("custody-leaf.json"))
+    head, own = parse_head(1, json.dumps(proof)), pack.last_head
     leaf = _strict_base64(proof["leaf"]) or b""
     path, extends = ([_strict_base64(one) or b"" for one in proof[name]] for name in ("path", "consistency"))
     stated = json.loads(leaf or b"{}")
@@ -1144,7 +1617,7 @@ def _check_custody_leaf(pack: Pack, key: Key, lines: Sequence[bytes], problems: 
         or not included(leaf_hash(leaf), proof["index"], head.size, path, head.root)
     ):
         problems.append("custody-leaf.json: the leaf of the export is not in a tree that the log signed")
-    elif not consistent(own.size, head.size, (own.root, head.root), extends):
+    elif own is None or not consistent(own.size, head.size, (own.root, head.root), extends):
         problems.append("custody-leaf.json: its tree does not extend the pack's: a forked head")
     elif not lines or stated.get("entry_sha256") != hashlib.sha256(lines[0]).hexdigest():
         problems.append("custody-leaf.json: the leaf names another first entry of the custody record")
@@ -1157,11 +1630,11 @@ def _canonical(document: dict[str, Any]) -> bytes:
 # --- The command line
 
 
-def _chosen_key(asked: str, export: Export, algorithm: int = LOG_KEY) -> Key:
+def _chosen_key(asked: str, vkeys: Sequence[str], algorithm: int = LOG_KEY) -> Key:
     """The key that the command line names, by itself or by the fingerprint of one in the export."""
     if not re.fullmatch("[0-9a-fA-F]{64}", asked):
         return parse_key(asked, algorithm)
-    for vkey in export.vkeys:
+    for vkey in vkeys:
         if hashlib.sha256(vkey.encode()).hexdigest() == asked.lower():
             return parse_key(vkey, algorithm)
     raise UnusableError("no key in the export has that fingerprint")
@@ -1174,8 +1647,8 @@ def _approver_fingerprint(asked: str) -> str:
     return _fingerprint(asked.strip())
 
 
-def _chosen_witnesses(arguments: argparse.Namespace, export: Export) -> Witnesses:
-    keys = [_chosen_key(asked, export, WITNESS_KEY) for asked in arguments.witness]
+def _chosen_witnesses(arguments: argparse.Namespace, vkeys: Sequence[str]) -> Witnesses:
+    keys = [_chosen_key(asked, vkeys, WITNESS_KEY) for asked in arguments.witness]
     required = len(keys) if arguments.witnesses_required is None else arguments.witnesses_required
     if len({key.public_key for key in keys}) != len(keys):
         raise UnusableError("a witness is named twice")
@@ -1248,27 +1721,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--all-signatures", action="store_true", help="not only the last ones of each day")
     arguments = parser.parse_args(argv)
     try:
-        files = dict(_files(arguments.export))
+        files = Files.of(arguments.export)
         pack = read_pack(files) if "pack.json" in files else None
-        export = pack.export if pack else _whole_log(files)
+        export = pack.export if pack else Export(files)
         if arguments.fingerprint and not re.fullmatch("[0-9a-fA-F]{64}", arguments.fingerprint):
             raise UnusableError("the fingerprint is not 64 hexadecimal digits")
-        key = _chosen_key(arguments.key or arguments.fingerprint, export)
-        witnesses = _chosen_witnesses(arguments, export)
+        key = _chosen_key(arguments.key or arguments.fingerprint, export.vkeys)
+        witnesses = _chosen_witnesses(arguments, export.vkeys)
         approvers = [_approver_fingerprint(asked) for asked in arguments.approver]
-        signers = [json.loads(line)["key"] for line in files.get("custody.jsonl", b"").splitlines()]
-        custody_keys = [_chosen_key(asked, Export(vkeys=signers)) for asked in arguments.custody_key]
+        signers = [line["key"] for line in files.documents("custody.jsonl")]
+        custody_keys = [_chosen_key(asked, signers) for asked in arguments.custody_key]
+        chosen = {"all_signatures": arguments.all_signatures, "witnesses": witnesses, "approvers": approvers}
+        report = verify_pack(pack, key, **chosen) if pack else verify(export, key, **chosen)
+        if pack:
+            check_custody(pack, key_at(report.keys, sys.maxsize), custody_keys, report)
+            print(f"pack of {pack.header['scope']['kind']} {pack.header['scope']['name']}")
     except UnusableError as error:
         print(f"cannot verify: {error}", file=sys.stderr)
         return 2
-    if pack:
-        report = verify_pack(
-            pack, key, all_signatures=arguments.all_signatures, witnesses=witnesses, approvers=approvers
-        )
-        check_custody(pack, key_at(report.keys, sys.maxsize), custody_keys, report)
-        print(f"pack of {pack.header['scope']['kind']} {pack.header['scope']['name']}")
-    else:
-        report = verify(export, key, all_signatures=arguments.all_signatures, witnesses=witnesses, approvers=approvers)
     _tell(report, key, witnesses)
     _tell_releases(report, approvers)
     return _conclude(report)

@@ -71,7 +71,7 @@ async def pack(desk: Desk, tmp_path: Path) -> Pack:
 
 def faults(pack: Pack, desk: Desk, *, key: NoteKey | None = None) -> list[str]:
     known = verify_log.parse_key((key or desk.instruments.log_key).vkey)
-    read = verify_log.read_pack(dict(verify_log._files(pack.folder)))
+    read = verify_log.read_pack(verify_log.Files.of(pack.folder))
     report = verify_log.verify_pack(read, known, all_signatures=True)
     verify_log.check_custody(read, known, [], report)
     return report.problems
@@ -134,8 +134,8 @@ async def test_record_left_out_is_named(desk: Desk, pack: Pack, name: str, expec
 @pytest.mark.parametrize("place", [0, 1, 2])
 async def test_leaf_left_out_of_the_chain_is_named(desk: Desk, pack: Pack, place: int) -> None:
     """The first, the middle and the last leaf of the person, with everything that mentions it."""
-    read = verify_log.read_pack(dict(verify_log._files(pack.folder)))
-    chain = [index for index, leaf, _ in read.shown if "party" in json.loads(leaf)]
+    read = verify_log.read_pack(verify_log.Files.of(pack.folder))
+    chain = [index for index, leaf, _ in read.shown() if "party" in json.loads(leaf)]
     missing = chain[place]
     rewrite(
         pack, "chain.jsonl", lambda documents: documents.remove(next(d for d in documents if d["index"] == missing))

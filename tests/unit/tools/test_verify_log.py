@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -246,7 +247,10 @@ def test_range_with_its_edge_has_the_roots_of_the_whole(data: st.DataObject) -> 
             edge.append((level, root(hashes[start : start + (1 << level)])))
             start += 1 << level
     sizes = set(range(first + 1, len(hashes) + 1))
-    assert verify_log.roots_at(hashes[first:], sizes, first, edge) == {size: root(hashes[:size]) for size in sizes}
+    roots = verify_log.Roots(sizes, first, edge)
+    for value in hashes[first:]:
+        roots.add(value)
+    assert {size: roots.at(size) for size in sizes} == {size: root(hashes[:size]) for size in sizes}
 
 
 @given(data=st.data())
@@ -263,3 +267,22 @@ def test_inclusion_and_consistency_agree_with_the_reference(data: st.DataObject)
     extends = consistency_path(first, hashes) if first < size else []
     assert verify_log.consistent(first, size, (root(hashes[:first]), whole), extends)
     assert not verify_log.consistent(first, size, (leaf_hash(b"forked"), whole), extends)
+
+
+def test_leaves_are_read_and_let_go(tmp_path: Path) -> None:
+    """What is held does not grow with the bytes of the leaves."""
+    listed = [json.dumps({"kind": "told", "n": index, "filler": "x" * 4_000}).encode() for index in range(2_000)]
+    hashes = [leaf_hash(leaf) for leaf in listed]
+    lines = [f'{{"index":{i},"leaf":"{base64.b64encode(leaf).decode()}"}}\n' for i, leaf in enumerate(listed)]
+    note = sign(Checkpoint(KEY.name, len(listed), root(hashes)), KEY, PRIVATE.sign)
+    content = files() | {"checkpoints.ndjson": json.dumps({"published_at": "2026-03-01", "note": note}).encode()}
+    for start in range(0, len(lines), 100):
+        content[f"leaves/{start:012}.ndjson"] = "".join(lines[start : start + 100]).encode()
+        names = (f"{value.hex()}\n" for value in hashes[start : start + 100])
+        content[f"leaf_hashes/{start:012}.txt"] = "".join(names).encode()
+    path = write(tmp_path, content)
+    tracemalloc.start()
+    assert faults(path) == []
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < sum(map(len, listed)) / 2
