@@ -42,6 +42,7 @@ def lookback(
 
 
 async def _report(settings: "ServiceSettings", rule: str, since: datetime, until: datetime, file: Path | None) -> None:
+    from services.compliance.instruments import open_archive_keys
     from services.compliance.store.lookback import contacts_under
     from shared.database import Database
 
@@ -49,6 +50,7 @@ async def _report(settings: "ServiceSettings", rule: str, since: datetime, until
     people: dict[tuple[str, str], set[UUID]] = {}
     everybody: set[UUID] = set()
     rows = None if file is None else file.open("x", newline="", encoding="utf-8")
+    cipher, _ = open_archive_keys(settings)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} contacts"), TimeElapsedColumn())
     database = await Database.open(settings, settings.clock(), service="compliance")
     try:
@@ -58,7 +60,7 @@ async def _report(settings: "ServiceSettings", rule: str, since: datetime, until
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("reading", total=None)
             async with database.read_only() as uow:
-                async for one in contacts_under(uow, rule, since=since, until=until):
+                async for one in contacts_under(uow, cipher, rule, since=since, until=until):
                     group = (one.channel, one.finding)
                     groups[group] += 1
                     people.setdefault(group, set()).add(one.party_id)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-from services.compliance import api, complaint_desk, fact_desk, feed_desk, sample_desk, trace_desk
+from services.compliance import api, complaint_desk, fact_desk, feed_desk, sample_desk, sealing_desk, trace_desk
 from services.compliance.balances import IntakeBalances
 from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
@@ -58,6 +58,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         watch(complaint_desk.WATCH, complaint_desk.count_due),
         watch(sample_desk.WATCH, partial(sample_desk.keep_up, instruments=instruments)),
         rules_watch(instruments),
+        sealing_desk.timer(instruments),
     ]
 
     @asynccontextmanager

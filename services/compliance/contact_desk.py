@@ -63,9 +63,11 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     parties = {contact.party_id for contact in contacts}
     before = await audited_before(uow, parties, {contact.contact_id for contact in contacts})
     facts = await load_facts_untold(uow, parties, reservations=False)
-    dossiers = await load_dossiers(uow, parties)
+    dossiers = await load_dossiers(uow, instruments.cipher, parties)
     places = await load_places(uow, parties)
-    permits = await load_permits(uow, {contact.permit_id for contact in contacts if contact.permit_id is not None})
+    permits = await load_permits(
+        uow, instruments.cipher, {contact.permit_id for contact in contacts if contact.permit_id is not None}
+    )
     audit = _Audit()
     for one in told:
         contact = one.contact
@@ -180,7 +182,7 @@ def _leaf(uow: UnitOfWork, instruments: Instruments, contact: ContactRecorded, f
 
 
 async def _save(uow: UnitOfWork, instruments: Instruments, audit: _Audit) -> None:
-    await insert_audits(uow, audit.rows)
+    await insert_audits(uow, instruments.cipher, audit.rows)
     await update_permits(uow, list(audit.permits.values()))
     await append_leaves(uow, instruments.cipher, audit.leaves)
     for permit in audit.used:

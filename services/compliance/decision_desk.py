@@ -21,6 +21,7 @@ from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Re
 from services.compliance.store.audits import SEALED_FACTS, DecisionRow, insert_decisions
 from services.compliance.store.facts import load_facts
 from services.compliance.store.leaves import append_leaves
+from services.compliance.store.sealed import DECISION, plain_record
 from shared.database import UnitOfWork
 from shared.ids import entity_id, event_id, shard_of
 from shared.security.party_keys import Plain
@@ -43,7 +44,7 @@ async def answer_questions(
 
     The parties are locked.
     """
-    facts = await load_facts(uow, {one.party_id for one in asked})
+    facts = await load_facts(uow, instruments.cipher, {one.party_id for one in asked})
     made = []
     for one in asked:
         party = replace(facts[one.party_id], balance=balances.get(one.party_id))
@@ -123,8 +124,11 @@ def make(
 
 async def keep(uow: UnitOfWork, instruments: Instruments, made: Sequence[Made]) -> None:
     """Append the decisions and their leaves; what they could not know becomes somebody's task."""
-    facts = [Plain(one.row.party_id, SEALED_FACTS, one.judged_on) for one in made]
-    await insert_decisions(uow, [one.row for one in made], await instruments.cipher.seal_many(uow, facts))
+    plain = [plain_record(one.row.party_id, DECISION, one.row.record) for one in made]
+    plain += [Plain(one.row.party_id, SEALED_FACTS, one.judged_on) for one in made]
+    sealed = await instruments.cipher.seal_many(uow, plain)
+    rows = [one.row for one in made]
+    await insert_decisions(uow, rows, sealed_records=sealed[: len(rows)], sealed_facts=sealed[len(rows) :])
     await append_leaves(uow, instruments.cipher, [one.leaf for one in made])
     await fact_desk.follow(uow, [(one.row.party_id, one.decision) for one in made])
 

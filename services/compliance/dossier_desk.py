@@ -50,7 +50,7 @@ async def tell(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewEntry
 
     Raises FactsContradict.
     """
-    known = await store.load_dossiers(uow, {one.party_id for one in new})
+    known = await store.load_dossiers(uow, instruments.cipher, {one.party_id for one in new})
     fresh: dict[tuple[UUID, str, datetime], DossierEntry] = {}
     answers: list[bool] = []
     for one in new:
@@ -75,7 +75,7 @@ async def refuse_what_leaves_nothing(
 
     Of a person who is not known yet nothing can be said; the rules will say it. The party is locked.
     """
-    facts = (await load_facts(uow, [party_id]))[party_id]
+    facts = (await load_facts(uow, instruments.cipher, [party_id]))[party_id]
     closed = {channel for one in wishes if one.opens is None for channel in one.channels}
     for channel in sorted({channel for one in wishes for channel in one.channels} - closed):
         if facts.zones and _leaves_nothing(channel, wishes, facts, instruments, uow):
@@ -95,7 +95,8 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, fresh: Sequence[Dossi
     for entry in fresh:
         told.setdefault(entry.party_id, []).append(entry)
     leaves = {party_id: _leaf(uow, party_id, entries, told_by) for party_id, entries in told.items()}
-    await store.insert_entries(uow, [(one, leaves[one.party_id].leaf_id) for one in fresh], told_by=told_by)
+    kept = [(one, leaves[one.party_id].leaf_id) for one in fresh]
+    await store.insert_entries(uow, instruments.cipher, kept, told_by=told_by)
     await append_leaves(uow, instruments.cipher, list(leaves.values()))
     await fact_desk.hear(uow, [(one.party_id, MISSED_AS.get(one.name, one.name)) for one in fresh])
     await reconsideration.reconsider(uow, instruments, told)

@@ -25,6 +25,7 @@ from shared.database import UnitOfWork
 from shared.ids import event_id
 from shared.messaging import Intent
 from shared.security.callers import Caller
+from shared.security.party_keys import PartyCipher
 from shared.web.problems import KnownProblem, NotFound
 
 LONGEST: Final = timedelta(days=90)
@@ -56,7 +57,7 @@ async def end(uow: UnitOfWork, instruments: Instruments, grant_id: UUID, *, by_w
 
 
 async def read(
-    uow: UnitOfWork, grant_id: UUID, caller: Caller, *, name: str, position: int, limit: int
+    uow: UnitOfWork, cipher: PartyCipher, grant_id: UUID, caller: Caller, *, name: str, position: int, limit: int
 ) -> tuple[list[tuple[int, dict[str, Any]]], bool]:
     """Rows of the list in the grant's scope with their positions, and whether there are more; the read is kept.
 
@@ -69,7 +70,7 @@ async def read(
         raise ExaminationNotOpen(f"open from {known.valid_from.isoformat()} to before {known.valid_to.isoformat()}")
     scope = scope_of(known)
     found = await evidence.rows_from(
-        uow, name, party_id=scope.party_id, start=scope.start, end=scope.end, position=position, limit=limit + 1
+        uow, cipher, name, party_id=scope.party_id, start=scope.start, end=scope.end, position=position, limit=limit + 1
     )
     others: set[UUID] = set()
     if scope.party_id is not None and scope.case_id is not None:

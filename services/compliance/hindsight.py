@@ -54,12 +54,14 @@ async def judge_since(
     if not parties:
         return []
     facts = await load_facts_untold(uow, parties, reservations=False)
-    dossiers = await load_dossiers(uow, parties)
+    dossiers = await load_dossiers(uow, instruments.cipher, parties)
     places = await load_places(uow, parties)
-    judged = await load_judged(uow, parties)
-    again = [(party, one) for party in parties for one in judged[party] if one.began >= earliest[party]]
+    judged = await load_judged(uow, instruments.cipher, parties)
+    again = [(party, one) for party in parties for one in judged.get(party, []) if one.began >= earliest[party]]
     standing = await load_of_contacts(uow, [one.contact.contact_id for _, one in again])
-    permits = await load_permits(uow, [one.contact.permit_id for _, one in again if one.contact.permit_id is not None])
+    permits = await load_permits(
+        uow, instruments.cipher, [one.contact.permit_id for _, one in again if one.contact.permit_id is not None]
+    )
     asked = hindsight_rules(instruments.book)
     changed: list[FindingVersion] = []
     for party, one in again:

@@ -40,9 +40,13 @@ async def decide_permits(
 
     The parties are locked.
     """
-    facts = await load_facts(uow, {request.party_id for request in requests})
-    answered = await store.load_answered(uow, [(request.party_id, request.request_id) for request in requests])
-    old = await store.load_permits(uow, {request.replaces for request in requests if request.replaces is not None})
+    facts = await load_facts(uow, instruments.cipher, {request.party_id for request in requests})
+    answered = await store.load_answered(
+        uow, instruments.cipher, [(request.party_id, request.request_id) for request in requests]
+    )
+    old = await store.load_permits(
+        uow, instruments.cipher, {request.replaces for request in requests if request.replaces is not None}
+    )
     outcome = _Outcome()
     for request in requests:
         known = answered.get(request.request_id)
@@ -164,7 +168,7 @@ def _replaceable(replaced: Permit | None, request: PermitRequest) -> bool:
 
 async def _save(uow: UnitOfWork, instruments: Instruments, outcome: _Outcome) -> None:
     await keep(uow, instruments, outcome.made)
-    await store.insert_permits(uow, outcome.granted)
+    await store.insert_permits(uow, instruments.cipher, outcome.granted)
     await store.update_permits(uow, outcome.replaced)
     for permit in outcome.replaced:
         uow.emit(announcements.released(permit, uow.now))

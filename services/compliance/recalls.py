@@ -22,7 +22,7 @@ async def recall(uow: UnitOfWork, instruments: Instruments, recalls: Sequence[Re
     """Revoke what the facts forbid; the first fact that forbids a permit is its cause. The parties are locked."""
     if not recalls:
         return []
-    active = await store.load_active(uow, {one.party_id for one in recalls})
+    active = await store.load_active(uow, instruments.cipher, {one.party_id for one in recalls})
     caused = revoked_by(recalls, active, now=uow.now, real_now=uow.real_now)
     revoked = [permit for permit, _ in caused]
     await store.update_permits(uow, revoked)

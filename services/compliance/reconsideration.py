@@ -22,7 +22,7 @@ async def reconsider(
 
     A permit whose window is over is left alone. `arrived_real`: real time at which the new fact reached us (None: now).
     """
-    active = await load_active(uow, party_ids)
+    active = await load_active(uow, instruments.cipher, party_ids)
     judged = [permit for permit in active if outstanding(permit, now=uow.now)]
     if not judged:
         return []
@@ -30,7 +30,7 @@ async def reconsider(
     for permit in active:
         if permit.party_id in of_party:
             of_party[permit.party_id].append(permit)
-    facts = await load_facts(uow, of_party)
+    facts = await load_facts(uow, instruments.cipher, of_party)
     refused = {
         permit.permit_id: ruling
         for party_id, permits in of_party.items()

@@ -32,10 +32,10 @@ Outcome = Literal["identical", "identical_by_other_code", "differs", "differs_by
 
 
 class Opened(NamedTuple):
-    """A past decision with the canonical bytes of what it was judged on, or why there are none."""
+    """A past decision with the canonical bytes of its record and of what it was judged on, or why there are none."""
 
     decision: PastDecision
-    facts: bytes | None
+    kept: tuple[bytes, bytes] | None
     missing: NotJudged | None
 
 
@@ -54,7 +54,7 @@ async def past_decisions(
     after = (_FIRST, _FIRST)
     while True:
         async with database.read_only() as uow:
-            page = await load_page(uow, since=since, until=until, after=after, limit=_PAGE)
+            page = await load_page(uow, cipher, since=since, until=until, after=after, limit=_PAGE)
             if not page:
                 return
             opened = await _open(uow, cipher, page)
@@ -63,6 +63,8 @@ async def past_decisions(
 
 
 async def _facts_of(uow: UnitOfWork, cipher: PartyCipher, kept: KeptDecision) -> tuple[bytes | None, NotJudged | None]:
+    if kept.record is None:
+        return None, "erased"
     if kept.sealed_facts is None:
         return None, "not_replayable"
     (text,) = await cipher.open_many(uow, [Sealed(kept.party_id, SEALED_FACTS, kept.sealed_facts)])
@@ -81,7 +83,7 @@ class Otherwise:
 async def otherwise(uow: UnitOfWork, instruments: Instruments, kept: KeptDecision) -> Otherwise:
     """Judge one decision again with facts changed, by the rules that it names."""
     facts, missing = await _facts_of(uow, instruments.cipher, kept)
-    if facts is None:
+    if facts is None or kept.record is None:
         return Otherwise(missing=missing)
     record = json.loads(kept.record)
     try:
@@ -115,13 +117,14 @@ class Replayer:
         return outcome
 
     async def _judged(self, opened: Opened) -> tuple[Outcome, str]:
-        if opened.facts is None:
+        if opened.kept is None:
             return opened.missing or "damaged", ""
-        rule_set = str(json.loads(opened.decision.record)["rule_set"])
+        record, facts = opened.kept
+        rule_set = str(json.loads(record)["rule_set"])
         rules = await self._rules_of(rule_set)
         if rules is None:
             return "rules_not_kept", rule_set
-        again = replay(opened.decision.record, opened.facts, rules.book)
+        again = replay(record, facts, rules.book)
         if again.state == "damaged" or not rules.changed_code:
             return again.state, again.detail
         state: Outcome = "identical_by_other_code" if again.state == "identical" else "differs_by_other_code"
@@ -137,11 +140,12 @@ class Replayer:
 
 def rehearse(rehearsal: Rehearsal, opened: Opened) -> NotJudged | None:
     """Judge one under the new rules and count it; returns why it cannot be judged."""
-    if opened.facts is None:
+    if opened.kept is None:
         return opened.missing
+    record, facts = opened.kept
     past = opened.decision
     try:
-        judged_on = named_by(json.loads(past.record), opened.facts)
+        judged_on = named_by(json.loads(record), facts)
     except UnreadableFactsError:
         return "damaged"
     rehearsal.judge(judged_on, answer=past.answer, refused_by=past.refused_by)
@@ -160,7 +164,13 @@ async def _open(uow: UnitOfWork, cipher: PartyCipher, page: list[PastDecision]) 
     kept = [(one, one.sealed_facts) for one in page if one.sealed_facts is not None]
     texts = await cipher.open_many(uow, [Sealed(one.party_id, SEALED_FACTS, sealed) for one, sealed in kept])
     found = {one.decision_id: _unpacked(text) for (one, _), text in zip(kept, texts, strict=True)}
-    return [Opened(one, *found.get(one.decision_id, (None, "not_replayable"))) for one in page]
+    return [_joined(one, *found.get(one.decision_id, (None, "not_replayable"))) for one in page]
+
+
+def _joined(past: PastDecision, facts: bytes | None, missing: NotJudged | None) -> Opened:
+    if past.record is None:
+        return Opened(past, None, "erased")
+    return Opened(past, None if facts is None else (past.record, facts), missing)
 
 
 def _unpacked(text: str | None) -> tuple[bytes | None, NotJudged | None]:

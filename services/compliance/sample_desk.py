@@ -33,6 +33,7 @@ from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
 from shared.ids import derived_id, event_id
 from shared.messaging.intents import NewIntent
+from shared.security.party_keys import PartyCipher
 from shared.telemetry.metrics import set_gauge
 
 WATCH: Final = "compliance.samples_watch"
@@ -68,7 +69,7 @@ async def judge(
     """
     if kept.verdict is not None:
         raise SampleJudged()
-    if by_whom in await _deciders(uow, kept.sample):
+    if by_whom in await _deciders(uow, instruments.cipher, kept.sample):
         raise OwnDecision()
     sample = kept.sample
     finding = disagreement(sample, by_whom=by_whom, reason=reason) if verdict == "disagree" else None
@@ -137,13 +138,13 @@ def _drawn_document(population: int, samples: Sequence[Sample]) -> Json:
     return {"population": population, "drawn": [str(one.subject_id) for one in samples]}
 
 
-async def _deciders(uow: UnitOfWork, sample: Sample) -> set[str]:
+async def _deciders(uow: UnitOfWork, cipher: PartyCipher, sample: Sample) -> set[str]:
     """Who passed a rule for it: the supervisor of the override, or of the overrides that the decision rests on."""
     if sample.kind == "override":
         overrides = [sample.subject_id]
     else:
-        found = await find_decision(uow, sample.subject_id)
-        rules = [] if found is None else json.loads(found.record).get("rules", [])
+        found = await find_decision(uow, cipher, sample.subject_id)
+        rules = [] if found is None or found.record is None else json.loads(found.record).get("rules", [])
         values = [one["values"] for one in rules]
         overrides = [UUID(one["evidence"]) for one in values if one.get("overridden_by") == "supervisor"]
     kept = [await find_override(uow, override_id) for override_id in overrides]

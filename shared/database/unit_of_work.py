@@ -69,6 +69,8 @@ class UnitOfWork:
         self.intents: list[NewIntent] = []
         self.appended: dict[int, Record] = {}
         """What was written to the outbox, by place."""
+        self.locked: set[UUID] = set()
+        """Parties whose lock this transaction holds until it ends."""
         self.causes: Mapping[str, Cause] = {}
         """Causes by event id; `emit` takes correlation and trace from `causation_id`."""
 
@@ -77,9 +79,10 @@ class UnitOfWork:
 
         Call it before reading any state of the parties; a statement sees what was committed before it began.
         """
-        keys = sorted({party_lock_key(party_id) for party_id in party_ids})
-        if keys:
-            await self.sql.fetchval(_LOCK, joined(keys))
+        wanted = set(party_ids)
+        if wanted:
+            await self.sql.fetchval(_LOCK, joined(sorted({party_lock_key(party_id) for party_id in wanted})))
+            self.locked |= wanted
 
     def emit(self, event: NewEvent[Any]) -> None:
         """Append `event` to the outbox at commit; its sequence is assigned there. Raises ReadOnlyTransactionError."""

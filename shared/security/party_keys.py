@@ -1,8 +1,10 @@
 """Personal data columns, encrypted under one data key per party: to erase a person is to delete one row.
 
-A sealed value is `0x01 ‖ nonce (12) ‖ AES-256-GCM ciphertext and tag`, bound to tenant, party and `table.column`: moved
-to another row or column it does not open. Every opening reads the wrapped key's row in the caller's transaction, so
-erasure holds from its commit on, in all processes; only the unwrapping is cached.
+A sealed value is `0x02 ‖ mark of party (4) ‖ mark of key (4) ‖ nonce (12) ‖ AES-256-GCM ciphertext and tag`, bound to
+tenant, party and `table.column`: moved to another row or column it does not open. The marks tell a value whose key was
+erased, though the party has a new one, from a value that was changed; version 1 had none. Openings read the wrapped
+key's row in the caller's transaction, so erasure holds from its commit on, in all processes; only the unwrapping is
+cached. Of parties that the transaction has locked the row is read once: whoever erases takes the same lock.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,9 +24,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from shared.database import UnitOfWork
 from shared.security.key_management import KEY_BYTES, KeyManagement
 
-_VERSION: Final = b"\x01"
+_VERSION: Final = b"\x02"
+_UNMARKED: Final = b"\x01"
+_MARK_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
-_OVERHEAD_BYTES: Final = len(_VERSION) + _NONCE_BYTES + 16
+_TAG_BYTES: Final = 16
 
 _LOAD = "SELECT party_id, wrapped_key, wrapped_by FROM party_key WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _CREATE = """
@@ -67,6 +72,13 @@ class Sealed(NamedTuple):
     sealed: bytes
 
 
+class _PartyKey(NamedTuple):
+    """A party's unwrapped key; `mark` names party and key without telling either."""
+
+    cipher: AESGCM
+    mark: bytes
+
+
 class PartyCipher:
     """Seals and opens the personal data of one tenant. Share one per process; the cache of unwrapped keys is
     bounded.
@@ -76,7 +88,8 @@ class PartyCipher:
         self._keys = keys
         self._tenant = tenant
         self._cached_keys = cached_keys
-        self._unwrapped: OrderedDict[bytes, AESGCM] = OrderedDict()
+        self._unwrapped: OrderedDict[bytes, _PartyKey] = OrderedDict()
+        self._of_locked: WeakKeyDictionary[UnitOfWork, dict[UUID, _PartyKey]] = WeakKeyDictionary()
 
     async def seal(self, uow: UnitOfWork, party_id: UUID, field: str, text: str) -> bytes:
         """Seal one value; creates the party's key when it has none. Take the party lock first."""
@@ -90,7 +103,7 @@ class PartyCipher:
         return text
 
     async def seal_many(self, uow: UnitOfWork, values: Sequence[Plain]) -> list[bytes]:
-        """Seal a batch, in order; two statements, a third when another transaction makes keys at the same moment."""
+        """Seal a batch, in order; two statements at most, a third when another transaction makes keys meanwhile."""
         ciphers = await self._ciphers(uow, {value.party_id for value in values})
         missing = sorted({value.party_id for value in values} - ciphers.keys())
         if missing:
@@ -101,7 +114,10 @@ class PartyCipher:
         return [self._sealed(ciphers[value.party_id], value) for value in values]
 
     async def open_many(self, uow: UnitOfWork, values: Sequence[Sealed]) -> list[str | None]:
-        """Open a batch, in order, with one statement; None where the party was erased. Raises SealBrokenError."""
+        """Open a batch, in order, with one statement at most; None where the key of the value was erased.
+
+        Raises SealBrokenError.
+        """
         ciphers = await self._ciphers(uow, {value.party_id for value in values})
         return [self._opened(ciphers.get(value.party_id), value) for value in values]
 
@@ -110,6 +126,7 @@ class PartyCipher:
         delete.
         """
         rows = await uow.sql.fetch(_ERASE, self._tenant, sorted(set(party_ids)))
+        self._of_locked.pop(uow, None)
         return {row["party_id"] for row in rows}
 
     async def rewrap(self, uow: UnitOfWork, *, limit: int = 1000) -> int:
@@ -134,30 +151,44 @@ class PartyCipher:
         secret = self._keys.derive(f"blind-index|{self._tenant}|{field}")
         return hmac.digest(secret, text.encode(), "sha256")[:16]
 
-    async def _ciphers(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, AESGCM]:
-        ids = sorted(party_ids)
-        return self._by_party(await uow.sql.fetch(_LOAD, self._tenant, ids)) if ids else {}
+    async def _ciphers(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, _PartyKey]:
+        known = self._of_locked.get(uow, {})
+        found = {party_id: known[party_id] for party_id in party_ids if party_id in known}
+        missing = sorted(set(party_ids) - found.keys())
+        if missing:
+            loaded = self._by_party(await uow.sql.fetch(_LOAD, self._tenant, missing))
+            self._remember(uow, loaded)
+            found |= loaded
+        return found
 
-    async def _create(self, uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, AESGCM]:
+    async def _create(self, uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, _PartyKey]:
         wrapped = [self._keys.wrap(secrets.token_bytes(KEY_BYTES), context=self._context(p)) for p in party_ids]
         made = await uow.sql.fetch(_CREATE, self._tenant, list(party_ids), wrapped, self._keys.kek_id, uow.real_now)
-        return self._by_party(made)
+        created = self._by_party(made)
+        self._remember(uow, created)
+        return created
 
-    def _by_party(self, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, AESGCM]:
-        return {r["party_id"]: self._cipher(r["party_id"], bytes(r["wrapped_key"]), r["wrapped_by"]) for r in rows}
+    def _remember(self, uow: UnitOfWork, keys: Mapping[UUID, _PartyKey]) -> None:
+        """For the rest of the transaction; only of parties whose key nobody else can erase meanwhile."""
+        if locked := {party_id: key for party_id, key in keys.items() if party_id in uow.locked}:
+            self._of_locked.setdefault(uow, {}).update(locked)
 
-    def _cipher(self, party_id: UUID, wrapped: bytes, kek_id: str) -> AESGCM:
+    def _by_party(self, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, _PartyKey]:
+        return {r["party_id"]: self._key(r["party_id"], bytes(r["wrapped_key"]), r["wrapped_by"]) for r in rows}
+
+    def _key(self, party_id: UUID, wrapped: bytes, kek_id: str) -> _PartyKey:
         # The party is part of the cache key: a row copied to another party must fail as it would uncached.
         name = hashlib.blake2b(party_id.bytes + wrapped, digest_size=16).digest()
-        cipher = self._unwrapped.get(name)
-        if cipher is None:
-            cipher = AESGCM(self._unwrap(party_id, wrapped, kek_id))
-            self._unwrapped[name] = cipher
+        key = self._unwrapped.get(name)
+        if key is None:
+            unwrapped = self._unwrap(party_id, wrapped, kek_id)
+            key = _PartyKey(AESGCM(unwrapped), _mark(self._tenant, party_id, unwrapped))
+            self._unwrapped[name] = key
             if len(self._unwrapped) > self._cached_keys:
                 self._unwrapped.popitem(last=False)
         else:
             self._unwrapped.move_to_end(name)
-        return cipher
+        return key
 
     def _unwrap(self, party_id: UUID, wrapped: bytes, kek_id: str) -> bytes:
         return self._keys.unwrap(wrapped, kek_id=kek_id, context=self._context(party_id))
@@ -165,22 +196,32 @@ class PartyCipher:
     def _context(self, party_id: UUID) -> bytes:
         return bound("party-key/1", self._tenant, party_id.bytes)
 
-    def _sealed(self, cipher: AESGCM, value: Plain) -> bytes:
+    def _sealed(self, key: _PartyKey, value: Plain) -> bytes:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         context = bound("party/1", self._tenant, value.party_id.bytes, value.field)
-        return _VERSION + nonce + cipher.encrypt(nonce, value.text.encode(), context)
+        return _VERSION + key.mark + nonce + key.cipher.encrypt(nonce, value.text.encode(), context)
 
-    def _opened(self, cipher: AESGCM | None, value: Sealed) -> str | None:
-        if cipher is None:
+    def _opened(self, key: _PartyKey | None, value: Sealed) -> str | None:
+        if key is None:
             return None
         sealed = value.sealed
-        if len(sealed) < _OVERHEAD_BYTES or sealed[:1] != _VERSION:
+        nonce_at = 1 + (0 if sealed[:1] == _UNMARKED else 2 * _MARK_BYTES)
+        if len(sealed) < nonce_at + _NONCE_BYTES + _TAG_BYTES or sealed[:1] not in (_VERSION, _UNMARKED):
             raise SealBrokenError(f"{value.field}: not a sealed value")
+        mark = sealed[1:nonce_at]
+        if mark and mark != key.mark and mark[:_MARK_BYTES] == key.mark[:_MARK_BYTES]:
+            return None  # the party's, under a key that was erased
         context = bound("party/1", self._tenant, value.party_id.bytes, value.field)
+        content_at = nonce_at + _NONCE_BYTES
         try:
-            return cipher.decrypt(sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :], context).decode()
+            return key.cipher.decrypt(sealed[nonce_at:content_at], sealed[content_at:], context).decode()
         except InvalidTag as error:
             raise SealBrokenError(f"{value.field}: changed, or sealed for another place") from error
+
+
+def _mark(tenant: str, party_id: UUID, key: bytes) -> bytes:
+    party = hashlib.blake2b(bound("mark/1", tenant, party_id.bytes), digest_size=_MARK_BYTES).digest()
+    return party + hashlib.blake2b(bound("mark/1", tenant, party_id.bytes), key=key, digest_size=_MARK_BYTES).digest()
 
 
 def bound(*parts: str | bytes) -> bytes:

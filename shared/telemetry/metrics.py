@@ -42,6 +42,7 @@ MetricName = Literal[
     "doorstep.reconciliation.compared.until",
     "doorstep.reconciliation.differences",
     "doorstep.samples.waiting",
+    "doorstep.records.sealed",
     "doorstep.log.covered.until",
     "doorstep.log.forked",
     "doorstep.recall.duration",
@@ -112,6 +113,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
         "gauge", "{hour}", "Hours in which a publisher and compliance do not have the same events; alert above zero."
     ),
     "doorstep.samples.waiting": Metric("gauge", "{sample}", "Samples that wait over three days for a second person."),
+    "doorstep.records.sealed": Metric("counter", "{record}", "Records of before version 0019 sealed for their people."),
     "doorstep.log.covered.until": Metric(
         "gauge", "s", "Unix time up to which every leaf is under a signed head; a clock that stands still alarms, too."
     ),

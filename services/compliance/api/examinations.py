@@ -118,8 +118,9 @@ async def read_examined_rows(
     position = 0 if after is None else after[0]
     async with database_of(request).unit_of_work() as uow:
         shown, more = await examination_desk.read(
-            uow, grant_id, caller_of(request), name=name, position=position, limit=page.limit
-        )
+            uow, instruments_of(request).cipher, grant_id, caller_of(request), name=name, position=position,
+            limit=page.limit,
+        )  # fmt: skip
     return Page[ExaminedRow](
         items=[ExaminedRow(position=place, row=row) for place, row in shown],
         next=encode_cursor(list_name, position + page.limit) if more else None,

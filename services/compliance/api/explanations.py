@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.explanations import Language, Voice, explain, explained_rules
+from services.compliance.erased import PartyErased
 from services.compliance.explanation_texts import explanation_texts, rule_kinds
 from services.compliance.replay_desk import Otherwise, otherwise
 from services.compliance.schemas.explanations import (
@@ -33,7 +34,7 @@ _VOICE_OF: Final[dict[str, Voice]] = {"collector-app": "collector", "customer-po
 @router.get(
     "/decisions/{decision_id}/explain",
     dependencies=_EXPLAIN,
-    responses=problem_responses(NotFound, NotAllowed),
+    responses=problem_responses(NotFound, NotAllowed, PartyErased),
     summary="A decision in words",
 )
 async def explain_decision(
@@ -49,9 +50,11 @@ async def explain_decision(
     collector's app hears the collector's voice only, a customer that about themselves.
     """
     async with database_of(request).read_only() as uow:
-        found = await find_decision(uow, decision_id)
+        found = await find_decision(uow, instruments_of(request).cipher, decision_id)
         if found is None:
             raise NotFound("there is no such decision")
+        if found.record is None:
+            raise PartyErased()
         record = json.loads(found.record)
         _refuse_foreign(caller_of(request), voice, record)
         # The collector learns no fact of the person, and no hold.

@@ -68,7 +68,7 @@ async def ask_windows(request: Request, body: WindowsQuestion) -> WindowsAnswers
     """When may these parties be contacted on these days? Advice, not a right: only a permit allows a contact."""
     book = instruments_of(request).book
     async with database_of(request).read_only() as uow:
-        facts = await load_facts(uow, {item.party_id for item in body.items})
+        facts = await load_facts(uow, instruments_of(request).cipher, {item.party_id for item in body.items})
         return WindowsAnswers(items=[windows_of(item, facts[item.party_id], book, uow) for item in body.items])
 
 
@@ -140,7 +140,7 @@ async def report_use(request: Request, permit_id: PermitId, body: UsePermit) -> 
     instruments = instruments_of(request)
 
     async def record(uow: UnitOfWork) -> PermitView | Problem:
-        permit = await _load(uow, permit_id)
+        permit = await _load(uow, instruments, permit_id)
         try:
             return _view(await use_permit(uow, permit, contact_id=body.contact_id, used_at=body.used_at))
         except PermitAlreadyUsed:
@@ -165,8 +165,8 @@ async def give_permit_back(request: Request, permit_id: PermitId, body: ReleaseP
     instruments = instruments_of(request)
 
     async def give_back(uow: UnitOfWork) -> PermitView:
-        await release_permits(uow, instruments, [await _load(uow, permit_id)], cause=body.cause)
-        return _view(await _load(uow, permit_id))
+        await release_permits(uow, instruments, [await _load(uow, instruments, permit_id)], cause=body.cause)
+        return _view(await _load(uow, instruments, permit_id))
 
     return await command(request, body=body, parties=[await _party(request, permit_id)], handler=give_back)
 
@@ -174,15 +174,17 @@ async def give_permit_back(request: Request, permit_id: PermitId, body: ReleaseP
 @router.get(
     "/permits/{permit_id}",
     dependencies=_USE,
-    responses=problem_responses(NotFound),
+    responses=problem_responses(NotFound, PartyErased),
     summary="One permit",
 )
 async def read_permit(request: Request, permit_id: PermitId) -> PermitView:
     """The permit with its state and token."""
     async with database_of(request).read_only() as uow:
-        found = await store.find_granted(uow, permit_id)
+        found = await store.find_granted(uow, instruments_of(request).cipher, permit_id)
     if found is None:
         raise NotFound("there is no such permit")
+    if found.permit.erased:
+        raise PartyErased()
     return _view(found.permit, token=found.token)
 
 
@@ -226,8 +228,8 @@ async def _party(request: Request, permit_id: UUID) -> UUID:
     return party_id
 
 
-async def _load(uow: UnitOfWork, permit_id: UUID) -> Permit:
-    return (await store.load_permits(uow, [permit_id]))[permit_id]
+async def _load(uow: UnitOfWork, instruments: Instruments, permit_id: UUID) -> Permit:
+    return (await store.load_permits(uow, instruments.cipher, [permit_id]))[permit_id]
 
 
 def _view(permit: Permit, *, token: str | None = None) -> PermitView:

@@ -13,6 +13,7 @@ from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.audit import PERMIT_RULES
 from services.compliance.domain.judged_on import REPLACES, REUSED
 from services.compliance.domain.packs import RuleBook
+from services.compliance.erased import PartyErased
 from services.compliance.schemas.reading import DecisionView, RuleCount, SummaryView
 from services.compliance.store import log as log_store
 from services.compliance.store.audits import find_decision
@@ -24,15 +25,17 @@ from shared.web.problems import NotFound
 router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(scope("compliance.read"))])
 
 
-@router.get("/decisions/{decision_id}", responses=problem_responses(NotFound), summary="One decision")
+@router.get("/decisions/{decision_id}", responses=problem_responses(NotFound, PartyErased), summary="One decision")
 async def read_decision(
     request: Request, decision_id: Annotated[UUID, Path(description="The decision.")]
 ) -> DecisionView:
     """Every rule that was asked, with citation and values, exactly as it was hashed into the log."""
     async with database_of(request).read_only() as uow:
-        found = await find_decision(uow, decision_id)
+        found = await find_decision(uow, instruments_of(request).cipher, decision_id)
         if found is None:
             raise NotFound("there is no such decision")
+        if found.record is None:
+            raise PartyErased()
         return DecisionView(
             decision_id=decision_id,
             record=json.loads(found.record),

@@ -59,7 +59,9 @@ async def follow_visits(
     """Remember versions; a check-in uses its permit; a visit that never reached the door releases its unused ones."""
     facts = [(one.event, one.event.data) for one in batch if isinstance(one.event.data, VisitFact)]
     await see_versions(uow, [(data.party_id, "visit", data.visit_id, data.version) for _, data in facts])
-    permits = await load_permits(uow, {data.permit_id for _, data in facts if isinstance(data, VisitCheckedIn)})
+    permits = await load_permits(
+        uow, instruments.cipher, {data.permit_id for _, data in facts if isinstance(data, VisitCheckedIn)}
+    )
     outcomes: dict[InboxKey, Outcome] = {}
     over: dict[UUID, str] = {}
     for event, data in facts:
@@ -68,7 +70,7 @@ async def follow_visits(
                 outcomes[InboxKey(event.source, event.id)] = Outcome.IGNORED
         elif (cause := _never_came(event, data)) is not None:
             over[data.visit_id] = cause
-    for permit in await load_granted_for(uow, over) if over else []:
+    for permit in await load_granted_for(uow, instruments.cipher, over) if over else []:
         await release_permits(uow, instruments, [permit], cause=over[permit.subject_id])
     return outcomes
 

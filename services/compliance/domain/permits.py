@@ -78,6 +78,8 @@ class Permit:
     revoked_real: datetime | None = None
     revoke_cause: str | None = None
     fact_arrived_real: datetime | None = None
+    erased: bool = False
+    """The person was erased: crew and place are not known any more."""
 
     def claims(self) -> dict[str, Json]:
         """The claims of its token. `nbf` and `exp` are BUSINESS seconds.

@@ -33,7 +33,7 @@ async def openings(
     parties = {leaf.party_id for leaf, _ in wanted if leaf.party_id is not None}
     leaf_ids = [leaf.leaf_id for leaf, _ in wanted]
     kept = await load_openings(uow, cipher, parties, leaf_ids)
-    records = await store.decision_records(uow, parties, leaf_ids)
+    records = await store.decision_records(uow, cipher, parties, leaf_ids)
     lines: list[Document] = []
     for leaf, document in wanted:
         for name in filter(scope.opens, sorted(document["committed"])):

@@ -84,7 +84,7 @@ async def write_pack(
             else:
                 await _write_range(uow, archive, scope, plan, files, on_progress)
             for table in TABLES:
-                await _write_rows(uow, scope, plan, table, files, on_progress)
+                await _write_rows(uow, archive.cipher, scope, plan, table, files, on_progress)
             _write_header(archive, scope, plan, files, uow.real_now, await proofs.left_edge(uow, plan.first))
         page.write(files, scope, plan.head)
     return Pack(folder=folder, digest=files.digest, tree_size=plan.head.size, counts=files.counts)
@@ -221,10 +221,11 @@ async def _write_range(
 
 
 async def _write_rows(
-    uow: UnitOfWork, scope: Scope, plan: _Plan, table: str, files: PackFolder, on_progress: Progress
-) -> None:
+    uow: UnitOfWork, cipher: PartyCipher, scope: Scope, plan: _Plan, table: str, files: PackFolder,
+    on_progress: Progress,
+) -> None:  # fmt: skip
     with files.lines(f"{table}.jsonl") as lines:
-        async for row in store.rows(uow, table, party_id=scope.party_id, start=scope.start, end=scope.end):
+        async for row in store.rows(uow, cipher, table, party_id=scope.party_id, start=scope.start, end=scope.end):
             if not is_of_scope(row, scope, plan.other_permits):
                 continue
             _add_row(lines, row, plan.head.size)

@@ -14,21 +14,23 @@ from services.compliance.domain.facts import Counted
 from services.compliance.domain.hindsight import JudgedContact
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.rulings import Answer
+from services.compliance.store.sealed import CONTACT, DECISION, open_records, plain_record
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
+from shared.security.party_keys import PartyCipher
 
 _DECISIONS = """
-INSERT INTO decision (tenant, party_id, decision_id, request_id, answer, channel, purpose, refused_by, record,
+INSERT INTO decision (tenant, party_id, decision_id, request_id, answer, channel, purpose, refused_by, sealed_record,
                       record_sha256, leaf_id, decided_at, recorded_real, dry_run, sealed_facts)
 SELECT $1, d.party_id, d.decision_id, d.request_id, d.answer, d.channel, d.purpose, string_to_array(d.refused_by, ','),
-       d.record, d.record_sha256, d.leaf_id, $11, $12, d.dry_run, d.sealed_facts
+       d.sealed_record, d.record_sha256, d.leaf_id, $11, $12, d.dry_run, d.sealed_facts
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[],
             $10::bytea[], $13::uuid[], $14::boolean[], $15::bytea[])
-  AS d(party_id, decision_id, request_id, answer, channel, purpose, refused_by, record, record_sha256, leaf_id,
-       dry_run, sealed_facts)
+  AS d(party_id, decision_id, request_id, answer, channel, purpose, refused_by, sealed_record, record_sha256,
+       leaf_id, dry_run, sealed_facts)
 """
 _DECISION = """
-SELECT d.party_id, d.record, d.record_sha256, d.leaf_id, d.sealed_facts, p.permit_id FROM decision d
+SELECT d.party_id, d.record, d.sealed_record, d.record_sha256, d.leaf_id, d.sealed_facts, p.permit_id FROM decision d
 LEFT JOIN permit p ON p.tenant = d.tenant AND p.party_id = d.party_id AND p.decision_id = d.decision_id
 WHERE d.tenant = $1 AND d.decision_id = $2
 """
@@ -40,17 +42,20 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND contact_id = ANY($3::uuid[]
 _CONTACTS = """
 INSERT INTO contact_audit
   (tenant, party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact,
-   conversation, household_contacted, debtor_met, verdict, findings, leaf_id, recorded_real, told_by, event_id, record)
+   conversation, household_contacted, debtor_met, verdict, findings, leaf_id, recorded_real, told_by, event_id,
+   sealed_record)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 """
 _CONTACTED_SINCE = """
 SELECT s.party_id FROM unnest($2::uuid[], $3::timestamptz[]) AS s(party_id, since)
 WHERE EXISTS (SELECT FROM contact_audit a
-              WHERE a.tenant = $1 AND a.party_id = s.party_id AND a.started_at >= s.since AND a.record IS NOT NULL)
+              WHERE a.tenant = $1 AND a.party_id = s.party_id AND a.started_at >= s.since
+                AND (a.record IS NOT NULL OR a.sealed_record IS NOT NULL))
 ORDER BY s.party_id
 """
 _JUDGED = """
-SELECT * FROM contact_audit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND record IS NOT NULL
+SELECT * FROM contact_audit WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+  AND (record IS NOT NULL OR sealed_record IS NOT NULL)
 ORDER BY started_at, recorded_real, contact_id
 """
 _VERDICTS = """
@@ -84,11 +89,12 @@ class DecisionRow:
 class KeptDecision:
     """A decision as it is read again: its canonical record with digest and leaf, and its permit if it was granted one.
 
-    `sealed_facts`: what it was judged on; None where it was recorded before that was kept.
+    `record` None: the person was erased. `sealed_facts`: what it was judged on; None where it was recorded before that
+    was kept.
     """
 
     party_id: UUID
-    record: bytes
+    record: bytes | None
     record_sha256: bytes
     leaf_id: UUID
     sealed_facts: bytes | None
@@ -119,8 +125,12 @@ class Audited:
     leaf_id: UUID
 
 
-async def insert_decisions(uow: UnitOfWork, rows: Sequence[DecisionRow], sealed_facts: Sequence[bytes]) -> None:
-    """Append decisions, decided and recorded at the unit of work's times, each with what it was judged on, sealed."""
+async def insert_decisions(
+    uow: UnitOfWork, rows: Sequence[DecisionRow], *, sealed_records: Sequence[bytes], sealed_facts: Sequence[bytes]
+) -> None:
+    """Append decisions, decided and recorded at the unit of work's times, each with its record and what it was judged
+    on, sealed.
+    """
     if rows:
         await uow.sql.execute(
             _DECISIONS,
@@ -132,7 +142,7 @@ async def insert_decisions(uow: UnitOfWork, rows: Sequence[DecisionRow], sealed_
             [row.channel for row in rows],
             [row.purpose for row in rows],
             [",".join(row.refused_by) for row in rows],
-            [row.record for row in rows],
+            sealed_records,
             [row.record_sha256 for row in rows],
             uow.now,
             uow.real_now,
@@ -142,10 +152,20 @@ async def insert_decisions(uow: UnitOfWork, rows: Sequence[DecisionRow], sealed_
         )
 
 
-async def find_decision(uow: UnitOfWork, decision_id: UUID) -> KeptDecision | None:
+async def find_decision(uow: UnitOfWork, cipher: PartyCipher, decision_id: UUID) -> KeptDecision | None:
     """One decision as it is kept."""
     row = await uow.sql.fetchrow(_DECISION, uow.tenant, decision_id)
-    return None if row is None else KeptDecision(**row)
+    if row is None:
+        return None
+    (record,) = await open_records(uow, cipher, [row], DECISION)
+    return KeptDecision(
+        party_id=row["party_id"],
+        record=record,
+        record_sha256=row["record_sha256"],
+        leaf_id=row["leaf_id"],
+        sealed_facts=row["sealed_facts"],
+        permit_id=row["permit_id"],
+    )
 
 
 async def audited_before(uow: UnitOfWork, party_ids: Iterable[UUID], contact_ids: Iterable[UUID]) -> set[UUID]:
@@ -154,10 +174,14 @@ async def audited_before(uow: UnitOfWork, party_ids: Iterable[UUID], contact_ids
     return {row["contact_id"] for row in rows}
 
 
-async def insert_audits(uow: UnitOfWork, rows: Sequence[AuditRow]) -> None:
-    """Append audited contacts."""
+async def insert_audits(uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[AuditRow]) -> None:
+    """Append audited contacts, their records sealed."""
     if rows:
-        await uow.sql.executemany(_CONTACTS, [_audit_values(uow, row) for row in rows])
+        plain = [plain_record(one.contact.party_id, CONTACT, one.contact.model_dump_json().encode()) for one in rows]
+        sealed = await cipher.seal_many(uow, plain)
+        await uow.sql.executemany(
+            _CONTACTS, [_audit_values(uow, row, record) for row, record in zip(rows, sealed, strict=True)]
+        )
 
 
 async def load_verdicts(
@@ -179,12 +203,17 @@ async def parties_contacted_since(uow: UnitOfWork, since: Mapping[UUID, datetime
     return [row["party_id"] for row in rows]
 
 
-async def load_judged(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[JudgedContact]]:
-    """All judged contacts of the parties that have a record, in the order in which they were made."""
+async def load_judged(
+    uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]
+) -> dict[UUID, list[JudgedContact]]:
+    """All judged contacts of the parties that have a readable record, in the order in which they were made."""
     found: dict[UUID, list[JudgedContact]] = {}
-    for row in await uow.sql.fetch(_JUDGED, uow.tenant, sorted(set(party_ids))):
+    rows = await uow.sql.fetch(_JUDGED, uow.tenant, sorted(set(party_ids)))
+    for row, record in zip(rows, await open_records(uow, cipher, rows, CONTACT), strict=True):
+        if record is None:
+            continue
         one = JudgedContact(
-            contact=ContactRecorded.model_validate_json(bytes(row["record"])),
+            contact=ContactRecorded.model_validate_json(record),
             counted=counted_of(row),
             recorded_real=row["recorded_real"],
         )
@@ -215,11 +244,11 @@ def counted_of(row: asyncpg.Record) -> Counted:
     )
 
 
-def _audit_values(uow: UnitOfWork, row: AuditRow) -> tuple[object, ...]:
+def _audit_values(uow: UnitOfWork, row: AuditRow, sealed_record: bytes) -> tuple[object, ...]:
     one = row.counted
     return (
         uow.tenant, row.contact.party_id, row.contact.contact_id, one.permit_id, one.channel, one.purpose,
         one.span.start, one.span.end, list(one.zones), one.attempt, one.contact, one.conversation,
         one.household_contacted, one.debtor_met, row.verdict, row.findings, row.leaf_id, uow.real_now, row.told_by,
-        row.event_id, row.contact.model_dump_json().encode(),
+        row.event_id, sealed_record,
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -15,16 +14,18 @@ from services.compliance.domain.canonical import Json
 from services.compliance.domain.dossier import Dossier, DossierEntry, GivenOverride
 from services.compliance.domain.facts import Inconvenient, Override
 from services.compliance.domain.local_time import Span
+from services.compliance.store.sealed import open_words, plain_word
 from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher
 
 _QUOTA_SPACE = 5
 _LOAD = "SELECT * FROM dossier_entry WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY as_of, recorded_real"
 _INSERT = """
 INSERT INTO dossier_entry
-  (tenant, party_id, name, as_of, recorded_real, recorded_at, value, owner, told_by, reference, leaf_id)
-SELECT $1, e.party_id, e.name, e.as_of, $9, $10, e.value::jsonb, e.owner, $8, e.reference, e.leaf_id
-FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $11::uuid[])
-  AS e(party_id, name, as_of, value, owner, reference, leaf_id)
+  (tenant, party_id, name, as_of, recorded_real, recorded_at, sealed_word, owner, told_by, leaf_id)
+SELECT $1, e.party_id, e.name, e.as_of, $8, $9, e.sealed_word, e.owner, $7, e.leaf_id
+FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bytea[], $6::text[], $10::uuid[])
+  AS e(party_id, name, as_of, sealed_word, owner, leaf_id)
 """
 _OVERRIDES = """
 SELECT * FROM given_override WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY recorded_real, override_id
@@ -63,30 +64,34 @@ class KeptOverride:
     leaf_id: UUID
 
 
-async def load_dossiers(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, Dossier]:
-    """Everything told of each party; those of whom nothing was told have an empty dossier."""
+async def load_dossiers(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, Dossier]:
+    """Everything told of each party; those of whom nothing was told, or who were erased, have an empty dossier."""
     ids = sorted(set(party_ids))
     entries: dict[UUID, list[DossierEntry]] = {party_id: [] for party_id in ids}
     overrides: dict[UUID, list[GivenOverride]] = {party_id: [] for party_id in ids}
-    for row in await uow.sql.fetch(_LOAD, uow.tenant, ids):
-        entries[row["party_id"]].append(_entry(row))
+    rows = await uow.sql.fetch(_LOAD, uow.tenant, ids)
+    for row, word in zip(rows, await open_words(uow, cipher, rows), strict=True):
+        if word is not None:
+            entries[row["party_id"]].append(_entry(row, *word))
     for row in await uow.sql.fetch(_OVERRIDES, uow.tenant, ids):
         overrides[row["party_id"]].append(_override(row))
     return {party_id: Dossier(tuple(entries[party_id]), tuple(overrides[party_id])) for party_id in ids}
 
 
-async def insert_entries(uow: UnitOfWork, entries: Sequence[tuple[DossierEntry, UUID]], *, told_by: str) -> None:
-    """Keep what was told now, each with the leaf that proves it. All carry the unit of work's real time."""
+async def insert_entries(
+    uow: UnitOfWork, cipher: PartyCipher, entries: Sequence[tuple[DossierEntry, UUID]], *, told_by: str
+) -> None:
+    """Keep what was told now, sealed, each with the leaf that proves it. All carry the unit of work's real time."""
     if entries:
+        words = [plain_word(entry.party_id, value_document(entry), entry.reference) for entry, _ in entries]
         await uow.sql.execute(
             _INSERT,
             uow.tenant,
             [entry.party_id for entry, _ in entries],
             [entry.name for entry, _ in entries],
             [entry.as_of for entry, _ in entries],
-            [json.dumps(value_document(entry)) for entry, _ in entries],
+            await cipher.seal_many(uow, words),
             [entry.owner for entry, _ in entries],
-            [entry.reference for entry, _ in entries],
             told_by,
             uow.real_now,
             uow.now,
@@ -148,8 +153,7 @@ def _document(one: Inconvenient) -> dict[str, Json]:
     }
 
 
-def _entry(row: asyncpg.Record) -> DossierEntry:
-    value: Any = row["value"]
+def _entry(row: asyncpg.Record, value: Any, reference: str | None) -> DossierEntry:
     match row["name"]:
         case "preferences":
             value = tuple(_inconvenient(one) for one in value)
@@ -164,7 +168,7 @@ def _entry(row: asyncpg.Record) -> DossierEntry:
         as_of=row["as_of"],
         recorded_real=row["recorded_real"],
         owner=row["owner"],
-        reference=row["reference"],
+        reference=reference,
     )
 
 

@@ -8,9 +8,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from services.compliance.domain.leaves import LeafKind
 from services.compliance.store.log import StoredCheckpoint
+from services.compliance.store.sealed import CONTACT, DECISION, open_records, open_terms
 from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher
 
 PREFETCH: Final = 500
 # Of one person ($2), or of a period of business time [$3, $4).
@@ -115,8 +119,10 @@ ORDER BY date_trunc('minute', c.published_at), (
 ) >= $3 DESC, c.tree_size DESC
 """
 _RECORDS = """
-SELECT leaf_id, record FROM decision WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND leaf_id = ANY($3::uuid[])
+SELECT party_id, leaf_id, record, sealed_record FROM decision
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND leaf_id = ANY($3::uuid[])
 """
+_OPENED: Final = {"contacts": CONTACT, "decisions": DECISION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,22 +158,28 @@ async def permits_of_other_cases(uow: UnitOfWork, party_id: UUID, case_id: UUID)
 
 
 async def rows(
-    uow: UnitOfWork, table: str, *, party_id: UUID | None, start: datetime | None, end: datetime | None
-) -> AsyncIterator[dict[str, Any]]:
-    """The rows of `contacts`, `decisions`, `permits`, `findings` or `holds` of a person or a period, in order."""
-    async for row in uow.sql.cursor(_ROWS[table], uow.tenant, party_id, start, end, prefetch=PREFETCH):
-        yield dict(row)
+    uow: UnitOfWork, cipher: PartyCipher, table: str, *, party_id: UUID | None, start: datetime | None,
+    end: datetime | None,
+) -> AsyncIterator[dict[str, Any]]:  # fmt: skip
+    """The rows of `contacts`, `decisions`, `permits`, `findings` or `holds` of a person or a period, in order.
+
+    What is sealed in them is opened; of an erased person it is None.
+    """
+    cursor = await uow.sql.cursor(_ROWS[table], uow.tenant, party_id, start, end)
+    while page := await cursor.fetch(PREFETCH):
+        for row in await _readable(uow, cipher, table, page):
+            yield row
 
 
 async def rows_from(
-    uow: UnitOfWork, table: str, *, party_id: UUID | None, start: datetime | None, end: datetime | None,
-    position: int, limit: int,
+    uow: UnitOfWork, cipher: PartyCipher, table: str, *, party_id: UUID | None, start: datetime | None,
+    end: datetime | None, position: int, limit: int,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The rows of the same list from `position` on, at most `limit`."""
     cursor = await uow.sql.cursor(_ROWS[table], uow.tenant, party_id, start, end)
     if position:
         await cursor.forward(position)
-    return [dict(row) for row in await cursor.fetch(limit)]
+    return await _readable(uow, cipher, table, await cursor.fetch(limit))
 
 
 async def bounds(uow: UnitOfWork, start: datetime, end: datetime) -> tuple[int, int] | None:
@@ -217,10 +229,33 @@ async def checkpoint_each_minute(
         yield _checkpoint(row)
 
 
-async def decision_records(uow: UnitOfWork, party_ids: set[UUID], leaf_ids: Sequence[UUID]) -> dict[UUID, bytes]:
-    """The canonical records that leaves of decisions commit to, by leaf."""
+async def decision_records(
+    uow: UnitOfWork, cipher: PartyCipher, party_ids: set[UUID], leaf_ids: Sequence[UUID]
+) -> dict[UUID, bytes]:
+    """The canonical records that leaves of decisions commit to, by leaf; those of erased people are missing."""
     found = await uow.sql.fetch(_RECORDS, uow.tenant, sorted(party_ids), list(leaf_ids))
-    return {row["leaf_id"]: bytes(row["record"]) for row in found}
+    records = await open_records(uow, cipher, found, DECISION)
+    return {row["leaf_id"]: record for row, record in zip(found, records, strict=True) if record is not None}
+
+
+async def _readable(
+    uow: UnitOfWork, cipher: PartyCipher, table: str, found: Sequence[asyncpg.Record]
+) -> list[dict[str, Any]]:
+    """The rows with what their person's key opens."""
+    if table in _OPENED:
+        records = await open_records(uow, cipher, found, _OPENED[table])
+        return [dict(row) | {"record": record} for row, record in zip(found, records, strict=True)]
+    if table == "permits":
+        opened = await open_terms(uow, cipher, found)
+        return [
+            dict(row)
+            | {
+                "crew": None if terms is None else list(terms.crew),
+                "place_cell": None if terms is None else terms.place_cell,
+            }
+            for row, terms in zip(found, opened, strict=True)
+        ]
+    return [dict(row) for row in found]
 
 
 def _leaf(row: Any) -> EvidenceLeaf:

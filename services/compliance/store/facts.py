@@ -22,6 +22,7 @@ from services.compliance.store.log import uncovered_since
 from shared.database import UnitOfWork
 from shared.events.platform import ServiceHeartbeat
 from shared.events.topics import PARTITIONS, heartbeat_topics
+from shared.security.party_keys import PartyCipher
 
 V = TypeVar("V")
 FEEDERS: Final = ("intake", "assignment", "visits", "plans")
@@ -182,10 +183,10 @@ async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
     }
 
 
-async def load_facts(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, PartyFacts]:
+async def load_facts(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, PartyFacts]:
     """Everything a decision on the parties looks at, in eleven statements for any number of parties."""
     facts = await load_facts_untold(uow, party_ids)
-    dossiers = await load_dossiers(uow, facts)
+    dossiers = await load_dossiers(uow, cipher, facts)
     return {party_id: dossiers[party_id].applied_to(facts[party_id], at=uow.now) for party_id in facts}
 
 

@@ -11,7 +11,9 @@ import asyncpg
 
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.permits import Permit, PermitState
+from services.compliance.store.sealed import Terms, open_terms, plain_terms
 from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher
 
 _MINUTE = timedelta(minutes=1)
 _ACTIVE = "SELECT * FROM permit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used')"
@@ -25,16 +27,16 @@ WHERE permit.tenant = $1
 _OWNER = "SELECT party_id FROM permit WHERE tenant = $1 AND permit_id = $2"
 _INSERT = """
 INSERT INTO permit (tenant, party_id, permit_id, decision_id, request_id, request_sha256, case_id, subject_id, channel,
-                    purpose, crew, device_id, place_cell, window_start, window_end, duration_minutes, zones, rule_set,
-                    token, granted_real, state)
+                    purpose, device_id, window_start, window_end, duration_minutes, zones, rule_set, sealed_terms,
+                    granted_real, state)
 SELECT $1, p.party_id, p.permit_id, p.decision_id, p.request_id, p.request_sha256, p.case_id, p.subject_id, p.channel,
-       p.purpose, string_to_array(p.crew, ',')::uuid[], p.device_id, p.place_cell, p.window_start, p.window_end,
-       p.duration_minutes, string_to_array(p.zones, ','), p.rule_set, p.token, p.granted_real, 'granted'
+       p.purpose, p.device_id, p.window_start, p.window_end, p.duration_minutes, string_to_array(p.zones, ','),
+       p.rule_set, p.sealed_terms, p.granted_real, 'granted'
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::uuid[], $8::uuid[], $9::text[],
-            $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::int[],
-            $17::text[], $18::text[], $19::text[], $20::timestamptz[])
-  AS p(party_id, permit_id, decision_id, request_id, request_sha256, case_id, subject_id, channel, purpose, crew,
-       device_id, place_cell, window_start, window_end, duration_minutes, zones, rule_set, token, granted_real)
+            $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::int[], $15::text[], $16::text[],
+            $17::bytea[], $18::timestamptz[])
+  AS p(party_id, permit_id, decision_id, request_id, request_sha256, case_id, subject_id, channel, purpose, device_id,
+       window_start, window_end, duration_minutes, zones, rule_set, sealed_terms, granted_real)
 """
 _UPDATE = """
 UPDATE permit SET state = p.state, contact_id = p.contact_id, used_at = p.used_at, release_cause = p.release_cause,
@@ -59,10 +61,10 @@ _LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM revocation WHERE tenant = $
 
 @dataclass(frozen=True, slots=True)
 class GrantedPermit:
-    """A new permit with its token and the digest of the request it answers."""
+    """A permit with its token (None: the person was erased) and the digest of the request it answers."""
 
     permit: Permit
-    token: str
+    token: str | None
     request_sha256: bytes
 
 
@@ -74,28 +76,30 @@ class RevocationList:
     permit_ids: tuple[UUID, ...]
 
 
-async def load_active(uow: UnitOfWork, party_ids: Iterable[UUID]) -> list[Permit]:
+async def load_active(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> list[Permit]:
     """Granted or used permits of the parties, whose contact is not recorded yet."""
-    return [_permit(row) for row in await uow.sql.fetch(_ACTIVE, uow.tenant, sorted(set(party_ids)))]
+    return await _opened(uow, cipher, await uow.sql.fetch(_ACTIVE, uow.tenant, sorted(set(party_ids))))
 
 
-async def load_permits(uow: UnitOfWork, permit_ids: Iterable[UUID]) -> dict[UUID, Permit]:
+async def load_permits(uow: UnitOfWork, cipher: PartyCipher, permit_ids: Iterable[UUID]) -> dict[UUID, Permit]:
     """The permits of these ids, whoever's they are."""
     ids = sorted(set(permit_ids))
     rows = await uow.sql.fetch(_OF_PERMITS, uow.tenant, ids) if ids else []
-    return {row["permit_id"]: _permit(row) for row in rows}
+    return {permit.permit_id: permit for permit in await _opened(uow, cipher, rows)}
 
 
-async def load_granted_for(uow: UnitOfWork, subject_ids: Iterable[UUID]) -> list[Permit]:
+async def load_granted_for(uow: UnitOfWork, cipher: PartyCipher, subject_ids: Iterable[UUID]) -> list[Permit]:
     """Unused permits for these visits or plans."""
-    return [_permit(row) for row in await uow.sql.fetch(_OF_SUBJECTS, uow.tenant, sorted(set(subject_ids)))]
+    return await _opened(uow, cipher, await uow.sql.fetch(_OF_SUBJECTS, uow.tenant, sorted(set(subject_ids))))
 
 
-async def load_answered(uow: UnitOfWork, requests: Sequence[tuple[UUID, UUID]]) -> dict[UUID, GrantedPermit]:
+async def load_answered(
+    uow: UnitOfWork, cipher: PartyCipher, requests: Sequence[tuple[UUID, UUID]]
+) -> dict[UUID, GrantedPermit]:
     """Permits already granted to (party, request): the same request asked again gets the same permit."""
     parties = [party_id for party_id, _ in requests]
     rows = await uow.sql.fetch(_OF_REQUESTS, uow.tenant, parties, [request_id for _, request_id in requests])
-    return {row["request_id"]: GrantedPermit(_permit(row), row["token"], bytes(row["request_sha256"])) for row in rows}
+    return {one.permit.request_id: one for one in await _granted(uow, cipher, rows)}
 
 
 async def party_of(uow: UnitOfWork, permit_id: UUID) -> UUID | None:
@@ -104,17 +108,18 @@ async def party_of(uow: UnitOfWork, permit_id: UUID) -> UUID | None:
     return party_id
 
 
-async def find_granted(uow: UnitOfWork, permit_id: UUID) -> GrantedPermit | None:
+async def find_granted(uow: UnitOfWork, cipher: PartyCipher, permit_id: UUID) -> GrantedPermit | None:
     """One permit with its token."""
-    row = await uow.sql.fetchrow(_OF_PERMITS, uow.tenant, [permit_id])
-    return None if row is None else GrantedPermit(_permit(row), row["token"], bytes(row["request_sha256"]))
+    found = await _granted(uow, cipher, await uow.sql.fetch(_OF_PERMITS, uow.tenant, [permit_id]))
+    return found[0] if found else None
 
 
-async def insert_permits(uow: UnitOfWork, granted: Sequence[GrantedPermit]) -> None:
-    """Insert new permits."""
+async def insert_permits(uow: UnitOfWork, cipher: PartyCipher, granted: Sequence[GrantedPermit]) -> None:
+    """Insert new permits, their terms sealed."""
     if not granted:
         return
     permits = [one.permit for one in granted]
+    terms = [plain_terms(one.permit, one.token) for one in granted if one.token is not None]
     await uow.sql.execute(
         _INSERT,
         uow.tenant,
@@ -127,15 +132,13 @@ async def insert_permits(uow: UnitOfWork, granted: Sequence[GrantedPermit]) -> N
         [p.subject_id for p in permits],
         [p.channel for p in permits],
         [p.purpose for p in permits],
-        [",".join(map(str, p.crew)) for p in permits],
         [p.device_id for p in permits],
-        [p.place_cell for p in permits],
         [p.window.start for p in permits],
         [p.window.end for p in permits],
         [p.duration // _MINUTE for p in permits],
         [",".join(p.zones) for p in permits],
         [p.rule_set for p in permits],
-        [one.token for one in granted],
+        await cipher.seal_many(uow, terms),
         [p.granted_real for p in permits],
     )
 
@@ -182,7 +185,18 @@ async def load_revocations(uow: UnitOfWork, device_id: str, *, since: datetime) 
     return RevocationList(number, tuple(row["permit_id"] for row in rows))
 
 
-def _permit(row: asyncpg.Record) -> Permit:
+async def _opened(uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[asyncpg.Record]) -> list[Permit]:
+    return [_permit(row, terms) for row, terms in zip(rows, await open_terms(uow, cipher, rows), strict=True)]
+
+
+async def _granted(uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[asyncpg.Record]) -> list[GrantedPermit]:
+    return [
+        GrantedPermit(_permit(row, terms), None if terms is None else terms.token, bytes(row["request_sha256"]))
+        for row, terms in zip(rows, await open_terms(uow, cipher, rows), strict=True)
+    ]
+
+
+def _permit(row: asyncpg.Record, terms: Terms | None) -> Permit:
     return Permit(
         permit_id=row["permit_id"],
         party_id=row["party_id"],
@@ -193,9 +207,9 @@ def _permit(row: asyncpg.Record) -> Permit:
         subject_id=row["subject_id"],
         channel=row["channel"],
         purpose=row["purpose"],
-        crew=tuple(row["crew"]),
+        crew=() if terms is None else terms.crew,
         device_id=row["device_id"],
-        place_cell=row["place_cell"],
+        place_cell=None if terms is None else terms.place_cell,
         window=Span(row["window_start"], row["window_end"]),
         duration=timedelta(minutes=row["duration_minutes"]),
         zones=tuple(row["zones"]),
@@ -208,4 +222,5 @@ def _permit(row: asyncpg.Record) -> Permit:
         revoked_real=row["revoked_real"],
         revoke_cause=row["revoke_cause"],
         fact_arrived_real=row["fact_arrived_real"],
+        erased=terms is None,
     )

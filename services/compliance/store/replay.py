@@ -8,11 +8,13 @@ from datetime import datetime
 from uuid import UUID
 
 from services.compliance.domain.rulings import Answer
+from services.compliance.store.sealed import DECISION, open_records
 from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher
 
 _COUNT = "SELECT count(*) FROM decision WHERE tenant = $1 AND decided_at >= $2 AND decided_at < $3"
 _PAGE = """
-SELECT party_id, decision_id, answer, refused_by, record, sealed_facts FROM decision
+SELECT party_id, decision_id, answer, refused_by, record, sealed_record, sealed_facts FROM decision
 WHERE tenant = $1 AND decided_at >= $2 AND decided_at < $3 AND (party_id, decision_id) > ($4, $5)
 ORDER BY party_id, decision_id LIMIT $6
 """
@@ -20,13 +22,13 @@ ORDER BY party_id, decision_id LIMIT $6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastDecision:
-    """A decision to judge again. `sealed_facts` None: recorded before they were kept."""
+    """A decision to judge again. `record` None: the person was erased. `sealed_facts` None: they were not kept yet."""
 
     party_id: UUID
     decision_id: UUID
     answer: Answer
     refused_by: Sequence[str]
-    record: bytes
+    record: bytes | None
     sealed_facts: bytes | None
 
 
@@ -36,8 +38,14 @@ async def count_decisions(uow: UnitOfWork, *, since: datetime, until: datetime) 
 
 
 async def load_page(
-    uow: UnitOfWork, *, since: datetime, until: datetime, after: tuple[UUID, UUID], limit: int
+    uow: UnitOfWork, cipher: PartyCipher, *, since: datetime, until: datetime, after: tuple[UUID, UUID], limit: int
 ) -> list[PastDecision]:
     """The next decisions in the order of (party, decision) after that one."""
     rows = await uow.sql.fetch(_PAGE, uow.tenant, since, until, *after, limit)
-    return [PastDecision(**{**row, "answer": Answer(row["answer"])}) for row in rows]
+    return [
+        PastDecision(
+            party_id=row["party_id"], decision_id=row["decision_id"], answer=Answer(row["answer"]),
+            refused_by=row["refused_by"], record=record, sealed_facts=row["sealed_facts"],
+        )
+        for row, record in zip(rows, await open_records(uow, cipher, rows, DECISION), strict=True)
+    ]  # fmt: skip

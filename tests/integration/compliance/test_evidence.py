@@ -19,6 +19,7 @@ from services.compliance.evidence.pack import Archive, Pack, scope_of_case, scop
 from services.compliance.evidence.scope import Scope, ScopeError
 from services.compliance.log.note import NoteKey, sign
 from services.compliance.store.leaves import erase_openings
+from services.compliance.store.sealed import open_terms
 from shared.security.signing import SigningKey
 from tools import verify_log
 
@@ -113,10 +114,10 @@ async def test_permits_tokens_and_other_people_stay_out(desk: Desk, pack: Pack) 
             "SELECT DISTINCT party_id FROM decision WHERE party_id <> $1",
             UUID(json.loads((pack.folder / "pack.json").read_text())["scope"]["party_id"]),
         )
-        tokens = await uow.sql.fetch("SELECT token FROM permit")
+        tokens = await open_terms(uow, desk.instruments.cipher, await uow.sql.fetch("SELECT * FROM permit"))
     assert len(others) == 3
     assert not any(str(row["party_id"]).encode() in text for row in others)
-    assert not any(row["token"].encode() in text for row in tokens)
+    assert not any(terms is None or terms.token.encode() in text for terms in tokens)
 
 
 @pytest.mark.parametrize(

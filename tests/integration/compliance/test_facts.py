@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts
 from services.compliance.store.leaves import erase_openings
 
@@ -81,11 +82,11 @@ async def test_what_was_known_stays_readable_as_it_stood(desk: Desk) -> None:
     desk.clock.business += timedelta(days=1)
     await desk.tell(case.party_id, collector="creditor")
     async with desk.database.read_only() as uow:
-        now = (await load_facts(uow, [case.party_id]))[case.party_id]
+        now = (await load_facts(uow, desk.instruments.cipher, [case.party_id]))[case.party_id]
     assert now.circumstances.collector == "creditor"
     async with desk.database.read_only() as uow:
-        rows = await uow.sql.fetch("SELECT value, owner, as_of FROM dossier_entry ORDER BY as_of")
-    assert [(row["value"], row["owner"]) for row in rows] == [("agency", "assignment"), ("creditor", "assignment")]
+        kept = (await load_dossiers(uow, desk.instruments.cipher, [case.party_id]))[case.party_id]
+    assert [(one.value, one.owner) for one in kept.entries] == [("agency", "assignment"), ("creditor", "assignment")]
 
 
 async def test_told_fact_closes_its_task(desk: Desk) -> None:

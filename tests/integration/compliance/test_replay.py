@@ -14,6 +14,7 @@ from cli.app import app
 from services.compliance.rule_book import sources_of
 from services.compliance.rule_sets import record_rule_set
 from services.compliance.store.leaves import erase_openings
+from services.compliance.store.sealed import DECISION, open_records
 
 from .conftest import Desk, visit_request
 from .test_evidence_command import place
@@ -56,8 +57,8 @@ async def test_erased_and_older_decisions_are_counted_apart(desk: Desk, past: li
         await uow.lock_parties([past[0]])
         await erase_openings(uow, desk.instruments.cipher, [past[0]])
         await uow.sql.execute(
-            f"""INSERT INTO decision ({_COLUMNS}, decision_id, record)
-                SELECT {_COLUMNS}, gen_random_uuid(), record FROM decision WHERE party_id = $1""",
+            f"""INSERT INTO decision ({_COLUMNS}, decision_id, sealed_record)
+                SELECT {_COLUMNS}, gen_random_uuid(), sealed_record FROM decision WHERE party_id = $1""",
             past[1],
         )
     done, found = await replay(desk)
@@ -67,7 +68,9 @@ async def test_erased_and_older_decisions_are_counted_apart(desk: Desk, past: li
 async def test_changed_record_is_found(desk: Desk, past: list[UUID]) -> None:
     async with desk.database.unit_of_work() as uow:
         row = await uow.sql.fetchrow("SELECT * FROM decision WHERE party_id = $1 AND NOT dry_run", past[1])
-        forged = bytes(row["record"]).replace(b'"answer":"deny"', b'"answer":"allow"', 1)
+        (record,) = await open_records(uow, desk.instruments.cipher, [row], DECISION)
+        assert record is not None
+        forged = record.replace(b'"answer":"deny"', b'"answer":"allow"', 1)
         await uow.sql.execute(
             f"INSERT INTO decision ({_COLUMNS}, decision_id, record, sealed_facts) "
             f"SELECT {_COLUMNS}, $2, $3, sealed_facts FROM decision WHERE decision_id = $1",

@@ -97,9 +97,29 @@ async def test_new_key_after_erasure_does_not_open_the_old(database: Database, c
     async with database.unit_of_work() as uow:
         old = await cipher.seal(uow, party, "contact.phone", "138")
         await cipher.erase(uow, [party])
-        await cipher.seal(uow, party, "contact.phone", "139")
+        new = await cipher.seal(uow, party, "contact.phone", "139")
+        rows = [Sealed(party, "contact.phone", value) for value in (old, new)]
+        assert await cipher.open_many(uow, rows) == [None, "139"]
+
+
+async def test_changed_value_is_not_taken_for_an_erased_one(database: Database, cipher: PartyCipher) -> None:
+    party = uuid4()
+    async with database.unit_of_work() as uow:
+        sealed = await cipher.seal(uow, party, "contact.phone", "138")
         with pytest.raises(SealBrokenError):
-            await cipher.open(uow, party, "contact.phone", old)
+            await cipher.open(uow, party, "contact.phone", sealed[:-1] + bytes([sealed[-1] ^ 1]))
+
+
+async def test_key_of_a_locked_party_is_read_once_and_erased_for_the_rest_of_the_transaction(
+    database: Database, cipher: PartyCipher
+) -> None:
+    party = uuid4()
+    async with database.unit_of_work() as uow:
+        await uow.lock_parties([party])
+        old = Sealed(party, "f", await cipher.seal(uow, party, "f", "x"))
+        assert await cipher.open_many(uow, [old]) == ["x"]
+        await cipher.erase(uow, [party])
+        assert await cipher.open_many(uow, [old]) == [None]
 
 
 async def test_key_row_of_another_party_is_refused(database: Database, cipher: PartyCipher) -> None:

@@ -120,10 +120,12 @@ def answer_of(row: Row, book: RuleBook) -> str:
             )
         case RetainRule():
             last, paid = date.fromisoformat(row.when), said.get("paid")
-            until = keep_until(
+            kept = keep_until(
                 [rule], records=said["of"][0], last_contact=last, paid_off=date.fromisoformat(paid[0]) if paid else None
             )
-            return "kept until paid off" if until is None else f"kept until {until}"
+            if kept.rule is None:
+                return "kept: no rule says how long"
+            return "kept until paid off" if kept.until is None else f"kept until {kept.until}"
         case DutyRule():
             done, cause = said.get("done"), said.get("cause")
             late = overdue(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from services.compliance.domain.rule_records import (
@@ -52,22 +53,36 @@ def plan_faults(rule: PlanTermsRule, *, months: int, contents: Collection[str]) 
     return faults
 
 
-def keep_until(rules: Iterable[Rule], *, records: str, last_contact: date, paid_off: date | None) -> date | None:
-    """The date until which records of the sort are kept: the latest of all minima; None: until the debt is paid off.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Until when records are kept, and by which rule; `until` None: no end is known, so there is none yet.
 
-    `paid_off` is None while the debt runs.
+    `rule` None: no rule says how long such records are kept.
     """
-    ends = [last_contact]
+
+    until: date | None
+    rule: RetainRule | None
+
+
+def keep_until(rules: Iterable[Rule], *, records: str, last_contact: date, paid_off: date | None) -> Kept:
+    """Until when records of the sort are kept: the latest of all minima. Where no rule says how long, they are kept.
+
+    `paid_off` is None while the debt runs, or when nobody knows.
+    """
+    found: list[tuple[date, RetainRule]] = []
     for rule in rules:
         if not isinstance(rule, RetainRule) or rule.records not in (records, "all") or rule.most:
             continue
         if rule.until_paid_off:
             if paid_off is None:
-                return None
-            ends.append(paid_off)
+                return Kept(None, rule)
+            found.append((max(paid_off, last_contact), rule))
         if rule.years is not None:
-            ends.append(_years_after(last_contact, rule.years))
-    return max(ends)
+            found.append((_years_after(last_contact, rule.years), rule))
+    if not found:
+        return Kept(None, None)
+    until, rule = max(found, key=lambda one: (one[0], one[1].id))
+    return Kept(until, rule)
 
 
 def overdue(rule: DutyRule, *, today: date, last_done: date | None, caused_on: date | None = None) -> bool:
