@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from services.compliance.domain.erasures import Erasure
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.permits import Permit, PermitState
@@ -14,6 +15,7 @@ from shared.events.base import EventData, TimeWindow
 from shared.events.compliance import (
     HoldEnded,
     HoldPlaced,
+    PartyErased,
     PermitGranted,
     PermitRefused,
     PermitReleased,
@@ -120,6 +122,19 @@ def hold_placed(hold: Hold, now: datetime) -> NewEvent[EventData]:
 def hold_ended(hold: Hold, now: datetime) -> NewEvent[EventData]:
     """`compliance.hold_ended`; its `valid_to` is when it stopped to hold."""
     return _event("compliance.hold_ended", hold.party_id, HoldEnded.model_validate(_hold_fields(hold)), now)
+
+
+def party_erased(erasure: Erasure, now: datetime) -> NewEvent[EventData]:
+    """`compliance.party_erased`. Raises ValueError for an erasure that was not carried out."""
+    if erasure.erased_real is None or erasure.complete_from is None:
+        raise ValueError("the person was not erased")
+    data = PartyErased(
+        party_id=erasure.party_id,
+        erasure_id=erasure.erasure_id,
+        erased_at=erasure.erased_real,
+        complete_from=erasure.complete_from,
+    )
+    return _event("compliance.party_erased", erasure.party_id, data, now)
 
 
 def stopped(

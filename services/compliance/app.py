@@ -8,7 +8,16 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-from services.compliance import api, complaint_desk, fact_desk, feed_desk, sample_desk, sealing_desk, trace_desk
+from services.compliance import (
+    api,
+    complaint_desk,
+    erasure_desk,
+    fact_desk,
+    feed_desk,
+    sample_desk,
+    sealing_desk,
+    trace_desk,
+)
 from services.compliance.balances import IntakeBalances
 from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
@@ -59,6 +68,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         watch(sample_desk.WATCH, partial(sample_desk.keep_up, instruments=instruments)),
         rules_watch(instruments),
         sealing_desk.timer(instruments),
+        erasure_desk.erasures_timer(instruments),
     ]
 
     @asynccontextmanager

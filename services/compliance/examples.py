@@ -13,6 +13,7 @@ from services.compliance.domain.canonical import canonical
 from services.compliance.examples_dossiers import DOSSIERS
 from services.compliance.examples_examinations import EXAMINATIONS
 from services.compliance.examples_reconciliation import RECONCILIATION
+from services.compliance.examples_rights import RIGHTS
 from services.compliance.examples_samples import SAMPLES
 from services.compliance.examples_traces import TRACES
 from services.compliance.schemas.complaints import (
@@ -314,6 +315,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     **EXAMINATIONS,
     **DOSSIERS,
     **RECONCILIATION,
+    **RIGHTS,
     **SAMPLES,
     **TRACES,
 }  # fmt: skip

@@ -115,6 +115,7 @@ _ALL: Final = [
             "compliance.violation_found": compliance.ViolationFound,
             "compliance.hold_placed": compliance.HoldPlaced,
             "compliance.hold_ended": compliance.HoldEnded,
+            "compliance.party_erased": compliance.PartyErased,
         },
     ),
     *_types(("compliance",), "log", {"compliance.checkpoint_published": compliance.CheckpointPublished}),

@@ -106,6 +106,17 @@ class HoldEnded(HoldPlaced):
     """A hold ended; acts from when it was recorded, never earlier."""
 
 
+class PartyErased(EventData):
+    """The person was erased here: whoever keeps anything of the party deletes it, and its key."""
+
+    party_id: PartyId
+    erasure_id: UUID = Field(description="The erasure.")
+    erased_at: AwareDatetime = Field(description="Real time at which compliance deleted the person's key.")
+    complete_from: AwareDatetime = Field(
+        description="Real time from which no backup of a key and no topic holds anything of the person."
+    )
+
+
 class CheckpointPublished(EventData):
     """A C2SP signed note over the log's tree head."""
 

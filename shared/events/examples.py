@@ -171,6 +171,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "citation": "CBA guide 2026-01-30", "severity": "high", "conduct": True, "harm": True,
     },
     "compliance.hold_placed": _HOLD,
+    "compliance.party_erased": {
+        "party_id": PARTY,
+        "erasure_id": "019d2f00-0000-8a01-8000-0000000000a2",
+        "erased_at": "2026-03-12T02:00:00Z",
+        "complete_from": "2026-06-10T02:00:00Z",
+    },
     "compliance.hold_ended": _HOLD | {"valid_to": "2026-06-01T00:00:00Z"},
     "compliance.checkpoint_published": {
         "origin": "doorstep.example/compliance/bank", "tree_size": 42,

@@ -19,6 +19,8 @@ Client = Literal[
     "operator",
     "examiner",
     "complaint-desk",
+    "rights-desk",
+    "legal-desk",
     "supervisor",
     "trace-sources",
     "demo-driver",
@@ -186,6 +188,12 @@ _ALL: Final = (
         "Record that a person agreed to pass a rule, or no longer does; never collections' word.",
         "customer-portal",
         "core",
+    ),
+    _scope("compliance.hold-for-law", "Keep everything about a person for a legal matter, and end that.", "legal-desk"),
+    _scope(
+        "compliance.erase",
+        "Take people's requests to be erased, carry them out, read what is restricted; never collections.",
+        "rights-desk",
     ),
     _scope("compliance.override", "Pass a warning as a supervisor without collection targets.", "supervisor"),
     # every service

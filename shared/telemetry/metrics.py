@@ -43,6 +43,9 @@ MetricName = Literal[
     "doorstep.reconciliation.differences",
     "doorstep.samples.waiting",
     "doorstep.records.sealed",
+    "doorstep.people.erased",
+    "doorstep.people.restricted",
+    "doorstep.retention.looked.until",
     "doorstep.log.covered.until",
     "doorstep.log.forked",
     "doorstep.recall.duration",
@@ -113,6 +116,13 @@ METRICS: Final[dict[MetricName, Metric]] = {
         "gauge", "{hour}", "Hours in which a publisher and compliance do not have the same events; alert above zero."
     ),
     "doorstep.samples.waiting": Metric("gauge", "{sample}", "Samples that wait over three days for a second person."),
+    "doorstep.people.erased": Metric("counter", "{person}", "People erased, by request or by retention."),
+    "doorstep.people.restricted": Metric("gauge", "{person}", "People whose records only the rights desk reads."),
+    "doorstep.retention.looked.until": Metric(
+        "gauge",
+        "s",
+        "Unix time at which everybody's retention was last looked at; a clock that stands still alarms.",
+    ),
     "doorstep.records.sealed": Metric("counter", "{record}", "Records of before version 0019 sealed for their people."),
     "doorstep.log.covered.until": Metric(
         "gauge", "s", "Unix time up to which every leaf is under a signed head; a clock that stands still alarms, too."

@@ -19,6 +19,7 @@ from services.compliance.api.permits import permits_together
 from services.compliance.api.permits import router as permits_router
 from services.compliance.api.reading import router as reading_router
 from services.compliance.api.reconciliation import router as reconciliation_router
+from services.compliance.api.rights import router as rights_router
 from services.compliance.api.samples import router as samples_router
 from services.compliance.api.traces import router as traces_router
 from services.compliance.balances import Balances
@@ -32,7 +33,7 @@ from shared.web.jwks import jwks_router
 ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
     holds_router, contacts_router, traces_router, feeds_router, findings_router, reconciliation_router, reading_router,
-    log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router,
+    log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router, rights_router,
 )  # fmt: skip
 
 

@@ -43,6 +43,11 @@ LeafKind = Literal[
     "told",
     "override",
     "override_end",
+    "legal_hold",
+    "erasure",
+    "restriction",
+    "restricted_read",
+    "access",
 ]
 
 

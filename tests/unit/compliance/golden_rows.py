@@ -122,7 +122,10 @@ def answer_of(row: Row, book: RuleBook) -> str:
             last, paid = date.fromisoformat(row.when), said.get("paid")
             beside = [one for name in said.get("beside", ()) if (one := book.rule(name)) is not None]
             kept = keep_until(
-                [rule, *beside], records=said["of"][0], last_contact=last, paid_off=date.fromisoformat(paid[0]) if paid else None
+                [rule, *beside],
+                records=said["of"][0],
+                last_contact=last,
+                paid_off=date.fromisoformat(paid[0]) if paid else None,
             )
             if kept.rule is None:
                 return "kept: no rule says how long"

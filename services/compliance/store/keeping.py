@@ -1,0 +1,121 @@
+"""The SQL of keeping: what decides until when people's records are kept, set-wise; and who is restricted now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from services.compliance.domain.keeping import CLAIMS, Holding, day_of
+from shared.database import UnitOfWork
+
+_HOLDINGS = """
+SELECT p.party_id, f.jurisdiction, coalesce(f.case_open, false) AS case_open,
+       ARRAY(SELECT l.matter FROM legal_hold l
+             WHERE l.tenant = $1 AND l.party_id = p.party_id AND l.step <> 'lift' ORDER BY l.matter) AS legal_holds,
+       (SELECT count(*) FROM complaint c
+        WHERE c.tenant = $1 AND c.party_id = p.party_id AND c.state <> 'closed') AS open_complaints,
+       ARRAY(SELECT DISTINCT h.kind FROM hold h
+             WHERE h.tenant = $1 AND h.party_id = p.party_id AND h.kind = ANY($3::text[])
+               AND (h.ended_at IS NULL OR h.ended_at > $4) AND (h.valid_to IS NULL OR h.valid_to > $4)
+             ORDER BY h.kind) AS open_claims,
+       greatest(
+         (SELECT max(a.ended_at) FROM contact_audit a WHERE a.tenant = $1 AND a.party_id = p.party_id),
+         (SELECT max(d.decided_at) FROM decision d WHERE d.tenant = $1 AND d.party_id = p.party_id),
+         (SELECT max(e.window_end) FROM permit e WHERE e.tenant = $1 AND e.party_id = p.party_id),
+         (SELECT max(c.recorded_at) FROM complaint_version c WHERE c.tenant = $1 AND c.party_id = p.party_id),
+         (SELECT max(v.recorded_at) FROM finding_version v WHERE v.tenant = $1 AND v.party_id = p.party_id),
+         (SELECT max(greatest(h.valid_from, h.ended_at)) FROM hold h WHERE h.tenant = $1 AND h.party_id = p.party_id),
+         (SELECT max(w.recorded_at) FROM dossier_entry w WHERE w.tenant = $1 AND w.party_id = p.party_id)
+       ) AS last_recorded,
+       plan.plans, plan.completed_at
+FROM unnest($2::uuid[]) AS p(party_id)
+LEFT JOIN party_fact f ON f.tenant = $1 AND f.party_id = p.party_id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS plans,
+           CASE WHEN bool_and(h.ended_cause = 'plan.completed') THEN max(h.ended_at) END AS completed_at
+    FROM hold h WHERE h.tenant = $1 AND h.party_id = p.party_id AND h.kind = 'plan_active'
+) AS plan
+ORDER BY p.party_id
+"""
+# Whoever has a key has something to erase. Those erased before have begun none, or what came late.
+_PAGE = """
+SELECT k.party_id FROM party_key k
+WHERE k.tenant = $1 AND k.party_id > $2
+  AND NOT EXISTS (SELECT FROM party_chain c WHERE c.tenant = $1 AND c.party_id = k.party_id AND c.erased)
+ORDER BY k.party_id LIMIT $3
+"""
+_RESTRICT = """
+INSERT INTO restriction (tenant, party_id, since, recorded_real)
+SELECT $1, r.party_id, r.since, $4 FROM unnest($2::uuid[], $3::date[]) AS r(party_id, since) ORDER BY r.party_id
+ON CONFLICT DO NOTHING RETURNING party_id
+"""
+_FREE = "DELETE FROM restriction WHERE tenant = $1 AND party_id = ANY($2::uuid[]) RETURNING party_id"
+_RESTRICTED = "SELECT party_id FROM restriction WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_LIST = """
+SELECT party_id, since, recorded_real FROM restriction
+WHERE tenant = $1 AND ($2::date IS NULL OR (since, party_id) > ($2, $3::uuid)) ORDER BY since, party_id LIMIT $4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """A person whose records only the rights and legal desks read. `since`: the first day after the last minimum."""
+
+    party_id: UUID
+    since: date
+    recorded_real: datetime
+
+
+async def load_holdings(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, Holding]:
+    """What is known of each party that may have to be kept; one statement for any number."""
+    rows = await uow.sql.fetch(_HOLDINGS, uow.tenant, sorted(set(party_ids)), sorted(CLAIMS), uow.now)
+    return {
+        row["party_id"]: Holding(
+            party_id=row["party_id"],
+            jurisdiction=row["jurisdiction"],
+            case_open=row["case_open"],
+            legal_holds=tuple(row["legal_holds"]),
+            open_complaints=row["open_complaints"],
+            open_claims=tuple(row["open_claims"]),
+            last_recorded=row["last_recorded"],
+            had_plan=row["plans"] > 0,
+            plan_paid_off=None if row["completed_at"] is None else day_of(row["completed_at"]),
+        )
+        for row in rows
+    }
+
+
+async def load_page(uow: UnitOfWork, *, after: UUID, limit: int) -> list[UUID]:
+    """The next parties, by id, of whom something sealed is kept."""
+    return [row["party_id"] for row in await uow.sql.fetch(_PAGE, uow.tenant, after, limit)]
+
+
+async def restrict(uow: UnitOfWork, since: Mapping[UUID, date]) -> list[UUID]:
+    """Restrict the parties; returns those who were not yet."""
+    if not since:
+        return []
+    rows = await uow.sql.fetch(_RESTRICT, uow.tenant, list(since), list(since.values()), uow.real_now)
+    return [row["party_id"] for row in rows]
+
+
+async def free(uow: UnitOfWork, party_ids: Sequence[UUID]) -> list[UUID]:
+    """End the parties' restrictions; returns those who had one."""
+    if not party_ids:
+        return []
+    return [row["party_id"] for row in await uow.sql.fetch(_FREE, uow.tenant, list(party_ids))]
+
+
+async def restricted_among(uow: UnitOfWork, party_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the parties who are restricted."""
+    return {row["party_id"] for row in await uow.sql.fetch(_RESTRICTED, uow.tenant, list(party_ids))}
+
+
+async def list_restricted(uow: UnitOfWork, *, after: tuple[date, UUID] | None, limit: int) -> list[Restriction]:
+    """Who is restricted, the longest first."""
+    since, last = after if after is not None else (None, None)
+    return [
+        Restriction(row["party_id"], row["since"], row["recorded_real"])
+        for row in await uow.sql.fetch(_LIST, uow.tenant, since, last, limit)
+    ]

@@ -1,0 +1,46 @@
+"""What every service does when a person was erased: delete its own, and what still waits for the person here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+from uuid import UUID
+
+from shared.database import UnitOfWork
+from shared.events import Received
+from shared.messaging.subscription import InboxKey, Outcome, Subscription
+
+ERASED: Final = "compliance.party_erased"
+Erase = Callable[[UnitOfWork, Sequence[UUID]], Awaitable[None]]
+_DROP_WAITING = "DELETE FROM waiting_record WHERE party_id = ANY($1::uuid[])"
+_EMPTY_DEAD = "UPDATE dead_letter SET sealed = '' WHERE party_id = ANY($1::uuid[]) AND sealed <> ''"
+
+
+async def forget_records(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
+    """Delete the parties' raw records that wait, and empty their dead letters: no party key seals these."""
+    await uow.sql.execute(_DROP_WAITING, list(party_ids))
+    await uow.sql.execute(_EMPTY_DEAD, list(party_ids))
+
+
+def with_erasure(subscription: Subscription, erase: Erase) -> Subscription:
+    """A subscription to topic `compliance` that also deletes what the service keeps of people who were erased.
+
+    At once, too, for a party that is parked: what waits for it is deleted with the rest.
+    """
+
+    async def handle(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> Mapping[InboxKey, Outcome]:
+        others = [one for one in batch if one.event.type != ERASED]
+        outcomes = await subscription.handle(uow, others) if others else {}
+        erased = sorted({one.event.data.party_id for one in batch if one.event.type == ERASED})
+        if erased:
+            await erase(uow, erased)
+            await forget_records(uow, erased)
+        return outcomes
+
+    return replace(
+        subscription,
+        types=subscription.types | {ERASED},
+        handle=handle,
+        monotone_types=subscription.monotone_types | {ERASED},
+    )
