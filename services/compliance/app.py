@@ -33,6 +33,7 @@ from services.compliance.reconciliation_desk import Reconciliation, streams_of
 from services.compliance.rule_sets import await_releases, record_rule_set
 from services.compliance.rule_turns import RulesPages, begin_turn, rules_watch
 from services.compliance.watch import next_look, watch
+from shared.balances import BalanceChecks
 from shared.events.topics import SERVICES
 from shared.security.key_cache import KeyCache
 from shared.security.token_source import ClientCredentials
@@ -49,7 +50,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     client = ServiceClient(
         service="intake", base_url=settings.intake_url, token_source=ClientCredentials.from_settings(settings)
     )
-    balances = IntakeBalances(client, KeyCache.of_service(settings.intake_url))
+    balances = IntakeBalances(BalanceChecks(client, KeyCache.of_service(settings.intake_url)))
 
     subscriptions = (
         stops.subscription(instruments),

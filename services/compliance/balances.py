@@ -5,60 +5,13 @@ Before a collection visit is granted, intake confirms under its signature that s
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
-
 from services.compliance.domain.facts import Balance
-from shared.money import Money
-from shared.security.key_cache import KeyCache, KeysUnavailableError
-from shared.security.signing import SignatureInvalidError, verify_remote_document
-from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
-
-log = logging.getLogger(__name__)
-
-ANSWER_KIND: Final = "balance+jwt"
-# What intake answers at once; a larger question would be refused whole.
-CHECKED_TOGETHER: Final = 200
-
-
-class BalanceItem(BaseModel):
-    """Whose balance is asked for."""
-
-    party_id: UUID = Field(description="The party.")
-    case_id: UUID = Field(description="The party's case.")
-
-
-class BalanceQuestion(BaseModel):
-    """Body of intake's `/v1/balance-checks`."""
-
-    items: list[BalanceItem] = Field(description="Parties and cases.")
-
-
-class BalanceAnswers(BaseModel):
-    """What compliance reads of intake's answer: only what is signed."""
-
-    class Item(BaseModel):
-        """One answer."""
-
-        answer: str | None = Field(None, description="Compact JWS signed by intake; none for a party it does not know.")
-
-    items: list[Item] = Field(description="In the order of the question.")
-
-
-class SignedBalance(BaseModel):
-    """The signed document."""
-
-    issuer: Literal["intake"] = Field(alias="iss", description="Who signed.")
-    party_id: UUID = Field(alias="sub", description="The party.")
-    case_id: UUID = Field(description="The case.")
-    overdue_totals: list[Money] = Field(description="Overdue sums, one per currency.")
-    as_of: AwareDatetime = Field(description="Real time at which it was true.")
+from shared.balances import BalanceChecks, ConfirmedBalance
 
 
 class Balances(Protocol):
@@ -77,62 +30,28 @@ class Balances(Protocol):
 
 
 class IntakeBalances:
-    """Asks intake. No answer, or one whose signature does not hold, is no balance: the permit then needs the fact."""
+    """Asks intake; without a valid answer the permit needs the fact."""
 
-    def __init__(self, client: ServiceClient, keys: KeyCache) -> None:
-        self._client = client
-        self._keys = keys
+    def __init__(self, checks: BalanceChecks) -> None:
+        self._checks = checks
 
     async def confirm(self, parties: Iterable[tuple[UUID, UUID]]) -> Mapping[UUID, Balance]:
         """The confirmed balance of each (party, case); parties without a valid answer are left out.
 
         Calls the network.
         """
-        asked = sorted(set(parties))
-        chunks = [asked[start : start + CHECKED_TOGETHER] for start in range(0, len(asked), CHECKED_TOGETHER)]
-        found: dict[UUID, Balance] = {}
-        for answers in await asyncio.gather(*(self._ask(chunk) for chunk in chunks)):
-            found.update(answers)
-        return found
+        confirmed = await self._checks.ask(parties)
+        return {party_id: _balance(answer) for party_id, answer in confirmed.items()}
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
-        await self._keys.close()
-
-    async def _ask(self, chunk: Sequence[tuple[UUID, UUID]]) -> dict[UUID, Balance]:
-        question = BalanceQuestion(items=[BalanceItem(party_id=party, case_id=case) for party, case in chunk])
-        try:
-            answers = await self._client.ask("/v1/balance-checks", BalanceAnswers, body=question)
-        except RemoteUnavailable as error:
-            log.warning("no balance answer: %s", error)
-            return {}
-        except RemoteProblem as problem:
-            log.warning("no balance answer: intake says %s", problem.kind)
-            return {}
-        found: dict[UUID, Balance] = {}
-        for (party_id, case_id), item in zip(chunk, answers.items, strict=False):
-            signed = None if item.answer is None else await self._verified(item.answer)
-            if (
-                item.answer is not None
-                and signed is not None
-                and (signed.party_id, signed.case_id) == (party_id, case_id)
-            ):
-                found[party_id] = _balance(signed, item.answer)
-        return found
-
-    async def _verified(self, answer: str) -> SignedBalance | None:
-        try:
-            document: dict[str, Any] = await verify_remote_document(answer, self._keys, kind=ANSWER_KIND)
-            return SignedBalance.model_validate(document)
-        except (SignatureInvalidError, KeysUnavailableError, ValidationError) as error:
-            log.warning("a balance answer is refused: %s", type(error).__name__)
-            return None
+        await self._checks.close()
 
 
-def _balance(signed: SignedBalance, answer: str) -> Balance:
+def _balance(confirmed: ConfirmedBalance) -> Balance:
+    signed = confirmed.document
     return Balance(
         as_of=signed.as_of,
         overdue_minor={money.currency: money.amount_minor for money in signed.overdue_totals},
-        digest=hashlib.sha256(answer.encode()).hexdigest(),
+        digest=hashlib.sha256(confirmed.text.encode()).hexdigest(),
     )

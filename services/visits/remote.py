@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from shared.balances import BalanceChecks, SignedBalance
 from shared.events.base import TimeWindow
 from shared.geo import Point
 from shared.ids import derived_id
+from shared.security.key_cache import KeyCache
 from shared.security.token_source import ClientCredentials
 from shared.settings import ServiceSettings
 from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
@@ -142,6 +145,7 @@ class Neighbours:
     compliance: ServiceClient
     intake: ServiceClient
     assignment: ServiceClient
+    balances: BalanceChecks
 
     @classmethod
     @asynccontextmanager
@@ -163,7 +167,11 @@ class Neighbours:
                 service="assignment", base_url=settings.assignment_url, token_source=token_source
             ) as assignment,
         ):
-            yield cls(compliance=compliance, intake=intake, assignment=assignment)
+            balances = BalanceChecks(intake, KeyCache.of_service(settings.intake_url))
+            try:
+                yield cls(compliance=compliance, intake=intake, assignment=assignment, balances=balances)
+            finally:
+                await balances.close()
 
     async def permits(self, items: Sequence[PermitItem]) -> dict[UUID, PermitDecision]:
         """Compliance's decisions by request. Raises RemoteProblem, RemoteUnavailable.
@@ -176,6 +184,12 @@ class Neighbours:
             "/v1/permits", PermitDecisions, body=PermitQuestion(items=list(items)), idempotency_key=str(key)
         )
         return {decision.request_id: decision for decision in answer.items}
+
+    async def at_the_door(self, party_id: UUID, case_id: UUID) -> tuple[Point | None, SignedBalance | None]:
+        """The exact point of the home and the balance intake confirms; each None without a valid answer in time."""
+        home, balances = await asyncio.gather(self.home_of(party_id), self.balances.ask([(party_id, case_id)]))
+        confirmed = balances.get(party_id)
+        return home, None if confirmed is None else confirmed.document
 
     async def home_of(self, party_id: UUID) -> Point | None:
         """The exact registered point, or None when intake does not know it or does not answer in time."""

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from cli.api_documents import BuiltApi, breaks_of, build, gaps_of, stale_files
-from services.compliance.balances import CHECKED_TOGETHER
 from services.plans.domain.document import document_digest, signature_code
 from services.plans.examples import EXAMPLES as PLAN_EXAMPLES
 from services.plans.schemas import PlanView, SignPlan
+from shared.balances import CHECKED_TOGETHER
 from shared.security.scopes import SCOPES, SERVICES
 from shared.web.breaking import Document
 from shared.web.completeness import listed_problems

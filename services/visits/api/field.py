@@ -38,10 +38,11 @@ _TITLES: Final[dict[Reason, str]] = {
     Reason.PERMIT_NOT_YET_VALID: "The permitted window has not begun",
     Reason.CREW_INCOMPLETE: "The crew is not complete",
     Reason.TOO_FAR: "The device is not at the permitted place",
+    Reason.NOTHING_OWED: "Nothing is overdue any more",
     Reason.FACTS_STALE: "What is known is too old to begin a visit",
     Reason.NOT_ASSIGNED: "The visit is not assigned",
 }
-_CONFLICTS: Final = frozenset({Reason.PERMIT_USED, Reason.FACTS_STALE, Reason.NOT_ASSIGNED})
+_CONFLICTS: Final = frozenset({Reason.PERMIT_USED, Reason.NOTHING_OWED, Reason.FACTS_STALE, Reason.NOT_ASSIGNED})
 
 
 def _problem_of(reason: Reason) -> type[KnownProblem]:
@@ -109,6 +110,8 @@ async def check_in(
     visit_id: VisitId, body: CheckIn, request: Request, caller: Annotated[Caller, Depends(scope("visits.check-in"))]
 ) -> Response:
     """Nobody rings a doorbell without a permit. It is verified here, with our own data; compliance need not answer.
+    Who comes to collect asks intake once more whether anything is owed; when intake does not answer, the device's
+    signed list of revoked permits must be fresh.
 
     A refusal is recorded, and repeating it with the same key repeats it. `reason` names it, `reasons` lists all of
     them.
@@ -116,13 +119,14 @@ async def check_in(
     visit = await find_visit(request, visit_id)
     require_crew(caller, visit)
     neighbours = cast(Neighbours, request.app.state.neighbours)
-    home = await neighbours.home_of(visit.party_id) if body.permit else None
+    home, balance = await neighbours.at_the_door(visit.party_id, visit.case_id) if body.permit else (None, None)
     attempt = Attempt(
         permit=body.permit,
         device_id=body.device_id,
         crew_present=frozenset(body.crew_present),
         position=body.position,
         home=home,
+        balance=balance,
         revocation_list=body.revocation_list,
     )
     limit_seconds = database_of(request).settings.freshness_limit_seconds
@@ -134,7 +138,7 @@ async def check_in(
 
 
 async def _judged(uow: UnitOfWork, visit: Visit, attempt: Attempt, *, limit_seconds: float) -> CheckedIn | Problem:
-    standing = await fact_store.load_standing(uow, visit, list_limit_seconds=limit_seconds)
+    standing = await fact_store.load_standing(uow, visit, fact_limit_seconds=limit_seconds)
     verdict = judge(visit, attempt, standing, now=uow.now, real_now=uow.real_now)
     if isinstance(verdict, list):
         await fact_store.save_refusal(uow, visit, device_id=attempt.device_id, refusals=verdict)

@@ -24,6 +24,7 @@ from services.visits.domain.permit import (
 )
 from services.visits.domain.place import metres_from_home
 from services.visits.domain.visit import READY, State, Visit
+from shared.balances import SignedBalance
 from shared.geo import Point
 
 CREW_MINIMUM: Final = 2
@@ -44,6 +45,7 @@ class Reason(StrEnum):
     PERMIT_NOT_YET_VALID = "permit_not_yet_valid"
     CREW_INCOMPLETE = "crew_incomplete"
     TOO_FAR = "too_far"
+    NOTHING_OWED = "nothing_owed"
     FACTS_STALE = "facts_stale"
     NOT_ASSIGNED = "not_assigned"
 
@@ -71,6 +73,7 @@ RULES: Final[dict[Reason, Rule]] = {
         "a home visit needs no fewer than two people (self-regulation)",
     ),
     Reason.TOO_FAR: Rule("DOORSTEP-PLACE"),
+    Reason.NOTHING_OWED: Rule("DOORSTEP-BALANCE"),
     Reason.FACTS_STALE: Rule("DOORSTEP-FRESHNESS"),
     Reason.NOT_ASSIGNED: _PERMIT,
 }
@@ -91,13 +94,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What the device says. `home` is intake's exact point, or None when intake did not answer."""
+    """What the device says, and what intake answered meanwhile: the exact point of the home and the balance it signed,
+    each None when no valid answer came.
+    """
 
     permit: str | None
     device_id: str
     crew_present: frozenset[UUID]
     position: Point
     home: Point | None
+    balance: SignedBalance | None
     revocation_list: str | None
 
 
@@ -112,8 +118,8 @@ class Standing:
     """Compliance's low watermark on the party's partition, real time; None while none arrived or the party is held
     back.
     """
-    list_limit: timedelta
-    """F: how old a device's revocation list may be."""
+    fact_limit: timedelta
+    """F: how old a device's revocation list, or intake's answer, may be."""
 
 
 def judge(
@@ -131,6 +137,7 @@ def judge(
         *_of_binding(visit, attempt, claims),
         *_of_validity(visit, attempt, standing, claims, now=now),
         *_of_crew_and_place(attempt, claims, distance),
+        *_of_debt(attempt, standing, claims, real_now=real_now),
         *_of_freshness(attempt, standing, real_now=real_now),
     ]
     if not refusals and visit.state not in READY:
@@ -182,15 +189,30 @@ def _of_crew_and_place(attempt: Attempt, claims: PermitClaims, distance: int) ->
         yield Refusal(Reason.TOO_FAR, f"more than {DISTANCE_LIMIT_M} m from the permitted place")
 
 
+def _of_debt(attempt: Attempt, standing: Standing, claims: PermitClaims, *, real_now: datetime) -> Iterator[Refusal]:
+    """Who comes to collect asks once more whether anything is owed. Without intake's word the device's list vouches."""
+    if claims.purpose != "collection":
+        return
+    balance = attempt.balance
+    if balance is not None and real_now - balance.as_of <= standing.fact_limit:
+        if not balance.owes:
+            yield Refusal(Reason.NOTHING_OWED, "nothing is overdue any more")
+    elif not _has_fresh_list(attempt, standing, real_now=real_now):
+        yield Refusal(Reason.FACTS_STALE, "intake did not confirm what is owed")
+
+
 def _of_freshness(attempt: Attempt, standing: Standing, *, real_now: datetime) -> Iterator[Refusal]:
     """Fresh is what compliance told us lately, or what it signed for the device lately."""
     if standing.facts_as_of is not None and real_now - standing.facts_as_of <= WATERMARK_LIMIT:
         return
+    if not _has_fresh_list(attempt, standing, real_now=real_now):
+        yield Refusal(Reason.FACTS_STALE, "what is known of recent payments and stops is too old to begin a visit")
+
+
+def _has_fresh_list(attempt: Attempt, standing: Standing, *, real_now: datetime) -> bool:
     listed = _list_of(attempt, standing)
     as_of = listed.as_of if listed is not None else None
-    if as_of is not None and real_now - as_of <= standing.list_limit:
-        return
-    yield Refusal(Reason.FACTS_STALE, "what is known of recent payments and stops is too old to begin a visit")
+    return as_of is not None and real_now - as_of <= standing.fact_limit
 
 
 def _list_of(attempt: Attempt, standing: Standing) -> RevocationList | None:

@@ -117,7 +117,7 @@ async def save_revocations(uow: UnitOfWork, revocations: Sequence[Revocation]) -
         await uow.sql.execute(_SAVE_REVOKED, _rows(uow, revocations))
 
 
-async def load_standing(uow: UnitOfWork, visit: Visit, *, list_limit_seconds: float) -> Standing:
+async def load_standing(uow: UnitOfWork, visit: Visit, *, fact_limit_seconds: float) -> Standing:
     """Everything that a check-in is judged by, from our own tables."""
     revoked = await load_revocations(uow, [visit.party_id])
     used = await uow.sql.fetch(_USED, uow.tenant, visit.party_id)
@@ -126,7 +126,7 @@ async def load_standing(uow: UnitOfWork, visit: Visit, *, list_limit_seconds: fl
         revoked=frozenset(revoked),
         used=frozenset(row["permit_id"] for row in used),
         facts_as_of=await uow.sql.fetchval(_WATERMARK, visit.partition, visit.party_id),
-        list_limit=timedelta(seconds=list_limit_seconds),
+        fact_limit=timedelta(seconds=fact_limit_seconds),
     )
 
 

@@ -19,6 +19,7 @@ from services.visits import consumers, intents
 from services.visits.api import ROUTERS
 from services.visits.remote import Neighbours
 from services.visits.settings import VisitSettings
+from shared.balances import ANSWER_KIND, BalanceChecks
 from shared.clock import FixedClock, SystemClock
 from shared.database import Database
 from shared.events import Event, Received
@@ -33,6 +34,7 @@ from shared.messaging import InboxKey, Outcome, intent_store
 from shared.messaging.outbox import unpack_headers
 from shared.security.clients import DevelopmentClient
 from shared.security.issuer import DevelopmentIssuer, create_issuer_app
+from shared.security.key_cache import KeyCache
 from shared.security.scopes import scopes_of
 from shared.security.signing import SigningKey
 from shared.security.tokens import TokenVerifier
@@ -60,8 +62,10 @@ class _Token:
 class Others:
     """Compliance, intake and assignment: they answer what they are told to, and remember what they were asked."""
 
-    def __init__(self, key: SigningKey) -> None:
+    def __init__(self, key: SigningKey, balance_key: SigningKey) -> None:
         self.key = key
+        self.balance_key = balance_key
+        self.overdue_minor = 125_000
         self.answer: dict[str, Any] = {"decision": "allow"}
         self.down = False
         self.asked: list[tuple[str, Any]] = []
@@ -82,10 +86,21 @@ class Others:
             return httpx.Response(200, json={"keys": self.key.public_keys()})
         if request.url.path == "/v1/parties/points":
             return httpx.Response(200, json={"items": [i | {"point": HOME} for i in body["items"]]})
+        if request.url.path == "/v1/balance-checks":
+            return httpx.Response(200, json={"items": [{"answer": self._balance(item)} for item in body["items"]]})
+        if request.url.path == "/.well-known/jwks.json":
+            return httpx.Response(200, json={"keys": self.balance_key.public_keys()})
         if request.url.path == "/v1/collectors":
             names = [{"collector_id": str(member), "name": f"Collector {n}"} for n, member in enumerate(World.crew)]
             return httpx.Response(200, json={"items": names, "next": None})
         return httpx.Response(200, json={})
+
+    def _balance(self, item: dict[str, Any]) -> str:
+        document = {
+            "iss": "intake", "sub": item["party_id"], "case_id": item["case_id"], "as_of": REAL.isoformat(),
+            "overdue_totals": [{"amount_minor": self.overdue_minor, "currency": "CNY"}],
+        }  # fmt: skip
+        return self.balance_key.sign_document(document, kind=ANSWER_KIND)
 
     def paths(self) -> list[str]:
         """What was asked, in order."""
@@ -271,8 +286,9 @@ async def world(service_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
     base = await service_settings("visits", with_kafka=False, oidc_issuer=ISSUER)
     settings = VisitSettings(**{name: getattr(base, name) for name in type(base).model_fields})
     clock = FixedClock(START, REAL)
-    others = Others(SigningKey.open(tmp_path / "compliance", "permit"))
+    others = Others(SigningKey.open(tmp_path / "compliance", "permit"), SigningKey.open(tmp_path / "intake", "balance"))
     async with AsyncExitStack() as stack:
+        transport = httpx.MockTransport(others)
         database = await Database.open(settings, clock, service="visits")
         stack.push_async_callback(database.close)
         clients = [
@@ -281,16 +297,21 @@ async def world(service_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
                     service=name,
                     base_url=f"http://{name}.test",
                     token_source=_Token(),
-                    transport=httpx.MockTransport(others),
+                    transport=transport,
                     max_attempts=1,
                 )
             )
             for name in ("compliance", "intake", "assignment")
         ]
-        neighbours = Neighbours(compliance=clients[0], intake=clients[1], assignment=clients[2])
+        neighbours = Neighbours(
+            compliance=clients[0],
+            intake=clients[1],
+            assignment=clients[2],
+            balances=BalanceChecks(clients[1], KeyCache.of_service("http://intake.test", transport=transport)),
+        )
         world = World(database, clock, others, neighbours)
         issuer = DevelopmentIssuer(issuer=ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": DRIVER})
-        transport = httpx.ASGITransport(create_issuer_app(issuer))
+        issuing = httpx.ASGITransport(create_issuer_app(issuer))
         app = create_app(
             ApiDefinition(
                 service="visits",
@@ -299,7 +320,7 @@ async def world(service_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
                 routers=ROUTERS,
                 settings=settings,
                 database=database,
-                verifier=TokenVerifier.from_settings(settings, SystemClock(), transport=transport),
+                verifier=TokenVerifier.from_settings(settings, SystemClock(), transport=issuing),
                 state={"neighbours": neighbours, "link_secret": b"k" * 32, "visit_settings": settings},
             )
         )

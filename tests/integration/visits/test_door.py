@@ -61,10 +61,23 @@ async def test_two_devices_race_for_one_permit(world: Any) -> None:
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
 
 
-async def test_check_in_needs_nobody(world: Any) -> None:
+async def test_check_in_needs_nobody_while_the_devices_list_is_fresh(world: Any) -> None:
     await world.assigned()
     world.others.down = True
-    assert (await world.check_in()).status_code == 200
+    refused = await world.check_in()
+    assert (refused.status_code, refused.json()["reason"]) == (409, "facts_stale")
+    listed = {"number": 1, "as_of": world.clock.real.isoformat(), "device_id": "device-1", "permit_ids": []}
+    fresh = world.others.key.sign_document(listed, kind="revocations+jwt")
+    assert (await world.check_in(revocation_list=fresh)).status_code == 200
+
+
+async def test_nothing_is_owed_any_more(world: Any) -> None:
+    """The core says so before any event does."""
+    await world.assigned()
+    world.others.overdue_minor = 0
+    refused = await world.check_in()
+    assert (refused.status_code, refused.json()["reason"]) == (409, "nothing_owed")
+    assert refused.json()["rule"] == "DOORSTEP-BALANCE"
 
 
 async def test_stale_facts(world: Any) -> None:

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from services.compliance.balances import ANSWER_KIND, IntakeBalances
+from services.compliance.balances import IntakeBalances
+from shared.balances import ANSWER_KIND, BalanceChecks
 from shared.security.key_cache import KeyCache
 from shared.security.signing import SigningKey
 from shared.web.client import ServiceClient
@@ -47,7 +48,7 @@ def intake(tmp_path: Path) -> Callable[[Callable[[SigningKey], httpx.Response]],
         client = ServiceClient(
             service="intake", base_url="http://intake", token_source=FixedToken(), transport=transport, max_attempts=1
         )
-        return IntakeBalances(client, KeyCache.of_service("http://intake", transport=transport))
+        return IntakeBalances(BalanceChecks(client, KeyCache.of_service("http://intake", transport=transport)))
 
     return make
 

@@ -15,14 +15,28 @@ from services.visits.api.field import CHECK_IN_PROBLEMS, refused
 from services.visits.domain.check_in import RULES, Attempt, Reason, Refusal, Standing, judge
 from services.visits.domain.door import Arrival
 from services.visits.domain.visit import State, Visit
+from shared.balances import SignedBalance
 from shared.geo import Point
 from shared.security.signing import SigningKey
 
+SECOND = timedelta(seconds=1)
 HOME = Point(lat=30.1558, lon=119.9634, crs="WGS84")
 
 
+def _balance(as_of: datetime, *, overdue_minor: int = 125_000) -> SignedBalance:
+    return SignedBalance.model_validate(
+        {
+            "iss": "intake",
+            "sub": uuid4(),
+            "case_id": uuid4(),
+            "as_of": as_of,
+            "overdue_totals": [{"amount_minor": overdue_minor, "currency": "CNY"}],
+        }
+    )
+
+
 @pytest.fixture
-def attempt(make_visit: Callable[..., Visit], make_permit: Callable[..., str]) -> Attempt:
+def attempt(make_visit: Callable[..., Visit], make_permit: Callable[..., str], real_now: datetime) -> Attempt:
     """A lawful check-in."""
     return Attempt(
         permit=make_permit(),
@@ -30,6 +44,7 @@ def attempt(make_visit: Callable[..., Visit], make_permit: Callable[..., str]) -
         crew_present=frozenset(make_visit().crew),
         position=HOME,
         home=HOME,
+        balance=_balance(real_now - timedelta(seconds=1)),
         revocation_list=None,
     )
 
@@ -42,7 +57,7 @@ def standing(permit_key: SigningKey, real_now: datetime) -> Standing:
         revoked=frozenset(),
         used=frozenset(),
         facts_as_of=real_now - timedelta(seconds=1),
-        list_limit=timedelta(seconds=120),
+        fact_limit=timedelta(seconds=120),
     )
 
 
@@ -176,6 +191,33 @@ def test_freshness(
 
 def test_nothing_heard_of_compliance(reasons: Callable[..., list[str]]) -> None:
     assert reasons(known={"facts_as_of": None}) == ["facts_stale"]
+
+
+def test_nothing_is_owed_any_more(reasons: Callable[..., list[str]], real_now: datetime) -> None:
+    assert reasons(balance=_balance(real_now, overdue_minor=0)) == ["nothing_owed"]
+
+
+@pytest.mark.parametrize(("age_seconds", "expected"), [(120, []), (121, ["facts_stale"])])
+def test_balance_is_fresh(
+    reasons: Callable[..., list[str]], real_now: datetime, age_seconds: int, expected: list[str]
+) -> None:
+    assert reasons(balance=_balance(real_now - age_seconds * SECOND)) == expected
+
+
+def test_intake_does_not_answer(reasons: Callable[..., list[str]], permit_key: SigningKey, real_now: datetime) -> None:
+    """The device's list vouches instead while it is fresh; compliance's watermark alone does not."""
+    assert reasons(balance=None) == ["facts_stale"]
+    assert reasons(balance=None, revocation_list=_list(permit_key, real_now - 120 * SECOND)) == []
+    assert reasons(balance=None, revocation_list=_list(permit_key, real_now - 121 * SECOND)) == ["facts_stale"]
+
+
+@pytest.mark.parametrize("purpose", ["customer_requested", "plan_service"])
+def test_only_collection_needs_a_debt(
+    reasons: Callable[..., list[str]], make_permit: Callable[..., str], real_now: datetime, purpose: str
+) -> None:
+    permit = make_permit(purpose=purpose)
+    assert reasons(permit=permit, balance=None) == []
+    assert reasons(permit=permit, balance=_balance(real_now, overdue_minor=0)) == []
 
 
 def _list(key: SigningKey, as_of: datetime | None, *permit_ids: UUID, device_id: str = "device-1") -> str:
