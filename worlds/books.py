@@ -18,7 +18,7 @@ _FIRST: Final = "effective_from = 2020-01-01"
 _SORTS: Final = {
     "hours": "hours", "crew": "crew", "hold": "stop", "cap": "limit", "evidence": "record", "conduct": "conduct",
     "closed_days": "day off", "preference": "wish", "case_open": "case", "customer_request": "request",
-    "facts_fresh": "stale",
+    "facts_fresh": "stale", "gate": "gate",
 }  # fmt: skip
 
 

@@ -14,11 +14,12 @@ from uuid import UUID
 import msgspec
 
 from services.compliance.domain import audit, findings, leaves
+from services.compliance.domain.audited_on import Made, evidence_of
 from services.compliance.domain.complaints import Complaint, Step, clock_of, take_step
 from services.compliance.domain.decisions import Decision, decide
-from services.compliance.domain.dossier import Dossier, DossierEntry, GivenOverride
-from services.compliance.domain.facts import Balance, Counted, Freshness, Override, PartyFacts, Question
-from services.compliance.domain.hindsight import JudgedContact, broken_now, changes
+from services.compliance.domain.dossier import Dossier, DossierEntry, DossierName, FactValue, GivenOverride
+from services.compliance.domain.facts import Balance, Counted, Freshness, Inconvenient, Override, PartyFacts, Question
+from services.compliance.domain.hindsight import Past, changes
 from services.compliance.domain.holds import Hold, HoldKind, HoldScope, end_by, ended, lawful_end, same_source
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.overrides import passable
@@ -46,7 +47,8 @@ class Case:
     is_open: bool = True
     holds: list[Hold] = field(default_factory=list)
     permits: dict[UUID, Permit] = field(default_factory=dict)
-    judged: dict[UUID, JudgedContact] = field(default_factory=dict)
+    judged: dict[UUID, ContactRecorded] = field(default_factory=dict)
+    made: dict[UUID, Counted] = field(default_factory=dict)
     findings: dict[UUID, dict[str, findings.FindingVersion]] = field(default_factory=dict)
     entries: list[DossierEntry] = field(default_factory=list)
     overrides: list[GivenOverride] = field(default_factory=list)
@@ -88,11 +90,10 @@ class Bureau:
         case.chain = leaves.Chain(self._draw_bytes(leaves.SALT_BYTES))
         self.cases[case.party_id] = case
 
-    def facts(self, case: Case, moment: Moment, *, reservations: bool = True) -> PartyFacts:
+    def facts(self, case: Case, moment: Moment) -> PartyFacts:
         """What is known of the person but for what was told of it: an audit takes that as it stood at the contact."""
-        counted = [_counted(case, one, audited=not reservations) for one in case.judged.values()]
-        if reservations:
-            counted += [permit.reservation() for permit in case.permits.values() if permit.reserves]
+        counted = [msgspec.structs.replace(one.counted, told_real=None) for one in _made(case)]
+        counted += [permit.reservation() for permit in case.permits.values() if permit.reserves]
         return PartyFacts(
             party_id=case.party_id,
             known=True,
@@ -219,14 +220,21 @@ class Bureau:
     ) -> None:
         """What the person calls inconvenient, in the place of what was; permits against it are revoked."""
         value = inconvenient_of([Wish(wish="never", channels=frozenset({channel}), hours=hours)])
+        self.tell(case, moment, name="preferences", value=value, since=since, reached=reached)
+
+    def tell(
+        self, case: Case, moment: Moment, *, name: DossierName, value: FactValue | tuple[Inconvenient, ...],
+        since: datetime, reached: datetime,
+    ) -> None:  # fmt: skip
+        """Something is told of the person, and held against permits and contacts since then."""
         case.entries.append(
             DossierEntry(
-                party_id=case.party_id, name="preferences", value=value, as_of=since, recorded_real=moment.real,
-                owner="bank",
+                party_id=case.party_id, name=name, value=value, as_of=since, recorded_real=moment.real, owner="bank"
             )
         )  # fmt: skip
-        self._leaf(case, "told", moment, name="preferences")
+        self._leaf(case, "told", moment, name=name)
         self._reconsider(case, moment, arrived=reached)
+        self._judge_since(case, since, moment)
 
     def request(self, case: Case, moment: Moment, *, channel: Channel) -> None:
         """The person's own request to be contacted."""
@@ -269,27 +277,28 @@ class Bureau:
         if contact.contact_id in case.judged:
             return
         permit = None if contact.permit_id is None else case.permits.get(contact.permit_id)
-        facts = self._told(case, self.facts(case, moment, reservations=False), at=contact.started_at)
-        evidence = audit.Evidence(
+        evidence = evidence_of(
+            contact,
             permit=permit,
-            facts=facts,
-            jurisdiction=facts.jurisdiction,
+            party=self.facts(case, moment),
+            dossier=_dossier(case),
+            others=_made(case),
             freshness_limit=self._limit,
             use_came_first=use_came_first,
         )
         found = audit.judge_contact(contact, evidence, self.book)
-        counted = audit.counted(contact, permit.zones if permit is not None else facts.zones)
-        case.judged[contact.contact_id] = JudgedContact(contact=contact, counted=counted, recorded_real=moment.real)
+        case.judged[contact.contact_id] = contact
+        case.made[contact.contact_id] = audit.counted(contact, evidence.as_it_began.zones, told_real=moment.real)
         self._keep(case, [_version(contact, one) for one in found])
         if permit is not None and permit.reserves:
             after = recorded(permit, contact_id=contact.contact_id, used_at=contact.started_at)
             case.permits[permit.permit_id] = after
         self._leaf(case, "contact", moment, contact_id=str(contact.contact_id), verdict=audit.verdict(found))
-        self._judge_since(case, contact.started_at + timedelta.resolution, moment)
+        self._judge_since(case, contact.started_at, moment, but=contact.contact_id)
         self._reconsider(case, moment, arrived=reached)
 
     def _told(self, case: Case, facts: PartyFacts, *, at: datetime) -> PartyFacts:
-        return Dossier(tuple(case.entries), tuple(case.overrides)).applied_to(facts, at=at)
+        return _dossier(case).applied_to(facts, at=at)
 
     def _grant(self, case: Case, question: Question, facts: PartyFacts) -> Permit:
         permit = grant(
@@ -331,19 +340,15 @@ class Bureau:
         ]
         self._recall(case, recalls, moment)
 
-    def _judge_since(self, case: Case, since: datetime, moment: Moment) -> None:
-        later = [one for one in case.judged.values() if one.began >= since]
+    def _judge_since(self, case: Case, since: datetime, moment: Moment, *, but: UUID | None = None) -> None:
+        later = [one for one in case.judged.values() if one.started_at >= since and one.contact_id != but]
         if not later:
             return
-        facts = self.facts(case, moment, reservations=False)
-        asked = audit.hindsight_rules(self.book)
-        for one in later:
-            then = self._told(case, facts, at=one.began)
-            permit = None if one.contact.permit_id is None else case.permits.get(one.contact.permit_id)
-            now = broken_now(one, then, case.judged.values(), self.book, permit=permit, freshness_limit=self._limit)
-            standing = case.findings.get(one.contact.contact_id, {}).values()
-            known = [version for version in standing if version.finding.rule in asked]
-            self._keep(case, changes(one.contact, now, known))
+        past = Past(
+            party=self.facts(case, moment), dossier=_dossier(case), places=(), made=_made(case), permits=case.permits
+        )  # fmt: skip
+        standing = {contact_id: tuple(found.values()) for contact_id, found in case.findings.items()}
+        self._keep(case, changes(past, later, standing, self.book, freshness_limit=self._limit))
 
     def _keep(self, case: Case, versions: Iterable[findings.FindingVersion]) -> None:
         for version in versions:
@@ -364,11 +369,18 @@ class Bureau:
         case.leaves.append(built.content)
 
 
-def _counted(case: Case, one: JudgedContact, *, audited: bool) -> Counted:
-    """As the counters see it: lawful when no finding stands, as the store reads it."""
-    found = case.findings.get(one.contact.contact_id, {}).values()
-    lawful = not any(version.finding.conduct or version.finding.harm for version in found)
-    return msgspec.structs.replace(one.counted, lawful=lawful, told_real=one.recorded_real if audited else None)
+def _made(case: Case) -> list[Made]:
+    """The contacts told so far, each with what is said of it, as the store reads them."""
+    made = []
+    for contact_id, counted in case.made.items():
+        found = [version.finding for version in case.findings.get(contact_id, {}).values()]
+        one = Made(contact_id=contact_id, counted=counted)
+        made.append(one.judged(conduct=any(one.conduct for one in found), harm=any(one.harm for one in found)))
+    return made
+
+
+def _dossier(case: Case) -> Dossier:
+    return Dossier(tuple(case.entries), tuple(case.overrides))
 
 
 def _version(contact: ContactRecorded, finding: audit.Finding) -> findings.FindingVersion:

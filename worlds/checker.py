@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,6 +21,14 @@ class Breach(NamedTuple):
 
     promise: str
     detail: str
+
+
+class Broken(NamedTuple):
+    """A sort of rule that a contact may have broken, with the two verdicts."""
+
+    sort: str
+    conduct: bool
+    harm: bool
 
 
 @dataclass(slots=True)
@@ -40,13 +49,14 @@ class _Checker:
         self.history = history
         self.ledger = Ledger(history)
         self.found = Checked()
+        self.law_says: dict[UUID, Verdict] = {}
 
     def check(self) -> Checked:
         for grant in self.history.grants.values():
             self._check_grant(grant)
         for refusal in self.history.refusals:
             self._check_refusal(refusal)
-        for contact in self.history.contacts.values():
+        for contact in sorted(self.history.contacts.values(), key=lambda one: (one.start, one.contact_id)):
             if contact.honest:
                 self._check_honest(contact)
             self._check_audit(contact)
@@ -141,7 +151,7 @@ class _Checker:
             self._breach("a budget was passed", f"{name}: {over}")
 
     def _check_audit(self, contact: Contact) -> None:
-        """The audit says of every contact that was told exactly what the law says."""
+        """The audit says of every contact that was told exactly what the law says. Earlier contacts came before."""
         said = self.history.verdicts.get(contact.contact_id)
         person = self.history.people[contact.party_id]
         name = f"{contact.channel} {contact.contact_id} to {person.name} at {contact.start}"
@@ -150,38 +160,67 @@ class _Checker:
                 self._breach("a contact was not judged once", name)
             return
         self.found.counts["contacts judged"] += 1
-        conduct: set[str] = set()
-        harm: set[str] = set()
-        for sort, known in self._broken(person, contact):
-            harm.add(sort)
-            if known:
-                conduct.add(sort)
+        found = list(self._broken(person, contact))
+        conduct = frozenset(one.sort for one in found if one.conduct)
+        harm = frozenset(one.sort for one in found if one.harm)
+        self.law_says[contact.contact_id] = Verdict(conduct=conduct, harm=harm)
         self.found.counts["contacts unlawful"] += bool(harm)
-        if said != Verdict(conduct=frozenset(conduct), harm=frozenset(harm)):
+        if (said.conduct - {"other"}, said.harm - {"other"}) != (conduct, harm):
             detail = f"{name}: law {sorted(conduct)}/{sorted(harm)}, audit {sorted(said.conduct)}/{sorted(said.harm)}"
             self._breach("the audit differs from the law", detail)
 
-    def _broken(self, person: Person, contact: Contact) -> Iterator[tuple[str, bool]]:
-        """The sorts of rules that it broke, each with whether that was known when it was made."""
-        yield from self._permit_broken(contact)
+    def _broken(self, person: Person, contact: Contact) -> Iterator[Broken]:
+        """The sorts of rules that it broke, as was known when it was made and as is known now."""
+        yield from (Broken(sort, conduct, True) for sort, conduct in self._permit_broken(contact))
         if not self.ledger.in_hours(person, contact, stricter=self.history.stricter_from):
-            yield "hours", True
+            yield Broken("hours", True, True)
+        dates = law.dates_of(contact.start, contact.end, person.zones)
+        if law.day_off(person.place, contact.channel, contact.purpose, dates):
+            yield Broken("day off", True, True)
         asked_for_two = person.place == "CN" and contact.channel == "visit" and contact.purpose != "safety"
         if asked_for_two and len(contact.crew) < 2:
-            yield "crew", True
+            yield Broken("crew", True, True)
         for stop in self.ledger.stops[contact.party_id]:
             if stop.kind != "cured" and self.ledger.keeps_away(stop, person, contact):
-                yield "stop", stop.recorded_real + FRESHNESS_LIMIT < contact.start_real
+                yield Broken("stop", stop.recorded_real + FRESHNESS_LIMIT <= contact.start_real, True)
+        yield self._against_wish(person, contact)
         others = self.ledger.contacts[contact.party_id]
         told = [one for one in others if one.told_real is not None and one.start < contact.start]
         since = self.history.stricter_from
         if self.ledger.over_limit(person, contact, told, stricter=since):
             known = [one for one in told if _was_known(one, contact)]
-            yield "limit", self.ledger.over_limit(person, contact, known, stricter=since) is not None
+            yield Broken("limit", self.ledger.over_limit(person, contact, known, stricter=since) is not None, True)
+        if law.visit_after_failure(person.place, contact.channel, contact.purpose):
+            yield self._too_soon(contact, told)
         if _record_lacks(person, contact):
-            yield "record", True
+            yield Broken("record", True, True)
         if contact.conduct and contact.channel in law.MISCONDUCT[contact.conduct].get(person.place, ()):
-            yield "conduct", True
+            yield Broken("conduct", True, True)
+
+    def _against_wish(self, person: Person, contact: Contact) -> Broken:
+        wishes = [one for one in self.ledger.wishes(person) if one.since <= contact.start]
+        known = [[one for one in wishes if one.recorded_real <= moment] for moment in _moments(contact)]
+        return Broken(
+            "wish",
+            all(self.ledger.unwished(person, heard, contact) for heard in known),
+            self.ledger.unwished(person, wishes, contact),
+        )
+
+    def _too_soon(self, contact: Contact, told: list[Contact]) -> Broken:
+        """Only a lawful call or letter that reached nobody lets a visit follow."""
+        failed = [
+            one
+            for one in told
+            if one.channel in ("call", "letter")
+            and one.end <= contact.start
+            and not (one.contact or one.household_contacted)
+        ]
+        before = [(one, self.law_says[one.contact_id]) for one in failed]
+        known = any(
+            not said.conduct and one.told_real is not None and one.told_real <= contact.start_real
+            for one, said in before
+        )
+        return Broken("gate", not known, not any(not (said.conduct or said.harm) for _, said in before))
 
     def _permit_broken(self, contact: Contact) -> Iterator[tuple[str, bool]]:
         grant = None if contact.permit_id is None else self.history.grants.get(contact.permit_id)
@@ -238,12 +277,15 @@ class _Checker:
             self._breach("a contact or permit without its leaf", str(party_id))
 
 
+def _moments(contact: Contact) -> tuple[datetime, datetime]:
+    """What was known at only one of the two, nobody had to know: as it began, and a freshness limit before."""
+    return contact.start_real, contact.start_real - FRESHNESS_LIMIT
+
+
 def _was_known(one: Contact, contact: Contact) -> bool:
-    """Conduct is judged once, when the contact is told: on the contacts told by then that were made on a permit or
-    had been told before it began."""
-    if one.told_real is None or contact.told_real is None or one.told_real > contact.told_real:
-        return False
-    return one.permit_id is not None or one.told_real <= contact.start_real
+    """Of a contact on a permit its reservation; of another one what had been told in time."""
+    told = one.told_real
+    return told is not None and (one.permit_id is not None or told <= min(_moments(contact)))
 
 
 def _record_lacks(person: Person, contact: Contact) -> bool:

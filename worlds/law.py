@@ -272,6 +272,11 @@ def day_off(place: str, channel: str, purpose: str, dates: Iterable[date]) -> bo
     return channel in ("visit", "call") and purpose in bound and not DAYS_OFF.get(place, frozenset()).isdisjoint(dates)
 
 
+def visit_after_failure(place: str, channel: str, purpose: str) -> bool:
+    """RG 96 s.7(a),(g): whether a visit must follow a call or letter that failed."""
+    return place == "AU-VIC" and channel == "visit" and purpose in ALL_BUT_SAFETY
+
+
 def _at(day: date, minute: int, zone: str) -> datetime:
     midnight = datetime.combine(day, time(), tzinfo=_zone(zone))
     return midnight + timedelta(minutes=minute)  # of the wall clock: a zone's datetimes add as its clock shows

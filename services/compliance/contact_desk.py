@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from services.compliance import announcements, finding_desk, hindsight, reconsideration, trace_desk
-from services.compliance.domain.audit import Evidence, Finding, counted, judge_contact, verdict
+from services.compliance.domain.audit import Finding, counted, judge_contact, verdict
+from services.compliance.domain.audited_on import Made, evidence_of
 from services.compliance.domain.canonical import Json, canonical, format_time
+from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import PartyFacts
 from services.compliance.domain.findings import FindingVersion, of_contact
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.permits import Permit, PermitState, recorded
-from services.compliance.domain.places import moved_since, placed
+from services.compliance.domain.places import Place
 from services.compliance.instruments import Instruments
-from services.compliance.store.audits import AuditRow, audited_before, insert_audits
+from services.compliance.store.audits import AuditRow, insert_audits, load_made
 from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts_untold
 from services.compliance.store.leaves import append_leaves
@@ -41,6 +43,17 @@ class Told:
     use_came_first: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the persons of one batch; `made` grows as it is judged."""
+
+    facts: Mapping[UUID, PartyFacts]
+    dossiers: Mapping[UUID, Dossier]
+    places: Mapping[UUID, Sequence[Place]]
+    made: Mapping[UUID, list[Made]]
+    permits: Mapping[UUID, Permit]
+
+
 @dataclass(slots=True)
 class _Audit:
     """What one batch writes."""
@@ -50,7 +63,6 @@ class _Audit:
     leaves: list[NewLeaf] = field(default_factory=list)
     permits: dict[UUID, Permit] = field(default_factory=dict)
     used: list[Permit] = field(default_factory=list)
-    moved: list[tuple[UUID, datetime]] = field(default_factory=list)
 
 
 async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told]) -> set[UUID]:
@@ -61,32 +73,23 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     """
     contacts = [one.contact for one in told]
     parties = {contact.party_id for contact in contacts}
-    before = await audited_before(uow, parties, {contact.contact_id for contact in contacts})
-    facts = await load_facts_untold(uow, parties, reservations=False)
-    dossiers = await load_dossiers(uow, instruments.cipher, parties)
-    places = await load_places(uow, parties)
-    permits = await load_permits(
-        uow, instruments.cipher, {contact.permit_id for contact in contacts if contact.permit_id is not None}
+    known = _Known(
+        facts=await load_facts_untold(uow, parties, counted=False),
+        dossiers=await load_dossiers(uow, instruments.cipher, parties),
+        places=await load_places(uow, parties),
+        made=await load_made(uow, parties),
+        permits=await load_permits(
+            uow, instruments.cipher, {contact.permit_id for contact in contacts if contact.permit_id is not None}
+        ),
     )
     audit = _Audit()
-    for one in told:
-        contact = one.contact
-        if contact.contact_id in before:
-            continue
-        before.add(contact.contact_id)
-        permit = _permit_of(contact, audit.permits, permits)
-        # What was told of the person is taken as it stood when the contact began; so is where the person was, as far as
-        # whoever made the contact could know: what came out later is harm (hindsight, below).
-        party = dossiers[contact.party_id].applied_to(facts[contact.party_id], at=contact.started_at)
-        lived = places[contact.party_id]
-        party = placed(party, lived, at=contact.started_at, known_by=contact.started_real)
-        if moved_since(lived, contact.started_at, known_by=contact.started_real):
-            audit.moved.append((contact.party_id, contact.started_at))
-        _judge(uow, instruments, audit, one, permit, party)
-        facts[contact.party_id] = replace(party, counted=(*party.counted, audit.rows[-1].counted))
+    before = {one.contact_id for made in known.made.values() for one in made}
+    for one in sorted(told, key=lambda one: (one.contact.started_at, one.contact.contact_id)):
+        if one.contact.contact_id not in before:
+            before.add(one.contact.contact_id)
+            known.made[one.contact.party_id].append(_judge(uow, instruments, audit, one, known))
     await _save(uow, instruments, audit)
     await hindsight.judge_later_contacts(uow, instruments, [row.contact for row in audit.rows])
-    await hindsight.judge_since(uow, instruments, audit.moved)
     await trace_desk.judge(uow, instruments, {row.contact.party_id for row in audit.rows})
     judged = {row.contact.contact_id for row in audit.rows}
     arrivals = [one.arrived_real or uow.real_now for one in told if one.contact.contact_id in judged]
@@ -108,34 +111,39 @@ def _permit_of(contact: ContactRecorded, *known: Mapping[UUID, Permit]) -> Permi
     return permit if permit is not None and permit.party_id == contact.party_id else None
 
 
-def _judge(
-    uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told, permit: Permit | None, facts: PartyFacts
-) -> None:
+def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told, known: _Known) -> Made:
     contact = told.contact
-    evidence = Evidence(
+    permit = _permit_of(contact, audit.permits, known.permits)
+    evidence = evidence_of(
+        contact,
         permit=permit,
-        facts=facts,
-        jurisdiction=facts.jurisdiction,
+        party=known.facts[contact.party_id],
+        dossier=known.dossiers[contact.party_id],
+        places=known.places[contact.party_id],
+        others=known.made[contact.party_id],
         freshness_limit=instruments.freshness_limit,
         use_came_first=told.use_came_first,
     )
     findings = judge_contact(contact, evidence, instruments.book)
     leaf = _leaf(uow, instruments, contact, findings)
-    audit.leaves.append(leaf)
-    audit.rows.append(
-        AuditRow(
-            contact=contact,
-            counted=counted(contact, permit.zones if permit is not None else facts.zones, told_real=uow.real_now),
-            verdict=verdict(findings),
-            findings=len(findings),
-            leaf_id=leaf.leaf_id,
-            told_by=told.told_by,
-            event_id=told.event_id,
-        )
+    row = AuditRow(
+        contact=contact,
+        counted=counted(contact, evidence.as_it_began.zones, told_real=uow.real_now),
+        verdict=verdict(findings),
+        findings=len(findings),
+        leaf_id=leaf.leaf_id,
+        told_by=told.told_by,
+        event_id=told.event_id,
     )
+    audit.leaves.append(leaf)
+    audit.rows.append(row)
     audit.findings += _versions(contact, findings)
     if permit is not None:
         _hand_over(audit, permit, contact)
+    return Made(
+        contact_id=contact.contact_id,
+        counted=row.counted,
+    ).judged(conduct=any(one.conduct for one in findings), harm=any(one.harm for one in findings))
 
 
 def _hand_over(audit: _Audit, permit: Permit, contact: ContactRecorded) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from services.compliance import fact_desk, hindsight, reconsideration
 from services.compliance.domain.canonical import Json, canonical, format_time
-from services.compliance.domain.dossier import CIRCUMSTANCES, MISSED_AS, Dossier, DossierEntry, DossierName
+from services.compliance.domain.dossier import MISSED_AS, Dossier, DossierEntry, DossierName
 from services.compliance.domain.facts import Inconvenient, PartyFacts, Question
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span, hours_on, local_date
@@ -100,7 +100,7 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, fresh: Sequence[Dossi
     await append_leaves(uow, instruments.cipher, list(leaves.values()))
     await fact_desk.hear(uow, [(one.party_id, MISSED_AS.get(one.name, one.name)) for one in fresh])
     await reconsideration.reconsider(uow, instruments, told)
-    past = [(one.party_id, one.as_of) for one in fresh if one.name in CIRCUMSTANCES and one.as_of < uow.now]
+    past = [(one.party_id, hindsight.Since(one.as_of)) for one in fresh if one.as_of < uow.now]
     await hindsight.judge_since(uow, instruments, past)
 
 

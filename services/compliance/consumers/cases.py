@@ -90,7 +90,7 @@ async def fold_cases(
     await fact_desk.hear(uow, fold.told)
     await recall(uow, instruments, fold.recalls)
     await reconsideration.reconsider(uow, instruments, fold.described)
-    moved = [(place.party_id, place.since) for place in fold.places if place.since < uow.now]
+    moved = [(place.party_id, hindsight.Since(place.since)) for place in fold.places if place.since < uow.now]
     await hindsight.judge_since(uow, instruments, moved)
     return fold.outcomes
 

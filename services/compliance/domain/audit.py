@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from services.compliance.domain.audited_on import Evidence
 from services.compliance.domain.facts import Counted, PartyFacts, Question
-from services.compliance.domain.judging import passed
+from services.compliance.domain.judging import judge_rule, passed
 from services.compliance.domain.local_time import Span, local_dates
 from services.compliance.domain.packs import (
     CapRule,
@@ -21,12 +22,16 @@ from services.compliance.domain.packs import (
     Severity,
 )
 from services.compliance.domain.permits import Permit, PermitState
-from services.compliance.domain.rule_records import ConductRule
+from services.compliance.domain.rule_records import (
+    ClosedDaysRule,
+    ConductRule,
+    GateRule,
+    LetterRule,
+    PreferenceRule,
+    RequiresRule,
+)
 from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rules.caps import busiest, matching
-from services.compliance.domain.rules.crew import judge_crew
-from services.compliance.domain.rules.holds import judge_hold
-from services.compliance.domain.rules.hours import judge_hours
 from services.compliance.domain.rules.records import misconduct, shown
 from shared.events.contact import ContactRecorded
 
@@ -54,52 +59,24 @@ class Finding:
     harm: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What the audit looks at beside the contact itself.
-
-    `use_came_first`: whoever reports it had to report the permit's use before it (visits report it with the check-in).
-    """
-
-    permit: Permit | None
-    facts: PartyFacts
-    jurisdiction: str | None
-    freshness_limit: timedelta
-    use_came_first: bool = False
-
-
 def judge_contact(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Finding]:
     """Every rule the contact broke; none means lawful."""
-    evidence = _where_it_was(evidence)
-    findings = list(_permit_findings(contact, evidence))
-    question = _question(contact, evidence)
-    judged = (_rule_finding(rule, contact, question, evidence, book) for rule in _rules(contact, evidence, book))
-    return findings + [finding for finding in judged if finding is not None]
+    return [*_permit_findings(contact, evidence), *_rule_findings(contact, evidence, book)]
 
 
 def judge_again(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Finding]:
-    """What the contact broke of the rules that later facts can change: holds that stood already, contacts before it.
+    """What the contact broke of the rules of law and policy, which later facts can change; its permit is judged once.
 
-    `evidence.facts.counted` holds what is known now of the contacts made before it. A hold that only says that facts
-    were missing forbids nothing in hindsight.
+    A hold that only says that facts were missing forbids nothing in hindsight.
     """
-    evidence = _where_it_was(evidence)
-    question = _question(contact, evidence)
-    broken = (
-        _rule_finding(rule, contact, question, evidence, book)
-        for rule in _rules(contact, evidence, book)
-        if isinstance(rule, CapRule) or (isinstance(rule, HoldRule) and not rule.needs_fact)
-    )
-    return [finding for finding in broken if finding is not None]
+    asked = hindsight_rules(book)
+    return [one for one in _rule_findings(contact, evidence, book) if one.rule in asked]
 
 
 def hindsight_rules(book: RuleBook) -> frozenset[str]:
     """The ids of the rules that `judge_again` asks."""
     return frozenset(
-        rule.id
-        for pack in book.packs
-        for rule in pack.rule
-        if isinstance(rule, CapRule) or (isinstance(rule, HoldRule) and not rule.needs_fact)
+        rule.id for pack in book.packs for rule in pack.rule if not (isinstance(rule, HoldRule) and rule.needs_fact)
     )
 
 
@@ -111,16 +88,6 @@ def counted(contact: ContactRecorded, zones: tuple[str, ...], *, told_real: date
         household_contacted=contact.household_contacted, debtor_met=contact.debtor_met, permit_id=contact.permit_id,
         unanswered=contact.attempt and not contact.contact, told_real=told_real,
     )  # fmt: skip
-
-
-def _where_it_was(evidence: Evidence) -> Evidence:
-    """The evidence with the zones in which the person was thought to be when the permit was granted.
-
-    One who has moved since, before the contact was told, was not there yet; a move that came before it revoked it.
-    """
-    if evidence.permit is None:
-        return evidence
-    return replace(evidence, facts=replace(evidence.facts, zones=evidence.permit.zones))
 
 
 def _permit_findings(contact: ContactRecorded, evidence: Evidence) -> Iterator[Finding]:
@@ -160,15 +127,14 @@ def _permit_finding(rule: str, detail: str, severity: Severity = "high") -> Find
     return Finding(rule, PERMIT_RULES[rule], severity, detail)
 
 
-def _question(contact: ContactRecorded, evidence: Evidence) -> Question:
-    permit = evidence.permit
+def _question(contact: ContactRecorded, permit: Permit | None, facts: PartyFacts) -> Question:
     return Question(
         party_id=contact.party_id,
         case_id=None,
         subject_id=contact.visit_id or contact.plan_id or contact.contact_id,
         channel=contact.channel,
         purpose=contact.purpose,
-        jurisdiction=evidence.jurisdiction or "",
+        jurisdiction=facts.jurisdiction or "",
         zones=permit.zones if permit is not None else (),
         span=Span(contact.started_at, contact.ended_at),
         duration=contact.ended_at - contact.started_at,
@@ -178,80 +144,64 @@ def _question(contact: ContactRecorded, evidence: Evidence) -> Question:
     )
 
 
-def _rules(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Rule]:
-    """The rules in force on the contact's local dates that speak of it and concern it, as far as is known."""
-    facts = replace(evidence.facts, jurisdiction=evidence.jurisdiction)
-    return concerned(_question(contact, evidence), facts, book)
+def _rule_findings(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> Iterator[Finding]:
+    """Judged on each view of the facts by the rules of the permit.
+
+    Who could not know has done nothing wrong: conduct is what was refused both on what was known as the contact began,
+    so that a leave given in time counts, and on what was known a freshness limit before.
+    """
+    harm = _breaches(contact, evidence.permit, evidence.facts, book)
+    then = [_breaches(contact, evidence.permit, facts, book) for facts in evidence.known] or [harm]
+    conduct = {rule_id: one for rule_id, one in then[0].items() if all(rule_id in other for other in then)}
+    for rule_id, (rule, detail) in (conduct | harm).items():
+        yield Finding(
+            rule.id, rule.citation, rule.severity if rule_id in conduct else "low", detail, conduct=rule_id in conduct,
+            harm=rule_id in harm,
+        )  # fmt: skip
 
 
-def _rule_finding(
-    rule: Rule, contact: ContactRecorded, question: Question, evidence: Evidence, book: RuleBook
-) -> Finding | None:
-    facts = evidence.facts
+def _breaches(
+    contact: ContactRecorded, permit: Permit | None, facts: PartyFacts, book: RuleBook
+) -> dict[str, tuple[Rule, str]]:
+    """The rules in force on the contact's local dates that concern it, as far as is known, and refuse it; and why."""
+    question = _question(contact, permit, facts)
+    judged = ((rule, _breach(rule, contact, question, facts, book)) for rule in concerned(question, facts, book))
+    return {rule.id: (rule, detail) for rule, detail in judged if detail is not None}
+
+
+def _breach(rule: Rule, contact: ContactRecorded, question: Question, facts: PartyFacts, book: RuleBook) -> str | None:
     match rule:
-        case HoursRule():
-            ruling = judge_hours(rule, question, facts)
-            return _finding(rule, ruling.detail) if ruling.refuses and passed(rule, question, facts) is None else None
-        case CrewRule():
-            ruling = judge_crew(rule, question, facts)
-            return _finding(rule, ruling.detail) if ruling.refuses else None
-        case HoldRule():
-            return _hold_finding(rule, question, evidence)
         case CapRule():
-            return _cap_finding(rule, contact, question, facts) if passed(rule, question, facts) is None else None
+            return _over(rule, contact, question, facts) if passed(rule, question, facts) is None else None
         case EvidenceRule():
             attested = book.attested(question.jurisdiction or None).on(contact.started_at.date())
-            return None if shown(rule, contact, attested=attested) else _finding(rule, f"not recorded: {rule.proof}")
+            return None if shown(rule, contact, attested=attested) else f"not recorded: {rule.proof}"
         case ConductRule():
             flags = misconduct(rule, contact.conduct_flags)
-            return _finding(rule, f"reported: {', '.join(flags)}") if flags else None
+            return f"reported: {', '.join(flags)}" if flags else None
+        case HoldRule():
+            # Holds forbid to begin a contact: what came up during it, such as a plan signed at the door, breaks none.
+            question = replace(question, span=Span(question.span.start, question.span.start + timedelta.resolution))
+        case (
+            HoursRule() | ClosedDaysRule() | PreferenceRule() | GateRule() | CrewRule() | RequiresRule() | LetterRule()
+        ):
+            pass
         case _:
             return None
+    ruling = judge_rule(rule, question, facts, book)
+    return ruling.detail if ruling.refuses else None
 
 
-def _hold_finding(rule: HoldRule, question: Question, evidence: Evidence) -> Finding | None:
-    """Holds forbid to *begin* a contact.
+def _over(rule: CapRule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> str | None:
+    """`facts.counted` holds the contacts made before, not reservations: what was only reserved has harmed nobody.
 
-    One that came up during it, such as a plan signed at the door, breaks nothing. Within the freshness limit after it
-    was recorded it harms, but nobody at the door could know: as for the permit that it revoked.
-    """
-    holds = [hold for hold in evidence.facts.holds if hold.kind in rule.hold_kinds]
-    if not holds:
-        return None
-    began = Span(question.span.start, question.span.start + timedelta.resolution)
-    known_by = question.real_now - evidence.freshness_limit
-    before = [one for one in holds if one.recorded_real <= question.real_now or one.valid_from < began.start]
-    start = replace(question, span=began)
-    ruling = judge_hold(rule, start, replace(evidence.facts, holds=tuple(before)))
-    if not ruling.refuses:
-        return None
-    known = tuple(one for one in before if one.recorded_real <= known_by)
-    conduct = judge_hold(rule, start, replace(evidence.facts, holds=known)).refuses
-    return replace(_finding(rule, ruling.detail), conduct=conduct, severity=rule.severity if conduct else "low")
-
-
-def _cap_finding(rule: CapRule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> Finding | None:
-    """`facts.counted` holds the other contacts made, not reservations: what was only reserved has harmed nobody.
-
-    Of two contacts where one is allowed, the later one is too many, in whichever order they were told. One that nobody
-    had a permit for or had told by then could not be known.
+    Of two contacts where one is allowed, the later one is too many, in whichever order they were told.
     """
     zones = question.candidate_zones(facts)
     if not zones or not counted(contact, zones).counts_as(rule.unit):
         return None
-    before = [one for one in facts.counted if one.span.start <= contact.started_at]
-    dates = local_dates(contact.started_at, zones)
-    most = busiest(matching(rule, before, question), dates, rule.window)
-    if most < rule.limit:
-        return None
-    known = [one for one in before if one.permit_id or one.told_real is None or one.told_real <= contact.started_real]
-    conduct = busiest(matching(rule, known, question), dates, rule.window) >= rule.limit
-    found = _finding(rule, f"number {most + 1} where {rule.limit} in {rule.window} are allowed")
-    return found if conduct else replace(found, conduct=False, severity="low")
-
-
-def _finding(rule: Rule, detail: str) -> Finding:
-    return Finding(rule.id, rule.citation, rule.severity, detail)
+    most = busiest(matching(rule, facts.counted, question), local_dates(contact.started_at, zones), rule.window)
+    return f"number {most + 1} where {rule.limit} in {rule.window} are allowed" if most >= rule.limit else None
 
 
 def verdict(findings: Iterable[Finding]) -> Literal["lawful", "violation"]:

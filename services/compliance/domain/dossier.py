@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, cast, get_args
 from uuid import UUID
 
+from msgspec import structs
+
 from services.compliance.domain.facts import (
     Circumstances,
+    Counted,
     Inconvenient,
     Override,
     PartyFacts,
@@ -119,6 +122,7 @@ class Dossier:
             inconvenient=_inconvenient(standing.get("preferences")),
             letter=_letter(standing.get("letter")),
             requested=_requested(heard, at),
+            counted=_with_places(facts.counted, heard),
         )
 
 
@@ -144,6 +148,23 @@ def _circumstances(standing: Mapping[str, DossierEntry]) -> Circumstances:
         place=cast(PlaceKind | None, known.get("place")),
         recipient=cast(Recipient | None, known.get("recipient")),
     )
+
+
+def _with_places(counted: tuple[Counted, ...], heard: Sequence[DossierEntry]) -> tuple[Counted, ...]:
+    """Each visit at the place that was told for its time, where it does not name one itself."""
+    places = sorted(
+        (one for one in heard if one.name == "place"), key=lambda one: (one.as_of, one.recorded_real), reverse=True
+    )  # fmt: skip
+    if not places:
+        return counted
+
+    def at_its_place(one: Counted) -> Counted:
+        if one.place is not None or one.channel != "visit":
+            return one
+        told = next((entry.value for entry in places if entry.as_of <= one.span.start), None)
+        return one if told is None else structs.replace(one, place=cast(PlaceKind, told))
+
+    return tuple(map(at_its_place, counted))
 
 
 def _told(entry: DossierEntry) -> Told:

@@ -1,7 +1,7 @@
 """Findings and what becomes of them. A finding is never edited: every step makes a version that supersedes the last.
 
 `open` → `explained` → `upheld` → `remedied`; an open or explained one may be `dismissed`. Whoever explained a finding
-does not decide on it. A later fact may change its verdict of harm; one that is closed and turns out worse opens again.
+does not decide on it. A later fact may change its verdicts; one that is closed and turns out worse opens again.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _TAKEN_FROM: Final[Mapping[Decision, frozenset[FindingState]]] = {
     "dismiss": frozenset({"open", "explained"}),
 }
 _CLOSED: Final[frozenset[FindingState]] = frozenset({"remedied", "dismissed"})
+_UNDECIDED: Final[frozenset[FindingState]] = frozenset({"open", "explained"})
 
 
 class FindingStepRefused(KnownProblem):
@@ -105,24 +106,34 @@ def decide(
     )
 
 
-def judged_again(current: FindingVersion, *, harm: bool, detail: str) -> FindingVersion:
-    """The version on the facts now known; the same verdict makes no version. Conduct is judged once, on what was known.
+def judged_again(current: FindingVersion, now: Finding) -> FindingVersion:
+    """The version with the verdicts of `now`; the same verdicts make no version.
 
-    Closed on a milder verdict, it opens again.
+    Closed on a milder verdict, it opens again. With neither verdict left there is nothing to explain: it is dismissed.
     """
-    if harm == current.finding.harm:
+    before = current.finding
+    if (now.conduct, now.harm) == (before.conduct, before.harm):
         return current
-    reopened = harm and current.state in _CLOSED
+    state = current.state
+    if state in _CLOSED and ((now.conduct and not before.conduct) or (now.harm and not before.harm)):
+        state = "open"
+    elif state in _UNDECIDED and not (now.conduct or now.harm):
+        state = "dismissed"
     return replace(
         current,
         version=current.version + 1,
-        finding=replace(current.finding, harm=harm, detail=detail),
-        state="open" if reopened else current.state,
+        finding=replace(before, severity=now.severity, detail=now.detail, conduct=now.conduct, harm=now.harm),
+        state=state,
         step="judged_again",
         by_whom=None,
         reference=None,
         reason=None,
     )
+
+
+def not_broken(current: FindingVersion, *, detail: str) -> FindingVersion:
+    """The version of a finding on a contact that broke nothing, as is known now."""
+    return judged_again(current, replace(current.finding, conduct=False, harm=False, detail=detail))
 
 
 def found_again(
@@ -138,11 +149,11 @@ def found_again(
     if standing.finding.harm and standing.finding.detail == found.finding.detail:
         return None
     again = replace(standing, finding=replace(standing.finding, harm=False))
-    return judged_again(again, harm=True, detail=found.finding.detail)
+    return judged_again(again, replace(again.finding, harm=True, detail=found.finding.detail))
 
 
 def _repaired(standing: FindingVersion, detail: str) -> FindingVersion | None:
     if not standing.finding.harm:
         return None
-    after = judged_again(standing, harm=False, detail=detail)
+    after = judged_again(standing, replace(standing.finding, harm=False, detail=detail))
     return after if after.state in _CLOSED else replace(after, state="remedied")

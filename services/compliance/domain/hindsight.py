@@ -1,80 +1,89 @@
-"""Hindsight: a judged contact judged again on the facts now known, and what that changes of its findings.
+"""Hindsight: judged contacts judged again on the facts now known, and what that changes of their findings.
 
-What was not known when a contact was made changes what is said of its harm; the verdict of conduct stays.
+Both verdicts follow from what is known and when it was told, so in whatever order a person's contacts, facts and holds
+come, the same findings stand in the end. What is told late was not known when the contact was made: it changes harm
+only, but for a contact on a permit, whose reservation was known before its record came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
-from services.compliance.domain.audit import Evidence, Finding, judge_again
-from services.compliance.domain.facts import Counted, PartyFacts
-from services.compliance.domain.findings import FindingVersion, judged_again, of_contact
+from services.compliance.domain.audit import Finding, hindsight_rules, judge_again
+from services.compliance.domain.audited_on import Made, evidence_of
+from services.compliance.domain.dossier import Dossier
+from services.compliance.domain.facts import PartyFacts
+from services.compliance.domain.findings import FindingVersion, judged_again, not_broken, of_contact
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit
+from services.compliance.domain.places import Place
 from shared.events.contact import ContactRecorded
 
 _NOT_BROKEN = "on the facts now known the rule was not broken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedContact:
-    """A contact that was judged, as it was told. `recorded_real`: when it was judged."""
+class Past:
+    """All that is known of a person, to judge the past on: every hold and everything told, places and contacts."""
 
-    contact: ContactRecorded
-    counted: Counted
-    recorded_real: datetime
-
-    @property
-    def began(self) -> datetime:
-        """Business time of its start."""
-        return self.contact.started_at
-
-    @property
-    def order(self) -> tuple[datetime, datetime, UUID]:
-        """Which of two contacts was the earlier one; the one told first, where both began together."""
-        return self.contact.started_at, self.recorded_real, self.contact.contact_id
-
-
-def broken_now(
-    one: JudgedContact, facts: PartyFacts, others: Iterable[JudgedContact], book: RuleBook, *,
-    permit: Permit | None, freshness_limit: timedelta,
-) -> list[Finding]:  # fmt: skip
-    """What the contact broke, on the facts now known. `facts` are those of its start, `others` all judged contacts."""
-    evidence = Evidence(
-        permit=permit,
-        facts=replace(facts, counted=tuple(other.counted for other in others if other.order < one.order)),
-        jurisdiction=facts.jurisdiction,
-        freshness_limit=freshness_limit,
-    )
-    return judge_again(one.contact, evidence, book)
+    party: PartyFacts
+    dossier: Dossier
+    places: Sequence[Place]
+    made: Sequence[Made]
+    permits: Mapping[UUID, Permit]
 
 
 def changes(
-    contact: ContactRecorded, broken: Sequence[Finding], known: Sequence[FindingVersion]
-) -> list[FindingVersion]:
-    """The versions that the new judgement adds to those that stand (`known`: of the rules that were asked again)."""
-    now = {finding.rule: finding for finding in broken}
-    changed = [
-        judged_again(
-            version,
-            harm=version.finding.rule in now,
-            detail=now[version.finding.rule].detail if version.finding.rule in now else _NOT_BROKEN,
+    past: Past, again: Iterable[ContactRecorded], standing: Mapping[UUID, Sequence[FindingVersion]], book: RuleBook, *,
+    freshness_limit: timedelta,
+) -> list[FindingVersion]:  # fmt: skip
+    """The versions that judging these contacts of the person again adds to those that stand (by contact).
+
+    The earliest first: what is found of one decides whether it opened a gate for the next.
+    """
+    made = {one.contact_id: one for one in past.made}
+    asked = hindsight_rules(book)
+    added: list[FindingVersion] = []
+    for contact in sorted(again, key=lambda one: (one.started_at, one.contact_id)):
+        permit = None if contact.permit_id is None else past.permits.get(contact.permit_id)
+        evidence = evidence_of(
+            contact,
+            permit=permit if permit is not None and permit.party_id == contact.party_id else None,
+            party=past.party,
+            dossier=past.dossier,
+            places=past.places,
+            others=made.values(),
+            freshness_limit=freshness_limit,
         )
-        for version in known
+        known = standing.get(contact.contact_id, ())
+        changed = _changes(contact, judge_again(contact, evidence, book), known, asked)
+        added += changed
+        now = {one.finding_id: one for one in (*known, *changed)}.values()
+        made[contact.contact_id] = made[contact.contact_id].judged(
+            conduct=any(one.finding.conduct for one in now), harm=any(one.finding.harm for one in now)
+        )
+    return added
+
+
+def _changes(
+    contact: ContactRecorded, broken: Sequence[Finding], known: Sequence[FindingVersion], asked: frozenset[str]
+) -> list[FindingVersion]:
+    now = {finding.rule: finding for finding in broken}
+    before = [version for version in known if version.finding.rule in asked]
+    after = [
+        judged_again(version, now[version.finding.rule])
+        if version.finding.rule in now
+        else not_broken(version, detail=_NOT_BROKEN)
+        for version in before
     ]
     fresh = [
         of_contact(
-            # It came out only now: whoever made the contact could not know.
-            replace(finding, conduct=False, harm=True, severity="low"),
-            party_id=contact.party_id,
-            contact_id=contact.contact_id,
-            permit_id=contact.permit_id,
+            finding, party_id=contact.party_id, contact_id=contact.contact_id, permit_id=contact.permit_id
         )
         for rule, finding in now.items()
-        if rule not in {version.finding.rule for version in known}
-    ]
-    return [after for before, after in zip(known, changed, strict=True) if after is not before] + fresh
+        if rule not in {version.finding.rule for version in before}
+    ]  # fmt: skip
+    return [new for old, new in zip(before, after, strict=True) if new is not old] + fresh

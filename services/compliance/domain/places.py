@@ -44,9 +44,3 @@ def placed(facts: PartyFacts, places: Sequence[Place], *, at: datetime, known_by
     """The facts with the place in which the person was at that business time."""
     place = place_at(places, at, known_by=known_by)
     return facts if place is None else replace(facts, jurisdiction=place.jurisdiction, zones=place.zones)
-
-
-def moved_since(places: Sequence[Place], moment: datetime, *, known_by: datetime) -> bool:
-    """Whether more is known now of where the person was then, and another law follows from it."""
-    then, now = place_at(places, moment, known_by=known_by), place_at(places, moment)
-    return then is not None and now is not None and then.law != now.law

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
 import asyncpg
+from msgspec import structs
 
+from services.compliance.domain.audited_on import Made
 from services.compliance.domain.facts import Counted
-from services.compliance.domain.hindsight import JudgedContact
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.rulings import Answer
 from services.compliance.store.sealed import CONTACT, DECISION, open_records, plain_record
@@ -35,7 +36,7 @@ LEFT JOIN permit p ON p.tenant = d.tenant AND p.party_id = d.party_id AND p.deci
 WHERE d.tenant = $1 AND d.decision_id = $2
 """
 SEALED_FACTS: Final = "decision.sealed_facts"
-_KNOWN_CONTACTS = """
+_CONTACTS = """
 SELECT contact_id FROM contact_audit
 WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND contact_id = ANY($3::uuid[])
 """
@@ -46,17 +47,21 @@ INSERT INTO contact_audit
    sealed_record)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 """
-_CONTACTED_SINCE = """
-SELECT s.party_id FROM unnest($2::uuid[], $3::timestamptz[]) AS s(party_id, since)
-WHERE EXISTS (SELECT FROM contact_audit a
-              WHERE a.tenant = $1 AND a.party_id = s.party_id AND a.started_at >= s.since
-                AND (a.record IS NOT NULL OR a.sealed_record IS NOT NULL))
-ORDER BY s.party_id
+_CONTACTS_SINCE = """
+SELECT a.party_id, a.contact_id, a.record, a.sealed_record
+FROM unnest($2::uuid[], $3::timestamptz[], $4::uuid[]) AS s(party_id, moment, after)
+JOIN contact_audit a ON a.tenant = $1 AND a.party_id = s.party_id AND (a.started_at, a.contact_id) > (s.moment, s.after)
+WHERE a.told_by IS NOT NULL ORDER BY a.party_id, a.started_at, a.contact_id
 """
-_JUDGED = """
-SELECT * FROM contact_audit WHERE tenant = $1 AND party_id = ANY($2::uuid[])
-  AND (record IS NOT NULL OR sealed_record IS NOT NULL)
-ORDER BY started_at, recorded_real, contact_id
+# Of contacts recorded before findings were, only the verdict is known.
+_MADE = """
+SELECT a.*, (a.told_by IS NULL AND a.verdict = 'violation') OR coalesce(f.conduct, false) AS misconduct,
+       coalesce(f.harm, false) AS harm
+FROM contact_audit a LEFT JOIN LATERAL (
+  SELECT bool_or(f.conduct) AS conduct, bool_or(f.harm) AS harm FROM finding f
+  WHERE f.tenant = a.tenant AND f.contact_id = a.contact_id
+) f ON true
+WHERE a.tenant = $1 AND a.party_id = ANY($2::uuid[]) ORDER BY a.party_id, a.started_at, a.contact_id
 """
 _VERDICTS = """
 SELECT contact_id, verdict FROM contact_audit
@@ -168,12 +173,6 @@ async def find_decision(uow: UnitOfWork, cipher: PartyCipher, decision_id: UUID)
     )
 
 
-async def audited_before(uow: UnitOfWork, party_ids: Iterable[UUID], contact_ids: Iterable[UUID]) -> set[UUID]:
-    """Which of the contacts were audited already."""
-    rows = await uow.sql.fetch(_KNOWN_CONTACTS, uow.tenant, sorted(set(party_ids)), sorted(set(contact_ids)))
-    return {row["contact_id"] for row in rows}
-
-
 async def insert_audits(uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[AuditRow]) -> None:
     """Append audited contacts, their records sealed."""
     if rows:
@@ -192,32 +191,42 @@ async def load_verdicts(
     return {row["contact_id"]: row["verdict"] for row in rows}
 
 
-async def parties_contacted_since(uow: UnitOfWork, since: Mapping[UUID, datetime]) -> list[UUID]:
-    """Those of the parties with a contact that began at their moment (business time) or later.
+async def load_contacts_since(
+    uow: UnitOfWork, cipher: PartyCipher, since: Mapping[UUID, tuple[datetime, UUID]], *, besides: Collection[UUID]
+) -> dict[UUID, list[ContactRecorded]]:
+    """The contacts of each party that were made after (business time, contact), in the order in which they were made.
 
-    Contacts recorded before version 0002 have no record and are left out: they are not judged again.
+    Parties that have none `besides` these are left out; so are contacts without a readable record, which cannot be
+    judged again: of the erased, or of before version 0002.
     """
     if not since:
-        return []
-    rows = await uow.sql.fetch(_CONTACTED_SINCE, uow.tenant, list(since), list(since.values()))
-    return [row["party_id"] for row in rows]
-
-
-async def load_judged(
-    uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]
-) -> dict[UUID, list[JudgedContact]]:
-    """All judged contacts of the parties that have a readable record, in the order in which they were made."""
-    found: dict[UUID, list[JudgedContact]] = {}
-    rows = await uow.sql.fetch(_JUDGED, uow.tenant, sorted(set(party_ids)))
+        return {}
+    rows = await uow.sql.fetch(
+        _CONTACTS_SINCE,
+        uow.tenant,
+        list(since),
+        [moment for moment, _ in since.values()],
+        [after for _, after in since.values()],
+    )
+    concerned = {row["party_id"] for row in rows if row["contact_id"] not in besides}
+    rows = [row for row in rows if row["party_id"] in concerned]
+    found: dict[UUID, list[ContactRecorded]] = {}
     for row, record in zip(rows, await open_records(uow, cipher, rows, CONTACT), strict=True):
-        if record is None:
-            continue
-        one = JudgedContact(
-            contact=ContactRecorded.model_validate_json(record),
-            counted=counted_of(row),
-            recorded_real=row["recorded_real"],
+        if record is not None:
+            found.setdefault(row["party_id"], []).append(ContactRecorded.model_validate_json(record))
+    return found
+
+
+async def load_made(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[Made]]:
+    """Every contact of each party that was told, in the order in which they were made."""
+    found: dict[UUID, list[Made]] = {party_id: [] for party_id in party_ids}
+    for row in await uow.sql.fetch(_MADE, uow.tenant, sorted(found)):
+        found[row["party_id"]].append(
+            Made(
+                contact_id=row["contact_id"],
+                counted=structs.replace(counted_of(row), told_real=row["recorded_real"]),
+            ).judged(conduct=row["misconduct"], harm=row["harm"])
         )
-        found.setdefault(row["party_id"], []).append(one)
     return found
 
 

@@ -63,9 +63,10 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used'
 """
 _CONTACTS = """
 SELECT party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact, conversation,
-       household_contacted, debtor_met, recorded_real,
-       verdict = 'lawful' AND NOT EXISTS (
-         SELECT FROM finding f WHERE f.tenant = a.tenant AND f.contact_id = a.contact_id AND f.harm) AS lawful
+       household_contacted, debtor_met,
+       (told_by IS NOT NULL OR verdict = 'lawful') AND NOT EXISTS (
+         SELECT FROM finding f
+         WHERE f.tenant = a.tenant AND f.contact_id = a.contact_id AND (f.conduct OR f.harm)) AS lawful
 FROM contact_audit a WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ended_at >= $3
 """
 _WATERMARKS = """
@@ -191,11 +192,11 @@ async def load_facts(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[U
 
 
 async def load_facts_untold(
-    uow: UnitOfWork, party_ids: Iterable[UUID], *, reservations: bool = True
+    uow: UnitOfWork, party_ids: Iterable[UUID], *, counted: bool = True
 ) -> dict[UUID, PartyFacts]:
     """The facts without what was told of the parties: an audit takes that as it stood when each contact began.
 
-    Without `reservations` only contacts that were made are counted (the audit's view).
+    It takes the contacts so, too, and has none `counted` here.
     """
     ids = sorted(set(party_ids))
     cases = await load_cases(uow, ids)
@@ -205,10 +206,10 @@ async def load_facts_untold(
     named = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
     versions = await _load_versions(uow, ids)
     holds = await load_holds(uow, ids)
-    counted = await _load_counted(uow, ids, reservations=reservations)
+    history = await _load_counted(uow, ids) if counted else {}
     return {
         party_id: _facts(
-            party_id, cases.get(party_id), holds.get(party_id, []), counted.get(party_id, []),
+            party_id, cases.get(party_id), holds.get(party_id, []), history.get(party_id, []),
             versions.get(party_id, {}),
             Freshness(
                 watermarks=watermarks, named_by=tuple(sorted(named.get(party_id, []))), silent_feeds=silent,
@@ -249,20 +250,11 @@ async def _load_versions(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, dic
     return found
 
 
-async def _load_counted(uow: UnitOfWork, ids: Sequence[UUID], *, reservations: bool) -> dict[UUID, list[Counted]]:
+async def _load_counted(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, list[Counted]]:
     since = uow.now - _LOOK_BACK
     contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, ids, since)
-    reserved = await uow.sql.fetch(_RESERVED, uow.tenant, ids, since) if reservations else []
-    found = [
-        (
-            row["party_id"],
-            # A decision does not ask when a contact was told, and is kept with all that it looks at.
-            structs.replace(
-                counted_of(row), lawful=row["lawful"], told_real=None if reservations else row["recorded_real"]
-            ),
-        )
-        for row in contacts
-    ]
+    reserved = await uow.sql.fetch(_RESERVED, uow.tenant, ids, since)
+    found = [(row["party_id"], structs.replace(counted_of(row), lawful=row["lawful"])) for row in contacts]
     found += [(row["party_id"], _reservation(row)) for row in reserved]
     return _grouped(found)
 

@@ -62,15 +62,23 @@ def test_only_what_was_upheld_is_remedied_and_closed_is_closed(taken: list[Step]
         assert (later == "remedied") == (before == "upheld")
 
 
-@given(steps, st.lists(st.booleans(), max_size=4))
-def test_later_fact_changes_harm_only_and_reopens_only_what_is_worse(taken: list[Step], harms: list[bool]) -> None:
+@given(steps, st.lists(st.tuples(st.booleans(), st.booleans()), max_size=4))
+def test_new_verdicts_reopen_only_what_is_worse_and_dismiss_what_was_nothing(
+    taken: list[Step], verdicts: list[tuple[bool, bool]]
+) -> None:
     version = after(taken)[-1]
-    for harm in harms:
-        again = judged_again(version, harm=harm, detail="later")
-        assert (again.finding.conduct, again.finding.harm) == (version.finding.conduct, harm)
-        assert (again is version) == (version.finding.harm == harm)
-        closed = version.state in ("remedied", "dismissed")
-        assert again.state == ("open" if closed and harm and not version.finding.harm else version.state)
+    for conduct, harm in verdicts:
+        before = version.finding
+        again = judged_again(version, replace(before, conduct=conduct, harm=harm, detail="later"))
+        assert (again.finding.conduct, again.finding.harm) == (conduct, harm)
+        assert (again is version) == ((before.conduct, before.harm) == (conduct, harm))
+        closed, worse = version.state in ("remedied", "dismissed"), conduct > before.conduct or harm > before.harm
+        if closed:
+            assert again.state == ("open" if worse else version.state)
+        elif version.state == "upheld" or conduct or harm:
+            assert again.state == version.state
+        else:
+            assert again.state == "dismissed"
         version = again
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.compliance.domain.places import Place, moved_since, place_at, placed
+from services.compliance.domain.places import Place, place_at, placed
 
 from .conftest import NOW, PARTY, REAL, facts
 
@@ -50,8 +50,3 @@ def test_correction_of_the_same_moment_stands() -> None:
 def test_facts_without_a_known_place_stay_as_they_are() -> None:
     assert placed(facts(), [], at=NOW) == facts()
     assert placed(facts(), MOVED, at=NOW).jurisdiction == "HK"
-
-
-@pytest.mark.parametrize(("days", "known_days", "expected"), [(1, 1, True), (1, 2, False), (-1, 1, False)])
-def test_what_came_out_later_is_noticed(days: int, known_days: int, *, expected: bool) -> None:
-    assert moved_since(MOVED, NOW + DAY * days, known_by=REAL + DAY * known_days) is expected

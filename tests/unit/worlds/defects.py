@@ -107,7 +107,7 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     "two complaints one hold": ([lambda: patch("worlds.bureau.same_source", _same_kind)], "granted against: stop"),
     "end backdated": ([lambda: patch(f"{_DOMAIN}.holds.ended", _ended_from_its_beginning)], "the audit differs"),
     "one person ends it": ([lambda: patch(f"{_DOMAIN}.holds.FOUR_EYES", frozenset())], "granted against: stop"),
-    "no hindsight": ([lambda: patch("worlds.bureau.broken_now", lambda *_, **__: [])], "the audit differs"),
+    "no hindsight": ([lambda: patch("worlds.bureau.changes", lambda *_, **__: [])], "the audit differs"),
     "no second look": ([lambda: patch("worlds.bureau.refused_now", lambda *_, **__: [])], "a permit outlived"),
     "limit reached too soon": ([lambda: patch.object(Counter, "busiest", _one_too_few)], "a refusal names other"),
     "wish ignored": (

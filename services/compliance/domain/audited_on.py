@@ -1,0 +1,131 @@
+"""What a contact is audited on: its permit, the facts now known, and the facts that were known when it began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msgspec import structs
+
+from services.compliance.domain.dossier import Dossier
+from services.compliance.domain.facts import Counted, PartyFacts
+from services.compliance.domain.permits import Permit
+from services.compliance.domain.places import Place, placed
+from shared.events.contact import ContactRecorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A contact that was told, as the audit of another one sees it. `counted.told_real`: when it was told.
+
+    `conduct` and `harm`: whether a finding on it stands with that verdict.
+    """
+
+    contact_id: UUID
+    counted: Counted
+    conduct: bool = False
+    harm: bool = False
+
+    @property
+    def order(self) -> tuple[datetime, UUID]:
+        """Which of two contacts was the earlier one, in whichever order they were told."""
+        return self.counted.span.start, self.contact_id
+
+    def judged(self, *, conduct: bool, harm: bool) -> Made:
+        """The same with these verdicts: lawful with neither."""
+        counted = structs.replace(self.counted, lawful=not (conduct or harm))
+        return replace(self, counted=counted, conduct=conduct, harm=harm)
+
+    def as_known_by(self, moment: datetime) -> Counted | None:
+        """As compliance knew of it then; None: not at all. Of its reservation nobody knew how it would go: it opens no
+        gate and closes none. What came out later made it no less lawful then.
+        """
+        told = self.counted.told_real
+        if told is not None and told > moment:
+            return None if self.counted.permit_id is None else structs.replace(self.counted, lawful=None)
+        return self.counted if self.conduct or not self.harm else structs.replace(self.counted, lawful=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the audit looks at beside the contact itself. All facts are those of the moment at which it began.
+
+    `facts`: as they are known now. `known`: as they were known when it began and, where something was learnt between,
+    a freshness limit before that; empty when nothing was learnt since. `use_came_first`: whoever reports it had to
+    report the permit's use before it (visits report it with the check-in).
+    """
+
+    permit: Permit | None
+    facts: PartyFacts
+    known: tuple[PartyFacts, ...] = ()
+    freshness_limit: timedelta
+    use_came_first: bool = False
+
+    @property
+    def as_it_began(self) -> PartyFacts:
+        """What was known as the contact began."""
+        return self.known[0] if self.known else self.facts
+
+
+def evidence_of(
+    contact: ContactRecorded, *, permit: Permit | None, party: PartyFacts, dossier: Dossier,
+    places: Sequence[Place] = (), others: Iterable[Made], freshness_limit: timedelta, use_came_first: bool = False,
+) -> Evidence:  # fmt: skip
+    """The evidence for one contact of the person. `party` holds every hold ever placed; what it counts is not read.
+
+    Where it has a permit, the person was in its zones: a move that came before the contact revoked it.
+    """
+    began = (contact.started_at, contact.contact_id)
+    before = [one for one in others if one.order < began]
+    holds = [
+        one
+        for one in party.holds
+        # One that was recorded since and stands from this very moment on came up during the contact.
+        if one.recorded_real <= contact.started_real or one.valid_from < contact.started_at
+    ]
+    facts = replace(party, holds=tuple(holds), counted=tuple(one.counted for one in before))
+
+    def known_by(moment: datetime | None) -> PartyFacts:
+        then = facts if moment is None else _as_known_by(moment, facts, before)
+        then = placed(then, places, at=contact.started_at, known_by=moment)
+        if permit is not None:
+            then = replace(then, zones=permit.zones)
+        return dossier.applied_to(then, at=contact.started_at, known_by=moment)
+
+    now, long_before = known_by(None), contact.started_real - freshness_limit
+    learnt = _learnt(facts, dossier, places, before, at=contact.started_at)
+    since_it_began = any(one > contact.started_real for one in learnt)
+    known: tuple[PartyFacts, ...] = ()
+    if since_it_began or any(one.harm and not one.conduct for one in before):
+        known = (known_by(contact.started_real),)
+    if any(long_before < one <= contact.started_real for one in learnt):
+        known = (*(known or (now,)), known_by(long_before))
+    return Evidence(
+        permit=permit,
+        facts=now,
+        known=known,
+        freshness_limit=freshness_limit,
+        use_came_first=use_came_first,
+    )
+
+
+def _learnt(
+    facts: PartyFacts, dossier: Dossier, places: Iterable[Place], before: Iterable[Made], *, at: datetime
+) -> list[datetime]:
+    """When each thing was heard that bears on a contact at the business time `at`."""
+    moments = [one.recorded_real for one in facts.holds]
+    moments += [one.recorded_real for one in places]
+    moments += [one.recorded_real for one in dossier.entries if one.as_of <= at]
+    moments += [one.recorded_real for one in dossier.overrides]
+    return moments + [told for one in before if (told := one.counted.told_real) is not None]
+
+
+def _as_known_by(moment: datetime, facts: PartyFacts, before: Iterable[Made]) -> PartyFacts:
+    counted = (one.as_known_by(moment) for one in before)
+    return replace(
+        facts,
+        counted=tuple(one for one in counted if one is not None),
+        holds=tuple(one for one in facts.holds if one.recorded_real <= moment),
+    )
