@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cli.access import access
 from cli.contracts import contracts_app
 from cli.dead_letters import dead_letters_app
 from cli.evidence import evidence_app
@@ -23,6 +24,7 @@ app.add_typer(contracts_app, name="contracts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(log_app, name="log")
 app.add_typer(evidence_app, name="evidence")
+app.command("access")(access)
 console = Console(stderr=True)
 
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--doorstep-help"]}

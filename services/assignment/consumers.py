@@ -12,10 +12,12 @@ from services.assignment.domain.candidacy import HOLD_CAUSES, Block, Candidacy, 
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.visits import VisitState
 from services.assignment.ledger import Ledger
+from services.assignment.store.erasing import erase
 from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData
 from shared.messaging import InboxKey, Outcome, Subscription
+from shared.messaging.erasing import with_erasure
 from shared.messaging.subscription import inbox_key
 
 Fold = Callable[[Candidacy, Event[Any], SelectionPolicy, datetime], Step]
@@ -35,7 +37,10 @@ def subscriptions(policy: SelectionPolicy) -> list[Subscription]:
         ),
         *(
             Subscription(topic=topic, types=frozenset(folds), handle=_handler(folds, policy))
-            for topic, folds in (("case", _CASE), ("visit", _VISIT), ("compliance", _COMPLIANCE), ("plan", _PLAN))
+            for topic, folds in (("case", _CASE), ("visit", _VISIT), ("plan", _PLAN))
+        ),
+        with_erasure(
+            Subscription(topic="compliance", types=frozenset(_COMPLIANCE), handle=_handler(_COMPLIANCE, policy)), erase
         ),
     ]
 

@@ -14,6 +14,7 @@ from services.compliance import (
     erasure_desk,
     fact_desk,
     feed_desk,
+    retention_desk,
     sample_desk,
     sealing_desk,
     trace_desk,
@@ -70,6 +71,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         rules_watch(instruments),
         sealing_desk.timer(instruments),
         erasure_desk.erasures_timer(instruments),
+        retention_desk.retention_watch(instruments),
+        watch(retention_desk.GAUGES, retention_desk.tell_retention),
     ]
 
     @asynccontextmanager
@@ -95,6 +98,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             *reconciliation.handlers(),
             examination_watch(instruments),
             RulesPages(instruments),
+            retention_desk.RetentionPages(instruments),
         ],
         on_heartbeats=on_heartbeats,
         lifespan=lifespan,

@@ -32,7 +32,7 @@ from shared.database import UnitOfWork
 from shared.ids import entity_id, event_id, shard_of
 from shared.security.party_keys import Plain
 
-_REASON = "hold.sealed_reason"
+REASON = "hold.sealed_reason"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ def _hold(new: NewHold, uow: UnitOfWork) -> Hold:
 async def _sealed_reasons(
     uow: UnitOfWork, instruments: Instruments, fresh: Sequence[tuple[Hold, NewHold]]
 ) -> dict[UUID, bytes]:
-    told = [(hold.hold_id, Plain(hold.party_id, _REASON, one.reason)) for hold, one in fresh if one.reason]
+    told = [(hold.hold_id, Plain(hold.party_id, REASON, one.reason)) for hold, one in fresh if one.reason]
     sealed = await instruments.cipher.seal_many(uow, [plain for _, plain in told])
     return {hold_id: value for (hold_id, _), value in zip(told, sealed, strict=True)}
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from services.intake.folding import Folding
 from services.intake.following import Following
+from services.intake.store.erasing import erase
 from services.intake.store.parties import Parties, names_a_person, reserve
 from shared.database import UnitOfWork
 from shared.events import Received
 from shared.events.base import EventData
 from shared.messaging import InboxKey, Outcome, Subscription
+from shared.messaging.erasing import with_erasure
+from shared.security.party_keys import PartyCipher
 
 _LOAN_TYPES = frozenset(
     {
@@ -82,9 +86,18 @@ def subscriptions(folding: Folding, following: Following) -> list[Subscription]:
             topic="plan", types=frozenset({"plan.signed", "plan.completed", "plan.broken"}), handle=following.handle
         ),
         Subscription(topic="visit", types=frozenset({"visit.completed"}), handle=following.handle),
-        Subscription(
-            topic="compliance",
-            types=frozenset({"compliance.permit_granted", "compliance.permit_revoked", "compliance.permit_released"}),
-            handle=following.handle,
+        with_erasure(
+            Subscription(
+                topic="compliance",
+                types=frozenset(
+                    {"compliance.permit_granted", "compliance.permit_revoked", "compliance.permit_released"}
+                ),
+                handle=following.handle,
+            ),
+            partial(_erase, folding.cipher),
         ),
     ]
+
+
+async def _erase(cipher: PartyCipher, uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
+    await erase(uow, cipher, party_ids)

@@ -17,6 +17,7 @@ from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData
 from shared.messaging import InboxKey, Outcome, Subscription
+from shared.messaging.erasing import with_erasure
 from shared.messaging.subscription import inbox_key
 
 _STATES: Final = frozenset({"case.opened", "case.updated"})
@@ -35,7 +36,13 @@ def subscriptions(store: PlanStore) -> list[Subscription]:
         await folding.save()
         return outcomes
 
-    return [Subscription(topic="case", types=frozenset(_TYPES), handle=handle)]
+    async def nothing(_uow: UnitOfWork, _batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        return {}
+
+    return [
+        Subscription(topic="case", types=frozenset(_TYPES), handle=handle),
+        with_erasure(Subscription(topic="compliance", types=frozenset(), handle=nothing), store.erase),
+    ]
 
 
 class _Folding:

@@ -159,6 +159,10 @@ class PlanStore:
         if payments:
             await uow.sql.execute(_SAVE_PAYMENTS, uow.tenant, *_columns(payments), uow.real_now)
 
+    async def erase(self, uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
+        """Delete the people's keys: what a household told, and the plan's text, are unreadable for ever."""
+        await self._cipher.erase(uow, party_ids)
+
     async def _plans(self, uow: UnitOfWork, rows: Sequence[asyncpg.Record]) -> list[Plan]:
         if not rows:
             return []

@@ -21,6 +21,7 @@ from services.visits.domain.recall import recall
 from services.visits.domain.visit import Change, Visit
 from services.visits.store import facts as fact_store
 from services.visits.store import visits as visit_store
+from services.visits.store.erasing import erase
 from services.visits.store.facts import PartyFact, Revocation
 from shared.database import UnitOfWork
 from shared.events import Event, Received
@@ -30,6 +31,7 @@ from shared.events.platform import ServiceHeartbeat
 from shared.events.stop import PartyStopped
 from shared.events.visit import VisitAssigned, VisitProposed, VisitWithdrawn
 from shared.messaging import InboxKey, Outcome, Subscription
+from shared.messaging.erasing import with_erasure
 from shared.telemetry.metrics import observe
 
 Outcomes = Mapping[InboxKey, Outcome]
@@ -85,11 +87,14 @@ def subscriptions(*, link_secret: Callable[[], bytes]) -> list[Subscription]:
             handle=handle_stops,
             monotone_types=frozenset({"party.stopped"}),
         ),
-        Subscription(
-            topic="compliance",
-            types=frozenset({"compliance.permit_revoked", "compliance.contact_audited"}),
-            handle=handle_compliance,
-            monotone_types=frozenset({"compliance.permit_revoked"}),
+        with_erasure(
+            Subscription(
+                topic="compliance",
+                types=frozenset({"compliance.permit_revoked", "compliance.contact_audited"}),
+                handle=handle_compliance,
+                monotone_types=frozenset({"compliance.permit_revoked"}),
+            ),
+            erase,
         ),
         Subscription(
             topic="case",

@@ -45,6 +45,7 @@ MetricName = Literal[
     "doorstep.records.sealed",
     "doorstep.people.erased",
     "doorstep.people.restricted",
+    "doorstep.retention.judged",
     "doorstep.retention.looked.until",
     "doorstep.log.covered.until",
     "doorstep.log.forked",
@@ -118,6 +119,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.samples.waiting": Metric("gauge", "{sample}", "Samples that wait over three days for a second person."),
     "doorstep.people.erased": Metric("counter", "{person}", "People erased, by request or by retention."),
     "doorstep.people.restricted": Metric("gauge", "{person}", "People whose records only the rights desk reads."),
+    "doorstep.retention.judged": Metric("counter", "{person}", "People whose retention was looked at."),
     "doorstep.retention.looked.until": Metric(
         "gauge",
         "s",

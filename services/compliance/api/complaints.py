@@ -21,6 +21,7 @@ from services.compliance.domain.complaints import (
     Step,
 )
 from services.compliance.instruments import Instruments
+from services.compliance.restricted import PartyRestricted, refuse_restricted
 from services.compliance.schemas.complaints import (
     ComplaintDetail,
     ComplaintReceived,
@@ -105,7 +106,7 @@ async def read_complaints(
 @router.get(
     "/{complaint_id}",
     dependencies=_HANDLE,
-    responses=problem_responses(NotFound, ComplainedAbout),
+    responses=problem_responses(NotFound, ComplainedAbout, PartyRestricted),
     summary="One complaint",
 )
 async def read_complaint(request: Request, complaint_id: ComplaintId) -> ComplaintDetail:
@@ -114,6 +115,7 @@ async def read_complaint(request: Request, complaint_id: ComplaintId) -> Complai
         complaint = await _load(uow, complaint_id)
         if caller_of(request).subject in complaint.about:
             raise ComplainedAbout()
+        await refuse_restricted(uow, complaint.party_id)
         return await _detail(uow, instruments_of(request), complaint)
 
 

@@ -14,6 +14,7 @@ from services.compliance.domain.explanations import Language, Voice, explain, ex
 from services.compliance.erased import PartyErased
 from services.compliance.explanation_texts import explanation_texts, rule_kinds
 from services.compliance.replay_desk import Otherwise, otherwise
+from services.compliance.restricted import PartyRestricted, refuse_restricted
 from services.compliance.schemas.explanations import (
     ChangeView,
     CounterfactualView,
@@ -34,7 +35,7 @@ _VOICE_OF: Final[dict[str, Voice]] = {"collector-app": "collector", "customer-po
 @router.get(
     "/decisions/{decision_id}/explain",
     dependencies=_EXPLAIN,
-    responses=problem_responses(NotFound, NotAllowed, PartyErased),
+    responses=problem_responses(NotFound, NotAllowed, PartyErased, PartyRestricted),
     summary="A decision in words",
 )
 async def explain_decision(
@@ -55,6 +56,7 @@ async def explain_decision(
             raise NotFound("there is no such decision")
         if found.record is None:
             raise PartyErased()
+        await refuse_restricted(uow, found.party_id)
         record = json.loads(found.record)
         _refuse_foreign(caller_of(request), voice, record)
         # The collector learns no fact of the person, and no hold.

@@ -30,6 +30,7 @@ from services.compliance.domain.telling import (
 )
 from services.compliance.dossier_desk import NewEntry
 from services.compliance.erased import PartyErased, refuse_erased
+from services.compliance.restricted import PartyRestricted, refuse_restricted
 from services.compliance.schemas.dossiers import (
     AvoidedTime,
     FactResult,
@@ -97,10 +98,13 @@ async def tell_facts(request: Request, body: FactsTold) -> Response:
     return await command(request, body=body, parties={item.party_id for item in body.items}, handler=tell)
 
 
-@router.get("/facts", dependencies=_READ, summary="What stands of a person")
+@router.get(
+    "/facts", dependencies=_READ, responses=problem_responses(PartyRestricted), summary="What stands of a person"
+)
 async def read_facts(request: Request, party_id: Annotated[PartyId, Query(description="The party.")]) -> KnownFacts:
     """What owners and the person told, as it stands now: at most one entry per fact, wishes and requests apart."""
     async with database_of(request).read_only() as uow:
+        await refuse_restricted(uow, party_id)
         dossier = (await load_dossiers(uow, instruments_of(request).cipher, [party_id]))[party_id]
         standing = standing_of(dossier.entries, at=uow.now)
     found = []

@@ -22,6 +22,7 @@ from services.compliance.domain.findings import (
 )
 from services.compliance.domain.packs import Severity
 from services.compliance.instruments import Instruments
+from services.compliance.restricted import PartyRestricted, refuse_restricted
 from services.compliance.schemas.findings import (
     ControlFindingView,
     FindingDetail,
@@ -87,7 +88,12 @@ async def read_control_findings(
     return page.page(rows, list_name=which.list_name, key=_place, item=lambda row: ControlFindingView(**_fields(row)))
 
 
-@router.get("/findings/{finding_id}", dependencies=_READ, responses=problem_responses(NotFound), summary="One finding")
+@router.get(
+    "/findings/{finding_id}",
+    dependencies=_READ,
+    responses=problem_responses(NotFound, PartyRestricted),
+    summary="One finding",
+)
 async def read_finding(request: Request, finding_id: FindingId) -> FindingDetail:
     """The finding with every version: what was done, by whom, when and why."""
     instruments = instruments_of(request)
@@ -95,6 +101,8 @@ async def read_finding(request: Request, finding_id: FindingId) -> FindingDetail
         history = await store.load_history(uow, finding_id)
         if not history:
             raise NotFound("there is no such finding")
+        if history[0].version.party_id is not None:
+            await refuse_restricted(uow, history[0].version.party_id)
         return await _detail(uow, instruments, history)
 
 

@@ -31,6 +31,7 @@ from services.compliance.permit_life import (
     report_use_after_release,
     use_permit,
 )
+from services.compliance.restricted import PartyRestricted, refuse_restricted
 from services.compliance.schemas.permits import (
     KeysAnswer,
     PermitAnswer,
@@ -174,15 +175,16 @@ async def give_permit_back(request: Request, permit_id: PermitId, body: ReleaseP
 @router.get(
     "/permits/{permit_id}",
     dependencies=_USE,
-    responses=problem_responses(NotFound, PartyErased),
+    responses=problem_responses(NotFound, PartyErased, PartyRestricted),
     summary="One permit",
 )
 async def read_permit(request: Request, permit_id: PermitId) -> PermitView:
     """The permit with its state and token."""
     async with database_of(request).read_only() as uow:
         found = await store.find_granted(uow, instruments_of(request).cipher, permit_id)
-    if found is None:
-        raise NotFound("there is no such permit")
+        if found is None:
+            raise NotFound("there is no such permit")
+        await refuse_restricted(uow, found.permit.party_id)
     if found.permit.erased:
         raise PartyErased()
     return _view(found.permit, token=found.token)

@@ -14,6 +14,7 @@ from services.compliance.domain.audit import PERMIT_RULES
 from services.compliance.domain.judged_on import REPLACES, REUSED
 from services.compliance.domain.packs import RuleBook
 from services.compliance.erased import PartyErased
+from services.compliance.restricted import PartyRestricted, refuse_restricted
 from services.compliance.schemas.reading import DecisionView, RuleCount, SummaryView
 from services.compliance.store import log as log_store
 from services.compliance.store.audits import find_decision
@@ -25,7 +26,11 @@ from shared.web.problems import NotFound
 router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(scope("compliance.read"))])
 
 
-@router.get("/decisions/{decision_id}", responses=problem_responses(NotFound, PartyErased), summary="One decision")
+@router.get(
+    "/decisions/{decision_id}",
+    responses=problem_responses(NotFound, PartyErased, PartyRestricted),
+    summary="One decision",
+)
 async def read_decision(
     request: Request, decision_id: Annotated[UUID, Path(description="The decision.")]
 ) -> DecisionView:
@@ -36,6 +41,7 @@ async def read_decision(
             raise NotFound("there is no such decision")
         if found.record is None:
             raise PartyErased()
+        await refuse_restricted(uow, found.party_id)
         return DecisionView(
             decision_id=decision_id,
             record=json.loads(found.record),

@@ -7,10 +7,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
+from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.compliance import erasure_desk, legal_hold_desk
+from services.compliance import access_desk, erasure_desk, legal_hold_desk
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.erasures import (
     Erasure,
@@ -22,7 +23,9 @@ from services.compliance.domain.erasures import (
 from services.compliance.domain.keeping import RESTRICTED_FOR, Reason
 from services.compliance.domain.legal_holds import LegalHoldLifted, SecondPersonLifts
 from services.compliance.erased import PartyErased, refuse_erased
+from services.compliance.schemas.identifiers import PartyId
 from services.compliance.schemas.rights import (
+    AccessPackView,
     ErasureView,
     KeepReason,
     LegalHoldView,
@@ -173,6 +176,28 @@ async def read_erasure(request: Request, erasure_id: ErasureId) -> ErasureView:
     """The erasure as it stands."""
     async with database_of(request).read_only() as uow:
         return _erasure_view(await _known_erasure(uow, erasure_id))
+
+
+@router.get(
+    "/parties/{party_id}/access-pack",
+    dependencies=_ERASE,
+    responses=problem_responses(PartyErased, NotFound),
+    summary="What we keep about a person",
+)
+async def read_access_pack(
+    request: Request,
+    party_id: Annotated[PartyId, Path(description="The person who asked.")],
+    received_at: Annotated[AwareDatetime, Query(description="Business time at which the request reached us.")],
+) -> AccessPackView:
+    """Everything that compliance keeps about the person, in plain words, without other people's data. Each reading is a
+    leaf of the log, with the clock of the request.
+    """
+    async with database_of(request).unit_of_work() as uow:
+        given = await access_desk.give_pack(
+            uow, instruments_of(request), party_id, received_at=min(received_at, uow.now),
+            by_whom=caller_of(request).subject,
+        )  # fmt: skip
+    return AccessPackView.model_validate({**given.pack.document(), "leaf_id": given.leaf_id})
 
 
 @router.get(

@@ -78,18 +78,16 @@ def keep_until_of(holding: Holding, book: RuleBook, *, today: date) -> dict[str,
     return found
 
 
-def state_of(holding: Holding, book: RuleBook, *, today: date) -> tuple[KeepingState, date | None]:
-    """`kept` while a reason stands, then `restricted` for 90 days, then `due` to be erased; and since when restricted.
+def state_of(holding: Holding, book: RuleBook, *, today: date, restricted_since: date | None) -> KeepingState:
+    """`kept` while a reason stands, then `restricted` for 90 days from the day it was seen, then `due` to be erased.
 
-    Of somebody of whom nothing was recorded nothing is restricted: there is nothing to read.
+    However late it is seen, there is time to object. Of whom nothing was recorded nothing runs out.
     """
-    if reasons_to_keep(holding, book, today=today):
-        return "kept", None
-    ends = [kept.until for kept in keep_until_of(holding, book, today=today).values() if kept.until is not None]
-    if not ends:
-        return "kept", None
-    since = max(ends) + timedelta(days=1)
-    return ("due" if today >= since + RESTRICTED_FOR else "restricted"), since
+    if holding.last_recorded is None or reasons_to_keep(holding, book, today=today):
+        return "kept"
+    if restricted_since is not None and today >= restricted_since + RESTRICTED_FOR:
+        return "due"
+    return "restricted"
 
 
 def today_everywhere(now: datetime) -> date:

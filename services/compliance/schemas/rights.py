@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -93,9 +94,45 @@ class ErasureView(BaseModel):
     complete_from: AwareDatetime | None = Field(description="Real time from which it is complete.")
 
 
+class InTwoLanguages(BaseModel):
+    """A text in English and in Chinese."""
+
+    en: str = Field(description="English.")
+    zh: str = Field(description="Chinese (simplified).")
+
+
+class AccessRowView(BaseModel):
+    """One entry, in plain words and in the values that the words tell."""
+
+    words: InTwoLanguages = Field(description="The entry in plain words.")
+    values: dict[str, Any] = Field(description="The values, by name; times in UTC, names of our staff left out.")
+
+
+class AccessListView(BaseModel):
+    """One list of what is kept."""
+
+    name: str = Field(description="Name of the list.", examples=["contacts"])
+    heading: InTwoLanguages = Field(description="Its heading.")
+    about: InTwoLanguages = Field(description="What it is.")
+    rows: list[AccessRowView] = Field(description="Its entries, oldest first.")
+
+
+class AccessPackView(BaseModel):
+    """Everything that compliance keeps about a person, for that person."""
+
+    party_id: PartyId
+    received_at: AwareDatetime = Field(description="Business time at which the request reached us.")
+    made_at: AwareDatetime = Field(description="Business time as of which it is everything.")
+    answer_by: AwareDatetime = Field(description="Business time by which it has to be given.")
+    rule: str = Field(description="The rule that sets the clock.")
+    citation: str = Field(description="Its citation.")
+    lists: list[AccessListView] = Field(description="What is kept, list by list.")
+    leaf_id: UUID = Field(description="The leaf that proves that the pack was given.")
+
+
 class RestrictionView(BaseModel):
     """A person whose records only the rights desk reads, until they are erased."""
 
     party_id: PartyId
-    since: date = Field(description="First day after the last time for which a law has the records kept.")
+    since: date = Field(description="Day on which nothing had the records kept any more.")
     erased_from: date = Field(description="Day from which the person is erased, unless something keeps the records.")

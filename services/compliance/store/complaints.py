@@ -30,6 +30,7 @@ WHERE tenant = $1 AND ($2::timestamptz IS NULL OR (answer_by, complaint_id) > ($
   AND ($4::text IS NULL OR state = $4) AND ($5::uuid IS NULL OR party_id = $5) AND ($6::text IS NULL OR owner = $6)
   AND ($7::timestamptz IS NULL OR (answer_by <= $7 AND state NOT IN ('answered', 'closed')))
   AND NOT about && $8::text[]
+  AND NOT EXISTS (SELECT FROM restriction r WHERE r.tenant = $1 AND r.party_id = complaint.party_id)
 ORDER BY answer_by, complaint_id LIMIT $9
 """
 _DUE = """

@@ -35,6 +35,8 @@ _INCOMPLETE = """
 SELECT * FROM erasure WHERE tenant = $1 AND state = 'erased' AND complete_from <= $2
 ORDER BY complete_from, erasure_id LIMIT $3
 """
+_DROP_DEBTS = "DELETE FROM liable_party WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_DROP_HOME = "UPDATE party_fact SET household = NULL WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _DROP_OVERRIDES = "DELETE FROM given_override WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 # What a hold says of a person's needs and reasons goes; that contact was stopped stays, and names nobody.
 _EMPTY_HOLDS = """
@@ -91,6 +93,8 @@ async def drop_kept(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
     ids = list(party_ids)
     await uow.sql.execute(_DROP_OVERRIDES, uow.tenant, ids)
     await uow.sql.execute(_EMPTY_HOLDS, uow.tenant, ids)
+    await uow.sql.execute(_DROP_DEBTS, uow.tenant, ids)
+    await uow.sql.execute(_DROP_HOME, uow.tenant, ids)
 
 
 def _erasure(row: asyncpg.Record) -> Erasure:

@@ -47,6 +47,7 @@ WHERE tenant = $1 AND (party_id IS NOT NULL) = $12
   AND ($4::text IS NULL OR state = $4) AND ($5::text IS NULL OR severity = $5) AND ($6::text IS NULL OR rule = $6)
   AND ($7::uuid IS NULL OR party_id = $7) AND ($8::uuid IS NULL OR contact_id = $8)
   AND ($9::bool IS NULL OR conduct = $9) AND ($10::bool IS NULL OR harm = $10)
+  AND NOT EXISTS (SELECT FROM restriction r WHERE r.tenant = $1 AND r.party_id = finding.party_id)
 ORDER BY opened_real, finding_id LIMIT $11
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -11,7 +11,10 @@ from services.compliance.domain.keeping import CLAIMS, Holding, day_of
 from shared.database import UnitOfWork
 
 _HOLDINGS = """
-SELECT p.party_id, f.jurisdiction, coalesce(f.case_open, false) AS case_open,
+SELECT p.party_id, f.jurisdiction,
+       coalesce(f.case_open, false) OR EXISTS (
+         SELECT FROM liable_party o JOIN debt b USING (tenant, debt_id, case_party_id)
+         WHERE o.tenant = $1 AND o.party_id = p.party_id AND b.is_overdue) AS case_open,
        ARRAY(SELECT l.matter FROM legal_hold l
              WHERE l.tenant = $1 AND l.party_id = p.party_id AND l.step <> 'lift' ORDER BY l.matter) AS legal_holds,
        (SELECT count(*) FROM complaint c
@@ -48,11 +51,15 @@ ORDER BY k.party_id LIMIT $3
 """
 _RESTRICT = """
 INSERT INTO restriction (tenant, party_id, since, recorded_real)
-SELECT $1, r.party_id, r.since, $4 FROM unnest($2::uuid[], $3::date[]) AS r(party_id, since) ORDER BY r.party_id
+SELECT $1, r.party_id, $3, $4 FROM unnest($2::uuid[]) AS r(party_id) ORDER BY r.party_id
 ON CONFLICT DO NOTHING RETURNING party_id
 """
 _FREE = "DELETE FROM restriction WHERE tenant = $1 AND party_id = ANY($2::uuid[]) RETURNING party_id"
-_RESTRICTED = "SELECT party_id FROM restriction WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_COUNT = "SELECT count(*) FROM restriction WHERE tenant = $1"
+_RESTRICTED = "SELECT party_id, since FROM restriction WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_BEGIN = "INSERT INTO retention_round (tenant, begun_real) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_END = "UPDATE retention_round SET ended_real = $3 WHERE tenant = $1 AND begun_real = $2"
+_LOOKED = "SELECT coalesce(max(ended_real), min(begun_real)) FROM retention_round WHERE tenant = $1"
 _LIST = """
 SELECT party_id, since, recorded_real FROM restriction
 WHERE tenant = $1 AND ($2::date IS NULL OR (since, party_id) > ($2, $3::uuid)) ORDER BY since, party_id LIMIT $4
@@ -61,7 +68,7 @@ WHERE tenant = $1 AND ($2::date IS NULL OR (since, party_id) > ($2, $3::uuid)) O
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """A person whose records only the rights and legal desks read. `since`: the first day after the last minimum."""
+    """A person whose records only the rights and legal desks read. `since`: when nothing kept them any more."""
 
     party_id: UUID
     since: date
@@ -92,12 +99,23 @@ async def load_page(uow: UnitOfWork, *, after: UUID, limit: int) -> list[UUID]:
     return [row["party_id"] for row in await uow.sql.fetch(_PAGE, uow.tenant, after, limit)]
 
 
-async def restrict(uow: UnitOfWork, since: Mapping[UUID, date]) -> list[UUID]:
+async def load_restrictions(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, date]:
+    """Since when those of the parties are restricted who are."""
+    rows = await uow.sql.fetch(_RESTRICTED, uow.tenant, list(party_ids))
+    return {row["party_id"]: row["since"] for row in rows}
+
+
+async def restrict(uow: UnitOfWork, party_ids: Sequence[UUID], *, since: date) -> list[UUID]:
     """Restrict the parties; returns those who were not yet."""
-    if not since:
+    if not party_ids:
         return []
-    rows = await uow.sql.fetch(_RESTRICT, uow.tenant, list(since), list(since.values()), uow.real_now)
+    rows = await uow.sql.fetch(_RESTRICT, uow.tenant, list(party_ids), since, uow.real_now)
     return [row["party_id"] for row in rows]
+
+
+async def count_restricted(uow: UnitOfWork) -> int:
+    """How many people are restricted."""
+    return int(await uow.sql.fetchval(_COUNT, uow.tenant))
 
 
 async def free(uow: UnitOfWork, party_ids: Sequence[UUID]) -> list[UUID]:
@@ -107,11 +125,6 @@ async def free(uow: UnitOfWork, party_ids: Sequence[UUID]) -> list[UUID]:
     return [row["party_id"] for row in await uow.sql.fetch(_FREE, uow.tenant, list(party_ids))]
 
 
-async def restricted_among(uow: UnitOfWork, party_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the parties who are restricted."""
-    return {row["party_id"] for row in await uow.sql.fetch(_RESTRICTED, uow.tenant, list(party_ids))}
-
-
 async def list_restricted(uow: UnitOfWork, *, after: tuple[date, UUID] | None, limit: int) -> list[Restriction]:
     """Who is restricted, the longest first."""
     since, last = after if after is not None else (None, None)
@@ -119,3 +132,20 @@ async def list_restricted(uow: UnitOfWork, *, after: tuple[date, UUID] | None, l
         Restriction(row["party_id"], row["since"], row["recorded_real"])
         for row in await uow.sql.fetch(_LIST, uow.tenant, since, last, limit)
     ]
+
+
+async def begin_round(uow: UnitOfWork) -> datetime:
+    """A look at everybody begins now (real time)."""
+    await uow.sql.execute(_BEGIN, uow.tenant, uow.real_now)
+    return uow.real_now
+
+
+async def end_round(uow: UnitOfWork, begun_real: datetime) -> None:
+    """The look that began then has seen everybody."""
+    await uow.sql.execute(_END, uow.tenant, begun_real, uow.real_now)
+
+
+async def looked_until(uow: UnitOfWork) -> datetime:
+    """When everybody was last looked at (real time): the end of the last round, the begin of the first, or now."""
+    found: datetime | None = await uow.sql.fetchval(_LOOKED, uow.tenant)
+    return found or uow.real_now

@@ -19,6 +19,7 @@ from services.assignment.planning import RouteFieldDay, SelectFieldDay
 from services.assignment.route_solver import RouteSolver
 from shared.events.base import TimeWindow
 from shared.events.case import CaseCured, CaseOpened
+from shared.events.compliance import PartyErased
 from shared.events.stop import PartyStopped
 from shared.events.visit import VisitAgreed, VisitDeclined, VisitOffered
 from shared.geo import Point
@@ -323,3 +324,13 @@ async def test_collectors_are_listed_with_their_lock(desk: Desk) -> None:
     await register(desk, until="2026-03-01")
     listed = (await desk.get("/v1/collectors")).json()["items"]
     assert [each["refused_today"] for each in listed] == ["certificate_expired"] * 2
+
+
+async def test_nothing_of_an_erased_person_stays(desk: Desk) -> None:
+    [case] = await open_cases(desk, 1)
+    await desk.deliver("stop", ("party.stopped", stopped(case)))
+    erased = PartyErased(party_id=case.party_id, erasure_id=uuid4(), erased_at=NOW, complete_from=NOW)
+    await desk.deliver("compliance", ("compliance.party_erased", erased))
+    async with desk.database.read_only() as uow:
+        for table in ("candidate", "block", "visit"):
+            assert await uow.sql.fetchval(f"SELECT count(*) FROM {table}") == 0, table

@@ -1,13 +1,25 @@
 """Legal holds and erasures: refused with the reason and its end, carried out by two, and final."""
 
+import asyncio
+import json
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app
 from services.compliance import erasure_desk
+from services.compliance.domain.keeping import RESTRICTED_FOR
+from services.compliance.retention_desk import PAGE, RetentionPages
 from services.compliance.store import erasures
 from shared.events.case import CaseCured
-from tests.integration.compliance.conftest import NOW, Desk, visit_contact, visit_request
+from shared.messaging import Intent
+from shared.messaging.intents import TimerDue
+from tests.integration.compliance.conftest import CREW, NOW, Desk, visit_contact, visit_request
 
 FIVE_YEARS = timedelta(days=5 * 365 + 5)
 
@@ -117,3 +129,96 @@ async def test_legal_hold_takes_two_people_to_lift(desk: Desk) -> None:
     assert [one.status_code for one in answers] == [200, 403, 200, 409]
     assert [one.json().get("step") for one in answers] == ["ask_lift", None, "lift", None]
     assert (await desk.get("/v1/legal-holds")).json()["items"] == []
+
+
+async def look(desk: Desk) -> None:
+    """One round of retention, page by page, as the worker takes it."""
+    pages = RetentionPages(desk.instruments)
+    intents = [Intent(
+        id=uuid4(), kind=PAGE, key="k", party_id=None, payload={"round": NOW.isoformat(), "after": str(UUID(int=0))},
+        due_at=desk.clock.real, clock="real", traceparent="", attempts=0,
+    )]  # fmt: skip
+    while intents:
+        (due,) = await pages.call(intents)
+        async with desk.database.unit_of_work() as uow:
+            await pages.commit(uow, [(intents[0], due or TimerDue())])
+            intents = [replace(intents[0], payload=one.payload) for one in uow.intents if one.kind == PAGE]
+
+
+async def test_retention_restricts_then_erases(desk: Desk) -> None:
+    case, permit = await visited(desk)
+    other, kept = await visited(desk)
+    matter = {"party_id": str(other.party_id), "matter": "file:1", "custodian": "c-9", "reason": "a court asks"}
+    await desk.post("/v1/legal-holds", matter)
+    read = f"/v1/decisions/{permit['decision_id']}"
+    await look(desk)
+    assert (await desk.get(read)).status_code == 200
+    desk.clock.business = NOW + FIVE_YEARS
+    await look(desk)
+    refused = await desk.get(read)
+    assert (refused.status_code, refused.json()["type"].rsplit("/", 1)[1]) == (403, "party-restricted")
+    restricted = (await desk.get("/v1/restrictions")).json()["items"]
+    assert [one["party_id"] for one in restricted] == [str(case.party_id)]
+    desk.clock.business += RESTRICTED_FOR + timedelta(days=1)
+    await look(desk)
+    assert (await desk.get(read)).status_code == 410
+    assert (await desk.get(f"/v1/decisions/{kept['decision_id']}")).status_code == 200
+    (event,) = await desk.events("compliance.party_erased")
+    assert event["party_id"] == str(case.party_id)
+    assert (await desk.get("/v1/restrictions")).json()["items"] == []
+
+
+async def test_complaint_ends_the_restriction(desk: Desk) -> None:
+    case, permit = await visited(desk)
+    desk.clock.business = NOW + FIVE_YEARS
+    await look(desk)
+    complaint = {"party_id": str(case.party_id), "channel": "web", "received_at": NOW.isoformat(), "reference": "c-3"}
+    assert (await desk.post("/v1/complaints", complaint)).status_code == 201
+    await look(desk)
+    assert (await desk.get(f"/v1/decisions/{permit['decision_id']}")).status_code == 200
+    assert (await desk.get("/v1/restrictions")).json()["items"] == []
+
+
+async def test_person_is_given_everything_in_plain_words_and_nobody_else(desk: Desk) -> None:
+    case, permit = await visited(desk)
+    other, _ = await visited(desk)
+    party = str(case.party_id)
+    await desk.post("/v1/complaints", {
+        "party_id": party, "channel": "web", "received_at": NOW.isoformat(), "reference": "c-4",
+        "words": "Someone of yours, dispatcher-77, shouted.", "about": ["dispatcher-77"],
+    }, by="branch-5")  # fmt: skip
+    given = await desk.get(f"/v1/parties/{party}/access-pack", received_at=NOW.isoformat())
+    assert given.status_code == 200, given.text
+    pack = given.json()
+    lists = {one["name"]: one["rows"] for one in pack["lists"]}
+    assert {name: len(rows) for name, rows in lists.items() if rows} == {
+        "place": 1, "told": 1, "contacts": 1, "decisions": 1, "permits": 1, "complaints": 1, "holds": 1, "kept": 2,
+    }  # fmt: skip
+    for text in (str(other.party_id), "dispatcher-77", "branch-5", *(str(one) for one in CREW), permit["permit"]):
+        assert text not in given.text
+    assert "a member of our staff" in lists["complaints"][0]["words"]["en"]
+    assert "met_customer" in lists["contacts"][0]["words"]["zh"]
+    assert "上门拜访" in lists["decisions"][0]["words"]["zh"]
+    assert (pack["rule"], pack["answer_by"]) == ("RIGHTS-CLOCK", (NOW + timedelta(days=28)).isoformat()[:19] + "Z")
+    async with desk.database.read_only() as uow:
+        leaves = await uow.sql.fetch("SELECT leaf_id FROM log_entry WHERE kind = 'access'")
+    assert [str(row["leaf_id"]) for row in leaves] == [pack["leaf_id"]]
+
+
+async def test_command_writes_the_pack_in_both_languages(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOORSTEP_ENVIRONMENT", "development")
+    case, _ = await visited(desk)
+    settings = desk.database.settings
+    url, keys = settings.database_url.get_secret_value(), str(settings.key_folder)
+    arguments = ["--party", str(case.party_id), "--by", "rights-1", "--out", str(tmp_path / "pack.html")]
+    place = ["--database", url, "--keys", keys]
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["access", *arguments, *place])
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "pack.html").read_text()
+    assert "What we keep about you" in page
+    assert "我们保存的关于您的信息" in page
+    assert json.loads((tmp_path / "pack.json").read_text())["party_id"] == str(case.party_id)
+    again = await asyncio.to_thread(CliRunner().invoke, app, ["access", *arguments, *place])
+    assert (again.exit_code, "exists" in again.output) == (1, True)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from services.intake.ageing import DayClose
 from shared.events.base import TimeWindow
-from shared.events.compliance import PermitGranted
+from shared.events.compliance import PartyErased, PermitGranted
 from shared.events.loan import Obligor
 from shared.events.plan import PlanSigned
 from shared.events.stop import PartyParked, PartyUnparked
@@ -206,3 +206,14 @@ async def test_an_obligor_has_the_id_that_the_person_gets(intake):
     opened = [data for name, data in await intake.told() if name == "case.opened"]
     assert opened[0]["loans"][0]["obligors"][1]["party_id"] == str(await party_of(intake, "P-2"))
     assert opened[1]["party_id"] == str(await party_of(intake, "P-2"))
+
+
+async def test_nothing_of_an_erased_person_stays(intake):
+    await intake.tell(person(1), overdue(2, due(10, 500)), payment(3, 500, due(10, 500, 500)))
+    party = await party_of(intake)
+    erased = PartyErased(party_id=party, erasure_id=uuid4(), erased_at=NOW, complete_from=NOW + timedelta(days=90))
+    await intake.hear(erased, topic="compliance")
+    for table in ("party_key", "party_alias", "person", "loan", "movement", "case_entry"):
+        assert await intake.fetch(f"SELECT 1 FROM {table} WHERE party_id = $1", party) == [], table
+    await intake.tell(person(4))
+    assert await party_of(intake) != party

@@ -16,6 +16,7 @@ from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.store import PlanStore
 from shared.events.case import CaseCured, CaseOpened, CasePaymentPosted, CasePaymentReversed
+from shared.events.compliance import PartyErased
 from shared.ids import draw_shard, entity_id
 from shared.money import Money
 from shared.security.key_management import LocalKeyManagement
@@ -290,3 +291,15 @@ async def test_cure_completes_the_plan(desk: Desk) -> None:
     assert (await read(desk, plan))["state"] == "completed"
     answer = await desk.post("/v1/plans", proposal(case))
     assert answer.json()["type"].rsplit("/", 1)[1] == "case_not_open"
+
+
+async def test_what_an_erased_household_told_is_unreadable(desk: Desk) -> None:
+    case, plan = await signed(desk)
+    erased = PartyErased(
+        party_id=case.party_id, erasure_id=uuid4(), erased_at=NOW, complete_from=NOW + timedelta(days=90)
+    )
+    await desk.deliver("compliance", ("compliance.party_erased", erased))
+    shown = await read(desk, plan)
+    assert (shown["state"], shown["document"]) == ("signed", "")
+    async with desk.database.read_only() as uow:
+        assert await uow.sql.fetchval("SELECT count(*) FROM party_key WHERE party_id = $1", case.party_id) == 0

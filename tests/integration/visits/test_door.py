@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from shared.events import Received
+from shared.events.compliance import PartyErased
 from shared.web.claims import REPLAYED_HEADER
 
 OTHER_PERSON = {
@@ -235,3 +236,14 @@ async def test_evidence_cannot_be_changed(world: Any, table: str, statement: str
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with world.database.unit_of_work() as uow:
             await uow.sql.execute(statement.format(table))
+
+
+async def test_nothing_of_an_erased_person_stays(world: Any) -> None:
+    await world.assigned()
+    await world.check_in()
+    now = world.clock.real_now()
+    erased = PartyErased(party_id=world.party_id, erasure_id=uuid4(), erased_at=now, complete_from=now)
+    await world.deliver("compliance", ("compliance.party_erased", erased))
+    async with world.database.read_only() as uow:
+        for table in ("visit", "permit_use", "message_out", "party_fact", "recall", "check_in_refusal"):
+            assert await uow.sql.fetchval(f"SELECT count(*) FROM {table}") == 0, table

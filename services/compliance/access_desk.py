@@ -1,0 +1,188 @@
+"""The desk of subject access: everything kept about one person in plain words, its clock recorded, each pack a leaf."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from services.compliance import complaint_desk, finding_desk, hold_desk, override_desk
+from services.compliance.domain.access import LANGUAGES, AccessList, AccessPack, list_of
+from services.compliance.domain.canonical import Json, canonical, format_time
+from services.compliance.domain.erasures import clock_of_request
+from services.compliance.domain.explanations import Texts, explain
+from services.compliance.domain.keeping import reasons_to_keep, today_everywhere
+from services.compliance.domain.leaves import NewLeaf
+from services.compliance.erased import refuse_erased
+from services.compliance.explanation_texts import explanation_texts, rule_kinds
+from services.compliance.instruments import Instruments
+from services.compliance.store import access as store
+from services.compliance.store.evidence import knows_party
+from services.compliance.store.keeping import load_holdings
+from services.compliance.store.leaves import append_leaves
+from services.compliance.store.sealed import CONTACT, DECISION, open_records, open_terms, open_words
+from shared.database import UnitOfWork
+from shared.ids import event_id
+from shared.security.party_keys import Sealed
+from shared.web.problems import NotFound
+
+_FREE_TEXT: Final = {
+    "holds": ("sealed_reason", hold_desk.REASON, "reason"),
+    "complaints": ("sealed_words", complaint_desk.WORDS, "words_said"),
+    "findings": ("sealed_reason", finding_desk.REASON, "reason"),
+    "overrides": ("sealed_reason", override_desk.REASON, "reason"),
+}
+_OF_CONTACT: Final = ("outcome", "contact", "conversation", "debt_disclosed_to_third", "conduct_flags")
+_NOT_SHOWN: Final = frozenset({"party_id", "record", "token", "staff", "crew", "case_open", "version"})
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPack:
+    """A pack and the leaf that proves that it was given."""
+
+    pack: AccessPack
+    leaf_id: UUID
+
+
+@cache
+def access_texts() -> Texts:
+    """The headings and sentences shipped beside the packs."""
+    file = resources.files("services.compliance") / "texts" / "access.toml"
+    return Texts(tomllib.loads(file.read_text(encoding="utf-8")))
+
+
+async def give_pack(
+    uow: UnitOfWork, instruments: Instruments, party_id: UUID, *, received_at: datetime, by_whom: str
+) -> GivenPack:
+    """Everything kept about the person; that it was given becomes a leaf. Locks the person.
+
+    Raises PartyErased, NotFound.
+    """
+    await uow.lock_parties([party_id])
+    await refuse_erased(uow, [party_id])
+    if not await knows_party(uow, party_id):
+        raise NotFound("nothing is kept about that person")
+    holding = (await load_holdings(uow, [party_id]))[party_id]
+    reasons = reasons_to_keep(holding, instruments.book, today=today_everywhere(uow.now))
+    lists = [await _list(uow, instruments, name, party_id) for name in store.LISTS]
+    # That there is a legal hold the person may know, not for which matter.
+    kept: list[Row] = [
+        {
+            "rule": one.rule, "citation": one.citation, "earliest": one.earliest, "after": one.after,
+            "detail": "a legal hold stands" if one.rule == "RIGHTS-LEGAL-HOLD" else one.detail,
+        }
+        for one in reasons
+    ]  # fmt: skip
+    pack = AccessPack(
+        party_id=party_id,
+        received_at=received_at,
+        made_at=uow.now,
+        clock=clock_of_request(instruments.book, jurisdiction=holding.jurisdiction, received_at=received_at),
+        lists=[*lists, list_of("kept", kept, access_texts())],
+    )
+    leaf = _leaf(uow, pack, by_whom)
+    await append_leaves(uow, instruments.cipher, [leaf])
+    return GivenPack(pack, leaf.leaf_id)
+
+
+async def _list(uow: UnitOfWork, instruments: Instruments, name: str, party_id: UUID) -> AccessList:
+    found = await store.load_list(uow, name, party_id)
+    rows = [_shown(row) for row in found]
+    if name == "place":
+        rows = [row | {"is_open": one["case_open"]} for row, one in zip(rows, found, strict=True)]
+    elif name == "told":
+        words = await open_words(uow, instruments.cipher, found)
+        rows = [
+            row | {"value": None if word is None else _value(word[0]), "reference": None if word is None else word[1]}
+            for row, word in zip(rows, words, strict=True)
+        ]
+    elif name in ("contacts", "decisions"):
+        records = await open_records(uow, instruments.cipher, found, CONTACT if name == "contacts" else DECISION)
+        tell = _contact if name == "contacts" else _decision(instruments)
+        rows = [tell(row, record) for row, record in zip(rows, records, strict=True)]
+    elif name == "permits":
+        terms = await open_terms(uow, instruments.cipher, found)
+        rows = [
+            row
+            | {
+                "crew_size": None if one is None else len(one.crew),
+                "place_cell": None if one is None else one.place_cell,
+            }
+            for row, one in zip(rows, terms, strict=True)
+        ]
+    elif name in _FREE_TEXT:
+        rows = await _with_text(uow, instruments, found, rows, *_FREE_TEXT[name])
+    staff = {one for row in found for one in (row.get("staff") or ()) if one is not None}
+    return list_of(name, rows, access_texts(), staff=staff)
+
+
+def _shown(row: asyncpg.Record) -> Row:
+    return {key: value for key, value in row.items() if key not in _NOT_SHOWN and not key.startswith("sealed_")}
+
+
+def _value(value: Any) -> Json:
+    """What was told, as text where it has parts of its own."""
+    if isinstance(value, list):
+        return [json.dumps(one, ensure_ascii=False) if isinstance(one, dict) else one for one in value]
+    told: Json = value
+    return told
+
+
+def _contact(row: Row, record: bytes | None) -> Row:
+    kept = {} if record is None else json.loads(record)
+    return row | {name: kept.get(name) for name in _OF_CONTACT}
+
+
+def _decision(instruments: Instruments) -> Any:
+    kinds, texts = rule_kinds(instruments.book), explanation_texts()
+
+    def tell(row: Row, record: bytes | None) -> Row:
+        if record is None:
+            return row | {"words": {one: access_texts().said("erased_value", language=one) for one in LANGUAGES}}
+        kept: Mapping[str, Any] = json.loads(record)
+        return row | {
+            "words": {one: explain(kept, texts, kinds, voice="customer", language=one) for one in LANGUAGES},
+            "rules_that_refused": [one["rule"] for one in kept["rules"] if one["answer"] != "allow"],
+        }
+
+    return tell
+
+
+async def _with_text(
+    uow: UnitOfWork, instruments: Instruments, found: Sequence[asyncpg.Record], rows: list[Row], column: str,
+    field: str, name: str,
+) -> list[Row]:  # fmt: skip
+    sealed = [(place, row) for place, row in enumerate(found) if row[column] is not None]
+    texts = await instruments.cipher.open_many(
+        uow, [Sealed(row["party_id"], field, bytes(row[column])) for _, row in sealed]
+    )
+    told: dict[int, str | None] = {place: text for (place, _), text in zip(sealed, texts, strict=True)}
+    return [row | {name: told.get(place)} for place, row in enumerate(rows)]
+
+
+def _leaf(uow: UnitOfWork, pack: AccessPack, by_whom: str) -> NewLeaf:
+    counts: dict[str, Json] = {one.name: len(one.rows) for one in pack.lists}
+    return NewLeaf(
+        kind="access",
+        leaf_id=event_id(),
+        party_id=pack.party_id,
+        occurred_at=uow.now,
+        recorded_at=uow.real_now,
+        public={
+            "received_at": format_time(pack.received_at),
+            "answer_by": format_time(pack.clock.answer_by),
+            "clock": pack.clock.rule,
+            "rows": counts,
+        },
+        committed={"pack": hashlib.sha256(canonical(pack.document())).digest(), "by_whom": by_whom.encode()},
+    )

@@ -1,0 +1,63 @@
+"""The SQL of subject access: everything kept about one person, list by list, oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from shared.database import UnitOfWork
+
+_LISTS: Final = {
+    "place": "SELECT case_id, case_open, jurisdiction, zones FROM party_fact WHERE tenant = $1 AND party_id = $2",
+    "told": """
+SELECT party_id, name, as_of, owner, value, reference, sealed_word, ARRAY[told_by] AS staff FROM dossier_entry
+WHERE tenant = $1 AND party_id = $2 ORDER BY as_of, recorded_real
+""",
+    "contacts": """
+SELECT party_id, contact_id, started_at, ended_at, channel, purpose, verdict, record, sealed_record FROM contact_audit
+WHERE tenant = $1 AND party_id = $2 ORDER BY started_at, contact_id
+""",
+    "decisions": """
+SELECT party_id, decision_id, decided_at, answer, channel, purpose, record, sealed_record FROM decision
+WHERE tenant = $1 AND party_id = $2 ORDER BY decided_at, decision_id
+""",
+    "permits": """
+SELECT party_id, permit_id, channel, purpose, window_start, window_end, state, revoke_cause, crew, place_cell, token,
+       sealed_terms
+FROM permit WHERE tenant = $1 AND party_id = $2 ORDER BY window_start, permit_id
+""",
+    "holds": """
+SELECT party_id, hold_id, kind, scope, valid_from, valid_to, ended_at, need, sealed_reason,
+       ARRAY[end_asked_by, ended_by] AS staff FROM hold
+WHERE tenant = $1 AND party_id = $2 ORDER BY recorded_real, hold_id
+""",
+    "complaints": """
+SELECT party_id, complaint_id, version, recorded_at, step, state, answer_by, sealed_words,
+       about || ARRAY[owner, by_whom] AS staff FROM complaint_version
+WHERE tenant = $1 AND party_id = $2 ORDER BY recorded_real, complaint_id, version
+""",
+    "findings": """
+SELECT party_id, finding_id, version, recorded_at, rule, citation, severity, detail, step, state, sealed_reason,
+       ARRAY[by_whom] AS staff
+FROM finding_version WHERE tenant = $1 AND party_id = $2 ORDER BY recorded_real, finding_id, version
+""",
+    "overrides": """
+SELECT party_id, override_id, rule, by_role, valid_from, valid_to, evidence, ended_at, sealed_reason,
+       ARRAY[by_whom, ended_by] AS staff FROM given_override
+WHERE tenant = $1 AND party_id = $2 ORDER BY recorded_real, override_id
+""",
+    "erasures": """
+SELECT erasure_id, received_at, answer_by, state, refused_by FROM erasure
+WHERE tenant = $1 AND party_id = $2 ORDER BY received_at, erasure_id
+""",
+}
+LISTS: Final = tuple(_LISTS)
+
+
+async def load_list(uow: UnitOfWork, name: str, party_id: UUID) -> Sequence[asyncpg.Record]:
+    """The rows of one list, whole: they are one person's."""
+    rows: Sequence[Any] = await uow.sql.fetch(_LISTS[name], uow.tenant, party_id)
+    return rows

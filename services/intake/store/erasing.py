@@ -1,0 +1,27 @@
+"""The SQL of erasing people: name and contact points, the core's references to them, their loans and what was paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher
+
+# Without the reference nothing joins our id to anybody. A core that names the reference again begins a new person: what
+# the core itself has to erase is the core's.
+_DELETE: Final = (
+    "DELETE FROM party_alias WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM movement WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM case_entry WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM person WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+)
+
+
+async def erase(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:
+    """Delete the keys, and what is in the clear. Who read contact data stays: it names readers, not what they read."""
+    await cipher.erase(uow, party_ids)
+    for statement in _DELETE:
+        await uow.sql.execute(statement, uow.tenant, list(party_ids))
