@@ -12,8 +12,9 @@ before), signatures and cosignatures (each day's last; all with --all-signatures
 last checkpoint, each party's chain of leaves, and every manifest against the leaves it covers.
 
 Of an evidence pack (`./doorstep evidence`) besides: every file against SHA256SUMS, the inclusion proof of each leaf,
-every opening against its commitment, that each row is what its leaf says and none is left out, and that a person's
-chain reaches the manifests: only then the pack is complete.
+every opening against its commitment, that each row is what its leaf says and none is left out, that facts are those
+that the record of their decision names, that a permit's state is what its leaves say, and that a person's chain reaches
+the manifests: only then the pack is complete.
 
 With --approver (the fingerprint of a person's key, once for each person who may approve): that every pack of rules by
 which a decision was made was released before it, signed by two of these people. Their later keys are followed.
@@ -476,6 +477,12 @@ class Report:
     complete_until: str = ""
     """When the last manifest was recorded that a person's chain reaches."""
     openings: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, int] = field(default_factory=dict)
+    """Decisions whose facts are open (and are those that the record names), erased or not kept."""
+    permits_proved: int = 0
+    permits_told: int = 0
+    """Permits older than leaves of their use, or changed after the pack's checkpoint."""
+    complaints: int = 0
     releases: int = 0
     """Packs of rules that decisions were made by and that two named people had released by then."""
     custody: list[str] = field(default_factory=list)
@@ -1049,7 +1056,8 @@ def _seconds(moment: str) -> float:
 
 # --- Evidence packs: the files of a person, a case or a period, described in docs/evidence-pack.md
 
-PACK_FORMAT = "doorstep-evidence-1"
+# Packs of the first form hold no complaints and no facts.
+PACK_FORMATS = ("doorstep-evidence-1", "doorstep-evidence-2")
 SUMS, UNSUMMED = "SHA256SUMS", {"SHA256SUMS", "custody.jsonl", "custody-leaf.json"}
 # Which columns of a row the leaf says itself; `occurred_at` is the leaf's.
 ROWS_OF = {
@@ -1057,6 +1065,15 @@ ROWS_OF = {
     "decision": ("decisions", ("decision_id", "answer", "channel", "purpose", "refused_by"), "decided_at"),
 }
 FINDING_FIELDS = ("state", "step", "rule", "severity", "conduct", "harm", "contact_id")
+COMPLAINT_FIELDS = (
+    ("state", "state"),
+    ("step", "step"),
+    ("channel", "channel"),
+    ("clock_rule", "rule"),
+    ("reference", "reference"),
+)
+COMPLAINT_TIMES = ("received_at", "answer_by")
+COMPLAINT_OPENED = ("by_whom", "words", "owner", "about")
 PERIOD_FIELDS = {"record", "detail"}
 KINDS = tuple(ROWS_OF)
 
@@ -1075,11 +1092,91 @@ class Pack:
         """Whether it is about one person."""
         return self.header["scope"]["party_id"] is not None
 
+    @property
+    def has_facts(self) -> bool:
+        """Whether it holds complaints and the facts that decisions were judged on."""
+        return bool(self.header["format"] != PACK_FORMATS[0])
+
+    def opens(self, kind: str, name: str) -> bool:
+        """Whether that field of a leaf in scope must be opened."""
+        return self.is_subject or name in PERIOD_FIELDS or (kind == "complaint" and self.has_facts)
+
     def shown(self) -> Iterator[tuple[int, bytes, list[bytes]]]:
         """The single leaves with their indexes and paths."""
         for line in self.files.documents("chain.jsonl"):
             path = [_strict_base64(one) or b"" for one in line["path"]]
             yield line["index"], _strict_base64(line["leaf"]) or b"", path
+
+
+class Lives:
+    """What became of each permit, by its leaves: granted, used, recorded by its contact, given back, revoked.
+
+    Only of permits whose grant says that all of its life is leaves; of older ones a use has none.
+    """
+
+    STATES = ("granted", "used", "recorded", "released")
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._state, self._unclear = bytearray(), bytearray()
+        self._owner = array("Q")
+        self._leaf = {kind: array("q") for kind in ("decision", "permit_use", "contact", "release", "revocation")}
+
+    def read(self, index: int, record: dict[str, Any], *, within: bool) -> None:
+        """One leaf of a person, in the order of the log."""
+        kind, permit = record["kind"], record.get("permit_id")
+        if permit is None or kind not in self._leaf:
+            return
+        owner = int.from_bytes(hashlib.sha256(record.get("party", "").encode()).digest()[:8], "big")
+        if kind == "decision":
+            if not within or not record.get("life_in_leaves"):
+                return
+            self._places[permit] = len(self._state)
+            self._state.append(0)
+            self._unclear.append(0)
+            self._owner.append(owner)
+            for leaves in self._leaf.values():
+                leaves.append(-1)
+        place = self._places.get(permit)
+        if place is None:
+            return
+        if self._owner[place] != owner:
+            self._unclear[place] = 1  # somebody else's contact, or the person was erased since
+            return
+        state = self.STATES[self._state[place]]
+        after = {"permit_use": "used", "release": "released"}.get(kind, state)
+        if kind == "contact" and state in ("granted", "used"):
+            after = "recorded"
+        self._state[place] = self.STATES.index(after)
+        if kind != "contact" or self._leaf[kind][place] < 0:
+            self._leaf[kind][place] = index
+
+    def row(self, permit: str, record_of: Callable[[int], dict[str, Any]]) -> dict[str, Any] | None:
+        """What the permit's row must say; None where its leaves do not tell."""
+        place = self._places.get(permit)
+        if place is None or self._unclear[place]:
+            return None
+        decision, use, contact, release, revocation = (
+            record_of(leaves[place]) if leaves[place] >= 0 else {} for leaves in self._leaf.values()
+        )
+        state = self.STATES[self._state[place]]
+        recorded = contact if state == "recorded" else {}
+        return {
+            "decision_id": decision["decision_id"],
+            "channel": decision["channel"],
+            "purpose": decision["purpose"],
+            "state": state,
+            "contact_id": use.get("contact_id") or recorded.get("contact_id"),
+            "used_at": _moment(use.get("used_at") or recorded.get("occurred_at")),
+            "release_cause": release.get("cause"),
+            "revoke_cause": revocation.get("cause"),
+            "revoked_real": _moment(revocation.get("recorded_at")),
+            "fact_arrived_real": _moment(revocation.get("fact_arrived_at")),
+        }
+
+
+def _moment(text: str | None) -> str | None:
+    return None if text is None else _utc(text)
 
 
 class Catalogue:
@@ -1099,7 +1196,11 @@ class Catalogue:
         self._kinds = bytearray()
         self._expected, self._opened = array("I"), array("I")
         self._digests = bytearray()
-        self._seen = bytearray()
+        self._seen, self._facts_seen = bytearray(), bytearray()
+        self.lives = Lives()
+        self.complaints: dict[tuple[str, int], int] = {}
+        self.words: dict[tuple[int, str], bytes] = {}
+        """Half the digest of each opened field of a complaint."""
         self.permits: dict[str, int] = {}
         self.holds: dict[str, int] = {}
         self.findings: dict[tuple[str, int], int] = {}
@@ -1117,15 +1218,19 @@ class Catalogue:
             self._opened.append(0)
             self._digests += bytes(16)
             self._seen.append(0)
+            self._facts_seen.append(0)
         self._kinds[place] = (KINDS.index(kind) + 1 if kind in KINDS else len(KINDS) + 1) if within else 0
         if kind == "finding":
             self.findings[record["finding_id"], record["version"]] = index
         elif kind == "contact":
             self.found |= {(record["contact_id"], one["rule"]): index for one in record["findings"]}
+        elif kind == "complaint":
+            self.complaints[record["complaint_id"], record["version"]] = index
+        self.lives.read(index, record, within=within)
         if not within:
             return False
         for position, name in enumerate(sorted(record["committed"])):
-            if self._pack.is_subject or name in PERIOD_FIELDS:
+            if self._pack.opens(kind, name):
                 self._expected[place] |= 1 << position
         if kind == "decision" and record.get("permit_id") is not None:
             self.permits[record["permit_id"]] = index
@@ -1177,6 +1282,19 @@ class Catalogue:
         self._seen[place] = 1
         return True
 
+    def see_facts(self, index: int) -> None:
+        """Note that the facts of the decision of that leaf are in the pack."""
+        place = self.place(index)
+        if place is not None:
+            self._facts_seen[place] = 1
+
+    def without_facts(self) -> Iterator[int]:
+        """Decisions in scope whose opened record names facts that are not there."""
+        code = KINDS.index("decision") + 1
+        for place, kind in enumerate(self._kinds):
+            if kind == code and not self._facts_seen[place] and any(self._digests[16 * place : 16 * place + 16]):
+                yield self.index(place)
+
     def unseen(self, kind: str) -> Iterator[int]:
         """Leaves of the kind, in scope, without a row."""
         code = KINDS.index(kind) + 1
@@ -1214,7 +1332,7 @@ def read_pack(files: Files) -> Pack:
     """The pack in these files. Raises UnusableError."""
     try:
         header = json.loads(files.read("pack.json"))
-        if header["format"] != PACK_FORMAT:
+        if header["format"] not in PACK_FORMATS:
             raise UnusableError(f"this verifier does not know packs of the form {header['format']!r}")
         edge = [bytes.fromhex(value) for value in header["left_edge"]]
         return Pack(header, files, Export(files, header["first_leaf"], edge_of(header["first_leaf"], edge)))
@@ -1333,7 +1451,12 @@ def _verify_pack(pack: Pack, key: Key, all_signatures: bool, witnesses: Witnesse
     for kind in ROWS_OF:
         _check_rows(pack, catalogue, kind, report)
     _check_findings(pack, catalogue, report)
-    _check_named(pack, catalogue, report.problems)
+    if pack.has_facts:
+        _check_facts(pack, catalogue, report)
+        _check_complaints(pack, catalogue, report)
+    _check_permits(pack, catalogue, report)
+    if pack.is_subject:
+        _check_holds(pack, catalogue, report.problems)
     return report
 
 
@@ -1500,6 +1623,10 @@ def _check_openings(pack: Pack, catalogue: Catalogue, chains: Collection[str], r
             report.problems.append(f"{where}: does not open the commitment")
         if name == "record" and record["kind"] == "contact":
             catalogue.keep(index, hashlib.sha256(_canonical(json.loads(value))).digest())
+        elif name == "record" and record["kind"] == "decision":
+            catalogue.keep(index, bytes.fromhex(json.loads(value).get("judged_on") or ""))
+        elif record["kind"] == "complaint":
+            catalogue.words[index, name] = hashlib.sha256(value).digest()[:16]
     for index, name in catalogue.unopened():
         report.problems.append(f"leaf {index}: the opening of {name} is left out")
     for line in pack.files.documents("contacts.jsonl"):
@@ -1569,16 +1696,90 @@ def _check_findings(pack: Pack, catalogue: Catalogue, report: Report) -> None:
     report.problems += leafless
 
 
-def _check_named(pack: Pack, catalogue: Catalogue, problems: list[str]) -> None:
-    """Permits and holds that leaves name have their rows; of a period only those of its own leaves."""
-    for table, name, wanted in (("permits", "permit_id", catalogue.permits), ("holds", "hold_id", catalogue.holds)):
-        if table == "holds" and not pack.is_subject:
+def _check_facts(pack: Pack, catalogue: Catalogue, report: Report) -> None:
+    """The facts beside each decision are those whose digest its opened record names."""
+    for number, line in enumerate(pack.files.documents("facts.jsonl"), start=1):
+        index, state = line["leaf_index"], line["state"]
+        where = f"facts.jsonl line {number}"
+        if not pack.is_subject and index < pack.export.first:
+            report.elsewhere += 1
             continue
-        missing = dict(wanted)
-        for row in pack.files.documents(f"{table}.jsonl"):
-            missing.pop(row[name], None)
-        for index in sorted(missing.values()):
-            problems.append(f"leaf {index}: its {name.removesuffix('_id')} is left out of {table}.jsonl")
+        record, kept = catalogue.record(index), catalogue.kept(index)
+        if record.get("kind") != "decision" or record["decision_id"] != line["decision_id"]:
+            report.problems.append(f"{where}: leaf {index} is not this decision's")
+            continue
+        catalogue.see_facts(index)
+        report.facts[state] = report.facts.get(state, 0) + 1
+        if state == "open" and kept != hashlib.sha256(line["facts"].encode()).digest()[:16]:
+            report.problems.append(f"{where}: the facts are not those that the record of leaf {index} names")
+        elif state != "open" and kept is not None:
+            report.problems.append(f"{where}: the record of leaf {index} names facts, and they are not opened")
+    for index in catalogue.without_facts():
+        report.problems.append(f"leaf {index}: the facts it was judged on are left out of facts.jsonl")
+
+
+def _check_complaints(pack: Pack, catalogue: Catalogue, report: Report) -> None:
+    """Each version of a complaint has its leaf and each leaf its row; words and names are what the leaf commits to."""
+    missing = {name: index for name, index in catalogue.complaints.items() if catalogue.is_within(index)}
+    for number, row in enumerate(pack.files.documents("complaints.jsonl"), start=1):
+        name = (row["complaint_id"], row["version"])
+        missing.pop(name, None)
+        index = catalogue.complaints.get(name)
+        if index is None:
+            report.elsewhere += 1
+            continue
+        leaf = catalogue.record(index)
+        differs = [column for column, stated in COMPLAINT_FIELDS if row[column] != leaf[stated]]
+        differs += [one for one in COMPLAINT_TIMES if one in leaf and _utc(row[one]) != _utc(leaf[one])]
+        differs += [one for one in COMPLAINT_OPENED if not _is_opened(one, row, index, leaf, catalogue.words)]
+        if differs:
+            where = f"complaints.jsonl line {number}"
+            report.problems.append(f"{where}: {', '.join(differs)} is not what leaf {index} says")
+        else:
+            report.complaints += 1
+    for index in sorted(missing.values()):
+        report.problems.append(f"leaf {index}: its complaint is left out of complaints.jsonl")
+
+
+def _is_opened(
+    name: str, row: dict[str, Any], index: int, leaf: dict[str, Any], words: dict[tuple[int, str], bytes]
+) -> bool:
+    """Whether the row's value is what the leaf commits to, as far as that was opened."""
+    value = ",".join(sorted(row[name])) or None if name == "about" else row[name]
+    if name not in leaf["committed"]:
+        return value is None or (name == "about" and "received_at" not in leaf)  # older leaves do not say about whom
+    opened = words.get((index, name))
+    return opened is None or (value is not None and opened == hashlib.sha256(value.encode()).digest()[:16])
+
+
+def _check_permits(pack: Pack, catalogue: Catalogue, report: Report) -> None:
+    """Each permit that a decision granted has its row, and its state is what its leaves say."""
+    missing = dict(catalogue.permits)
+    for number, row in enumerate(pack.files.documents("permits.jsonl"), start=1):
+        missing.pop(row["permit_id"], None)
+        stated = None if row.get("changed_later") else catalogue.lives.row(row["permit_id"], catalogue.record)
+        if stated is None:
+            report.permits_told += 1
+            continue
+        times = ("used_at", "revoked_real", "fact_arrived_real")
+        told = row | {name: _moment(row[name]) for name in times}
+        differs = [name for name, value in stated.items() if told[name] != value]
+        if differs:
+            where = f"permits.jsonl line {number}"
+            report.problems.append(f"{where}: {', '.join(differs)} is not what the leaves of the permit say")
+        else:
+            report.permits_proved += 1
+    for index in sorted(missing.values()):
+        report.problems.append(f"leaf {index}: its permit is left out of permits.jsonl")
+
+
+def _check_holds(pack: Pack, catalogue: Catalogue, problems: list[str]) -> None:
+    """Holds that a person's leaves name have their rows."""
+    missing = dict(catalogue.holds)
+    for row in pack.files.documents("holds.jsonl"):
+        missing.pop(row["hold_id"], None)
+    for index in sorted(missing.values()):
+        problems.append(f"leaf {index}: its hold is left out of holds.jsonl")
 
 
 def check_custody(pack: Pack, key: Key, custody_keys: Sequence[Key], report: Report) -> None:
@@ -1678,6 +1879,12 @@ def _tell(report: Report, key: Key, witnesses: Witnesses) -> None:
         print("contacts: " + ", ".join(f"{report.contacts.get(place, 0)} {place}" for place in places))
     if report.openings:
         print("openings: " + ", ".join(f"{count} {state}" for state, count in sorted(report.openings.items())))
+    if report.facts:
+        print("facts judged on: " + ", ".join(f"{count} {state}" for state, count in sorted(report.facts.items())))
+    if report.permits_proved or report.permits_told:
+        print(f"permits: the state of {report.permits_proved} is what their leaves say, {report.permits_told} are told")
+    if report.complaints:
+        print(f"{report.complaints} versions of complaints are what their leaves say")
     for line in report.custody:
         print(f"custody: {line}")
     if report.complete_until:

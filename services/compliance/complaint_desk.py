@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance import hold_desk
+from services.compliance.domain.canonical import format_time
 from services.compliance.domain.complaints import (
     Complaint,
     ComplaintChannel,
@@ -136,7 +137,8 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, complaint: Complaint)
 
 def _leaf(complaint: Complaint, uow: UnitOfWork) -> NewLeaf:
     """Words and names are only committed to."""
-    said = {"by_whom": complaint.by_whom, "words": complaint.words, "owner": complaint.owner}
+    about = ",".join(sorted(complaint.about)) or None
+    said = {"by_whom": complaint.by_whom, "words": complaint.words, "owner": complaint.owner, "about": about}
     return NewLeaf(
         kind="complaint",
         leaf_id=event_id(),
@@ -150,6 +152,8 @@ def _leaf(complaint: Complaint, uow: UnitOfWork) -> NewLeaf:
             "step": complaint.step,
             "channel": complaint.channel,
             "rule": complaint.clock.rule,
+            "received_at": format_time(complaint.received_at),
+            "answer_by": format_time(complaint.clock.answer_by),
             "reference": complaint.reference,
         },
         committed={name: text.encode() for name, text in said.items() if text is not None},

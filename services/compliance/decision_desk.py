@@ -96,6 +96,8 @@ def make(
             "decision_id": str(decision_id),
             # Later contacts name the permit: a verifier finds this leaf by it and asks who had witnessed it by then.
             "permit_id": None if permit_id is None else str(permit_id),
+            # From here on every change of this permit is a leaf: its state can be worked out from them.
+            **({} if permit_id is None else {"life_in_leaves": True}),
             "answer": decision.answer.value,
             "channel": asked.channel,
             "purpose": asked.purpose,

@@ -15,6 +15,7 @@ from services.compliance.domain.judged_on import DeskRefusal, JudgedOn
 from services.compliance.domain.permits import Permit, PermitState, grant, release
 from services.compliance.domain.rulings import Answer, Earliest
 from services.compliance.instruments import PERMIT_KIND, Instruments
+from services.compliance.permit_life import prove_released
 from services.compliance.schemas.permits import PermitAnswer, PermitRequest
 from services.compliance.store import permits as store
 from services.compliance.store.facts import load_facts
@@ -170,5 +171,4 @@ async def _save(uow: UnitOfWork, instruments: Instruments, outcome: _Outcome) ->
     await keep(uow, instruments, outcome.made)
     await store.insert_permits(uow, instruments.cipher, outcome.granted)
     await store.update_permits(uow, outcome.replaced)
-    for permit in outcome.replaced:
-        uow.emit(announcements.released(permit, uow.now))
+    await prove_released(uow, instruments, outcome.replaced)

@@ -1,4 +1,7 @@
-"""What becomes of a permit after it was granted: use, release, and the count's hand-over to the recorded contact."""
+"""What becomes of a permit after it was granted: use, release, and the count's hand-over to the recorded contact.
+
+Each change is a leaf (the hand-over is the contact's), so that a permit's state is proved and not only told.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from uuid import UUID
 
 from services.compliance import announcements, finding_desk
 from services.compliance.domain.audit import PERMIT_RULES, Finding
+from services.compliance.domain.canonical import format_time
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.permits import (
@@ -25,11 +29,13 @@ from shared.database import UnitOfWork
 from shared.ids import derived_id, event_id
 
 
-async def use_permit(uow: UnitOfWork, permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> Permit:
+async def use_permit(
+    uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None, used_at: datetime
+) -> Permit:
     """Record the use. The party is locked. Raises PermitReleased, PermitAlreadyUsed."""
     after = use(permit, contact_id=contact_id, used_at=used_at)
     if after != permit:
-        await store.update_permits(uow, [after])
+        await _keep_use(uow, instruments, after)
     if after.state is not permit.state:
         uow.emit(announcements.used(after, uow.now))
     return after
@@ -47,15 +53,36 @@ async def report_use_after_release(
     uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None, used_at: datetime
 ) -> PermitReleased:
     """Count the use again, open its finding and return the refusal, so that all are kept. The party is locked."""
-    await count_again(uow, permit, contact_id=contact_id, used_at=used_at)
+    await count_again(uow, instruments, permit, contact_id=contact_id, used_at=used_at)
     detail = "a use was reported after the permit was given back"
     await _find_misuse(uow, instruments, permit, "PERMIT-RELEASED", detail, contact_id=contact_id)
     return PermitReleased()
 
 
-async def count_again(uow: UnitOfWork, permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> None:
+async def count_again(
+    uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None, used_at: datetime
+) -> None:
     """A released permit was used: the budget that the release freed is taken again. The party is locked."""
-    await store.update_permits(uow, [use_after_release(permit, contact_id=contact_id, used_at=used_at)])
+    await _keep_use(uow, instruments, use_after_release(permit, contact_id=contact_id, used_at=used_at))
+
+
+async def _keep_use(uow: UnitOfWork, instruments: Instruments, used: Permit) -> None:
+    """Its row and its leaf, which says what is known of the use now."""
+    await store.update_permits(uow, [used])
+    used_at = used.used_at or uow.now
+    leaf = NewLeaf(
+        kind="permit_use",
+        leaf_id=event_id(),
+        party_id=used.party_id,
+        occurred_at=used_at,
+        recorded_at=uow.real_now,
+        public={
+            "permit_id": str(used.permit_id),
+            "contact_id": None if used.contact_id is None else str(used.contact_id),
+            "used_at": format_time(used_at),
+        },
+    )
+    await append_leaves(uow, instruments.cipher, [leaf])
 
 
 async def _find_misuse(
@@ -79,6 +106,11 @@ async def release_permits(uow: UnitOfWork, instruments: Instruments, permits: Se
     """
     released = [after for permit in permits if (after := release(permit, cause=cause)) is not permit]
     await store.update_permits(uow, released)
+    await prove_released(uow, instruments, released)
+
+
+async def prove_released(uow: UnitOfWork, instruments: Instruments, released: Sequence[Permit]) -> None:
+    """The leaves and events of permits that were given back. The parties are locked."""
     leaves = [
         NewLeaf(
             kind="release",
@@ -86,7 +118,7 @@ async def release_permits(uow: UnitOfWork, instruments: Instruments, permits: Se
             party_id=permit.party_id,
             occurred_at=uow.now,
             recorded_at=uow.real_now,
-            public={"permit_id": str(permit.permit_id), "cause": cause},
+            public={"permit_id": str(permit.permit_id), "cause": permit.release_cause},
         )
         for permit in released
     ]

@@ -143,7 +143,7 @@ async def report_use(request: Request, permit_id: PermitId, body: UsePermit) -> 
     async def record(uow: UnitOfWork) -> PermitView | Problem:
         permit = await _load(uow, instruments, permit_id)
         try:
-            return _view(await use_permit(uow, permit, contact_id=body.contact_id, used_at=body.used_at))
+            return _view(await use_permit(uow, instruments, permit, contact_id=body.contact_id, used_at=body.used_at))
         except PermitAlreadyUsed:
             return await report_second_use(uow, instruments, permit, contact_id=body.contact_id)
         except PermitReleased:

@@ -66,7 +66,7 @@ async def follow_visits(
     over: dict[UUID, str] = {}
     for event, data in facts:
         if isinstance(data, VisitCheckedIn):
-            if not await _check_in(uow, data, permits.get(data.permit_id)):
+            if not await _check_in(uow, instruments, data, permits.get(data.permit_id)):
                 outcomes[InboxKey(event.source, event.id)] = Outcome.IGNORED
         elif (cause := _never_came(event, data)) is not None:
             over[data.visit_id] = cause
@@ -93,13 +93,13 @@ async def follow_plans(
     return {}
 
 
-async def _check_in(uow: UnitOfWork, data: VisitCheckedIn, permit: Permit | None) -> bool:
+async def _check_in(uow: UnitOfWork, instruments: Instruments, data: VisitCheckedIn, permit: Permit | None) -> bool:
     if permit is None or permit.party_id != data.party_id:
         return False
     try:
-        await use_permit(uow, permit, contact_id=None, used_at=data.checked_in_at)
+        await use_permit(uow, instruments, permit, contact_id=None, used_at=data.checked_in_at)
     except PermitReleased:
-        await count_again(uow, permit, contact_id=None, used_at=data.checked_in_at)
+        await count_again(uow, instruments, permit, contact_id=None, used_at=data.checked_in_at)
     except PermitAlreadyUsed:
         return False
     # What was wrong, the audit of the contact names.

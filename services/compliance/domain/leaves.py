@@ -26,6 +26,7 @@ LeafKind = Literal[
     "hold_end_asked",
     "revocation",
     "release",
+    "permit_use",
     "rule_set",
     "pack_release",
     "approver_key",

@@ -36,7 +36,9 @@ async def openings(
     records = await store.decision_records(uow, cipher, parties, leaf_ids)
     lines: list[Document] = []
     for leaf, document in wanted:
-        for name in filter(scope.opens, sorted(document["committed"])):
+        for name in sorted(document["committed"]):
+            if not scope.opens(document["kind"], name):
+                continue
             line: Document = {"index": leaf.index, "name": name}
             one = kept.get(leaf.leaf_id, {}).get(name)
             if one is None:

@@ -1,4 +1,4 @@
-"""A regulator's pack: contacts, decisions, permits, findings and holds of a scope, and what proves that they are all.
+"""A regulator's pack: what was decided, done, found and complained about in a scope, and what proves that it is all.
 
 Its files are described in docs/evidence-pack.md; tools/verify_log.py checks a pack offline.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,10 @@ from uuid import UUID
 
 from services.compliance.domain.canonical import format_time
 from services.compliance.evidence import page, proofs
-from services.compliance.evidence.files import Lines, PackFolder
+from services.compliance.evidence.files import PackFolder
 from services.compliance.evidence.openings import Document, openings, outside_case, subject_opening
-from services.compliance.evidence.rows import document_of, is_of_scope
 from services.compliance.evidence.scope import Scope, ScopeError
+from services.compliance.evidence.tables import Progress, write_tables
 from services.compliance.log.note import NoteKey
 from services.compliance.store import evidence as store
 from services.compliance.store import log as log_store
@@ -27,10 +27,8 @@ from services.compliance.store.log import StoredCheckpoint
 from shared.database import Database, UnitOfWork
 from shared.security.party_keys import PartyCipher
 
-FORMAT: Final = "doorstep-evidence-1"
-TABLES: Final = ("contacts", "decisions", "permits", "findings", "holds")
+FORMAT: Final = "doorstep-evidence-2"
 BATCH: Final = 1_000
-Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +81,9 @@ async def write_pack(
                 await _write_chain(uow, archive, scope, plan, files, on_progress)
             else:
                 await _write_range(uow, archive, scope, plan, files, on_progress)
-            for table in TABLES:
-                await _write_rows(uow, archive.cipher, scope, plan, table, files, on_progress)
+            await write_tables(
+                uow, archive.cipher, scope, files, on_progress, size=plan.head.size, other_permits=plan.other_permits
+            )
             _write_header(archive, scope, plan, files, uow.real_now, await proofs.left_edge(uow, plan.first))
         page.write(files, scope, plan.head)
     return Pack(folder=folder, digest=files.digest, tree_size=plan.head.size, counts=files.counts)
@@ -218,28 +217,6 @@ async def _write_range(
             on_progress("checkpoints", lines.count)
         for head in await store.checkpoints_at(uow, [plan.head.size]):
             lines.add(_head(head))
-
-
-async def _write_rows(
-    uow: UnitOfWork, cipher: PartyCipher, scope: Scope, plan: _Plan, table: str, files: PackFolder,
-    on_progress: Progress,
-) -> None:  # fmt: skip
-    with files.lines(f"{table}.jsonl") as lines:
-        async for row in store.rows(uow, cipher, table, party_id=scope.party_id, start=scope.start, end=scope.end):
-            if not is_of_scope(row, scope, plan.other_permits):
-                continue
-            _add_row(lines, row, plan.head.size)
-            if lines.count % BATCH == 0:
-                on_progress(table, lines.count)
-        on_progress(table, lines.count)
-
-
-def _add_row(lines: Lines, row: Mapping[str, Any], size: int) -> None:
-    # The record of a decision is an opening of its leaf, where it can be verified.
-    document = document_of(row, without=frozenset({"record"}) if "decision_id" in row else frozenset())
-    if document.get("leaf_index") is not None and document["leaf_index"] >= size:
-        document["leaf_index"] = None  # the log holds it already, but not under the pack's checkpoint
-    lines.add(document)
 
 
 def _write_header(

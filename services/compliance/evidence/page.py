@@ -27,6 +27,10 @@ _COLUMNS: Final = {
         "recorded_at", "rule", "citation", "severity", "conduct", "harm", "state", "step", "detail", "finding_id",
         "version", "contact_id",
     ),
+    "complaints": (
+        "received_at", "channel", "state", "step", "by_whom", "owner", "words", "clock_rule", "answer_by",
+        "complaint_id", "version",
+    ),
     "holds": ("valid_from", "valid_to", "kind", "scope", "source_ref", "ended_at", "ended_cause", "party_id"),
 }  # fmt: skip
 _STYLE: Final = """

@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 ScopeKind = Literal["case", "party", "month", "year"]
-# Of a period only what judges a contact is opened; names, places and free text stay commitments.
+# Of a period what judges a contact is opened, and what was complained about; names and places stay commitments.
 _PERIOD_FIELDS: Final = frozenset({"record", "detail"})
 
 
@@ -58,9 +58,9 @@ class Scope:
         """Whether something that happened at `moment` (business time) lies in the period; always, of a subject."""
         return self.start is None or self.end is None or self.start <= moment < self.end
 
-    def opens(self, field: str) -> bool:
-        """Whether the committed field of a leaf in scope is opened in the pack."""
-        return self.is_subject or field in _PERIOD_FIELDS
+    def opens(self, kind: str, field: str) -> bool:
+        """Whether the committed field of a leaf of that kind in scope is opened in the pack."""
+        return self.is_subject or kind == "complaint" or field in _PERIOD_FIELDS
 
     def document(self) -> Mapping[str, Any]:
         """Its form in pack.json."""

@@ -47,6 +47,14 @@ WHERE f.tenant = $1 AND ($2::uuid IS NULL OR f.party_id = $2)
          AND a.contact_id = f.contact_id AND a.started_at >= $3 AND a.started_at < $4))
 ORDER BY f.opened_real, f.finding_id, f.version
 """,
+    "complaints": """
+SELECT c.complaint_id, c.version, c.party_id, c.channel, c.about, c.received_at, c.clock_rule, c.clock_citation,
+       c.answer_by, c.state, c.step, c.owner, c.by_whom, c.reference, c.sealed_words, c.recorded_at
+FROM complaint_version c
+WHERE c.tenant = $1 AND ($2::uuid IS NULL OR c.party_id = $2)
+  AND ($3::timestamptz IS NULL OR (c.recorded_at >= $3 AND c.recorded_at < $4))
+ORDER BY c.received_at, c.complaint_id, c.version
+""",
     "holds": """
 SELECT h.* FROM hold h
 WHERE h.tenant = $1 AND ($2::uuid IS NULL OR h.party_id = $2) AND ($3::timestamptz IS NULL OR (
@@ -54,6 +62,13 @@ WHERE h.tenant = $1 AND ($2::uuid IS NULL OR h.party_id = $2) AND ($3::timestamp
 ORDER BY h.recorded_real, h.hold_id
 """,
 }
+# Permits with a change that is no leaf under the checkpoint of $2 leaves yet: their rows are ahead of the leaves.
+_CHANGED_LATER = """
+SELECT DISTINCT (convert_from(e.leaf, 'UTF8')::jsonb ->> 'permit_id')::uuid AS permit_id
+FROM log_entry e LEFT JOIN log_leaf l ON l.leaf_id = e.leaf_id AND l.generation = (SELECT log_generation())
+WHERE e.party_id = ANY($1::uuid[]) AND e.kind IN ('permit_use', 'release', 'revocation', 'contact')
+  AND (l.leaf_index IS NULL OR l.leaf_index >= $2)
+"""
 _PARTY_OF_CASE = """
 SELECT party_id FROM party_fact WHERE tenant = $1 AND case_id = $2
 UNION SELECT party_id FROM permit WHERE tenant = $1 AND case_id = $2 LIMIT 1
@@ -161,7 +176,7 @@ async def rows(
     uow: UnitOfWork, cipher: PartyCipher, table: str, *, party_id: UUID | None, start: datetime | None,
     end: datetime | None,
 ) -> AsyncIterator[dict[str, Any]]:  # fmt: skip
-    """The rows of `contacts`, `decisions`, `permits`, `findings` or `holds` of a person or a period, in order.
+    """The rows of `contacts`, `decisions`, `permits`, `findings`, `complaints` or `holds` of a person or a period.
 
     What is sealed in them is opened; of an erased person it is None.
     """
@@ -180,6 +195,12 @@ async def rows_from(
     if position:
         await cursor.forward(position)
     return await _readable(uow, cipher, table, await cursor.fetch(limit))
+
+
+async def changed_later(uow: UnitOfWork, party_ids: set[UUID], size: int) -> set[UUID]:
+    """The parties' permits that changed after the checkpoint of `size` leaves."""
+    rows = await uow.sql.fetch(_CHANGED_LATER, sorted(party_ids), size)
+    return {row["permit_id"] for row in rows}
 
 
 async def bounds(uow: UnitOfWork, start: datetime, end: datetime) -> tuple[int, int] | None:

@@ -1,0 +1,102 @@
+"""The rows of a pack: what was decided, permitted, done, found and complained about, and the facts judged on.
+
+What is stored sealed is opened here, for the reader of the pack: each value is held by a commitment of a leaf, so that
+the verifier proves it. Of an erased person nothing opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from services.compliance.complaint_desk import WORDS
+from services.compliance.domain.judged_on import UnreadableFactsError, unpacked
+from services.compliance.evidence.files import Lines, PackFolder
+from services.compliance.evidence.rows import document_of, is_of_scope
+from services.compliance.evidence.scope import Scope
+from services.compliance.store import evidence as store
+from services.compliance.store.audits import SEALED_FACTS
+from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher, Sealed
+
+TABLES: Final = ("contacts", "decisions", "permits", "findings", "complaints", "holds")
+FACTS: Final = "facts.jsonl"
+Row = dict[str, Any]
+Progress = Callable[[str, int], None]
+_TOGETHER: Final = 200
+# The record of a decision is an opening of its leaf, where it can be verified.
+_OPENED_ELSEWHERE: Final = frozenset({"record"})
+
+
+async def write_tables(
+    uow: UnitOfWork, cipher: PartyCipher, scope: Scope, files: PackFolder, on_progress: Progress, *, size: int,
+    other_permits: set[UUID],
+) -> None:  # fmt: skip
+    """One file for each table, and the facts of the decisions. `size`: leaves under the pack's checkpoint."""
+    with files.lines(FACTS) as facts:
+        for table in TABLES:
+            with files.lines(f"{table}.jsonl") as lines:
+                async for rows in _batches(uow, cipher, table, scope, other_permits):
+                    for document in await _documents(uow, cipher, table, rows, size):
+                        lines.add(document)
+                    if table == "decisions":
+                        await _write_facts(uow, cipher, rows, facts, size)
+                    on_progress(table, lines.count)
+                on_progress(table, lines.count)
+
+
+async def _batches(
+    uow: UnitOfWork, cipher: PartyCipher, table: str, scope: Scope, other_permits: set[UUID]
+) -> AsyncIterator[list[Row]]:
+    batch: list[Row] = []
+    async for row in store.rows(uow, cipher, table, party_id=scope.party_id, start=scope.start, end=scope.end):
+        if is_of_scope(row, scope, other_permits):
+            batch.append(row)
+        if len(batch) == _TOGETHER:
+            yield batch
+            batch = []
+    yield batch
+
+
+async def _documents(
+    uow: UnitOfWork, cipher: PartyCipher, table: str, rows: Sequence[Row], size: int
+) -> list[dict[str, Any]]:
+    without = _OPENED_ELSEWHERE if table == "decisions" else frozenset[str]()
+    documents = [document_of(row, without=without) for row in rows]
+    for document in documents:
+        if document.get("leaf_index") is not None and document["leaf_index"] >= size:
+            document["leaf_index"] = None  # the log holds it already, but not under the pack's checkpoint
+    if table == "permits":
+        later = await store.changed_later(uow, {row["party_id"] for row in rows}, size)
+        for row, document in zip(rows, documents, strict=True):
+            document["changed_later"] = row["permit_id"] in later
+    if table == "complaints":
+        sealed = [Sealed(row["party_id"], WORDS, bytes(row["sealed_words"])) for row in rows if row["sealed_words"]]
+        words = iter(await cipher.open_many(uow, sealed))
+        for row, document in zip(rows, documents, strict=True):
+            document["words"] = next(words) if row["sealed_words"] else None
+    return documents
+
+
+async def _write_facts(uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[Row], lines: Lines, size: int) -> None:
+    """The facts of each decision under the pack's checkpoint, in the bytes that its record names by their digest."""
+    shown = [row for row in rows if row["leaf_index"] is not None and row["leaf_index"] < size]
+    kept = [row for row in shown if row["sealed_facts"] is not None]
+    sealed = [Sealed(row["party_id"], SEALED_FACTS, bytes(row["sealed_facts"])) for row in kept]
+    opened = dict(zip((row["decision_id"] for row in kept), await cipher.open_many(uow, sealed), strict=True))
+    for row in shown:
+        lines.add(_facts_line(row, opened))
+
+
+def _facts_line(row: Mapping[str, Any], opened: Mapping[UUID, str | None]) -> dict[str, Any]:
+    line = {"leaf_index": row["leaf_index"], "decision_id": str(row["decision_id"])}
+    if row["decision_id"] not in opened:
+        return line | {"state": "not_kept"}
+    text = opened[row["decision_id"]]
+    if text is None:
+        return line | {"state": "erased"}
+    try:
+        return line | {"state": "open", "facts": unpacked(text).decode()}
+    except UnreadableFactsError:
+        return line | {"state": "unreadable"}
