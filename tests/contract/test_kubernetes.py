@@ -126,6 +126,18 @@ def named(peers: list[dict[str, Any]]) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("policy", "component", "gateway"),
+    [("compliance-witnesses", "worker", "witness-gateway"), ("intake-core", "api", "core-gateway")],
+)
+def test_what_stands_outside_is_reached_through_its_gateway(policy: str, component: str, gateway: str) -> None:
+    spec = objects("NetworkPolicy")[policy]["spec"]
+
+    assert spec["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == component
+    assert named(spec["egress"][0]["to"]) == {gateway}
+    assert spec["egress"][0]["ports"] == [{"port": 443, "protocol": "TCP"}]
+
+
 @pytest.mark.parametrize("reader", sorted(SERVICES))
 def test_a_reader_reaches_whoever_writes_what_it_reads(reader: str, tmp_path: Path) -> None:
     """It asks the writer for events that it lacks, its own API for its own."""
