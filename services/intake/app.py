@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from services.intake.ageing import DayClose
-from services.intake.api.cases import cases_router
+from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
 from services.intake.api.people import people_router
 from services.intake.balances import Balances
@@ -56,6 +56,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 routers=[
                     events_router(folding),
                     cases_router(balances),
+                    control_router(balances),
                     people_router(runtime.database, folding.cipher),
                     jwks_router(key),
                 ],

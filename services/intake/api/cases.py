@@ -79,12 +79,12 @@ def cases_router(balances: Balances) -> APIRouter:
             book, case = await _book(uow, case_id)
         return snapshot_of(book, case, policy)
 
-    router.include_router(_control_routes(balances))
     return router
 
 
-def _control_routes(balances: Balances) -> APIRouter:
-    router = APIRouter()
+def control_router(balances: Balances) -> APIRouter:
+    """Balance checks, figures, and our books against the core's."""
+    router = APIRouter(prefix="/v1", tags=["cases"])
     database = balances.database
 
     @router.post(

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from aiokafka import TopicPartition
 
-from services.intake.api.cases import cases_router
+from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
 from services.intake.api.people import people_router
 from services.intake.balances import Balances
@@ -129,6 +129,7 @@ class Service:
                 routers=[
                     events_router(self.folding),
                     cases_router(balances),
+                    control_router(balances),
                     people_router(self.database, self.folding.cipher),
                 ],
                 settings=self.settings,
