@@ -142,7 +142,7 @@ class Bureau:
         until: datetime | None, reached: datetime,
     ) -> None:  # fmt: skip
         """A hold: recalls what it forbids and is held against the contacts made while it stood already."""
-        if same_source(case.holds, kind=kind, scope=scope, source_ref=source) is not None:
+        if same_source(case.holds, kind=kind, scope=scope, scope_key="", source_ref=source) is not None:
             return
         hold = Hold(
             hold_id=self._draw_id(),

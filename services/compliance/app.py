@@ -14,6 +14,7 @@ from services.compliance import (
     erasure_desk,
     fact_desk,
     feed_desk,
+    moratorium_desk,
     retention_desk,
     sample_desk,
     sealing_desk,
@@ -95,6 +96,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         intent_handlers=[
             *watches,
             trace_desk.due_timer(instruments),
+            moratorium_desk.reach_timer(instruments),
             *reconciliation.handlers(),
             examination_watch(instruments),
             RulesPages(instruments),

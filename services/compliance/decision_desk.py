@@ -11,13 +11,14 @@ from uuid import UUID
 from services.compliance import fact_desk
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.decisions import Decision
-from services.compliance.domain.facts import Balance, Question
+from services.compliance.domain.facts import Balance, PartyFacts, Question
+from services.compliance.domain.hold_scopes import debts_asked
 from services.compliance.domain.judged_on import JudgedOn, packed
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.rulings import Earliest
 from services.compliance.instruments import Instruments
-from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason
+from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason, WindowsItem
 from services.compliance.store.audits import SEALED_FACTS, DecisionRow, insert_decisions
 from services.compliance.store.facts import load_facts
 from services.compliance.store.leaves import append_leaves
@@ -48,7 +49,7 @@ async def answer_questions(
     made = []
     for one in asked:
         party = replace(facts[one.party_id], balance=balances.get(one.party_id))
-        judged_on = JudgedOn(question=question_of(one, uow), facts=party)
+        judged_on = JudgedOn(question=question_of(one, uow, party), facts=party)
         decision = judged_on.decide(instruments.book)
         decision_id = entity_id(shard_of(one.party_id))
         made.append(make(uow, instruments, one, judged_on, decision, decision_id=decision_id, dry_run=True))
@@ -56,7 +57,12 @@ async def answer_questions(
     return [_answer(one) for one in made]
 
 
-def question_of(asked: ContactAsked, uow: UnitOfWork) -> Question:
+def debts_of(asked: WindowsItem | ContactAsked, facts: PartyFacts) -> frozenset[UUID] | None:
+    """The debts that it is about; None: all of the person's."""
+    return debts_asked(None if asked.debt_ids is None else frozenset(asked.debt_ids), facts.debts)
+
+
+def question_of(asked: ContactAsked, uow: UnitOfWork, facts: PartyFacts) -> Question:
     """The contact as the rules see it."""
     return Question(
         party_id=asked.party_id,
@@ -71,6 +77,7 @@ def question_of(asked: ContactAsked, uow: UnitOfWork) -> Question:
         crew=tuple(asked.crew),
         device_id=asked.device_id,
         place_cell=asked.place_cell,
+        debts=debts_of(asked, facts),
         versions={str(kind): version for kind, version in asked.versions.items()},
         now=uow.now,
         real_now=uow.real_now,

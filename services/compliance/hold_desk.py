@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
-from services.compliance import announcements, fact_desk, hindsight
+from services.compliance import announcements, fact_desk, hindsight, moratorium_desk
 from services.compliance.domain.holds import (
     Hold,
     HoldKind,
@@ -42,6 +42,7 @@ class NewHold:
     party_id: UUID
     kind: HoldKind
     scope: HoldScope
+    scope_key: str = ""
     valid_from: datetime
     valid_to: datetime | None = None
     source_ref: str
@@ -79,7 +80,9 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
     fresh: list[tuple[Hold, NewHold]] = []
     for one in new:
         known = standing.setdefault(one.party_id, [])
-        hold = same_source(known, kind=one.kind, scope=one.scope, source_ref=one.source_ref)
+        hold = same_source(
+            known, kind=one.kind, scope=one.scope, scope_key=one.scope_key, source_ref=one.source_ref
+        )  # fmt: skip
         if hold is None:
             hold = _hold(one, uow)
             known.append(hold)
@@ -93,6 +96,7 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
     recalls = [recall_of(hold, instruments.book, fact_arrived_real=one.fact_arrived_real) for hold, one in fresh]
     await recall(uow, instruments, recalls)
     await hindsight.judge_under_holds(uow, instruments, [hold for hold, _ in fresh])
+    await moratorium_desk.follow_holds(uow, [(hold, one.fact_arrived_real) for hold, one in fresh])
     return holds
 
 
@@ -141,6 +145,7 @@ def _hold(new: NewHold, uow: UnitOfWork) -> Hold:
         party_id=new.party_id,
         kind=new.kind,
         scope=new.scope,
+        scope_key=new.scope_key,
         valid_from=new.valid_from,
         valid_to=lawful_end(new.kind, valid_from=new.valid_from, valid_to=new.valid_to),
         source_ref=new.source_ref,
@@ -182,6 +187,7 @@ def _leaf(
         public={"hold_id": str(hold.hold_id), "hold_kind": hold.kind, "scope": hold.scope, "cause": cause},
         committed={
             "source_ref": hold.source_ref.encode(),
+            **({"scope_key": hold.scope_key.encode()} if hold.scope_key else {}),
             **{name: text.encode() for name, text in said.items() if text is not None},
         },
     )

@@ -78,7 +78,7 @@ def _decide(
         refused_by = "request_reused"
     elif request.replaces is not None and not _replaceable(replaced, request):
         refused_by = "not_replaceable"
-    question = question_of(request, uow)
+    question = question_of(request, uow, facts)
     judged_on = JudgedOn(question=question, facts=facts, replaces=request.replaces, refused_by=refused_by)
     decision = judged_on.decide(instruments.book)
     decision_id = entity_id(shard_of(request.party_id))
@@ -155,8 +155,12 @@ def _same(known: store.GrantedPermit, request: PermitRequest) -> bool:
 
 
 def _digest(request: PermitRequest) -> bytes:
-    """What makes a request the same one: everything but the versions, which grow while the asker retries."""
-    return hashlib.sha256(request.model_dump_json(exclude={"versions"}).encode()).digest()
+    """What makes a request the same one: everything but the versions, which grow while the asker retries.
+
+    Debts that were not named are left out: the digests of before know no such field.
+    """
+    unsaid = {"versions"} if request.debt_ids is not None else {"versions", "debt_ids"}
+    return hashlib.sha256(request.model_dump_json(exclude=unsaid).encode()).digest()
 
 
 def _replaceable(replaced: Permit | None, request: PermitRequest) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.compliance.decision_desk import reason
+from services.compliance.decision_desk import debts_of, reason
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
@@ -27,6 +27,7 @@ def windows_of(item: WindowsItem, facts: PartyFacts, book: RuleBook, uow: UnitOf
         zones=tuple(item.time_zones),
         span=Span(uow.now, uow.now + duration),
         duration=duration,
+        debts=debts_of(item, facts),
         now=uow.now,
         real_now=uow.real_now,
     )

@@ -12,7 +12,10 @@ from starlette.responses import Response
 
 from services.compliance import announcements, hold_desk
 from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.domain.contact_points import normalised
+from services.compliance.domain.hold_scopes import scope_key_of_debt, scope_key_of_point
 from services.compliance.domain.holds import Hold, HoldEndNeedsEvidence, HoldOfComplaint, SecondPersonEndsHold
+from services.compliance.instruments import Instruments
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
 from services.compliance.store.holds import find_hold, list_open
 from shared.database import UnitOfWork
@@ -35,7 +38,8 @@ _STOP = [Depends(scope("compliance.request-stop"))]
 async def place_hold(request: Request, body: PlaceHold) -> Response:
     """Keep contact away from now on; permits that it forbids are revoked in the same transaction.
 
-    One open hold per party, kind, scope and source: placed again, it is the same hold.
+    One open hold per party, kind, scope and source: placed again, it is the same hold. A moratorium (insolvency,
+    breathing space, mental-health crisis) also holds for everyone jointly liable for the debt.
     """
     instruments = instruments_of(request)
 
@@ -44,6 +48,7 @@ async def place_hold(request: Request, body: PlaceHold) -> Response:
             party_id=body.party_id,
             kind=body.kind,
             scope=body.scope,
+            scope_key=_scope_key(body, instruments),
             valid_from=body.valid_from,
             valid_to=body.valid_to,
             source_ref=body.source_ref,
@@ -141,12 +146,28 @@ async def request_stop(request: Request, body: StopRequest) -> Response:
     return await command(request, body=body, parties=[body.party_id], handler=stop, status=201)
 
 
+def _scope_key(body: PlaceHold, instruments: Instruments) -> str:
+    """What the scope names, the contact point only as a commitment."""
+    if body.debt_id is not None:
+        return scope_key_of_debt(body.debt_id)
+    point = body.contact_point
+    if point is None:
+        return ""
+    written = normalised(point.value)
+    field, text = (
+        ("address", f"{point.place_cell or ''}|{written}") if point.kind == "address" else ("contact_point", written)
+    )
+    return scope_key_of_point(point.kind, instruments.cipher.blind_index(field, text).hex())
+
+
 def _view(hold: Hold) -> HoldView:
     return HoldView(
         hold_id=hold.hold_id,
         party_id=hold.party_id,
         kind=hold.kind,
         scope=hold.scope,
+        debt_id=UUID(hold.scope_key) if hold.scope == "loan" else None,
+        contact_point=hold.scope_key if hold.scope == "contact_point" else None,
         valid_from=hold.valid_from,
         valid_to=hold.until,
         source_ref=hold.source_ref,

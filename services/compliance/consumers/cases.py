@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.compliance import fact_desk, hindsight, hold_desk, reconsideration
+from services.compliance import fact_desk, hindsight, hold_desk, moratorium_desk, reconsideration
 from services.compliance.domain.debts import Debt, debts_told
 from services.compliance.domain.fact_tasks import told_by_case
 from services.compliance.domain.holds import HoldKind
@@ -85,7 +85,7 @@ async def fold_cases(
         elif not _apply(fold, one.event):
             fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
     await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
-    await save_debts(uow, fold.debts)
+    moratorium_desk.follow_debts(uow, await save_debts(uow, fold.debts), arrived_real=uow.real_now)
     await insert_places(uow, fold.places)
     await fact_desk.hear(uow, fold.told)
     await recall(uow, instruments, fold.recalls)

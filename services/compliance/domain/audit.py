@@ -139,6 +139,7 @@ def _question(contact: ContactRecorded, permit: Permit | None, facts: PartyFacts
         span=Span(contact.started_at, contact.ended_at),
         duration=contact.ended_at - contact.started_at,
         crew=tuple(contact.crew),
+        debts=permit.debts if permit is not None else None,
         now=contact.started_at,
         real_now=contact.started_real,
     )

@@ -224,6 +224,8 @@ class PartyFacts:
     third_person: ThirdPersonAsked | None = None
     letter: frozenset[str] | None = None
     requested: tuple[Requested, ...] = ()
+    debts: frozenset[UUID] = frozenset()
+    """All debts that the person is known to be bound by, whether they are overdue or not."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.counted, History):
@@ -250,7 +252,8 @@ class PartyFacts:
 class Question:
     """One contact that somebody wants to make. What the asker asserts of the person can only narrow, never widen.
 
-    `keys` (debts, contact point, address) are those that compliance looked up, not those that the asker named.
+    `keys` (debts, contact point, address) are those that compliance looked up, not those that the asker named. `debts`:
+    those that the contact is about, each known to be the person's; None: all of them.
     """
 
     party_id: UUID
@@ -267,6 +270,7 @@ class Question:
     place_cell: str | None = None
     versions: Mapping[str, int] = field(default_factory=dict)
     keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)
+    debts: frozenset[UUID] | None = None
     now: datetime
     real_now: datetime
 

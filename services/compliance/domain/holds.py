@@ -8,7 +8,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from services.compliance.domain.local_time import Span
-from shared.events.contact import Channel, Purpose
+from shared.events.contact import Purpose
 from shared.events.stop import StopCause
 from shared.web.problems import KnownProblem
 
@@ -17,7 +17,8 @@ HoldKind = Literal[
     "safety", "insolvency", "breathing_space", "mental_health_crisis", "ombudsman", "cease_contact", "channel_opt_out",
     "debt_advice", "vulnerability", "minor", "disaster",
 ]  # fmt: skip
-HoldScope = Literal["party", "visit_channel", "collection"]
+HoldScope = Literal["party", "visit_channel", "collection", "loan", "contact_point"]
+PointKind = Literal["phone", "email", "postal", "address"]
 # What somebody needs from us. Never why: a diagnosis is not ours to keep.
 Need = Literal[
     "more_time", "short_contact", "large_print", "interpreter", "written_only", "no_visits", "no_calls",
@@ -55,6 +56,7 @@ HOLD_OF_STOP: Final[dict[StopCause, HoldKind | None]] = {
 class Hold:
     """One version of a hold. `valid_*`, `ended_at` and `review_by` are business time, `recorded_real` is real time.
 
+    `scope_key`: of a loan the id of its debt; of a contact point `kind:commitment` (HMAC), never the number itself.
     `end_asked_by`: the first of the two people who end it. `need`: of a vulnerability hold, what the person needs.
     """
 
@@ -66,6 +68,7 @@ class Hold:
     valid_to: datetime | None
     source_ref: str
     recorded_real: datetime
+    scope_key: str = ""
     ended_at: datetime | None = None
     end_asked_by: str | None = None
     need: Need | None = None
@@ -81,12 +84,6 @@ class Hold:
         """Whether it stands at any moment of `span`."""
         until = self.until
         return self.valid_from < span.end and (until is None or span.start < until)
-
-    def covers(self, channel: Channel, purpose: Purpose) -> bool:
-        """Whether its scope includes such a contact."""
-        if self.scope == "visit_channel":
-            return channel == "visit"
-        return self.scope == "party" or purpose in COLLECTING
 
 
 class HoldOfComplaint(KnownProblem):  # reads as a fact at the call site
@@ -149,9 +146,10 @@ def end_by(hold: Hold, person: str, *, evidence: str | None, at: datetime) -> Ho
     return ended(hold, at=at)
 
 
-def same_source(holds: list[Hold], *, kind: HoldKind, scope: HoldScope, source_ref: str) -> Hold | None:
+def same_source(holds: list[Hold], *, kind: HoldKind, scope: HoldScope, scope_key: str, source_ref: str) -> Hold | None:
     """The open hold of this kind, scope and source, if there is one: told twice, it is still one hold."""
+    wanted = (kind, scope, scope_key, source_ref)
     for hold in holds:
-        if (hold.kind, hold.scope, hold.source_ref) == (kind, scope, source_ref) and hold.ended_at is None:
+        if (hold.kind, hold.scope, hold.scope_key, hold.source_ref) == wanted and hold.ended_at is None:
             return hold
     return None

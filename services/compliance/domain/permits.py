@@ -52,7 +52,10 @@ class PermitReleased(KnownProblem):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """One permit. `window` and `used_at` are business time, `granted_real` and `revoked_real` real time."""
+    """One permit. `window` and `used_at` are business time, `granted_real` and `revoked_real` real time.
+
+    `debts`: those that its contact is about; None: all of the party's.
+    """
 
     permit_id: UUID
     party_id: UUID
@@ -80,6 +83,7 @@ class Permit:
     fact_arrived_real: datetime | None = None
     erased: bool = False
     """The person was erased: crew and place are not known any more."""
+    debts: frozenset[UUID] | None = None
 
     def claims(self) -> dict[str, Json]:
         """The claims of its token. `nbf` and `exp` are BUSINESS seconds.
@@ -103,6 +107,7 @@ class Permit:
             "iat_real": format_time(self.granted_real),
             "rule_set": self.rule_set,
             "decision_id": str(self.decision_id),
+            **({} if self.debts is None else {"debt_ids": sorted(map(str, self.debts))}),
         }
 
     def reservation(self) -> Counted:
@@ -145,6 +150,7 @@ def grant(
         zones=question.candidate_zones(facts),
         rule_set=rule_set,
         granted_real=question.real_now,
+        debts=question.debts,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from services.compliance.domain.hold_scopes import covers, may_cover
 from services.compliance.domain.holds import COLLECTING, Hold
 from services.compliance.domain.packs import ALL_CHANNELS, RuleBook
 from services.compliance.domain.permits import Permit, revoke
@@ -29,6 +30,8 @@ class Recall:
     """Only these permits, whatever their channel and purpose; None: all that `contacts` names."""
     citation: str | None = None
     """Of the rule that is the cause, where a rule is."""
+    hold: Hold | None = None
+    """The hold that is the cause: of the contacts named it forbids those that its scope includes."""
 
     def forbids(self, permit: Permit) -> bool:
         """Whether the permit may not be used any more."""
@@ -36,15 +39,20 @@ class Recall:
             return permit.permit_id in self.permit_ids
         if self.contacts is None:
             return permit.purpose != "safety"
-        return (permit.channel, permit.purpose) in self.contacts
+        scoped = self.hold is None or covers(
+            self.hold, permit.channel, permit.purpose, debts=permit.debts, keys={}
+        )  # fmt: skip
+        return scoped and (permit.channel, permit.purpose) in self.contacts
 
 
 def recall_of(hold: Hold, book: RuleBook, *, fact_arrived_real: datetime) -> Recall:
     """What a new hold recalls: the contacts that a rule of any place keeps away and its scope includes."""
     contacts: Contacts = frozenset(
-        (channel, purpose) for channel, purpose in book.blocked_by(hold.kind) if hold.covers(channel, purpose)
+        (channel, purpose) for channel, purpose in book.blocked_by(hold.kind) if may_cover(hold, channel, purpose)
     )
-    return Recall(party_id=hold.party_id, cause=hold.kind, fact_arrived_real=fact_arrived_real, contacts=contacts)
+    return Recall(
+        party_id=hold.party_id, cause=hold.kind, fact_arrived_real=fact_arrived_real, contacts=contacts, hold=hold
+    )
 
 
 def revoked_by(

@@ -69,6 +69,7 @@ def _refusing(permit: Permit, facts: PartyFacts, book: RuleBook, *, now: datetim
         crew=permit.crew,
         device_id=permit.device_id,
         place_cell=permit.place_cell,
+        debts=permit.debts,
         now=now,
         real_now=real_now,
     )

@@ -7,10 +7,20 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from services.compliance.domain.holds import LONGEST_REVIEW, HoldKind, HoldScope, Need
+from services.compliance.domain.holds import LONGEST_REVIEW, HoldKind, HoldScope, Need, PointKind
 from services.compliance.schemas.identifiers import PartyId
-from shared.events.base import Reference
+from shared.events.base import Cell, Reference
 from shared.events.contact import Channel
+
+
+class HeldPoint(BaseModel):
+    """A contact point through which nobody contacts the person. It is committed (HMAC) as soon as it is read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: PointKind = Field(description="What it is: `phone` stops calls and SMS, `postal` letters, `address` visits.")
+    value: str = Field(min_length=3, max_length=400, description="Number, e-mail or address. Kept nowhere in clear.")
+    place_cell: Cell | None = Field(None, description="Of an address: its cell, as requests for visits name it.")
 
 
 class PlaceHold(BaseModel):
@@ -21,6 +31,8 @@ class PlaceHold(BaseModel):
     party_id: PartyId
     kind: HoldKind = Field(description="Kind of hold.")
     scope: HoldScope = Field("collection", description="How much it covers.")
+    debt_id: UUID | None = Field(None, description="Of scope `loan`: the debt, as the case's loans name it.")
+    contact_point: HeldPoint | None = Field(None, description="Of scope `contact_point`: which.")
     valid_from: AwareDatetime = Field(description="Business time from which it holds.")
     valid_to: AwareDatetime | None = Field(None, description="Business time at which it ends by itself; none: open.")
     source_ref: Reference = Field(
@@ -40,6 +52,14 @@ class PlaceHold(BaseModel):
     def _ends_after_it_begins(self) -> Self:
         if self.valid_to is not None and self.valid_to <= self.valid_from:
             raise ValueError("valid_to must lie after valid_from")
+        return self
+
+    @model_validator(mode="after")
+    def _scope_is_named(self) -> Self:
+        if (self.scope == "loan") != (self.debt_id is not None):
+            raise ValueError("debt_id: of scope loan, and of no other")
+        if (self.scope == "contact_point") != (self.contact_point is not None):
+            raise ValueError("contact_point: of scope contact_point, and of no other")
         return self
 
     @model_validator(mode="after")
@@ -75,6 +95,10 @@ class HoldView(BaseModel):
     party_id: PartyId
     kind: HoldKind = Field(description="Kind.")
     scope: HoldScope = Field(description="Scope.")
+    debt_id: UUID | None = Field(None, description="Of scope `loan`: the debt.")
+    contact_point: str | None = Field(
+        None, description="Of scope `contact_point`: its kind and commitment (HMAC), never the point itself."
+    )
     valid_from: AwareDatetime = Field(description="Business time from.")
     valid_to: AwareDatetime | None = Field(description="Business time to, if it has an end.")
     source_ref: str = Field(description="Source.")

@@ -16,6 +16,13 @@ MAX_ITEMS = 500
 MAX_DAYS = 62
 _LONGEST_WINDOW = timedelta(hours=24)
 Zone = str
+DEBT_IDS = Field(
+    None,
+    min_length=1,
+    max_length=50,
+    description="The debts (`debt_id` of the case's loans) that the contact is about, so that a hold on another loan "
+    "does not keep it away. Left out, or one that is not known to be the person's: all of them.",
+)
 
 
 class _Body(BaseModel):
@@ -32,6 +39,7 @@ class WindowsItem(_Body):
     time_zones: list[Zone] = Field(
         default_factory=list, max_length=8, description="Candidate IANA zones known to the asker."
     )
+    debt_ids: list[UUID] | None = DEBT_IDS
     days: list[date] = Field(min_length=1, max_length=MAX_DAYS, description="Local dates to look at.")
     duration_minutes: int = Field(ge=0, le=240, description="Expected duration of the contact, minutes.")
 
@@ -92,6 +100,7 @@ class ContactAsked(_Body):
     crew: list[UUID] = Field(default_factory=list, max_length=4, description="Collectors who would go.")
     device_id: Reference | None = Field(None, description="Device that the permit is bound to; visits need it.")
     place_cell: Cell | None = Field(None, description="Cell of the place; visits need it.")
+    debt_ids: list[UUID] | None = DEBT_IDS
     versions: dict[Literal["case", "visit", "plan"], int] = Field(
         default_factory=dict, description="Versions that the asker has seen; compliance refuses to decide on less."
     )

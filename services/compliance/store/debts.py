@@ -32,8 +32,8 @@ SET loan_id = excluded.loan_id, is_overdue = excluded.is_overdue, originated_on 
     obligors = excluded.obligors, roles = excluded.roles, liabilities = excluded.liabilities
 """
 _BIND = """
-INSERT INTO liable_party (tenant, party_id, debt_id, case_party_id)
-SELECT $1, l.party_id, l.debt_id, l.case_party_id
+INSERT INTO liable_party (tenant, party_id, debt_id, case_party_id, known_real)
+SELECT $1, l.party_id, l.debt_id, l.case_party_id, $5
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS l(party_id, debt_id, case_party_id)
 ORDER BY l.party_id, l.debt_id, l.case_party_id
 ON CONFLICT DO NOTHING
@@ -63,13 +63,13 @@ async def load_liable(uow: UnitOfWork, debt_ids: Iterable[UUID]) -> dict[UUID, t
     return {debt_id: tuple(bound[one] for one in sorted(bound)) for debt_id, bound in found.items()}
 
 
-async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> None:
+async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> frozenset[UUID]:
     """Keep what the cases of these parties (which are locked) say now: a debt they no longer name is not overdue.
 
-    What has not changed is not written.
+    What has not changed is not written. Returns the debts by which somebody is bound who was not known to be.
     """
     if not told:
-        return
+        return frozenset()
     known = {
         (party_id, debt.debt_id): debt
         for party_id, debts in (await load_debts(uow, told)).items()
@@ -86,9 +86,11 @@ async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> No
     before = {_binding(debt, one) for debt in known.values() for one in debt.obligors}
     after = {_binding(debt, one) for debt in (known | settled | now).values() for one in debt.obligors}
     await _save(uow, changed)
-    for statement, bindings in ((_BIND, after - before), (_UNBIND, before - after)):
-        if bindings:
-            await uow.sql.execute(statement, uow.tenant, *zip(*sorted(bindings), strict=True))
+    if after - before:
+        await uow.sql.execute(_BIND, uow.tenant, *zip(*sorted(after - before), strict=True), uow.real_now)
+    if before - after:
+        await uow.sql.execute(_UNBIND, uow.tenant, *zip(*sorted(before - after), strict=True))
+    return frozenset(debt_id for _, debt_id, _ in after - before)
 
 
 def _binding(debt: Debt, obligor: Obligor) -> tuple[UUID, UUID, UUID]:

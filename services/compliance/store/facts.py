@@ -15,10 +15,12 @@ from services.compliance.domain.facts import Counted, Freshness, PartyFacts
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span
 from services.compliance.store.audits import counted_of
+from services.compliance.store.debts import load_debts
 from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.feeds import load_silent
 from services.compliance.store.holds import load_holds
 from services.compliance.store.log import uncovered_since
+from services.compliance.store.moratoria import load_reaching
 from shared.database import UnitOfWork
 from shared.events.platform import ServiceHeartbeat
 from shared.events.topics import PARTITIONS, heartbeat_topics
@@ -206,10 +208,13 @@ async def load_facts_untold(
     named = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
     versions = await _load_versions(uow, ids)
     holds = await load_holds(uow, ids)
+    debts = await load_debts(uow, ids)
+    reaching = await load_reaching(uow, debts)
     history = await _load_counted(uow, ids) if counted else {}
     return {
         party_id: _facts(
-            party_id, cases.get(party_id), holds.get(party_id, []), history.get(party_id, []),
+            party_id, cases.get(party_id), [*holds.get(party_id, []), *reaching.get(party_id, [])],
+            frozenset(debt.debt_id for debt in debts.get(party_id, ())), history.get(party_id, []),
             versions.get(party_id, {}),
             Freshness(
                 watermarks=watermarks, named_by=tuple(sorted(named.get(party_id, []))), silent_feeds=silent,
@@ -221,11 +226,13 @@ async def load_facts_untold(
 
 
 def _facts(
-    party_id: UUID, case: CaseFact | None, holds: Sequence[Hold], counted: Sequence[Counted],
+    party_id: UUID, case: CaseFact | None, holds: Sequence[Hold], debts: frozenset[UUID], counted: Sequence[Counted],
     versions: Mapping[tuple[str, UUID], int], freshness: Freshness,
 ) -> PartyFacts:  # fmt: skip
     if case is None:
-        return PartyFacts(party_id=party_id, holds=tuple(holds), counted=tuple(counted), freshness=freshness)
+        return PartyFacts(
+            party_id=party_id, holds=tuple(holds), counted=tuple(counted), freshness=freshness, debts=debts
+        )
     return PartyFacts(
         party_id=party_id,
         known=True,
@@ -240,6 +247,7 @@ def _facts(
         holds=tuple(holds),
         counted=tuple(counted),
         freshness=freshness,
+        debts=debts,
     )
 
 

@@ -9,17 +9,21 @@ from uuid import UUID
 
 import asyncpg
 
-from services.compliance.domain.holds import Hold
+from services.compliance.domain.holds import Hold, HoldKind
 from shared.database import UnitOfWork
 
 _OF_PARTIES = "SELECT * FROM hold WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY recorded_real"
+_OF_KINDS = """
+SELECT * FROM hold WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND kind = ANY($3::text[]) ORDER BY recorded_real
+"""
 _BY_ID = "SELECT * FROM hold WHERE hold_id = $2 AND tenant = $1"
 _INSERT = """
 INSERT INTO hold
   (tenant, party_id, hold_id, kind, scope, valid_from, valid_to, source_ref, recorded_real, sealed_reason, need,
-   review_by)
+   review_by, scope_key)
 SELECT $1, h.* FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                           $8::text[], $9::timestamptz[], $10::bytea[], $11::text[], $12::timestamptz[]) AS h
+                           $8::text[], $9::timestamptz[], $10::bytea[], $11::text[], $12::timestamptz[],
+                           $13::text[]) AS h
 """
 _END = """
 UPDATE hold SET ended_at = e.ended_at, ended_cause = e.cause, ended_by = e.by_whom,
@@ -56,6 +60,16 @@ async def load_holds(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, l
     return found
 
 
+async def load_holds_of_kinds(
+    uow: UnitOfWork, party_ids: Iterable[UUID], kinds: Iterable[HoldKind]
+) -> dict[UUID, list[Hold]]:
+    """The parties' holds of these kinds, ended ones included."""
+    found: dict[UUID, list[Hold]] = {}
+    for row in await uow.sql.fetch(_OF_KINDS, uow.tenant, sorted(set(party_ids)), sorted(kinds)):
+        found.setdefault(row["party_id"], []).append(_hold(row))
+    return found
+
+
 async def find_hold(uow: UnitOfWork, hold_id: UUID) -> Hold | None:
     """The hold of that id."""
     row = await uow.sql.fetchrow(_BY_ID, uow.tenant, hold_id)
@@ -79,6 +93,7 @@ async def insert_holds(uow: UnitOfWork, holds: Sequence[tuple[Hold, bytes | None
             [reason for _, reason in holds],
             [hold.need for hold, _ in holds],
             [hold.review_by for hold, _ in holds],
+            [hold.scope_key for hold, _ in holds],
         )
 
 
@@ -119,6 +134,7 @@ def _hold(row: asyncpg.Record) -> Hold:
         party_id=row["party_id"],
         kind=row["kind"],
         scope=row["scope"],
+        scope_key=row["scope_key"],
         valid_from=row["valid_from"],
         valid_to=row["valid_to"],
         source_ref=row["source_ref"],

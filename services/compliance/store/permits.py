@@ -28,15 +28,16 @@ _OWNER = "SELECT party_id FROM permit WHERE tenant = $1 AND permit_id = $2"
 _INSERT = """
 INSERT INTO permit (tenant, party_id, permit_id, decision_id, request_id, request_sha256, case_id, subject_id, channel,
                     purpose, device_id, window_start, window_end, duration_minutes, zones, rule_set, sealed_terms,
-                    granted_real, state)
+                    granted_real, state, debts)
 SELECT $1, p.party_id, p.permit_id, p.decision_id, p.request_id, p.request_sha256, p.case_id, p.subject_id, p.channel,
        p.purpose, p.device_id, p.window_start, p.window_end, p.duration_minutes, string_to_array(p.zones, ','),
-       p.rule_set, p.sealed_terms, p.granted_real, 'granted'
+       p.rule_set, p.sealed_terms, p.granted_real, 'granted',
+       string_to_array(p.debts, ',')::uuid[]
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::uuid[], $8::uuid[], $9::text[],
             $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::int[], $15::text[], $16::text[],
-            $17::bytea[], $18::timestamptz[])
+            $17::bytea[], $18::timestamptz[], $19::text[])
   AS p(party_id, permit_id, decision_id, request_id, request_sha256, case_id, subject_id, channel, purpose, device_id,
-       window_start, window_end, duration_minutes, zones, rule_set, sealed_terms, granted_real)
+       window_start, window_end, duration_minutes, zones, rule_set, sealed_terms, granted_real, debts)
 """
 _UPDATE = """
 UPDATE permit SET state = p.state, contact_id = p.contact_id, used_at = p.used_at, release_cause = p.release_cause,
@@ -140,6 +141,7 @@ async def insert_permits(uow: UnitOfWork, cipher: PartyCipher, granted: Sequence
         [p.rule_set for p in permits],
         await cipher.seal_many(uow, terms),
         [p.granted_real for p in permits],
+        [None if p.debts is None else ",".join(sorted(map(str, p.debts))) for p in permits],
     )
 
 
@@ -223,4 +225,5 @@ def _permit(row: asyncpg.Record, terms: Terms | None) -> Permit:
         revoke_cause=row["revoke_cause"],
         fact_arrived_real=row["fact_arrived_real"],
         erased=terms is None,
+        debts=None if row["debts"] is None else frozenset(row["debts"]),
     )

@@ -104,3 +104,21 @@ async def test_table_refuses_a_second_open_hold_of_one_source(desk: Desk) -> Non
     with pytest.raises(asyncpg.UniqueViolationError):
         async with desk.database.unit_of_work() as uow:
             await insert_holds(uow, [(twin, None)])
+
+
+async def test_contact_point_is_held_and_kept_nowhere_in_clear(desk: Desk) -> None:
+    case = await desk.open_case()
+    number = {"kind": "phone", "value": "+86 138 0000 0000"}
+    hold = await place(desk, case, kind="channel_opt_out", scope="contact_point", contact_point=number)
+    again = await place(
+        desk, case, kind="channel_opt_out", scope="contact_point", contact_point=number | {"value": "008613800000000"}
+    )  # fmt: skip
+    assert again["hold_id"] == hold["hold_id"]
+    assert hold["contact_point"].startswith("phone:")
+    assert len(hold["contact_point"]) == len("phone:") + 32
+    (call,) = await desk.ask(visit_request(case, channel="call"))
+    assert call["decision"] == "deny", "through which number nobody said"
+    assert await decision(desk, case) == "allow", "a visit goes through no number"
+    async with desk.database.read_only() as uow:
+        rows = await uow.sql.fetch("SELECT h::text FROM hold h")
+    assert not any("138" in row["h"] for row in rows)

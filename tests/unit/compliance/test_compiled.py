@@ -103,6 +103,9 @@ HOLDS = st.tuples(
     st.sampled_from(get_args(HoldKind)),
     st.sampled_from(get_args(HoldScope)),
 )
+# The question's debts and keys are drawn from the same few.
+SCOPE_KEYS: dict[HoldScope, str] = {"loan": str(UUID(int=7)), "contact_point": "phone:a"}
+DEBTS = st.sampled_from([None, None, frozenset({UUID(int=7)}), frozenset({UUID(int=8)})])
 TWO_HOLDS, ONE_HOLD = st.lists(HOLDS, max_size=2), st.lists(HOLDS, max_size=1)
 
 
@@ -130,6 +133,7 @@ def held(drawn: list[tuple[int, int | None, HoldKind, HoldScope]], *, around: da
             party_id=PARTY,
             kind=kind,
             scope=scope,
+            scope_key=SCOPE_KEYS.get(scope, ""),
             valid_from=(begins := around + timedelta(hours=offset)),
             valid_to=None if hours is None else begins + timedelta(hours=hours),
             source_ref="s",
@@ -267,6 +271,7 @@ QUESTIONS = st.fixed_dictionaries(
         "place_cell": maybe(st.just("cell")),
         "versions": st.sampled_from([{}, {"case": 1}, {"case": 9}, {"visit": 2, "case": 1}]),
         "keys": KEYS,
+        "debts": DEBTS,
     }
 )
 HOURS_BEFORE = st.integers(0, 40)
@@ -299,7 +304,7 @@ def sound_cases(draw: st.DrawFn) -> tuple[Question, PartyFacts]:
         party_id=PARTY, case_id=CASE, subject_id=UUID(int=2), channel=draw(CHANNELS), purpose=draw(SOUND_PURPOSES),
         jurisdiction=place, zones=ZONES_OF[place], span=placed(draw(LENGTHS), around=around, days=1),
         duration=timedelta(minutes=5), crew=CREW, device_id="d", place_cell="c", versions={"case": 1},
-        now=around - timedelta(days=2), real_now=REAL,
+        debts=draw(DEBTS), now=around - timedelta(days=2), real_now=REAL,
     )  # fmt: skip
     return question, draw(sound_people(place=place, around=around))
 

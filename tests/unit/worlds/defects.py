@@ -49,7 +49,7 @@ def _first_zone_only(self: Question, facts: PartyFacts) -> tuple[str, ...]:
     return _zones(self, facts)[:1]
 
 
-def _same_kind(known: list[Hold], *, kind: str, scope: str, source_ref: str) -> Hold | None:
+def _same_kind(known: list[Hold], *, kind: str, scope: str, scope_key: str, source_ref: str) -> Hold | None:
     return next((one for one in known if (one.kind, one.scope, one.ended_at) == (kind, scope, None)), None)
 
 

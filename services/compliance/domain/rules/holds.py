@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from services.compliance.domain.canonical import format_time
 from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.hold_scopes import covers
 from services.compliance.domain.packs import HoldRule
 from services.compliance.domain.rule_records import Silence
 from services.compliance.domain.rulings import Answer, Earliest, Ruling, allow, deny_after, deny_until
@@ -20,7 +21,7 @@ def judge_hold(rule: HoldRule, question: Question, facts: PartyFacts) -> Ruling:
         hold
         for hold in facts.holds
         if hold.kind in rule.hold_kinds
-        and hold.covers(question.channel, question.purpose)
+        and covers(hold, question.channel, question.purpose, debts=question.debts, keys=question.keys)
         and hold.touches(question.span)
     ]
     if not standing:

@@ -1,0 +1,77 @@
+"""The desk that carries a moratorium to everyone jointly liable for the debt.
+
+Decisions read it by themselves (`store.moratoria`). What was permitted or done before is looked at here, after the
+moratorium or the liability was committed: in a transaction of its own, which locks all whom the debts bind at once, in
+the one sorted order. A handler that has locked one party never locks a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.compliance import hindsight
+from services.compliance.domain.holds import Hold
+from services.compliance.domain.moratoria import debts_under, jointly_liable
+from services.compliance.domain.recalls import recall_of
+from services.compliance.instruments import Instruments
+from services.compliance.recalls import recall
+from services.compliance.store.debts import load_debts, load_liable
+from services.compliance.store.moratoria import load_reaching
+from services.compliance.watch import Timer
+from shared.database import UnitOfWork
+from shared.ids import event_id
+from shared.messaging import Intent
+from shared.messaging.intents import NewIntent
+
+REACH: Final = "compliance.moratorium_reach"
+_DEBTS_AT_ONCE: Final = 50
+
+
+async def follow_holds(uow: UnitOfWork, placed: Sequence[tuple[Hold, datetime]]) -> None:
+    """Intend to carry these holds, each with the arrival of its fact (real time), as far as they are moratoria that
+    others share."""
+    debts = await load_debts(uow, {hold.party_id for hold, _ in placed}) if placed else {}
+    for hold, arrived_real in placed:
+        follow_debts(uow, debts_under(hold, debts.get(hold.party_id, ())), arrived_real=arrived_real)
+
+
+def follow_debts(uow: UnitOfWork, debt_ids: Iterable[UUID], *, arrived_real: datetime) -> None:
+    """Intend to look at everyone whom these debts bind: a moratorium, or who is liable, has become known."""
+    ids = sorted(debt_ids)
+    for first in range(0, len(ids), _DEBTS_AT_ONCE):
+        page = ids[first : first + _DEBTS_AT_ONCE]
+        payload = {"debt_ids": [str(one) for one in page], "arrived_real": arrived_real.isoformat()}
+        uow.intend(NewIntent(kind=REACH, key=str(event_id()), due_at=uow.real_now, payload=payload))
+
+
+def reach_timer(instruments: Instruments) -> Timer:
+    """Carries moratoria at once."""
+
+    async def look(uow: UnitOfWork, intents: Sequence[Intent]) -> None:
+        for intent in intents:
+            debt_ids = [UUID(one) for one in intent.payload["debt_ids"]]
+            await reach(uow, instruments, debt_ids, arrived_real=datetime.fromisoformat(intent.payload["arrived_real"]))
+
+    return Timer(REACH, look)
+
+
+async def reach(uow: UnitOfWork, instruments: Instruments, debt_ids: Sequence[UUID], *, arrived_real: datetime) -> None:
+    """Recall the permits that moratoria on these debts forbid, and judge again the contacts made while they stood.
+
+    Nobody is locked yet. Repeated, nothing changes.
+    """
+    bound = {one.party_id for liable in (await load_liable(uow, debt_ids)).values() for one in liable}
+    if len(bound) < 2:
+        return
+    await uow.lock_parties(bound)
+    debts = await load_debts(uow, bound)
+    wanted = set(debt_ids) & jointly_liable(debt for own in debts.values() for debt in own).keys()
+    reached = await load_reaching(
+        uow, {party: [debt for debt in own if debt.debt_id in wanted] for party, own in debts.items()}
+    )
+    holds = [hold for party in sorted(reached) for hold in reached[party]]
+    await recall(uow, instruments, [recall_of(one, instruments.book, fact_arrived_real=arrived_real) for one in holds])
+    await hindsight.judge_under_holds(uow, instruments, holds)

@@ -1,0 +1,46 @@
+"""Moratoria that reach people through debts they share: read from the holds of those others, never copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from services.compliance.domain.debts import Debt
+from services.compliance.domain.holds import Hold
+from services.compliance.domain.moratoria import MORATORIA, jointly_liable, reaching
+from services.compliance.store.debts import load_debts
+from services.compliance.store.holds import load_holds_of_kinds
+from shared.database import UnitOfWork
+
+_KNOWN_SINCE = """
+SELECT party_id, debt_id, min(known_real) AS known_real FROM liable_party
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND debt_id = ANY($3::uuid[]) GROUP BY party_id, debt_id
+"""
+
+
+async def load_reaching(uow: UnitOfWork, debts: Mapping[UUID, Sequence[Debt]]) -> dict[UUID, list[Hold]]:
+    """The moratoria of others that reach each party through its debts, as holds of its own. Ended ones are included.
+
+    Nobody but the party is locked: a moratorium that is being placed on another meanwhile looks for the permits that it
+    forbids after it was committed, under the party's lock (`moratorium_desk`).
+    """
+    shared = {party_id: jointly_liable(own) for party_id, own in debts.items()}
+    others = {one for bound in shared.values() for parties in bound.values() for one in parties}
+    holds = await load_holds_of_kinds(uow, others, MORATORIA) if others else {}
+    if not holds:
+        return {}
+    known = await _load_known_since(uow, {*others, *debts}, {debt_id for bound in shared.values() for debt_id in bound})
+    return {party_id: reaching(party_id, own, holds, known) for party_id, own in debts.items()}
+
+
+async def load_jointly_liable(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """Who is jointly liable for each debt that several of these parties, or others with them, share."""
+    return jointly_liable(debt for debts in (await load_debts(uow, party_ids)).values() for debt in debts)
+
+
+async def _load_known_since(
+    uow: UnitOfWork, party_ids: Iterable[UUID], debt_ids: Iterable[UUID]
+) -> dict[tuple[UUID, UUID], datetime]:
+    rows = await uow.sql.fetch(_KNOWN_SINCE, uow.tenant, sorted(set(party_ids)), sorted(set(debt_ids)))
+    return {(row["party_id"], row["debt_id"]): row["known_real"] for row in rows}

@@ -1,0 +1,116 @@
+"""Holds on one loan, and moratoria that reach everyone jointly liable for the debt."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from services.compliance.moratorium_desk import REACH, reach_timer
+from shared.events.case import CaseOpened
+from shared.messaging import intent_store
+from shared.messaging.intents import TimerDue
+
+from .conftest import Desk, visit_contact, visit_request
+from .test_debts import loan, updated
+from .test_holds import end, place
+
+
+async def carry(desk: Desk) -> int:
+    """What the worker does with the intents that wait; how many there were."""
+    timer = reach_timer(desk.instruments)
+    async with desk.database.unit_of_work() as uow:
+        leased = await intent_store.lease(uow, REACH, limit=50, lease_id=uuid4(), duration=timedelta(minutes=1))
+    for intent in leased:
+        async with desk.database.unit_of_work() as uow:
+            await timer.commit(uow, [(intent, TimerDue())])
+    return len(leased)
+
+
+async def joint(desk: Desk) -> tuple[CaseOpened, CaseOpened, UUID, UUID]:
+    """Two people with a debt that both are liable for, and one that only the first owes."""
+    first = await desk.open_case()
+    shared, own = uuid4(), uuid4()
+    second = await desk.open_case(loans=[loan(first.party_id, debt_id=shared)])
+    mine = [loan(second.party_id, debt_id=shared), loan(debt_id=own, loan_ref="L-2")]
+    first = updated(first, loans=mine)
+    await desk.deliver("case", ("case.updated", first))
+    await carry(desk)
+    return first, second, shared, own
+
+
+async def decision(desk: Desk, case: CaseOpened, **changes: Any) -> str:
+    (answer,) = (await desk.post("/v1/decisions", {"items": [visit_request(case, **changes)]})).json()["items"]
+    return str(answer["decision"])
+
+
+async def test_hold_on_one_loan_leaves_the_other_free(desk: Desk) -> None:
+    case, _, shared, own = await joint(desk)
+    hold = await place(desk, case, scope="loan", debt_id=str(shared))
+    assert (hold["scope"], hold["debt_id"]) == ("loan", str(shared))
+    assert await decision(desk, case, debt_ids=[str(own)]) == "allow"
+    assert await decision(desk, case, debt_ids=[str(own), str(shared)]) == "deny"
+    assert await decision(desk, case) == "deny", "not said: all loans of the person"
+    assert await decision(desk, case, debt_ids=[str(uuid4())]) == "deny", "a debt that is not theirs narrows nothing"
+
+
+async def test_hold_on_one_loan_revokes_only_what_is_about_it(desk: Desk) -> None:
+    case, _, shared, own = await joint(desk)
+    (about_own,) = await desk.ask(visit_request(case, channel="call", debt_ids=[str(own)]))
+    (about_all,) = await desk.ask(visit_request(case, channel="call"))
+    assert about_own["decision"] == about_all["decision"] == "allow", (about_own, about_all)
+    await place(desk, case, scope="loan", debt_id=str(shared))
+    states = [(await desk.get(f"/v1/permits/{one['permit_id']}")).json()["revoked"] for one in (about_own, about_all)]
+    assert states == [False, True]
+
+
+async def test_same_source_on_two_loans_is_two_holds(desk: Desk) -> None:
+    case, _, shared, own = await joint(desk)
+    holds = [await place(desk, case, scope="loan", debt_id=str(one)) for one in (shared, own, shared)]
+    assert holds[0]["hold_id"] == holds[2]["hold_id"] != holds[1]["hold_id"]
+    await end(desk, holds[0])
+    assert await decision(desk, case, debt_ids=[str(shared)]) == "allow"
+    assert await decision(desk, case) == "deny"
+
+
+async def test_moratorium_reaches_the_jointly_liable_and_recalls_their_permits(desk: Desk) -> None:
+    first, second, _, _ = await joint(desk)
+    (permit,) = await desk.ask(visit_request(second))
+    hold = await place(desk, first, kind="breathing_space")
+    assert await decision(desk, second) == "deny", "read at once, before anything is carried"
+    assert await carry(desk) == 1
+    assert (await desk.get(f"/v1/permits/{permit['permit_id']}")).json()["revoke_cause"] == "breathing_space"
+    assert [one["permit_id"] for one in await desk.events("compliance.permit_revoked")] == [permit["permit_id"]]
+    await end(desk, hold)
+    assert await decision(desk, second, channel="call") == "allow"
+
+
+async def test_liability_that_becomes_known_later_is_reached_too(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    await place(desk, first, kind="insolvency")
+    (permit,) = await desk.ask(visit_request(second))
+    assert permit["decision"] == "allow"
+    assert await carry(desk) == 0
+    second = updated(second, loans=[loan(first.party_id)])
+    await desk.deliver("case", ("case.updated", second))
+    assert (await desk.get(f"/v1/permits/{permit['permit_id']}")).json()["revoke_cause"] == "BANK-INSOLVENCY"
+    assert await carry(desk) == 1
+    assert await decision(desk, second, channel="call", versions={"case": 2}) == "deny"
+
+
+async def test_contact_with_the_jointly_liable_under_a_backdated_moratorium_is_harm(desk: Desk) -> None:
+    first, second, _, _ = await joint(desk)
+    (permit,) = await desk.ask(visit_request(second))
+    contact = visit_contact(second, permit, started_real=desk.clock.real)
+    await desk.deliver("contact", ("contact.recorded", contact))
+    desk.clock.business = contact.started_at + timedelta(hours=3)
+    desk.clock.real += timedelta(minutes=2)
+    await place(desk, first, kind="breathing_space", valid_from=(contact.started_at - timedelta(days=1)).isoformat())
+    await carry(desk)
+    found = {one["rule"]: (one["conduct"], one["harm"]) for one in (await desk.get("/v1/findings")).json()["items"]}
+    assert found == {"BANK-MORATORIUM": (False, True)}
+
+
+async def test_debt_named_without_its_scope_is_refused(desk: Desk) -> None:
+    case = await desk.open_case()
+    body = {"party_id": str(case.party_id), "kind": "dispute", "valid_from": "2026-03-02T02:00:00Z", "source_ref": "s"}
+    for changes in ({"scope": "loan"}, {"debt_id": str(uuid4())}, {"scope": "contact_point"}):
+        assert (await desk.post("/v1/holds", body | changes)).status_code == 422
