@@ -16,12 +16,14 @@ import msgspec
 from services.compliance.domain import audit, findings, leaves
 from services.compliance.domain.audited_on import Made, evidence_of
 from services.compliance.domain.complaints import Complaint, Step, clock_of, take_step
+from services.compliance.domain.debts import Debt, Obligor
 from services.compliance.domain.decisions import Decision, decide
 from services.compliance.domain.dossier import Dossier, DossierEntry, DossierName, FactValue, GivenOverride
 from services.compliance.domain.facts import Balance, Counted, Freshness, Inconvenient, Override, PartyFacts, Question
 from services.compliance.domain.hindsight import Past, changes
 from services.compliance.domain.holds import Hold, HoldKind, HoldScope, end_by, ended, lawful_end, same_source
 from services.compliance.domain.local_time import Span
+from services.compliance.domain.moratoria import debts_under, reaching
 from services.compliance.domain.overrides import passable
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased, grant, recorded, release, use
@@ -44,6 +46,7 @@ class Case:
     place: str
     zones: tuple[str, ...]
     history_known_from: date
+    debts: tuple[UUID, ...]
     is_open: bool = True
     holds: list[Hold] = field(default_factory=list)
     permits: dict[UUID, Permit] = field(default_factory=dict)
@@ -103,7 +106,8 @@ class Bureau:
             jurisdiction=case.place,
             zones=case.zones,
             history_known_from=case.history_known_from,
-            holds=tuple(case.holds),
+            holds=(*case.holds, *self._reaching(case)),
+            debts=frozenset(case.debts),
             counted=tuple(counted),
             freshness=Freshness(watermarks=dict.fromkeys(_FEEDERS, moment.watermark)),
             balance=Balance(as_of=moment.real, overdue_minor={"XTS": 1}, digest="0"),
@@ -139,16 +143,17 @@ class Bureau:
 
     def place(
         self, case: Case, moment: Moment, *, kind: HoldKind, scope: HoldScope, source: str, since: datetime,
-        until: datetime | None, reached: datetime,
+        until: datetime | None, reached: datetime, scope_key: str = "",
     ) -> None:  # fmt: skip
         """A hold: recalls what it forbids and is held against the contacts made while it stood already."""
-        if same_source(case.holds, kind=kind, scope=scope, scope_key="", source_ref=source) is not None:
+        if same_source(case.holds, kind=kind, scope=scope, scope_key=scope_key, source_ref=source) is not None:
             return
         hold = Hold(
             hold_id=self._draw_id(),
             party_id=case.party_id,
             kind=kind,
             scope=scope,
+            scope_key=scope_key,
             valid_from=since,
             valid_to=lawful_end(kind, valid_from=since, valid_to=until),
             source_ref=source,
@@ -159,6 +164,35 @@ class Bureau:
         self._recall(case, [recall_of(hold, self.book, fact_arrived_real=reached)], moment)
         if hold.valid_from < moment.now:
             self._judge_since(case, hold.valid_from, moment)
+        self._carry(hold, moment, reached=reached)
+
+    def _carry(self, hold: Hold, moment: Moment, *, reached: datetime) -> None:
+        """A moratorium recalls the permits of everyone jointly liable, and is held against contacts with them."""
+        if not debts_under(hold, self._debts()):
+            return
+        for case in self.cases.values():
+            for one in (one for one in self._reaching(case) if one.hold_id == hold.hold_id):
+                self._recall(case, [recall_of(one, self.book, fact_arrived_real=reached)], moment)
+                if one.valid_from < moment.now:
+                    self._judge_since(case, one.valid_from, moment)
+
+    def _reaching(self, case: Case) -> list[Hold]:
+        others = {other.party_id: other.holds for other in self.cases.values() if other is not case}
+        return reaching(case.party_id, self._debts(), others, {}) if len(case.debts) > 1 else []
+
+    def _debts(self) -> list[Debt]:
+        """The debts of this world, each with everybody whose case names it."""
+        bound: dict[UUID, list[Obligor]] = {}
+        for case in self.cases.values():
+            for debt_id in case.debts:
+                bound.setdefault(debt_id, []).append(Obligor(case.party_id, "borrower", "joint"))
+        return [
+            Debt(
+                debt_id=debt_id, case_party_id=obligors[0].party_id, loan_id=debt_id, is_overdue=True,
+                originated_on=None, obligors=tuple(obligors),
+            )
+            for debt_id, obligors in bound.items()
+        ]  # fmt: skip
 
     def end(self, case: Case, moment: Moment, *, source: str, by_whom: str) -> None:
         """A person says that the hold is over. Raises what `end_by` raises."""

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Question
+from services.compliance.domain.hold_scopes import debts_asked
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.permits import PermitState
 from services.compliance.domain.rulings import Earliest
@@ -103,7 +104,9 @@ class Collectors:
         *,
         again: bool,
         replaces: Grant | None = None,
+        about: tuple[frozenset[UUID] | None, str | None] | None = None,
     ) -> bool:
+        debts, number = self._about(channel) if about is None else about
         duration = timedelta(minutes=minutes)
         visit = channel == "visit"
         question = Question(
@@ -119,6 +122,8 @@ class Collectors:
             crew=self.crew if visit else self.crew[:1],
             device_id="device" if visit else None,
             place_cell="88309a5915fffff" if visit else None,
+            keys={} if number is None else {"contact_point": frozenset({number})},
+            debts=debts_asked(debts, frozenset(self.person.debts)),
             now=self.world.now,
             real_now=self.world.real_now,
         )
@@ -127,7 +132,7 @@ class Collectors:
         what = f"{channel} ({purpose}) for {self.person.name} at {start:%d %b %H:%M}Z"
         if permit is None:
             self.world.tell(f"{what}: {decision.answer}, {', '.join(one.rule.id for one in decision.refusals)}")
-            self._refused(question, decision, again=again, replaces=old)
+            self._refused(question, decision, again=again, replaces=old, about=(debts, number))
             return False
         grant = Grant(
             permit_id=permit.permit_id,
@@ -141,6 +146,8 @@ class Collectors:
             asked_at=self.world.now,
             asked_real=self.world.real_now,
             watermark_real=self.world.watermark(),
+            debts=debts,
+            number=number,
         )
         self.world.history.grants[grant.permit_id] = grant
         if replaces is not None:
@@ -160,14 +167,24 @@ class Collectors:
         end = start + timedelta(minutes=plan.minutes)
         self._ask(plan.channel, plan.purpose, plan.minutes, start, end, again=False, replaces=old)
 
-    def _refused(self, question: Question, decision: Decision, *, again: bool, replaces: UUID | None) -> None:
+    def _about(self, channel: Channel) -> tuple[frozenset[UUID] | None, str | None]:
+        """Which debts whoever asks names, if any, and which number."""
+        draw = self.world.draw
+        debts = frozenset({draw.choice(self.person.debts)}) if draw.random() < 0.4 else None
+        number = draw.choice(self.person.numbers) if channel in ("call", "sms") and draw.random() < 0.6 else None
+        return debts, number
+
+    def _refused(
+        self, question: Question, decision: Decision, *, again: bool, replaces: UUID | None,
+        about: tuple[frozenset[UUID] | None, str | None],
+    ) -> None:  # fmt: skip
         """Write down what was answered. Often somebody asks at once for the earliest lawful moment that was named."""
         earliest = decision.earliest or Earliest()
         kept: bool | None = None
         if again and earliest.at is not None and self.world.draw.random() < 0.5:
             minutes = question.duration // timedelta(minutes=1)
             end = earliest.at + question.duration
-            kept = self._ask(question.channel, question.purpose, minutes, earliest.at, end, again=False)
+            kept = self._ask(question.channel, question.purpose, minutes, earliest.at, end, again=False, about=about)
         reasons = tuple(
             Reason(
                 rule=one.rule.id,
@@ -192,6 +209,8 @@ class Collectors:
                 reasons=reasons,
                 at=earliest.at,
                 after=earliest.after,
+                debts=about[0],
+                number=about[1],
                 kept=kept,
                 replaces=replaces,
             )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Protocol
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 COLLECTING = frozenset({"collection", "appointment_admin"})
@@ -208,9 +209,36 @@ MISCONDUCT: dict[str, dict[str, frozenset[str]]] = {
 }
 
 
-def stopped(place: str, kind: str, scope: str, channel: str, purpose: str) -> bool:
-    """Whether a stop of that kind and scope keeps such a contact away."""
+# A moratorium on a debt reaches whoever is liable for it together with the person (permits.md, Holds).
+MORATORIA = frozenset({"insolvency", "breathing_space", "mental_health_crisis"})
+
+
+class Scoped(Protocol):
+    """What a stop is on: of scope `loan` one debt, of `contact_point` one number."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
+    @property
+    def debt(self) -> UUID | None: ...
+    @property
+    def number(self) -> str | None: ...
+
+
+def stopped(
+    place: str, stop: Scoped, channel: str, purpose: str, *, debts: frozenset[UUID] | None, number: str | None
+) -> bool:
+    """Whether such a stop keeps a contact about these debts, through that number, away; None: nobody said.
+
+    What nobody said may be what the stop is on.
+    """
+    kind, scope = stop.kind, stop.scope
     if scope == "visit_channel" and channel != "visit":
+        return False
+    if scope == "loan" and debts is not None and stop.debt not in debts:
+        return False
+    if scope == "contact_point" and (channel not in ("call", "sms") or number not in (None, stop.number)):
         return False
     if scope == "collection" and purpose not in COLLECTING:
         return False

@@ -38,6 +38,10 @@ class Asked(Protocol):
     def asked_real(self) -> datetime: ...
     @property
     def watermark_real(self) -> datetime: ...
+    @property
+    def debts(self) -> frozenset[UUID] | None: ...
+    @property
+    def number(self) -> str | None: ...
 
 
 class Ledger:
@@ -48,12 +52,30 @@ class Ledger:
         self.stops: dict[UUID, list[Stop]] = {party_id: [] for party_id in history.people}
         for stop in history.stops:
             self.stops[stop.party_id].append(stop)
+            for other in self._jointly_liable(stop):
+                self.stops[other.party_id].append(other)
         self.contacts: dict[UUID, list[Contact]] = {party_id: [] for party_id in history.people}
         for contact in sorted(history.contacts.values(), key=lambda one: one.start):
             self.contacts[contact.party_id].append(contact)
         self.grants: dict[UUID, list[Grant]] = {party_id: [] for party_id in history.people}
         for grant in history.grants.values():
             self.grants[grant.party_id].append(grant)
+
+    def _jointly_liable(self, stop: Stop) -> Iterator[Stop]:
+        """The same moratorium on each debt of others who are liable for it together with the person."""
+        if stop.kind not in law.MORATORIA or stop.scope not in ("party", "collection", "loan"):
+            return
+        own = self.history.people[stop.party_id]
+        on = set(own.debts) if stop.scope != "loan" else {stop.debt}
+        for other in self.history.people.values():
+            if other is not own:
+                for debt in on.intersection(other.debts):
+                    yield replace(stop, party_id=other.party_id, scope="loan", debt=debt)
+
+    def about(self, contact: Contact) -> tuple[frozenset[UUID] | None, str | None]:
+        """The debts and the number that a contact was permitted for; without a permit of the person nobody said."""
+        grant = None if contact.permit_id is None else self.history.grants.get(contact.permit_id)
+        return (None, None) if grant is None or grant.party_id != contact.party_id else (grant.debts, grant.number)
 
     def obstacles(self, asked: Asked) -> frozenset[str]:
         """Everything that stood in the way when it was asked, on what was known then."""
@@ -101,12 +123,17 @@ class Ledger:
         """Whether it stood when the contact began, and forbids such a contact."""
         until = self.until(stop)
         stands = stop.since <= contact.start and (until is None or contact.start < until)
-        return stands and law.stopped(person.place, stop.kind, stop.scope, contact.channel, contact.purpose)
+        debts, number = self.about(contact)
+        return stands and law.stopped(
+            person.place, stop, contact.channel, contact.purpose, debts=debts, number=number
+        )  # fmt: skip
 
     def _touches(self, stop: Stop, person: Person, asked: Asked) -> bool:
         until = self.until(stop)
         stands = stop.since < asked.end and (until is None or asked.start < until)
-        return stands and law.stopped(person.place, stop.kind, stop.scope, asked.channel, asked.purpose)
+        return stands and law.stopped(
+            person.place, stop, asked.channel, asked.purpose, debts=asked.debts, number=asked.number
+        )  # fmt: skip
 
     def _as_of(self, stop: Stop, asked: Asked) -> Stop:
         """The stop without what was said of its end only later."""

@@ -44,7 +44,7 @@ def first_day(draw: Random, stricter_from: date | None) -> date:
     return date(2025, 6, 1) + timedelta(days=draw.randint(0, 540))
 
 
-def person_of(draw: Random, number: int, party_id: UUID, begins: datetime) -> Person:
+def person_of(draw: Random, number: int, party_id: UUID, begins: datetime, debts: tuple[UUID, ...]) -> Person:
     """A debtor whose contacts are attested for up to two months before the world begins; of a few for less."""
     place = draw.choice(tuple(ZONES))
     attested = draw.choice((0, 20, 40, 70, 70, 70))
@@ -54,6 +54,8 @@ def person_of(draw: Random, number: int, party_id: UUID, begins: datetime) -> Pe
         place=place,
         zones=ZONES[place][draw.random() < 0.25],
         history_known_from=begins.date() - timedelta(days=attested),
+        debts=debts,
+        numbers=(f"{number}a", f"{number}b"),
     )
 
 
@@ -65,6 +67,7 @@ def case_of(draw: Random, person: Person, case_id: UUID, *, begins: datetime, en
         place=person.place,
         zones=person.zones,
         history_known_from=person.history_known_from,
+        debts=person.debts,
     )
     circumstances: dict[DossierName, FactValue] = {
         "collector": _COLLECTOR[person.place],

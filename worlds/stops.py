@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 from typing import Final
+from uuid import UUID
 
 from services.compliance.domain.complaints import SecondPersonNeeded
+from services.compliance.domain.hold_scopes import scope_key_of_debt, scope_key_of_point
 from services.compliance.domain.holds import HoldKind, HoldScope, SecondPersonEndsHold
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.preferences import Hours
@@ -110,11 +112,13 @@ class Stops:
     def _stop(self) -> None:
         draw = self.world.draw
         kind, scope = draw.choice(_KINDS), self._scope()
+        debt = draw.choice(self.person.debts) if scope == "loan" else None
+        number = draw.choice(self.person.numbers) if scope == "contact_point" else None
         source, since = self._source(kind), self._since()
         until = since + timedelta(days=draw.uniform(2, 40)) if draw.random() < 0.4 else None
         told = 2 if draw.random() < 0.25 else 1
         for _ in range(told):
-            self.world.at(self.world.now, lambda: self._tell_stop(kind, scope, source, since, until))
+            self.world.at(self.world.now, lambda: self._tell_stop(kind, scope, source, since, until, debt, number))
         if draw.random() < 0.6:
             self.world.at(self.world.now + timedelta(days=draw.uniform(1, 25)), lambda: self._end(source, "ann"))
             self.world.at(self.world.now + timedelta(days=draw.uniform(1, 25)), lambda: self._end(source, "ann"))
@@ -122,31 +126,38 @@ class Stops:
             self.world.at(self.world.now + timedelta(days=draw.uniform(1, 25)), lambda: self._end(source, "bob"))
 
     def _scope(self) -> HoldScope:
-        scopes: tuple[HoldScope, ...] = ("party", "party", "party", "visit_channel", "collection")
+        scopes: tuple[HoldScope, ...] = (
+            "party", "party", "party", "visit_channel", "collection", "loan", "loan"
+        )  # fmt: skip
         return self.world.draw.choice(scopes)
 
     def _tell_stop(
-        self, kind: HoldKind, scope: HoldScope, source: str, since: datetime, until: datetime | None
-    ) -> None:
+        self, kind: HoldKind, scope: HoldScope, source: str, since: datetime, until: datetime | None,
+        debt: UUID | None, number: str | None,
+    ) -> None:  # fmt: skip
         def handle(reached: datetime) -> None:
-            self._record(kind, scope, source, since, until, reached)
+            self._record(kind, scope, source, since, until, reached, debt=debt, number=number)
+            key = "" if debt is None else scope_key_of_debt(debt)
             self.world.bureau.place(
-                self.case, self.world.moment(), kind=kind, scope=scope, source=source, since=since, until=until,
-                reached=reached,
+                self.case, self.world.moment(), kind=kind, scope=scope,
+                scope_key=key if number is None else scope_key_of_point("phone", number), source=source, since=since,
+                until=until, reached=reached,
             )  # fmt: skip
 
         self.world.tell(f"{self.person.name}: {kind} ({scope}) since {since:%d %b %H:%M} is told as {source}")
         self.world.reaches(handle)
 
     def _record(
-        self, kind: str, scope: str, source: str, since: datetime, until: datetime | None, reached: datetime
-    ) -> None:
+        self, kind: str, scope: str, source: str, since: datetime, until: datetime | None, reached: datetime, *,
+        debt: UUID | None = None, number: str | None = None,
+    ) -> None:  # fmt: skip
         known = any(one.source == source and one.party_id == self.person.party_id for one in self.world.history.stops)
         if not known:
             self.world.history.stops.append(
                 Stop(
                     party_id=self.person.party_id, source=source, kind=kind, scope=scope, since=since, until=until,
                     reached_real=reached, recorded_real=self.world.real_now, recorded_at=self.world.now,
+                    debt=debt, number=number,
                 )
             )  # fmt: skip
 

@@ -12,13 +12,18 @@ FRESHNESS_LIMIT = timedelta(seconds=120)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A debtor. With two `zones` nobody knows in which of them the person is."""
+    """A debtor. With two `zones` nobody knows in which of them the person is.
+
+    `debts`: those they are liable for; one of them another debtor of the world may be liable for as well.
+    """
 
     party_id: UUID
     name: str
     place: str
     zones: tuple[str, ...]
     history_known_from: date
+    debts: tuple[UUID, ...]
+    numbers: tuple[str, str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,11 +86,13 @@ class Stop:
     recorded_at: datetime
     words: list[tuple[str, datetime]] = field(default_factory=list)
     closed_at: datetime | None = None
+    debt: UUID | None = None
+    number: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Grant:
-    """A permit as it was published.
+    """A permit as it was published. `debts`: those that were named, None: all; `number`: the one that was named.
 
     `watermark_real`: up to when compliance had handled everything as it decided; `released_real`: its holder gave it
     back; `void_since_real`: a fact reached us that revoked it, and `revoked_real` when that was published.
@@ -102,6 +109,8 @@ class Grant:
     asked_at: datetime
     asked_real: datetime
     watermark_real: datetime
+    debts: frozenset[UUID] | None
+    number: str | None
     released_real: datetime | None = None
     void_since_real: datetime | None = None
     revoked_real: datetime | None = None
@@ -139,6 +148,8 @@ class Refusal:
     reasons: tuple[Reason, ...]
     at: datetime | None
     after: str | None
+    debts: frozenset[UUID] | None
+    number: str | None
     kept: bool | None = None
     replaces: UUID | None = None
 

@@ -45,6 +45,7 @@ class World:
             draw_bytes=draw.randbytes,
             on_revoked=self._revoked,
         )
+        self._shared_debt = self.new_id()
         self.people = [person for number in range(draw.randint(1, 3)) for person in [self._settle(number)]]
         self._plan_rules()
 
@@ -107,7 +108,9 @@ class World:
         self.history.tell(self.now, text)
 
     def _settle(self, number: int) -> Person:
-        person = people.person_of(self.draw, number, self.new_id(), self.begins)
+        own, party_id = self.new_id(), self.new_id()
+        debts = (own, self._shared_debt) if self.draw.random() < 0.6 else (own,)
+        person = people.person_of(self.draw, number, party_id, self.begins, debts)
         case = people.case_of(
             self.draw, person, self.new_id(), begins=self.begins, ends=self.ends + timedelta(days=30), real=self.real
         )
