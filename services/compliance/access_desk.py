@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.compliance import complaint_desk, finding_desk, hold_desk, override_desk
+from services.compliance import complaint_desk, finding_desk, hold_desk, override_desk, sample_desk
 from services.compliance.domain.access import LANGUAGES, AccessList, AccessPack, list_of
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.erasures import clock_of_request
@@ -39,6 +39,7 @@ _FREE_TEXT: Final = {
     "holds": ("sealed_reason", hold_desk.REASON, "reason"),
     "complaints": ("sealed_words", complaint_desk.WORDS, "words_said"),
     "findings": ("sealed_reason", finding_desk.REASON, "reason"),
+    "samples": ("sealed_reason", sample_desk.REASON, "reason"),
     "overrides": ("sealed_reason", override_desk.REASON, "reason"),
 }
 _OF_CONTACT: Final = ("outcome", "contact", "conversation", "debt_disclosed_to_third", "conduct_flags")

@@ -12,6 +12,16 @@ from shared.database import UnitOfWork
 
 _LISTS: Final = {
     "place": "SELECT case_id, case_open, jurisdiction, zones FROM party_fact WHERE tenant = $1 AND party_id = $2",
+    "places": """
+SELECT since, jurisdiction, zones FROM party_place WHERE tenant = $1 AND party_id = $2 ORDER BY since, recorded_real
+""",
+    # Others who are bound by the same debt are left out.
+    "debts": """
+SELECT d.loan_id, d.is_overdue, d.originated_on, d.roles[array_position(d.obligors, $2)] AS role,
+       d.liabilities[array_position(d.obligors, $2)] AS liability
+FROM liable_party l JOIN debt d USING (tenant, debt_id, case_party_id)
+WHERE l.tenant = $1 AND l.party_id = $2 ORDER BY d.originated_on, d.loan_id
+""",
     "told": """
 SELECT party_id, name, as_of, owner, value, reference, sealed_word, ARRAY[told_by] AS staff FROM dossier_entry
 WHERE tenant = $1 AND party_id = $2 ORDER BY as_of, recorded_real
@@ -43,6 +53,19 @@ WHERE tenant = $1 AND party_id = $2 ORDER BY recorded_real, complaint_id, versio
 SELECT party_id, finding_id, version, recorded_at, rule, citation, severity, detail, step, state, sealed_reason,
        ARRAY[by_whom] AS staff
 FROM finding_version WHERE tenant = $1 AND party_id = $2 ORDER BY recorded_real, finding_id, version
+""",
+    "traces": """
+SELECT seen_at, kind, channel, source, record_id FROM contact_trace
+WHERE tenant = $1 AND party_id = $2 ORDER BY seen_at, record_id
+""",
+    "tasks": """
+SELECT fact, rule, owner, opened_at, due_at, closed_at FROM fact_task
+WHERE tenant = $1 AND party_id = $2 ORDER BY opened_at, task_id
+""",
+    "samples": """
+SELECT s.party_id, s.day, s.kind, s.subject_id, j.verdict, j.judged_at, j.sealed_reason, ARRAY[j.by_whom] AS staff
+FROM sample s LEFT JOIN sample_judgement j USING (tenant, sample_id)
+WHERE s.tenant = $1 AND s.party_id = $2 ORDER BY s.day, s.sample_id
 """,
     "overrides": """
 SELECT party_id, override_id, rule, by_role, valid_from, valid_to, evidence, ended_at, sealed_reason,
