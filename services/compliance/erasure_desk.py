@@ -81,8 +81,9 @@ async def request(
 async def carry_out(uow: UnitOfWork, instruments: Instruments, erasure: Erasure, *, by_whom: str) -> Decided:
     """A second person's decision: the person is erased, or the reasons that stand now refuse it. The party is locked.
 
-    Raises ErasureStepRefused, SecondPersonErases.
+    Raises ErasureStepRefused, SecondPersonErases; PartyErased when retention came first.
     """
+    await refuse_erased(uow, [erasure.party_id])
     holding = (await keeping.load_holdings(uow, [erasure.party_id]))[erasure.party_id]
     reasons = _reasons(uow, instruments, holding)
     after = decided(erasure, reasons, by_whom=by_whom, real_now=uow.real_now, topics_keep=TOPICS_KEEP)
@@ -146,7 +147,9 @@ def _reasons(uow: UnitOfWork, instruments: Instruments, holding: Holding) -> tup
 async def _erase(uow: UnitOfWork, instruments: Instruments, erasures: Sequence[Erasure]) -> None:
     """Revoke, prove, delete, tell; set-wise."""
     parties = [one.party_id for one in erasures]
-    erased = [Recall(party_id=party_id, cause="erased", fact_arrived_real=uow.real_now) for party_id in parties]
+    erased = [
+        Recall(party_id=party_id, cause="erased", fact_arrived_real=uow.real_now, contacts=None) for party_id in parties
+    ]
     await recall(uow, instruments, erased)
     await _keep(uow, instruments, erasures)
     await erase_openings(uow, instruments.cipher, parties)

@@ -192,8 +192,14 @@ _ALL: Final = (
     _scope("compliance.hold-for-law", "Keep everything about a person for a legal matter, and end that.", "legal-desk"),
     _scope(
         "compliance.erase",
-        "Take people's requests to be erased, carry them out, read what is restricted; never collections.",
+        "Take people's requests to be erased, carry them out, see who is restricted; never collections.",
         "rights-desk",
+    ),
+    _scope(
+        "compliance.give-access",
+        "Read everything kept about a person, restricted or not; each reading is a leaf.",
+        "rights-desk",
+        "legal-desk",
     ),
     _scope("compliance.override", "Pass a warning as a supervisor without collection targets.", "supervisor"),
     # every service

@@ -56,7 +56,7 @@ async def explain_decision(
             raise NotFound("there is no such decision")
         if found.record is None:
             raise PartyErased()
-        await refuse_restricted(uow, found.party_id)
+        await refuse_restricted(uow, instruments_of(request).book, found.party_id)
         record = json.loads(found.record)
         _refuse_foreign(caller_of(request), voice, record)
         # The collector learns no fact of the person, and no hold.

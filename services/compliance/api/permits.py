@@ -184,7 +184,7 @@ async def read_permit(request: Request, permit_id: PermitId) -> PermitView:
         found = await store.find_granted(uow, instruments_of(request).cipher, permit_id)
         if found is None:
             raise NotFound("there is no such permit")
-        await refuse_restricted(uow, found.permit.party_id)
+        await refuse_restricted(uow, instruments_of(request).book, found.permit.party_id)
     if found.permit.erased:
         raise PartyErased()
     return _view(found.permit, token=found.token)

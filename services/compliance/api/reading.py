@@ -41,7 +41,7 @@ async def read_decision(
             raise NotFound("there is no such decision")
         if found.record is None:
             raise PartyErased()
-        await refuse_restricted(uow, found.party_id)
+        await refuse_restricted(uow, instruments_of(request).book, found.party_id)
         return DecisionView(
             decision_id=decision_id,
             record=json.loads(found.record),

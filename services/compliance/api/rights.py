@@ -44,6 +44,7 @@ from shared.web.problems import InvalidCursor, NotFound, Problem
 
 router = APIRouter(prefix="/v1", tags=["rights"])
 _HOLD = [Depends(scope("compliance.hold-for-law"))]
+_ACCESS = [Depends(scope("compliance.give-access"))]
 _ERASE = [Depends(scope("compliance.erase"))]
 LegalHoldId = Annotated[UUID, Path(description="The legal hold.")]
 ErasureId = Annotated[UUID, Path(description="The erasure.")]
@@ -137,7 +138,7 @@ async def request_erasure(request: Request, body: RequestErasure) -> Response:
     "/erasures/{erasure_id}/carry-out",
     response_model=ErasureView,
     dependencies=_ERASE,
-    responses=problem_responses(NotFound, ErasureRefused, ErasureStepRefused, SecondPersonErases),
+    responses=problem_responses(NotFound, PartyErased, ErasureRefused, ErasureStepRefused, SecondPersonErases),
     summary="Erase the person",
 )
 async def carry_erasure_out(request: Request, erasure_id: ErasureId) -> Response:
@@ -180,7 +181,7 @@ async def read_erasure(request: Request, erasure_id: ErasureId) -> ErasureView:
 
 @router.get(
     "/parties/{party_id}/access-pack",
-    dependencies=_ERASE,
+    dependencies=_ACCESS,
     responses=problem_responses(PartyErased, NotFound),
     summary="What we keep about a person",
 )

@@ -186,8 +186,8 @@ async def test_complaint_ends_the_restriction(desk: Desk) -> None:
     await look(desk)
     complaint = {"party_id": str(case.party_id), "channel": "web", "received_at": NOW.isoformat(), "reference": "c-3"}
     assert (await desk.post("/v1/complaints", complaint)).status_code == 201
-    await look(desk)
     assert (await desk.get(f"/v1/decisions/{permit['decision_id']}")).status_code == 200
+    await look(desk)
     assert (await desk.get("/v1/restrictions")).json()["items"] == []
 
 
