@@ -38,9 +38,11 @@ ORDER BY complete_from, erasure_id LIMIT $3
 _DROP_DEBTS = "DELETE FROM liable_party WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _DROP_HOME = "UPDATE party_fact SET household = NULL WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _DROP_OVERRIDES = "DELETE FROM given_override WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
-# What a hold says of a person's needs and reasons goes; that contact was stopped stays, and names nobody.
+# What a hold says of a person's needs, reasons and numbers goes; that contact was stopped stays, and names nobody.
 _EMPTY_HOLDS = """
-UPDATE hold SET need = NULL, sealed_reason = NULL, end_evidence = NULL
+UPDATE hold SET need = NULL, sealed_reason = NULL, end_evidence = NULL,
+       scope_key = CASE scope WHEN 'contact_point' THEN split_part(scope_key, ':', 1) || ':' || hold_id
+                   ELSE scope_key END
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 

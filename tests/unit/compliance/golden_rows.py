@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from services.compliance.domain.decisions import judge_rule
 from services.compliance.domain.facts import (
@@ -25,6 +25,7 @@ from services.compliance.domain.facts import (
     ThirdPersonAsked,
     Told,
 )
+from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span, zone
 from services.compliance.domain.packs import RuleBook
@@ -171,6 +172,10 @@ def _asked(rule: Rule, row: Row, book: RuleBook) -> str:
     return ruling.answer.value
 
 
+def _debt(name: str) -> UUID:
+    return UUID(int=ord(name))
+
+
 @dataclass(frozen=True)
 class _Situation:
     """What each phrase changes."""
@@ -183,10 +188,12 @@ class _Situation:
         match head:
             case "drafts":
                 return asked, known
-            case "hold":  # hold KIND [until DATE TIME]
-                until = self.moment(rest[2], rest[3]) if "until" in rest else None
+            case "hold":  # hold KIND [loan A] [until DATE TIME]
+                loan = scope_key_of_debt(_debt(rest[2])) if "loan" in rest else ""
+                until = self.moment(*rest[rest.index("until") + 1 :]) if "until" in rest else None
                 hold = Hold(
-                    hold_id=uuid4(), party_id=PARTY, kind=rest[0], scope="party", source_ref="s",  # type: ignore[arg-type]
+                    hold_id=uuid4(), party_id=PARTY, kind=rest[0], source_ref="s",  # type: ignore[arg-type]
+                    scope="loan" if loan else "party", scope_key=loan,
                     valid_from=asked.span.start - timedelta(days=1), valid_to=until, recorded_real=REAL,
                 )  # fmt: skip
                 return asked, replace(known, holds=(*known.holds, hold))
@@ -196,6 +203,8 @@ class _Situation:
                 return asked, replace(known, told={**known.told, rest[0]: told})  # type: ignore[dict-item]
             case "past":  # past CHANNEL DATE TIME OUTCOME [xN] [consented|not_connected] [debt=A] [number=1] [thread=t]
                 return asked, replace(known, counted=(*known.counted, *self.past(rest, asked)))
+            case "about":  # about A …: the loans that it is about
+                return replace(asked, debts=frozenset(map(_debt, rest))), known
             case "debt" | "number":  # the contact concerns this debt or number
                 key = "debt" if head == "debt" else "contact_point"
                 return replace(asked, keys={**asked.keys, key: frozenset(rest)}), known  # type: ignore[dict-item]

@@ -13,6 +13,7 @@ from services.compliance.domain import holds, leaves
 from services.compliance.domain.compiled.hours import Hours
 from services.compliance.domain.facts import PartyFacts, Question, Requested
 from services.compliance.domain.history import Counter
+from services.compliance.domain.hold_scopes import covers
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span, hours_on
 from services.compliance.domain.permits import Permit, PermitState
@@ -75,6 +76,14 @@ def _first_guess(start: Any, refusals: list[Ruling], _refusing_at: Any) -> Earli
     return Earliest(at=min(moments)) if moments else Earliest(after="never")
 
 
+def _named_is_free(hold: Hold, *contact: Any, debts: Any, keys: Any) -> bool:
+    return covers(hold, *contact, debts=debts, keys=keys) and not (hold.scope == "loan" and debts)
+
+
+def _names_nothing(hold: Hold, *contact: Any, debts: Any, keys: Any) -> bool:
+    return covers(hold, *contact, debts=None, keys=keys)
+
+
 _DOMAIN = "services.compliance.domain"
 # Name → what is replaced by what, and the promise whose breach must come out.
 DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
@@ -106,6 +115,22 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     ),
     "two complaints one hold": ([lambda: patch("worlds.bureau.same_source", _same_kind)], "granted against: stop"),
     "end backdated": ([lambda: patch(f"{_DOMAIN}.holds.ended", _ended_from_its_beginning)], "the audit differs"),
+    "moratorium of others unread": (
+        [lambda: patch("worlds.bureau.reaching", lambda *_: [])],
+        "granted against: stop",
+    ),
+    "moratorium never carried": (
+        [lambda: patch("worlds.bureau.debts_under", lambda *_: frozenset())],
+        "the audit differs",
+    ),
+    "a loan's hold covers nothing named": (
+        [lambda: patch(f"{_DOMAIN}.rules.holds.covers", _named_is_free)],
+        "granted against: stop",
+    ),
+    "a loan's hold covers all": (
+        [lambda: patch(f"{_DOMAIN}.rules.holds.covers", _names_nothing)],
+        "a refusal names other",
+    ),
     "one person ends it": ([lambda: patch(f"{_DOMAIN}.holds.FOUR_EYES", frozenset())], "granted against: stop"),
     "no hindsight": ([lambda: patch("worlds.bureau.changes", lambda *_, **__: [])], "the audit differs"),
     "no second look": ([lambda: patch("worlds.bureau.refused_now", lambda *_, **__: [])], "a permit outlived"),

@@ -1,6 +1,9 @@
 """The law as the checker reads it, by the examples of permits.md."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -52,8 +55,31 @@ def test_hours_follow_the_wall_clock(start: datetime, minutes: int, lawful: bool
     assert law.inside(day, 8 * 60, 21 * 60, start, end, "America/New_York") is lawful
 
 
+@dataclass(frozen=True)
+class On:
+    """A stop of some kind on something."""
+
+    kind: str
+    scope: str
+    debt: UUID | None = None
+    number: str | None = None
+
+
+def stopped(stop: On, channel: str, purpose: str, *, debts: Any = None, number: str | None = None) -> bool:
+    return law.stopped("CN", stop, channel, purpose, debts=debts, number=number)
+
+
 def test_stop_of_one_channel_leaves_the_others() -> None:
-    assert law.stopped("CN", "dispute", "visit_channel", "visit", "collection")
-    assert not law.stopped("CN", "dispute", "visit_channel", "call", "collection")
-    assert not law.stopped("CN", "deceased", "collection", "visit", "reply")
-    assert not law.stopped("CN", "deceased", "party", "visit", "safety")
+    assert stopped(On("dispute", "visit_channel"), "visit", "collection")
+    assert not stopped(On("dispute", "visit_channel"), "call", "collection")
+    assert not stopped(On("deceased", "collection"), "visit", "reply")
+    assert not stopped(On("deceased", "party"), "visit", "safety")
+
+
+def test_stop_of_one_loan_or_number_leaves_the_others_and_covers_what_nobody_said() -> None:
+    held, other = UUID(int=1), UUID(int=2)
+    for debts, expected in ((None, True), ({held}, True), ({held, other}, True), ({other}, False)):
+        assert stopped(On("dispute", "loan", debt=held), "visit", "collection", debts=debts) is expected
+    for number, expected in ((None, True), ("a", True), ("b", False)):
+        assert stopped(On("dispute", "contact_point", number="a"), "call", "collection", number=number) is expected
+    assert not stopped(On("dispute", "contact_point", number="a"), "visit", "collection")
