@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.compliance import announcements, finding_desk, hindsight, reconsideration, trace_desk
 from services.compliance.domain.audit import Finding, counted, judge_contact, verdict
-from services.compliance.domain.audited_on import Made, evidence_of
+from services.compliance.domain.audited_on import Made, evidence_of, keys_named, keys_of
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import PartyFacts
@@ -73,14 +73,15 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     """
     contacts = [one.contact for one in told]
     parties = {contact.party_id for contact in contacts}
+    permits = await load_permits(
+        uow, instruments.cipher, {contact.permit_id for contact in contacts if contact.permit_id is not None}
+    )
     known = _Known(
-        facts=await load_facts_untold(uow, parties, counted=False),
+        facts=await load_facts_untold(uow, parties, counted=False, named=keys_named(contacts, permits.values())),
         dossiers=await load_dossiers(uow, instruments.cipher, parties),
         places=await load_places(uow, parties),
         made=await load_made(uow, parties),
-        permits=await load_permits(
-            uow, instruments.cipher, {contact.permit_id for contact in contacts if contact.permit_id is not None}
-        ),
+        permits=permits,
     )
     audit = _Audit()
     before = {one.contact_id for made in known.made.values() for one in made}
@@ -128,7 +129,9 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
     leaf = _leaf(uow, instruments, contact, findings)
     row = AuditRow(
         contact=contact,
-        counted=counted(contact, evidence.as_it_began.zones, told_real=uow.real_now),
+        counted=counted(
+            contact, evidence.as_it_began.zones, told_real=uow.real_now, keys=keys_of(contact, permit, evidence.facts)
+        ),
         verdict=verdict(findings),
         findings=len(findings),
         leaf_id=leaf.leaf_id,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from services.compliance import fact_desk
+from services.compliance.domain.budget_keys import Keys, joined, keys_about
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, PartyFacts, Question
@@ -16,6 +17,7 @@ from services.compliance.domain.hold_scopes import debts_asked
 from services.compliance.domain.judged_on import JudgedOn, packed
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span
+from services.compliance.domain.rule_records import Key
 from services.compliance.domain.rulings import Earliest
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason, WindowsItem
@@ -45,7 +47,7 @@ async def answer_questions(
 
     The parties are locked.
     """
-    facts = await load_facts(uow, instruments.cipher, {one.party_id for one in asked})
+    facts = await load_facts(uow, instruments.cipher, {one.party_id for one in asked}, named=keys_named_by(asked))
     made = []
     for one in asked:
         party = replace(facts[one.party_id], balance=balances.get(one.party_id))
@@ -60,6 +62,19 @@ async def answer_questions(
 def debts_of(asked: WindowsItem | ContactAsked, facts: PartyFacts) -> frozenset[UUID] | None:
     """The debts that it is about; None: all of the person's."""
     return debts_asked(None if asked.debt_ids is None else frozenset(asked.debt_ids), facts.debts)
+
+
+def keys_named_by(asked: Sequence[ContactAsked]) -> dict[UUID, Keys]:
+    """What the contacts count on by themselves, by party: the contact points and addresses at which they are made."""
+    found: dict[UUID, Keys] = {}
+    for one in asked:
+        found[one.party_id] = joined(found.get(one.party_id, {}), _named_by(one))
+    return found
+
+
+def _named_by(asked: ContactAsked) -> Keys:
+    named: dict[Key, str | None] = {"contact_point": asked.contact_point, "address": asked.address}
+    return {kind: frozenset({value}) for kind, value in named.items() if value is not None}
 
 
 def question_of(asked: ContactAsked, uow: UnitOfWork, facts: PartyFacts) -> Question:
@@ -78,6 +93,7 @@ def question_of(asked: ContactAsked, uow: UnitOfWork, facts: PartyFacts) -> Ques
         device_id=asked.device_id,
         place_cell=asked.place_cell,
         debts=debts_of(asked, facts),
+        keys=joined(keys_about(debts_of(asked, facts), facts.keys), _named_by(asked)),
         versions={str(kind): version for kind, version in asked.versions.items()},
         now=uow.now,
         real_now=uow.real_now,

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from services.compliance import finding_desk
+from services.compliance.domain.audited_on import keys_named
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.hindsight import Past, changes
 from services.compliance.domain.holds import Hold
@@ -65,14 +66,14 @@ async def judge_since(
     again = await load_contacts_since(uow, instruments.cipher, earliest, besides=just_judged)
     if not again:
         return []
-    facts = await load_facts_untold(uow, again, counted=False)
+    contacts = [one for of_party in again.values() for one in of_party]
+    named = [one.permit_id for one in contacts if one.permit_id is not None]
+    permits = await load_permits(uow, instruments.cipher, named)
+    facts = await load_facts_untold(uow, again, counted=False, named=keys_named(contacts, permits.values()))
     dossiers = await load_dossiers(uow, instruments.cipher, again)
     places = await load_places(uow, again)
     made = await load_made(uow, again)
-    contacts = [one for of_party in again.values() for one in of_party]
     standing = await load_of_contacts(uow, [one.contact_id for one in contacts])
-    named = [one.permit_id for one in contacts if one.permit_id is not None]
-    permits = await load_permits(uow, instruments.cipher, named)
     changed: list[FindingVersion] = []
     for party_id, of_party in again.items():
         past = Past(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Self
 
 from services.compliance.domain.approvers import Registration
+from services.compliance.domain.contact_points import normalised
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.releases import Release
 from services.compliance.log.note import NoteKey
@@ -57,6 +58,14 @@ class Instruments:
     older_log_keys: tuple[NoteKey, ...] = ()
     witnesses: tuple[Witness, ...] = ()
     witnesses_required: int = 0
+
+    def contact_point_commitment(self, contact_point: str) -> str:
+        """What a number, e-mail or address has in common with itself, and nobody can read it from (HMAC, 16 bytes)."""
+        return self.cipher.blind_index("contact_point", normalised(contact_point)).hex()
+
+    def address_commitment(self, address: str, cell: str | None) -> str:
+        """The same of the address of a visit in that cell."""
+        return self.cipher.blind_index("address", f"{cell or ''}|{normalised(address)}").hex()
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> Self:

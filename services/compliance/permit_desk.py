@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from services.compliance import announcements
-from services.compliance.decision_desk import Made, keep, make, question_of, reasons
+from services.compliance.decision_desk import Made, keep, keys_named_by, make, question_of, reasons
+from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, PartyFacts, Question
 from services.compliance.domain.judged_on import DeskRefusal, JudgedOn
@@ -39,9 +40,12 @@ async def decide_permits(
 ) -> list[PermitAnswer]:
     """Decide in order; each grant is reserved before the next request of the party is looked at.
 
-    The parties are locked.
+    The parties are locked; so are, from here on, all keys that the contacts count on.
     """
-    facts = await load_facts(uow, instruments.cipher, {request.party_id for request in requests})
+    facts = await load_facts(
+        uow, instruments.cipher, {request.party_id for request in requests}, named=keys_named_by(requests), taking=True
+    )
+    sharing = _sharing(facts, requests)
     answered = await store.load_answered(
         uow, instruments.cipher, [(request.party_id, request.request_id) for request in requests]
     )
@@ -62,11 +66,32 @@ async def decide_permits(
             facts[request.party_id] = facts[request.party_id].with_reservation(
                 granted.permit.reservation(), replacing=request.replaces
             )
+            for other in _others(granted.permit, sharing):
+                facts[other] = facts[other].with_reservation_of_another(
+                    granted.permit.reservation(), replacing=request.replaces
+                )
             if replaced is not None:
                 outcome.replaced.append(release(replaced, cause="replaced"))
                 old[replaced.permit_id] = outcome.replaced[-1]
     await _save(uow, instruments, outcome)
     return outcome.answers
+
+
+def _sharing(facts: Mapping[UUID, PartyFacts], requests: Sequence[PermitRequest]) -> dict[str, set[UUID]]:
+    """Which of the people asked about share a key, by its name: what one of them is granted counts for the others."""
+    if len(facts) == 1:
+        return {}
+    named = keys_named_by(requests)
+    found: dict[str, set[UUID]] = {}
+    for party_id, known in facts.items():
+        for name in (*names_of(known.keys), *names_of(named[party_id])):
+            found.setdefault(name, set()).add(party_id)
+    return {name: parties for name, parties in found.items() if len(parties) > 1}
+
+
+def _others(permit: Permit, sharing: Mapping[str, set[UUID]]) -> set[UUID]:
+    others = {party_id for name in names_of(permit.keys) for party_id in sharing.get(name, ())} if sharing else set()
+    return others - {permit.party_id}
 
 
 def _decide(
@@ -157,10 +182,10 @@ def _same(known: store.GrantedPermit, request: PermitRequest) -> bool:
 def _digest(request: PermitRequest) -> bytes:
     """What makes a request the same one: everything but the versions, which grow while the asker retries.
 
-    Debts that were not named are left out: the digests of before know no such field.
+    Fields that were not said are left out: the digests of before know none of them.
     """
-    unsaid = {"versions"} if request.debt_ids is not None else {"versions", "debt_ids"}
-    return hashlib.sha256(request.model_dump_json(exclude=unsaid).encode()).digest()
+    unsaid = {name for name in ("debt_ids", "contact_point", "address") if getattr(request, name) is None}
+    return hashlib.sha256(request.model_dump_json(exclude={"versions", *unsaid}).encode()).digest()
 
 
 def _replaceable(replaced: Permit | None, request: PermitRequest) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from services.compliance.domain.budget_keys import joined
 from services.compliance.domain.permits import Permit
 from services.compliance.domain.reconsidering import outstanding, refused_now
 from services.compliance.instruments import Instruments
@@ -30,7 +31,8 @@ async def reconsider(
     for permit in active:
         if permit.party_id in of_party:
             of_party[permit.party_id].append(permit)
-    facts = await load_facts(uow, instruments.cipher, of_party)
+    named = {party_id: joined(*(permit.keys for permit in permits)) for party_id, permits in of_party.items()}
+    facts = await load_facts(uow, instruments.cipher, of_party, named=named)
     refused = {
         permit.permit_id: ruling
         for party_id, permits in of_party.items()

@@ -113,6 +113,7 @@ def _contact(report: ReportedContact, uow: UnitOfWork) -> ContactRecorded:
         identity_shown=report.identity_shown,
         recording_complete=report.recording_complete,
         debt_disclosed_to_third=report.debt_disclosed_to_third,
+        contact_point=report.contact_point,
     )
 
 
@@ -129,7 +130,9 @@ def _row(report: ReportedContact, contact: ContactRecorded, digest: bytes) -> st
 
 
 def _digest(report: ReportedContact) -> bytes:
-    return hashlib.sha256(report.model_dump_json().encode()).digest()
+    # A field that did not exist when a record was first sent does not make it another one.
+    unknown = {"contact_point"} if report.contact_point is None else set[str]()
+    return hashlib.sha256(report.model_dump_json(exclude=unknown).encode()).digest()
 
 
 def _announced(contact: ContactRecorded) -> NewEvent[ContactRecorded]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from services.compliance.decision_desk import debts_of, reason
+from services.compliance.domain.budget_keys import keys_about
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
@@ -28,6 +29,7 @@ def windows_of(item: WindowsItem, facts: PartyFacts, book: RuleBook, uow: UnitOf
         span=Span(uow.now, uow.now + duration),
         duration=duration,
         debts=debts_of(item, facts),
+        keys=keys_about(debts_of(item, facts), facts.keys),
         now=uow.now,
         real_now=uow.real_now,
     )

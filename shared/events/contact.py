@@ -42,6 +42,12 @@ class ContactRecorded(EventData):
     entry_consented: bool | None = Field(None, description="Consent to enter and to film inside was recorded.")
     asked_to_leave: bool | None = Field(None, description="Somebody asked the crew to leave.")
     left_when_asked: bool | None = Field(None, description="The crew left at once.")
+    contact_point: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{32}$",
+        description="Commitment (HMAC under compliance's own key) to the number or address that was reached. "
+        "None: not known.",
+    )
     conduct_flags: list[Reference] = Field(
         default_factory=list, max_length=32, description="Misconduct reported or heard."
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 from services.compliance.balances import Balances
 from services.compliance.domain.facts import Balance
 from services.compliance.erased import PartyErased
+from services.compliance.instruments import Instruments
 from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason
 from services.compliance.store.leaves import load_erased
 from shared.database import UnitOfWork
@@ -22,6 +23,23 @@ _ERASED: Final = Reason(
     detail="the person was erased",
     lawful_after="never",
 )
+
+
+def committed(instruments: Instruments, asked: Sequence[AskedT]) -> list[AskedT]:
+    """The questions with commitments in place of contact points and addresses: from here on nobody sees them."""
+    return [
+        one
+        if one.contact_point is None and one.address is None
+        else one.model_copy(
+            update={
+                "contact_point": None
+                if one.contact_point is None
+                else instruments.contact_point_commitment(one.contact_point),
+                "address": None if one.address is None else instruments.address_commitment(one.address, one.place_cell),
+            }
+        )
+        for one in asked
+    ]
 
 
 class FactsBehind(KnownProblem):  # reads as a fact at the call site

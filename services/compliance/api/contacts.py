@@ -10,8 +10,15 @@ from starlette.responses import Response
 from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.feeds import FeedForeign, FeedUnknown
 from services.compliance.domain.reports import ContactInFuture, ContactRecordChanged, FeedNumberTaken, feed_id_of
+from services.compliance.instruments import Instruments
 from services.compliance.report_desk import record_reports, refusal
-from services.compliance.schemas.contacts import ReportedContact, ReportedContacts, ReportedResult, ReportedResults
+from services.compliance.schemas.contacts import (
+    LONGEST_POINT,
+    ReportedContact,
+    ReportedContacts,
+    ReportedResult,
+    ReportedResults,
+)
 from shared.database import UnitOfWork
 from shared.security.callers import caller_of, scope
 from shared.web.commands import command
@@ -40,6 +47,7 @@ async def report_contacts(request: Request, body: ReportedContacts) -> Response:
     and for no other (`feed-foreign`); a source that was not declared is refused (`feed-unknown`).
     """
     instruments, by_client = instruments_of(request), caller_of(request).client_id
+    body = ReportedContacts.model_construct(items=[_without_clear_points(instruments, item) for item in body.items])
     readable: dict[int, ReportedContact] = {}
     unreadable: dict[int, ReportedResult] = {}
     for position, item in enumerate(body.items):
@@ -61,6 +69,14 @@ async def report_contacts(request: Request, body: ReportedContacts) -> Response:
     parties = {one.party_id for one in readable.values()}
     feeds = {feed_id_of(instruments.tenant, one.source) for one in readable.values()}
     return await command(request, body=body, parties=parties | feeds, handler=record)
+
+
+def _without_clear_points(instruments: Instruments, item: JsonValue) -> JsonValue:
+    """The record with a commitment in place of its contact point: from here on nobody sees it."""
+    point = item.get("contact_point") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(point, str) or not 3 <= len(point) <= LONGEST_POINT:
+        return item  # refused by the field, which nobody repeats
+    return {**item, "contact_point": instruments.contact_point_commitment(point)}
 
 
 def _unreadable(position: int, item: JsonValue, error: ValidationError) -> ReportedResult:

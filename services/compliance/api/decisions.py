@@ -10,7 +10,13 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.compliance.api.asking import FactsBehind, answered_unless_erased, confirm_balances, refuse_alone
+from services.compliance.api.asking import (
+    FactsBehind,
+    answered_unless_erased,
+    committed,
+    confirm_balances,
+    refuse_alone,
+)
 from services.compliance.api.surroundings import balances_of, database_of, instruments_of
 from services.compliance.decision_desk import answer_questions
 from services.compliance.domain.fact_tasks import FactTask, Owner
@@ -44,6 +50,7 @@ async def ask_decisions(request: Request, body: DecisionQuestions) -> Response:
     kept and proved like any other, so that it can be read and explained later; an allow is still no permit.
     """
     instruments = instruments_of(request)
+    body = DecisionQuestions.model_construct(items=committed(instruments, body.items))
     balances = await confirm_balances(balances_of(request), body.items)
 
     async def answer(uow: UnitOfWork) -> DecisionAnswers:

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from services.compliance import announcements, hold_desk
 from services.compliance.api.surroundings import database_of, instruments_of
-from services.compliance.domain.contact_points import normalised
 from services.compliance.domain.hold_scopes import scope_key_of_debt, scope_key_of_point
 from services.compliance.domain.holds import Hold, HoldEndNeedsEvidence, HoldOfComplaint, SecondPersonEndsHold
 from services.compliance.instruments import Instruments
@@ -153,11 +152,12 @@ def _scope_key(body: PlaceHold, instruments: Instruments) -> str:
     point = body.contact_point
     if point is None:
         return ""
-    written = normalised(point.value)
-    field, text = (
-        ("address", f"{point.place_cell or ''}|{written}") if point.kind == "address" else ("contact_point", written)
+    commitment = (
+        instruments.address_commitment(point.value, point.place_cell)
+        if point.kind == "address"
+        else instruments.contact_point_commitment(point.value)
     )
-    return scope_key_of_point(point.kind, instruments.cipher.blind_index(field, text).hex())
+    return scope_key_of_point(point.kind, commitment)
 
 
 def _view(hold: Hold) -> HoldView:

@@ -10,7 +10,13 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.compliance.api.asking import FactsBehind, answered_unless_erased, confirm_balances, refuse_alone
+from services.compliance.api.asking import (
+    FactsBehind,
+    answered_unless_erased,
+    committed,
+    confirm_balances,
+    refuse_alone,
+)
 from services.compliance.api.surroundings import (
     PermitsTogether,
     balances_of,
@@ -86,6 +92,7 @@ async def request_permits(request: Request, body: PermitRequests) -> Response:
     Collection visits are checked against the bank's balance first. A refusal is an answer, not an error; only a single
     request is 409 on facts that compliance has not seen yet, and 410 about a person who was erased.
     """
+    body = PermitRequests.model_construct(items=committed(instruments_of(request), body.items))
     parties = {item.party_id for item in body.items}
     if len(body.items) == 1:
         return await permits_together_of(request).command(request, body=body, parties=parties)

@@ -15,6 +15,7 @@ from services.compliance.domain.holds import HoldKind
 from services.compliance.domain.places import Place
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
+from services.compliance.store.budget_keys import reach
 from services.compliance.store.debts import save_debts
 from services.compliance.store.facts import CaseFact, load_cases, save_cases
 from services.compliance.store.places import insert_places
@@ -86,6 +87,8 @@ async def fold_cases(
             fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
     await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
     moratorium_desk.follow_debts(uow, await save_debts(uow, fold.debts), arrived_real=uow.real_now)
+    homes = [(one, fold.cases[one].household) for one in sorted(fold.described)]
+    await reach(uow, [(party_id, [f"household:{home}"]) for party_id, home in homes if home is not None])
     await insert_places(uow, fold.places)
     await fact_desk.hear(uow, fold.told)
     await recall(uow, instruments, fold.recalls)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from services.compliance.domain.audited_on import Evidence
+from services.compliance.domain.audited_on import Evidence, keys_of
+from services.compliance.domain.budget_keys import Keys
 from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.judging import judge_rule, passed
 from services.compliance.domain.local_time import Span, local_dates
@@ -80,13 +81,15 @@ def hindsight_rules(book: RuleBook) -> frozenset[str]:
     )
 
 
-def counted(contact: ContactRecorded, zones: tuple[str, ...], *, told_real: datetime | None = None) -> Counted:
+def counted(
+    contact: ContactRecorded, zones: tuple[str, ...], *, told_real: datetime | None = None, keys: Keys | None = None
+) -> Counted:
     """How the recorded contact counts."""
     return Counted(
         channel=contact.channel, purpose=contact.purpose, span=Span(contact.started_at, contact.ended_at), zones=zones,
         attempt=contact.attempt, contact=contact.contact, conversation=contact.conversation,
         household_contacted=contact.household_contacted, debtor_met=contact.debtor_met, permit_id=contact.permit_id,
-        unanswered=contact.attempt and not contact.contact, told_real=told_real,
+        unanswered=contact.attempt and not contact.contact, told_real=told_real, keys=keys or {},
     )  # fmt: skip
 
 
@@ -140,6 +143,7 @@ def _question(contact: ContactRecorded, permit: Permit | None, facts: PartyFacts
         duration=contact.ended_at - contact.started_at,
         crew=tuple(contact.crew),
         debts=permit.debts if permit is not None else None,
+        keys=keys_of(contact, permit, facts),
         now=contact.started_at,
         real_now=contact.started_real,
     )
@@ -194,14 +198,15 @@ def _breach(rule: Rule, contact: ContactRecorded, question: Question, facts: Par
 
 
 def _over(rule: CapRule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> str | None:
-    """`facts.counted` holds the contacts made before, not reservations: what was only reserved has harmed nobody.
+    """`facts.counted` and `facts.shared` hold the contacts made before, not reservations: those have harmed nobody.
 
     Of two contacts where one is allowed, the later one is too many, in whichever order they were told.
     """
     zones = question.candidate_zones(facts)
     if not zones or not counted(contact, zones).counts_as(rule.unit):
         return None
-    most = busiest(matching(rule, facts.counted, question), local_dates(contact.started_at, zones), rule.window)
+    before = (*facts.counted, *facts.shared)
+    most = busiest(matching(rule, before, question), local_dates(contact.started_at, zones), rule.window)
     return f"number {most + 1} where {rule.limit} in {rule.window} are allowed" if most >= rule.limit else None
 
 

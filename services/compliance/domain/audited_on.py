@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec import structs
 
+from services.compliance.domain.budget_keys import Keys, joined
 from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import Counted, PartyFacts
 from services.compliance.domain.permits import Permit
@@ -69,6 +70,28 @@ class Evidence:
         return self.known[0] if self.known else self.facts
 
 
+def keys_of(contact: ContactRecorded, permit: Permit | None, facts: PartyFacts) -> Keys:
+    """What the contact counts on beside the person: what its permit reserved, else what is known of the person.
+
+    The contact point that its own record names goes before the one that was asked for.
+    """
+    return {**(permit.keys if permit is not None and permit.keys else facts.keys), **_point_of(contact)}
+
+
+def keys_named(contacts: Iterable[ContactRecorded], permits: Iterable[Permit]) -> dict[UUID, Keys]:
+    """What the contacts count on beside what is known of their people, by party."""
+    found: dict[UUID, Keys] = {}
+    for permit in permits:
+        found[permit.party_id] = joined(found.get(permit.party_id, {}), permit.keys)
+    for one in contacts:
+        found[one.party_id] = joined(found.get(one.party_id, {}), _point_of(one))
+    return found
+
+
+def _point_of(contact: ContactRecorded) -> Keys:
+    return {} if contact.contact_point is None else {"contact_point": frozenset({contact.contact_point})}
+
+
 def evidence_of(
     contact: ContactRecorded, *, permit: Permit | None, party: PartyFacts, dossier: Dossier,
     places: Sequence[Place] = (), others: Iterable[Made], freshness_limit: timedelta, use_came_first: bool = False,
@@ -79,13 +102,14 @@ def evidence_of(
     """
     began = (contact.started_at, contact.contact_id)
     before = [one for one in others if one.order < began]
+    others_before = tuple(one for one in party.shared if one.span.start < contact.started_at)
     holds = [
         one
         for one in party.holds
         # One that was recorded since and stands from this very moment on came up during the contact.
         if one.recorded_real <= contact.started_real or one.valid_from < contact.started_at
     ]
-    facts = replace(party, holds=tuple(holds), counted=tuple(one.counted for one in before))
+    facts = replace(party, holds=tuple(holds), counted=tuple(one.counted for one in before), shared=others_before)
 
     def known_by(moment: datetime | None) -> PartyFacts:
         then = facts if moment is None else _as_known_by(moment, facts, before)
@@ -119,6 +143,7 @@ def _learnt(
     moments += [one.recorded_real for one in places]
     moments += [one.recorded_real for one in dossier.entries if one.as_of <= at]
     moments += [one.recorded_real for one in dossier.overrides]
+    moments += [told for one in facts.shared if (told := one.told_real) is not None]
     return moments + [told for one in before if (told := one.counted.told_real) is not None]
 
 
@@ -127,5 +152,6 @@ def _as_known_by(moment: datetime, facts: PartyFacts, before: Iterable[Made]) ->
     return replace(
         facts,
         counted=tuple(one for one in counted if one is not None),
+        shared=tuple(one for one in facts.shared if one.permit_id or one.told_real is None or one.told_real <= moment),
         holds=tuple(one for one in facts.holds if one.recorded_real <= moment),
     )

@@ -91,6 +91,10 @@ class DescribedCase(Protocol):
     def zones(self) -> tuple[str, ...]: ...
     @property
     def history_known_from(self) -> date | None: ...
+    @property
+    def household(self) -> str | None: ...
+    @property
+    def debts_known(self) -> bool: ...
 
 
 def told_by_case(before: DescribedCase | None, after: DescribedCase) -> list[str]:
@@ -109,6 +113,8 @@ def _said_by(case: DescribedCase) -> dict[str, object]:
         "party.updated": not case.held,
         "party.time_zone": known_zones(case.zones),
         "party.history_known_from": case.history_known_from,
+        "party.household": case.household,
+        "party.debts": case.debts_known,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final, cast
@@ -27,6 +27,7 @@ from services.compliance.domain.rule_records import (
 from shared.events.contact import Channel, Purpose
 
 WATERMARK_LIMIT: Final = timedelta(seconds=30)
+_NOTHING: Final[frozenset[str]] = frozenset()
 LOG_LIMIT: Final = timedelta(minutes=5)
 BALANCE_LIMIT: Final = timedelta(minutes=15)
 
@@ -36,8 +37,8 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, dict=T
 
     Its outcome is unknown. Keys that are not known (None) are shared with every other contact. `lawful` is the audit's
     word, None while it has not spoken: such an attempt opens no gate. `thread` names a written exchange.
-    `told_real`: when a contact was told, for the audit. A struct, because every decision is kept with all of them
-    (`domain.judged_on`): it encodes four times as fast.
+    `told_real`: when a contact was told, for the audit. `of_another`: it was made with somebody else who shares a key.
+    A struct, because every decision is kept with all of them (`domain.judged_on`): it encodes four times as fast.
     """
 
     channel: Channel
@@ -58,6 +59,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, dict=T
     thread: str | None = None
     keys: Mapping[Key, frozenset[str]] = {}
     told_real: datetime | None = None
+    of_another: bool = False
 
     def counts_as(self, unit: Unit) -> bool:
         """Whether the counter `unit` counts it."""
@@ -72,6 +74,13 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, dict=T
         """Whether it may concern the same debt, number, address …: not when both are known and differ."""
         own = self.keys.get(key)
         return own is None or wanted is None or not own.isdisjoint(wanted)
+
+    def surely_shares(self, keys: Iterable[Key], wanted: Mapping[Key, frozenset[str]]) -> bool:
+        """Whether it is known to concern one of the same debts, numbers, addresses …
+
+        Somebody else's contact counts only then: nobody could count all those whose number is not known.
+        """
+        return any(not self.keys.get(key, _NOTHING).isdisjoint(wanted.get(key, _NOTHING)) for key in keys)
 
     def dates(self) -> frozenset[date]:
         """Its local dates in every zone the person may have been in; worked out once."""
@@ -201,7 +210,11 @@ def _listed(wanted: tuple[str, ...], known: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyFacts:
-    """What compliance read itself, or was told under the signature of the service that owns the fact."""
+    """What compliance read itself, or was told under the signature of the service that owns the fact.
+
+    `keys`: what every contact with the person counts on beside the person; `unresolved`: kinds of keys that compliance
+    should know and does not. `shared`: contacts with other people, and reservations, that count on a key of a question.
+    """
 
     party_id: UUID
     known: bool = False
@@ -226,6 +239,9 @@ class PartyFacts:
     requested: tuple[Requested, ...] = ()
     debts: frozenset[UUID] = frozenset()
     """All debts that the person is known to be bound by, whether they are overdue or not."""
+    keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)
+    unresolved: frozenset[Key] = frozenset()
+    shared: tuple[Counted, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.counted, History):
@@ -240,6 +256,11 @@ class PartyFacts:
         """The facts after a grant in the same batch."""
         kept = tuple(one for one in self.counted if replacing is None or one.permit_id != replacing)
         return replace(self, counted=(*kept, reservation))
+
+    def with_reservation_of_another(self, reservation: Counted, *, replacing: UUID | None) -> PartyFacts:
+        """The facts after a grant in the same batch to somebody who shares a key."""
+        kept = tuple(one for one in self.shared if replacing is None or one.permit_id != replacing)
+        return replace(self, shared=(*kept, msgspec.structs.replace(reservation, of_another=True)))
 
     def without(self, permit_id: UUID | None) -> PartyFacts:
         """The facts as if that reservation did not exist (it is about to be replaced)."""

@@ -74,7 +74,7 @@ class History(tuple[Counted, ...]):
 
     def __init__(self, _counted: Iterable[Counted] = ()) -> None:
         self.counters: dict[object, Kept] = {}
-        """By rule and keys asked for."""
+        """By rule, other people's contacts and keys asked for."""
         self._lately: tuple[date, Sequence[Counted]] = (date.min, self)
 
     def recent(self, since: date) -> Sequence[Counted]:
@@ -96,8 +96,10 @@ class History(tuple[Counted, ...]):
 
 
 class Kept(NamedTuple):
-    """A counter of the contacts from `since` on, and its rule: kept, so that the rule's identity stays its own."""
+    """A counter of the contacts from `since` on, with its rule and other people's contacts: kept, so that the identity
+    of both stays their own."""
 
     rule: object
+    shared: object
     since: date
     counter: Counter | None

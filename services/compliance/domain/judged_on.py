@@ -86,6 +86,7 @@ class JudgedOn:
             (kind, subject, version) for (kind, subject), version in sorted(self.facts.versions.items())
         ]
         known["counted"] = list(self.facts.counted)
+        known["shared"] = list(self.facts.shared)
         document = {
             "format": FORMAT,
             "counted_as": Counted.__struct_fields__,
@@ -106,7 +107,8 @@ def decode(content: bytes) -> JudgedOn:
         known = {name: _FACTS[name].decode(raw) for name, raw in kept.facts.items() if name in _FACTS}
         versions = msgspec.json.decode(kept.facts["versions"], type=tuple[tuple[str, UUID, int], ...])
         known["versions"] = {(kind, subject): version for kind, subject, version in versions}
-        known["counted"] = _counted(kept.counted_as, kept.facts["counted"])
+        for name in ("counted", "shared"):
+            known[name] = _counted(kept.counted_as, kept.facts[name]) if name in kept.facts else ()
         return JudgedOn(
             question=kept.question, facts=PartyFacts(**known), replaces=kept.replaces, refused_by=kept.refused_by
         )
@@ -164,7 +166,7 @@ class _Kept(msgspec.Struct, kw_only=True):
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = msgspec.json.Decoder(_Kept)
 _HINTS: Final = get_type_hints(PartyFacts)
-_BY_HAND: Final = frozenset({"versions", "counted"})
+_BY_HAND: Final = frozenset({"versions", "counted", "shared"})
 _FACTS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     one.name: msgspec.json.Decoder(Any if one.name in _BY_HAND else _HINTS[one.name])
     for one in sorted(fields(PartyFacts), key=lambda one: one.name)

@@ -6,11 +6,12 @@ the release counts again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from services.compliance.domain.budget_keys import Keys
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.local_time import Span
@@ -54,7 +55,7 @@ class PermitReleased(KnownProblem):
 class Permit:
     """One permit. `window` and `used_at` are business time, `granted_real` and `revoked_real` real time.
 
-    `debts`: those that its contact is about; None: all of the party's.
+    `debts`: those that its contact is about; None: all of the party's. `keys`: what it reserves beside the person.
     """
 
     permit_id: UUID
@@ -84,6 +85,7 @@ class Permit:
     erased: bool = False
     """The person was erased: crew and place are not known any more."""
     debts: frozenset[UUID] | None = None
+    keys: Keys = field(default_factory=dict)
 
     def claims(self) -> dict[str, Json]:
         """The claims of its token. `nbf` and `exp` are BUSINESS seconds.
@@ -113,8 +115,9 @@ class Permit:
     def reservation(self) -> Counted:
         """How it counts until its contact is recorded: as everything."""
         return Counted(
-            channel=self.channel, purpose=self.purpose, span=self.window, zones=self.zones, permit_id=self.permit_id
-        )
+            channel=self.channel, purpose=self.purpose, span=self.window, zones=self.zones, permit_id=self.permit_id,
+            keys=self.keys,
+        )  # fmt: skip
 
     @property
     def reserves(self) -> bool:
@@ -151,6 +154,7 @@ def grant(
         rule_set=rule_set,
         granted_real=question.real_now,
         debts=question.debts,
+        keys=question.keys,
     )
 
 

@@ -70,6 +70,7 @@ def _refusing(permit: Permit, facts: PartyFacts, book: RuleBook, *, now: datetim
         device_id=permit.device_id,
         place_cell=permit.place_cell,
         debts=permit.debts,
+        keys=permit.keys or facts.keys,
         now=now,
         real_now=real_now,
     )

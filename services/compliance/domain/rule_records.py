@@ -212,6 +212,11 @@ class CapRule(RuleRecord):
     uncounted: tuple[Literal["consented", "not_connected"], ...] = ()
     threads: bool = False
 
+    @property
+    def counts_others(self) -> bool:
+        """Whether contacts with other people count, too, who share the debt, the number, the home …"""
+        return "person" not in self.key
+
     @model_validator(mode="after")
     def _cool_off_is_one(self) -> Self:
         if self.window.startswith("cooloff") and (self.limit, self.unit) != (1, "conversation"):

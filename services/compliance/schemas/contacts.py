@@ -16,6 +16,7 @@ from shared.events.base import Reference
 from shared.events.contact import Purpose
 
 MAX_RECORDS = 1_000
+LONGEST_POINT = 254
 _LONGEST_CONTACT = timedelta(hours=24)
 
 
@@ -42,6 +43,13 @@ class ReportedContact(BaseModel):
     ended_at: AwareDatetime = Field(description="Business time of the end; of a message the same as the start.")
     started_real: AwareDatetime | None = Field(
         None, description="Real time of the start; left out: the same moment on the clock of real time."
+    )
+    contact_point: str | None = Field(
+        None,
+        min_length=3,
+        max_length=LONGEST_POINT,
+        description="Number, e-mail or postal address that was used. Committed (HMAC) as soon as it is read, and kept "
+        "nowhere in clear.",
     )
     outcome: Reference = Field(description="The system's outcome code.", examples=["promise_to_pay"])
     reached: Reached = Field("unknown", description="Who was reached. Unknown counts as everybody.")

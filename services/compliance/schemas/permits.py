@@ -101,6 +101,20 @@ class ContactAsked(_Body):
     device_id: Reference | None = Field(None, description="Device that the permit is bound to; visits need it.")
     place_cell: Cell | None = Field(None, description="Cell of the place; visits need it.")
     debt_ids: list[UUID] | None = DEBT_IDS
+    contact_point: str | None = Field(
+        None,
+        min_length=3,
+        max_length=254,
+        description="Number, e-mail or postal address that will be used; of a third-party inquiry the third person's. "
+        "Committed (HMAC) as soon as it is read, and kept nowhere in clear. Left out: not known, so all contacts with "
+        "the person count on it.",
+    )
+    address: str | None = Field(
+        None,
+        min_length=3,
+        max_length=400,
+        description="Address of a visit, as it is written. Committed with the cell like a contact point.",
+    )
     versions: dict[Literal["case", "visit", "plan"], int] = Field(
         default_factory=dict, description="Versions that the asker has seen; compliance refuses to decide on less."
     )

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-import asyncpg
 from msgspec import structs
 
 from services.compliance.domain.audited_on import Made
+from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.facts import Counted
-from services.compliance.domain.local_time import Span
 from services.compliance.domain.rulings import Answer
+from services.compliance.store.budget_keys import reach
+from services.compliance.store.counted import counted_of
 from services.compliance.store.sealed import CONTACT, DECISION, open_records, plain_record
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
@@ -44,8 +45,8 @@ _CONTACTS = """
 INSERT INTO contact_audit
   (tenant, party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact,
    conversation, household_contacted, debtor_met, verdict, findings, leaf_id, recorded_real, told_by, event_id,
-   sealed_record)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+   sealed_record, budget_keys)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 """
 _CONTACTS_SINCE = """
 SELECT a.party_id, a.contact_id, a.record, a.sealed_record
@@ -181,6 +182,7 @@ async def insert_audits(uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[Aud
         await uow.sql.executemany(
             _CONTACTS, [_audit_values(uow, row, record) for row, record in zip(rows, sealed, strict=True)]
         )
+        await reach(uow, [(row.contact.party_id, names_of(row.counted.keys)) for row in rows])
 
 
 async def load_verdicts(
@@ -236,28 +238,11 @@ async def load_audited(uow: UnitOfWork, leaf_ids: Iterable[UUID]) -> list[Audite
     return [Audited(r["party_id"], r["contact_id"], r["verdict"], r["findings"], r["leaf_id"]) for r in rows]
 
 
-def counted_of(row: asyncpg.Record) -> Counted:
-    """How the audited contact of that row counts."""
-    return Counted(
-        channel=row["channel"],
-        purpose=row["purpose"],
-        span=Span(row["started_at"], row["ended_at"]),
-        zones=tuple(row["zones"]),
-        attempt=row["attempt"],
-        contact=row["contact"],
-        conversation=row["conversation"],
-        household_contacted=row["household_contacted"],
-        debtor_met=row["debtor_met"],
-        permit_id=row["permit_id"],
-        unanswered=row["attempt"] and not row["contact"],
-    )
-
-
 def _audit_values(uow: UnitOfWork, row: AuditRow, sealed_record: bytes) -> tuple[object, ...]:
     one = row.counted
     return (
         uow.tenant, row.contact.party_id, row.contact.contact_id, one.permit_id, one.channel, one.purpose,
         one.span.start, one.span.end, list(one.zones), one.attempt, one.contact, one.conversation,
         one.household_contacted, one.debtor_met, row.verdict, row.findings, row.leaf_id, uow.real_now, row.told_by,
-        row.event_id, sealed_record,
+        row.event_id, sealed_record, list(names_of(one.keys)),
     )  # fmt: skip

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
-import asyncpg
-from msgspec import structs
-
+from services.compliance.domain.budget_keys import Keys, joined, names_of
+from services.compliance.domain.debts import Debt
 from services.compliance.domain.facts import Counted, Freshness, PartyFacts
 from services.compliance.domain.holds import Hold
-from services.compliance.domain.local_time import Span
-from services.compliance.store.audits import counted_of
+from services.compliance.domain.rule_records import Key
+from services.compliance.store.budget_keys import load_shared, lock_keys
+from services.compliance.store.counted import load_counted
 from services.compliance.store.debts import load_debts
 from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.feeds import load_silent
@@ -27,6 +27,8 @@ from shared.events.topics import PARTITIONS, heartbeat_topics
 from shared.security.party_keys import PartyCipher
 
 V = TypeVar("V")
+NamedKeys = Mapping[UUID, Keys]
+_NO_KEYS: Final[NamedKeys] = {}
 FEEDERS: Final = ("intake", "assignment", "visits", "plans")
 # Longer than any window of a loaded pack; the counters' look-back.
 _LOOK_BACK: Final = timedelta(days=400)
@@ -58,18 +60,6 @@ SELECT $1, s.party_id, s.kind, s.subject_id, max(s.version)
 FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[]) AS s(party_id, kind, subject_id, version)
 GROUP BY s.party_id, s.kind, s.subject_id ORDER BY s.party_id, s.kind, s.subject_id
 ON CONFLICT (tenant, party_id, kind, subject_id) DO UPDATE SET version = greatest(v.version, excluded.version)
-"""
-_RESERVED = """
-SELECT party_id, permit_id, channel, purpose, window_start, window_end, zones FROM permit
-WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used') AND window_end >= $3
-"""
-_CONTACTS = """
-SELECT party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact, conversation,
-       household_contacted, debtor_met,
-       (told_by IS NOT NULL OR verdict = 'lawful') AND NOT EXISTS (
-         SELECT FROM finding f
-         WHERE f.tenant = a.tenant AND f.contact_id = a.contact_id AND (f.conduct OR f.harm)) AS lawful
-FROM contact_audit a WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ended_at >= $3
 """
 _WATERMARKS = """
 SELECT service, count(*) AS shards, min(low_watermark) AS low_watermark FROM feeder_watermark
@@ -106,6 +96,12 @@ class CaseFact:
     history_known_from: date | None
     household: str | None = None
     debts_known: bool = False
+
+    @property
+    def unresolved(self) -> frozenset[Key]:
+        """The kinds of keys that are not known of the person."""
+        known: dict[Key, bool] = {"debt": self.debts_known, "household": self.household is not None}
+        return frozenset(kind for kind, is_known in known.items() if not is_known)
 
 
 async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, CaseFact]:
@@ -186,38 +182,53 @@ async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
     }
 
 
-async def load_facts(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, PartyFacts]:
-    """Everything a decision on the parties looks at, in eleven statements for any number of parties."""
-    facts = await load_facts_untold(uow, party_ids)
+async def load_facts(
+    uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], *, named: NamedKeys = _NO_KEYS,
+    taking: bool = False,
+) -> dict[UUID, PartyFacts]:  # fmt: skip
+    """Everything a decision on the parties looks at, in thirteen statements for any number of parties.
+
+    `named`: the keys that the contacts asked for count on beside those of all contacts. `taking`: something may be
+    reserved, so all keys are locked before what counts on them is read.
+    """
+    facts = await load_facts_untold(uow, party_ids, named=named, taking=taking)
     dossiers = await load_dossiers(uow, cipher, facts)
     return {party_id: dossiers[party_id].applied_to(facts[party_id], at=uow.now) for party_id in facts}
 
 
 async def load_facts_untold(
-    uow: UnitOfWork, party_ids: Iterable[UUID], *, counted: bool = True
-) -> dict[UUID, PartyFacts]:
+    uow: UnitOfWork, party_ids: Iterable[UUID], *, counted: bool = True, named: NamedKeys = _NO_KEYS,
+    taking: bool = False,
+) -> dict[UUID, PartyFacts]:  # fmt: skip
     """The facts without what was told of the parties: an audit takes that as it stood when each contact began.
 
-    It takes the contacts so, too, and has none `counted` here.
+    It takes the contacts so, too, and has none `counted` here; of other people's it gets those that were made, and
+    when they were told. `named`, `taking`: as for `load_facts`.
     """
     ids = sorted(set(party_ids))
+    since = uow.now - _LOOK_BACK
     cases = await load_cases(uow, ids)
+    debts = await load_debts(uow, ids)
+    keys = {party_id: _keys(cases.get(party_id), debts.get(party_id, ())) for party_id in ids}
+    wanted = {party_id: {*names_of(keys[party_id]), *names_of(named.get(party_id, {}))} for party_id in ids}
+    if taking:
+        await lock_keys(uow, {name for names in wanted.values() for name in names})
+    shared = await load_shared(uow, wanted, debts, since=since, decided=counted)
     watermarks = await load_watermarks(uow)
     silent = await load_silent(uow)
     uncovered = await uncovered_since(uow)
-    named = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
+    parked = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
     versions = await _load_versions(uow, ids)
     holds = await load_holds(uow, ids)
-    debts = await load_debts(uow, ids)
     reaching = await load_reaching(uow, debts)
-    history = await _load_counted(uow, ids) if counted else {}
+    history = await load_counted(uow, ids, since=since) if counted else {}
     return {
         party_id: _facts(
             party_id, cases.get(party_id), [*holds.get(party_id, []), *reaching.get(party_id, [])],
-            frozenset(debt.debt_id for debt in debts.get(party_id, ())), history.get(party_id, []),
+            _Budget(debts.get(party_id, ()), history.get(party_id, []), keys[party_id], shared.get(party_id, ())),
             versions.get(party_id, {}),
             Freshness(
-                watermarks=watermarks, named_by=tuple(sorted(named.get(party_id, []))), silent_feeds=silent,
+                watermarks=watermarks, named_by=tuple(sorted(parked.get(party_id, []))), silent_feeds=silent,
                 log_waits_since=uncovered,
             ),
         )
@@ -225,16 +236,27 @@ async def load_facts_untold(
     }  # fmt: skip
 
 
+class _Budget(NamedTuple):
+    """What counts of one person: what they are bound by, contacts and reservations, what those count on beside."""
+
+    debts: Sequence[Debt]
+    counted: Sequence[Counted]
+    keys: Keys
+    shared: tuple[Counted, ...]
+
+
 def _facts(
-    party_id: UUID, case: CaseFact | None, holds: Sequence[Hold], debts: frozenset[UUID], counted: Sequence[Counted],
+    party_id: UUID, case: CaseFact | None, holds: Sequence[Hold], budget: _Budget,
     versions: Mapping[tuple[str, UUID], int], freshness: Freshness,
 ) -> PartyFacts:  # fmt: skip
+    facts = PartyFacts(
+        party_id=party_id, holds=tuple(holds), freshness=freshness, counted=tuple(budget.counted), keys=budget.keys,
+        shared=budget.shared, debts=frozenset(debt.debt_id for debt in budget.debts),
+    )  # fmt: skip
     if case is None:
-        return PartyFacts(
-            party_id=party_id, holds=tuple(holds), counted=tuple(counted), freshness=freshness, debts=debts
-        )
-    return PartyFacts(
-        party_id=party_id,
+        return facts
+    return replace(
+        facts,
         known=True,
         held=case.held,
         case_id=case.case_id,
@@ -244,11 +266,16 @@ def _facts(
         zones=case.zones,
         history_known_from=case.history_known_from,
         versions=versions,
-        holds=tuple(holds),
-        counted=tuple(counted),
-        freshness=freshness,
-        debts=debts,
+        unresolved=case.unresolved,
     )
+
+
+def _keys(case: CaseFact | None, debts: Sequence[Debt]) -> Keys:
+    """What every contact with the person counts on: the debts now collected that they are bound by, and the home."""
+    found: dict[Key, frozenset[str]] = {"debt": frozenset(debt.key for debt in debts if debt.is_overdue)}
+    if case is not None and case.household is not None:
+        found["household"] = frozenset({case.household})
+    return joined(found)
 
 
 async def _load_versions(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, UUID], int]]:
@@ -256,25 +283,6 @@ async def _load_versions(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, dic
     for row in await uow.sql.fetch(_VERSIONS, uow.tenant, ids):
         found.setdefault(row["party_id"], {})[row["kind"], row["subject_id"]] = row["version"]
     return found
-
-
-async def _load_counted(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, list[Counted]]:
-    since = uow.now - _LOOK_BACK
-    contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, ids, since)
-    reserved = await uow.sql.fetch(_RESERVED, uow.tenant, ids, since)
-    found = [(row["party_id"], structs.replace(counted_of(row), lawful=row["lawful"])) for row in contacts]
-    found += [(row["party_id"], _reservation(row)) for row in reserved]
-    return _grouped(found)
-
-
-def _reservation(row: asyncpg.Record) -> Counted:
-    return Counted(
-        channel=row["channel"],
-        purpose=row["purpose"],
-        span=Span(row["window_start"], row["window_end"]),
-        zones=tuple(row["zones"]),
-        permit_id=row["permit_id"],
-    )
 
 
 def _grouped(pairs: Iterable[tuple[UUID, V]]) -> dict[UUID, list[V]]:

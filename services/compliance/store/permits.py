@@ -9,8 +9,10 @@ from uuid import UUID
 
 import asyncpg
 
+from services.compliance.domain.budget_keys import keys_named, names_of
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.permits import Permit, PermitState
+from services.compliance.store.budget_keys import reach
 from services.compliance.store.sealed import Terms, open_terms, plain_terms
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
@@ -28,16 +30,16 @@ _OWNER = "SELECT party_id FROM permit WHERE tenant = $1 AND permit_id = $2"
 _INSERT = """
 INSERT INTO permit (tenant, party_id, permit_id, decision_id, request_id, request_sha256, case_id, subject_id, channel,
                     purpose, device_id, window_start, window_end, duration_minutes, zones, rule_set, sealed_terms,
-                    granted_real, state, debts)
+                    granted_real, state, debts, budget_keys)
 SELECT $1, p.party_id, p.permit_id, p.decision_id, p.request_id, p.request_sha256, p.case_id, p.subject_id, p.channel,
        p.purpose, p.device_id, p.window_start, p.window_end, p.duration_minutes, string_to_array(p.zones, ','),
        p.rule_set, p.sealed_terms, p.granted_real, 'granted',
-       string_to_array(p.debts, ',')::uuid[]
+       string_to_array(p.debts, ',')::uuid[], string_to_array(p.budget_keys, ',')
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::uuid[], $8::uuid[], $9::text[],
             $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::int[], $15::text[], $16::text[],
-            $17::bytea[], $18::timestamptz[], $19::text[])
+            $17::bytea[], $18::timestamptz[], $19::text[], $20::text[])
   AS p(party_id, permit_id, decision_id, request_id, request_sha256, case_id, subject_id, channel, purpose, device_id,
-       window_start, window_end, duration_minutes, zones, rule_set, sealed_terms, granted_real, debts)
+       window_start, window_end, duration_minutes, zones, rule_set, sealed_terms, granted_real, debts, budget_keys)
 """
 _UPDATE = """
 UPDATE permit SET state = p.state, contact_id = p.contact_id, used_at = p.used_at, release_cause = p.release_cause,
@@ -142,7 +144,9 @@ async def insert_permits(uow: UnitOfWork, cipher: PartyCipher, granted: Sequence
         await cipher.seal_many(uow, terms),
         [p.granted_real for p in permits],
         [None if p.debts is None else ",".join(sorted(map(str, p.debts))) for p in permits],
+        [",".join(names_of(p.keys)) for p in permits],
     )
+    await reach(uow, [(p.party_id, names_of(p.keys)) for p in permits])
 
 
 async def update_permits(uow: UnitOfWork, permits: Sequence[Permit]) -> None:
@@ -226,4 +230,5 @@ def _permit(row: asyncpg.Record, terms: Terms | None) -> Permit:
         fact_arrived_real=row["fact_arrived_real"],
         erased=terms is None,
         debts=None if row["debts"] is None else frozenset(row["debts"]),
+        keys=keys_named(row["budget_keys"] or ()),
     )

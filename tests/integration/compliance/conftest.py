@@ -263,7 +263,8 @@ async def desk(service_settings: Any) -> AsyncIterator[Desk]:
     """Compliance with fresh feeders, on its own database."""
     settings = await service_settings("compliance", with_kafka=False, oidc_issuer=ISSUER)
     clock = FixedClock(NOW, datetime.now(UTC))
-    database = await Database.open(settings, clock, service="compliance", pool_size=20)
+    # Hundreds of callers at once wait for one of these connections, however busy the machine is with other tests.
+    database = await Database.open(settings, clock, service="compliance", pool_size=20, pool_timeout_seconds=120)
     client = DevelopmentClient(client_id="demo-driver", client_secret="s" * 24, scopes=frozenset(SCOPES))
     issuer = DevelopmentIssuer(issuer=ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": client})
     verifier = TokenVerifier.from_settings(settings, clock, transport=httpx.ASGITransport(create_issuer_app(issuer)))

@@ -96,6 +96,8 @@ CONTACTS = st.fixed_dictionaries(
         "keys": st.dictionaries(st.sampled_from(get_args(Key)), st.frozensets(st.sampled_from("ab"), max_size=2)),
     }
 )
+OTHERS = st.one_of(st.just([]), st.lists(st.tuples(CONTACTS, LENGTHS, st.sampled_from([1, 8])), max_size=5))
+UNRESOLVED = st.sampled_from([frozenset(), frozenset(), frozenset({"debt"}), frozenset({"household"})])
 PLACED_CONTACTS = st.lists(st.tuples(CONTACTS, LENGTHS, st.sampled_from([1, 8, 40])), max_size=9)
 HOLDS = st.tuples(
     st.integers(-400, 100),
@@ -118,10 +120,19 @@ def placed(lengths: tuple[int, int, int], *, around: datetime, days: int) -> Spa
 
 
 def contacted(
-    drawn: list[tuple[dict[str, Any], tuple[int, int, int], int]], *, around: datetime, zones: tuple[str, ...]
+    drawn: list[tuple[dict[str, Any], tuple[int, int, int], int]],
+    *,
+    around: datetime,
+    zones: tuple[str, ...],
+    of_another: bool = False,
 ) -> tuple[Counted, ...]:
     return tuple(
-        Counted(span=placed(lengths, around=around - timedelta(days=2), days=days), zones=zones, **values)
+        Counted(
+            span=placed(lengths, around=around - timedelta(days=2), days=days),
+            zones=zones,
+            of_another=of_another,
+            **values,
+        )
         for values, lengths, days in drawn
     )
 
@@ -229,6 +240,8 @@ def people(draw: st.DrawFn, *, place: str | None, around: datetime) -> PartyFact
         told=told,
         overrides=overridden(draw(CHOSEN), around=around),
         third_person=asked and ThirdPersonAsked(dates=(around.date(),) * asked[0], refused=asked[1], complete=asked[2]),
+        unresolved=draw(UNRESOLVED),
+        shared=contacted(draw(OTHERS), around=around, zones=zones, of_another=True),
         **draw(PEOPLE),
     )
 
@@ -248,6 +261,7 @@ def sound_people(draw: st.DrawFn, *, place: str, around: datetime) -> PartyFacts
         history_known_from=around.date() - timedelta(days=2_000),
         holds=held(draw(ONE_HOLD), around=around),
         counted=contacted(draw(PLACED_CONTACTS), around=around, zones=zones),
+        shared=contacted(draw(OTHERS), around=around, zones=zones, of_another=True),
         freshness=Freshness(watermarks={"intake": REAL}),
         balance=Balance(as_of=REAL, overdue_minor={"CNY": 1}, digest="d"),
         circumstances=Circumstances(collector="creditor", product="card", place="home", recipient="obligor"),
@@ -304,7 +318,7 @@ def sound_cases(draw: st.DrawFn) -> tuple[Question, PartyFacts]:
         party_id=PARTY, case_id=CASE, subject_id=UUID(int=2), channel=draw(CHANNELS), purpose=draw(SOUND_PURPOSES),
         jurisdiction=place, zones=ZONES_OF[place], span=placed(draw(LENGTHS), around=around, days=1),
         duration=timedelta(minutes=5), crew=CREW, device_id="d", place_cell="c", versions={"case": 1},
-        debts=draw(DEBTS), now=around - timedelta(days=2), real_now=REAL,
+        debts=draw(DEBTS), keys=draw(KEYS), now=around - timedelta(days=2), real_now=REAL,
     )  # fmt: skip
     return question, draw(sound_people(place=place, around=around))
 

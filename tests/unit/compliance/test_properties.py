@@ -1,13 +1,16 @@
 """What holds for all people, times and histories."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.compliance.domain.decisions import decide
-from services.compliance.domain.facts import Counted
+from services.compliance.domain.facts import Counted, PartyFacts
 from services.compliance.domain.local_time import Span, hours_on, window_start, zone, zone_names
 from services.compliance.domain.packs import CapRule, HoursRule
 from services.compliance.domain.permits import (
@@ -19,7 +22,7 @@ from services.compliance.domain.permits import (
     release,
     use,
 )
-from services.compliance.domain.rule_records import GateRule
+from services.compliance.domain.rule_records import GateRule, Key
 from services.compliance.domain.rules.caps import busiest, judge_cap
 from services.compliance.domain.rules.gates import judge_gate
 from services.compliance.domain.rules.hours import lawful_span, within_hours
@@ -191,6 +194,48 @@ def test_caps_of_every_window_and_unit_are_monotone(
     many = facts(history_known_from=date(2020, 1, 1), counted=tuple(map(visit, days + more)))
     if judge_cap(rule, question(), few).answer is Answer.DENY:
         assert judge_cap(rule, question(), many).answer is Answer.DENY
+
+
+KINDS = st.sampled_from(["debt", "contact_point", "household", "address"])
+KEYS = st.dictionaries(KINDS, st.frozensets(st.sampled_from("ab"), min_size=1, max_size=2), max_size=4)
+KEYED = st.lists(st.tuples(st.integers(-9, 9), KEYS, st.booleans()), max_size=7)
+
+
+def known_of(contacts: list[tuple[int, dict[Key, frozenset[str]], bool]]) -> PartyFacts:
+    """A person with contacts of their own and of others who share keys (True), on dates before and after today."""
+    made = [(msgspec.structs.replace(visit(days), keys=keys, of_another=other)) for days, keys, other in contacts]
+    return facts(
+        history_known_from=date(2020, 1, 1),
+        counted=tuple(one for one in made if not one.of_another),
+        shared=tuple(one for one in made if one.of_another),
+    )
+
+
+@given(
+    contacts=KEYED, more=KEYED, asked=KEYS, limit=st.integers(1, 3),
+    key=st.lists(st.one_of(KINDS, st.just("person")), min_size=1, max_size=2, unique=True),
+)  # fmt: skip
+def test_caps_of_every_key_are_monotone(
+    contacts: list[Any], more: list[Any], asked: dict[Key, frozenset[str]], limit: int, key: list[str]
+) -> None:
+    """One's own contacts and those of whoever shares the debt, the number, the home or the address."""
+    rule = CapRule.model_validate({**CAP.model_dump(), "window": "local_dates_7", "limit": limit, "key": key})
+    wanted = question(keys=asked)
+    if judge_cap(rule, wanted, known_of(contacts)).answer is Answer.DENY:
+        assert judge_cap(rule, wanted, known_of(contacts + more)).answer is Answer.DENY
+
+
+@given(contacts=KEYED, asked=KEYS, key=KINDS)
+def test_another_persons_contacts_count_where_a_key_is_surely_shared(
+    contacts: list[Any], asked: dict[Key, frozenset[str]], key: Key
+) -> None:
+    rule = CapRule.model_validate({**CAP.model_dump(), "window": "ever", "limit": 1_000, "key": (key,)})
+    nobody = {**CAP.model_dump(), "window": "ever", "limit": 1_000, "key": (key, "person")}
+    others = known_of([(days, keys, True) for days, keys, _ in contacts])
+    sure = sum(1 for _, keys, _ in contacts if not keys.get(key, frozenset()).isdisjoint(asked.get(key, frozenset())))
+    known = replace(others, history_known_from=date.min)
+    assert judge_cap(rule, question(keys=asked), known).values["count"] == sure
+    assert judge_cap(CapRule.model_validate(nobody), question(keys=asked), known).values["count"] == 0
 
 
 @given(tried=FAILURES, more=FAILURES, kind=GATES, failures=st.integers(1, 4))

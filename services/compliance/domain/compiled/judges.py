@@ -53,25 +53,29 @@ def compile_hold(rule: HoldRule) -> Judge:
 
 def compile_cap(rule: CapRule) -> Judge:
     """What the rule counts of a history is counted once per history, not once per question."""
-    window, limit, keys = rule.window, rule.limit, rule.key
+    window, limit = rule.window, rule.limit
+    keys = tuple(key for key in rule.key if key not in ("person", "institution"))
+    counts_others = rule.counts_others
     values: dict[str, Json] = {"limit": limit, "window": window, "unit": rule.unit}
     free: dict[int, Ruling] = {}
 
     def counter_of(asked: Asked, since: date) -> Counter | None:
         history, wanted = asked.facts.history, asked.first_question.keys
-        place: object = (id(rule), *(wanted.get(key) for key in keys)) if wanted else id(rule)
+        shared = asked.facts.shared if counts_others else ()
+        place: object = (id(rule), id(shared), *(wanted.get(key) for key in keys)) if wanted and keys else id(rule)
         kept = history.counters.get(place)
         if kept is None or since < kept.since:
             # An exchange is counted by its first message, however long ago.
             recent = history if rule.threads else history.recent(since)
-            counted = matching(rule, recent, asked.first_question)
-            kept = history.counters[place] = Kept(rule, since, Counter.of(counted, window))
+            counted = matching(rule, (*recent, *shared) if shared else recent, asked.first_question)
+            kept = history.counters[place] = Kept(rule, shared, since, Counter.of(counted, window))
         return kept.counter
 
     def judge(asked: Asked) -> Ruling:
         known_from = asked.facts.history_known_from
         since = window_start(window, min(asked.start_dates))
-        if not asked.zones or known_from is None or since < known_from:
+        unresolved = counts_others and asked.facts.unresolved
+        if not asked.zones or known_from is None or since < known_from or unresolved:
             return judge_cap(rule, asked.question, asked.facts)
         counter = counter_of(asked, since)
         if counter is None:

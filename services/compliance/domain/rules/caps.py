@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
+from services.compliance.domain.budget_keys import missing_fact
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.local_time import local_dates, midnight_after, window_start
@@ -28,6 +29,8 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
     if facts.history_known_from is None:
         return needs(rule, "party.history_known_from", "since when contacts are attested is not known")
     dates = local_dates(question.span.start, zones)
+    if rule.counts_others and (missing := missing_fact(rule.key, facts.unresolved)) is not None:
+        return needs(rule, missing, "who else shares the key that the rule counts on is not known")
     values: dict[str, Json] = {"limit": rule.limit, "window": rule.window, "unit": rule.unit}
     attested = attested_on(rule.window, min(dates), facts.history_known_from)
     if attested is None:
@@ -35,7 +38,7 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
     if attested > min(dates):
         moment = midnight_after(attested, zones)
         return deny_until(rule, moment, "the look-back reaches before the attested history: counted as full", **values)
-    counted = matching(rule, facts.counted, question)
+    counted = matching(rule, (*facts.counted, *facts.shared) if facts.shared else facts.counted, question)
     most = busiest(counted, dates, rule.window)
     if most < rule.limit:
         return allow(rule, count=most, **values)
@@ -59,6 +62,7 @@ def matching(rule: CapRule, counted: Sequence[Counted], question: Question | Non
         and not ("consented" in uncounted and one.consented)
         and not ("not_connected" in uncounted and one.not_connected)
         and (not keys or all(one.shares(key, keys.get(key)) for key in rule.key))
+        and (not one.of_another or (rule.counts_others and one.surely_shares(rule.key, keys)))
     ]
     return [one.dates() for one in (_threads_once(kept) if rule.threads else kept)]
 

@@ -1,0 +1,155 @@
+"""The SQL of shared keys: their locks, who was reached on which, and what other people's contacts count on them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from msgspec import structs
+
+from services.compliance.domain.budget_keys import OF_ALL_CONTACTS, joined, keys_named, names_of
+from services.compliance.domain.debts import Debt
+from services.compliance.domain.facts import Counted
+from services.compliance.store.counted import counted_of
+from shared.database import UnitOfWork
+
+# The one-number key space of advisory locks belongs to parties; 6 is this module's in the two-number one.
+_SPACE: Final = 6
+_LOCK = "SELECT count(pg_advisory_xact_lock($1, key)) FROM unnest($2::int[]) AS key"
+_REACHED = """
+SELECT u.kind || ':' || u.key AS name, u.party_id
+FROM unnest($2::text[], $3::text[]) AS k(kind, key) JOIN key_use u USING (kind, key) WHERE u.tenant = $1
+"""
+_REACH = """
+INSERT INTO key_use (tenant, kind, key, party_id)
+SELECT $1, u.kind, u.key, u.party_id FROM unnest($2::text[], $3::text[], $4::uuid[]) AS u(kind, key, party_id)
+ORDER BY u.kind, u.key, u.party_id
+ON CONFLICT DO NOTHING
+"""
+_KEPT_HERE: Final = frozenset({"contact_point", "address", "household"})
+# One statement and so one look: a reservation that becomes a recorded contact meanwhile is seen once, as either.
+_SHARED = """
+SELECT 'contact' AS origin, party_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact,
+       conversation, household_contacted, debtor_met, budget_keys, recorded_real
+FROM contact_audit
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ended_at >= $3
+  AND (budget_keys && $4::text[] OR party_id = ANY($5::uuid[]))
+UNION ALL
+SELECT 'permit', party_id, permit_id, channel, purpose, window_start, window_end, zones, true, true, true, true, true,
+       budget_keys, NULL
+FROM permit
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND window_end >= $3 AND state = ANY($6::text[])
+  AND (budget_keys && $4::text[] OR party_id = ANY($5::uuid[]))
+"""
+_RESERVING: Final = ("granted", "used")
+
+
+async def lock_keys(uow: UnitOfWork, names: Iterable[str]) -> None:
+    """Take the transaction-level locks of these keys: one statement, sorted, always after those of the parties.
+
+    Two keys may share a lock (32 bits): they wait for each other, and nothing else.
+    """
+    numbers = sorted({_lock_number(uow.tenant, name) for name in names})
+    if numbers:
+        await uow.sql.fetchval(_LOCK, _SPACE, numbers)
+
+
+def _lock_number(tenant: str, name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{tenant}|{name}".encode()).digest()[:4], signed=True)
+
+
+async def reach(uow: UnitOfWork, reached: Iterable[tuple[UUID, Iterable[str]]]) -> None:
+    """Remember which people were, or may be, reached on which contact points, addresses and homes.
+
+    Debts are found by `store.debts`. The parties are locked.
+    """
+    uses = sorted({(*_parts(name), party_id) for party_id, names in reached for name in names if _is_kept_here(name)})
+    if uses:
+        await uow.sql.execute(_REACH, uow.tenant, *zip(*uses, strict=True))
+
+
+async def load_shared(
+    uow: UnitOfWork, wanted: Mapping[UUID, Collection[str]], debts: Mapping[UUID, Sequence[Debt]], *,
+    since: datetime, decided: bool,
+) -> dict[UUID, tuple[Counted, ...]]:  # fmt: skip
+    """What contacts with other people count on the keys that each of these parties wants, by party.
+
+    `wanted`: names of keys by party, `debts` those that the parties are bound by. `decided`: for a decision, which
+    looks at reservations, too; else for an audit, which asks when each contact was told.
+    """
+    links = await _links(uow, wanted, debts)
+    if not links:
+        return {}
+    everything = {name for names in wanted.values() for name in names}
+    close = sorted(other for other, names in links.items() if any(_of_all_contacts(name) for name in names))
+    rows = await uow.sql.fetch(
+        _SHARED, uow.tenant, sorted(links), since, sorted(everything), close, list(_RESERVING if decided else ())
+    )
+    asking: dict[str, list[UUID]] = {}
+    for party_id, names in wanted.items():
+        for name in names:
+            asking.setdefault(name, []).append(party_id)
+    found: dict[UUID, list[Counted]] = {}
+    for row in rows:
+        one, names = _counted(row, links[row["party_id"]], decided=decided)
+        for party_id in sorted({asker for name in names for asker in asking.get(name, ())} - {row["party_id"]}):
+            found.setdefault(party_id, []).append(one)
+    return {party_id: tuple(counted) for party_id, counted in found.items()}
+
+
+async def _links(
+    uow: UnitOfWork, wanted: Mapping[UUID, Collection[str]], debts: Mapping[UUID, Sequence[Debt]]
+) -> dict[UUID, set[str]]:
+    """Who shares which of the keys wanted with somebody who wants it."""
+    askers: dict[str, set[UUID]] = {}
+    for party_id, names in wanted.items():
+        for name in names:
+            askers.setdefault(name, set()).add(party_id)
+    pairs = [
+        (f"debt:{debt.key}", obligor.party_id)
+        for bound in debts.values()
+        for debt in bound
+        for obligor in debt.obligors
+    ]  # fmt: skip
+    kept = sorted(_parts(name) for name in askers if _is_kept_here(name))
+    if kept:
+        rows = await uow.sql.fetch(_REACHED, uow.tenant, *zip(*kept, strict=True))
+        pairs += [(row["name"], row["party_id"]) for row in rows]
+    links: dict[UUID, set[str]] = {}
+    for name, party_id in pairs:
+        if askers.get(name, set()) - {party_id}:
+            links.setdefault(party_id, set()).add(name)
+    return links
+
+
+def _parts(name: str) -> tuple[str, str]:
+    kind, _, key = name.partition(":")
+    return kind, key
+
+
+def _is_kept_here(name: str) -> bool:
+    return _parts(name)[0] in _KEPT_HERE
+
+
+def _of_all_contacts(name: str) -> bool:
+    return _parts(name)[0] in OF_ALL_CONTACTS
+
+
+def _counted(row: asyncpg.Record, links: Iterable[str], *, decided: bool) -> tuple[Counted, tuple[str, ...]]:
+    """How somebody else's contact counts, and on which keys.
+
+    One made before its debts or its home were kept counts on those that link its person with who is asking.
+    """
+    known = keys_named(row["budget_keys"] or ())
+    linked = keys_named(name for name in links if _of_all_contacts(name))
+    keys = joined(known, {kind: values for kind, values in linked.items() if kind not in known})
+    counted = counted_of(row)
+    # A reservation counts as everything, and so as a call that nobody answered, too.
+    unanswered = counted.unanswered or row["origin"] == "permit"
+    told_real = None if decided else row["recorded_real"]
+    counted = structs.replace(counted, keys=keys, of_another=True, unanswered=unanswered, told_real=told_real)
+    return counted, names_of(keys)

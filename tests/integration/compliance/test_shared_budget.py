@@ -1,0 +1,175 @@
+"""One budget for everybody who shares a debt, a number or a home: reserved, used, moved, given back, told late."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from services.compliance.store import permits as permit_store
+from shared.events.case import CaseOpened
+from shared.ids import draw_shard, entity_id
+
+from .conftest import Desk, opened_case, visit_contact, visit_request
+from .test_debts import loan
+
+SYDNEY = {"jurisdiction": "AU", "time_zones": ["Australia/Sydney"]}
+HOME = "a" * 32
+
+
+def call(case: CaseOpened, *, day: int = 3, hour: int = 4, **changes: Any) -> dict[str, Any]:
+    """A call of five minutes in March 2026, `hour` by UTC (noon in Shanghai, three o'clock in Sydney)."""
+    start = datetime(2026, 3, day, hour, tzinfo=UTC)
+    values: dict[str, Any] = {
+        "channel": "call", "jurisdiction": case.jurisdiction, "time_zones": case.time_zones, "duration_minutes": 5,
+        "window": {"start": start.isoformat(), "end": (start + timedelta(minutes=30)).isoformat()},
+    }  # fmt: skip
+    return visit_request(case, **(values | changes))
+
+
+async def co_borrowers(desk: Desk, count: int = 2, **changes: Any) -> list[CaseOpened]:
+    """People in Sydney, each with a case, bound by one debt."""
+    people = [entity_id(draw_shard()) for _ in range(count)]
+    debt_id = uuid4()
+    cases = [
+        opened_case(party_id=one, loans=[loan(*people[1:], debt_id=debt_id, lead=people[0])], **SYDNEY | changes)
+        for one in people
+    ]
+    await desk.deliver("case", *(("case.opened", case) for case in cases))
+    return cases
+
+
+async def housemates(desk: Desk, count: int = 2, **changes: Any) -> list[CaseOpened]:
+    """People in Boston of one home, each with a debt of their own, of whom everything is known that a call needs."""
+    place = {"jurisdiction": "US-MA", "time_zones": ["America/New_York"], "household": HOME}
+    cases = [await desk.open_case(loans=[loan()], **place | changes) for _ in range(count)]
+    for case in cases:
+        await desk.tell(case.party_id, employer_permits=True)
+        told = {"party_id": str(case.party_id), "wishes": [], "told_at": desk.clock.business.isoformat()}
+        assert (await desk.post("/v1/preferences", told)).status_code == 200
+    return cases
+
+
+def decided(answers: list[dict[str, Any]]) -> list[str]:
+    return [one["decision"] for one in answers]
+
+
+def refused_by(answer: dict[str, Any]) -> list[str]:
+    return [one["rule"] for one in answer["reasons"]]
+
+
+async def test_co_borrowers_share_the_debts_budget(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    assert decided(await desk.ask(call(first), call(first, day=4), call(second, day=4))) == ["allow"] * 3
+    [answer] = await desk.ask(call(second, day=5))
+    assert refused_by(answer) == ["AU-RG96-3W10M"]
+    assert answer["reasons"][0]["values"]["count"] == 3
+
+
+async def test_another_debt_has_a_budget_of_its_own(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    stranger = await desk.open_case(loans=[loan()], **SYDNEY)
+    assert decided(await desk.ask(call(first), call(first, day=4), call(second, day=4))) == ["allow"] * 3
+    assert decided(await desk.ask(call(stranger, day=5))) == ["allow"]
+
+
+async def test_a_release_frees_every_key_and_a_move_swaps_all_at_once(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    [one, _, _] = await desk.ask(call(first), call(first, day=4), call(second, day=4))
+    [moved] = await desk.ask(call(first, day=5, replaces=one["permit_id"]))
+    assert moved["decision"] == "allow"
+    assert decided(await desk.ask(call(second, day=6))) == ["deny"]
+    released = await desk.post(f"/v1/permits/{moved['permit_id']}/release", {"cause": "customer_moved"})
+    assert released.status_code == 200
+    assert decided(await desk.ask(call(second, day=6))) == ["allow"]
+
+
+async def test_in_one_batch_a_move_of_one_is_seen_by_the_other(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    [one, _, _] = await desk.ask(call(first), call(first, day=4), call(second, day=4))
+    answers = await desk.ask(call(first, day=5, replaces=one["permit_id"]), call(second, day=6))
+    assert decided(answers) == ["allow", "deny"]
+
+
+async def test_a_contact_told_late_counts_on_the_debt(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    assert decided(await desk.ask(call(first), call(second, day=4))) == ["allow"] * 2
+    late = visit_contact(
+        first, None, channel="call", started_at=desk.clock.business - timedelta(days=1),
+        ended_at=desk.clock.business - timedelta(days=1), crew=[],
+    )  # fmt: skip
+    await desk.deliver("contact", ("contact.recorded", late))
+    assert decided(await desk.ask(call(second, day=5))) == ["deny"]
+
+
+async def test_a_contact_that_took_over_its_reservation_counts_once(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    [one, _] = await desk.ask(call(first), call(second, day=4))
+    start = datetime(2026, 3, 3, 4, tzinfo=UTC)
+    made = visit_contact(first, one, channel="call", started_at=start, ended_at=start, crew=[])
+    await desk.deliver("contact", ("contact.recorded", made))
+    assert decided(await desk.ask(call(second, day=5), call(second, day=6))) == ["allow", "deny"]
+
+
+async def test_a_number_is_one_however_it_is_written_and_whoever_it_reaches(desk: Desk) -> None:
+    people = [await desk.open_case() for _ in range(3)]
+    for number, hour in enumerate((2, 3, 4, 5, 6, 7)):
+        written = ("+86 138-0000-0000", "0086 13800000000", "+8613800000000")[number % 3]
+        asked = call(people[number % 3], hour=hour, contact_point=written)
+        assert decided(await desk.ask(asked)) == ["allow"]
+    [answer] = await desk.ask(call(people[0], hour=8, contact_point="+8613800000000"))
+    assert refused_by(answer) == ["CN-CBA2026-UNANS6"]
+    assert decided(await desk.ask(call(people[0], hour=8, contact_point="+8613900000000"))) == ["allow"]
+
+
+async def test_a_number_is_kept_only_as_a_commitment(desk: Desk) -> None:
+    case = await desk.open_case()
+    asked = call(case, contact_point="+86 138-0000-0000", address="Road 1")
+    [granted] = await desk.ask(asked)
+    assert await desk.ask(asked) == [granted]
+    async with desk.database.read_only() as uow:
+        tables = [row[0] for row in await uow.sql.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        kept = [str(row) for table in tables for row in await uow.sql.fetch(f'SELECT * FROM "{table}"')]
+        [permit] = (await permit_store.load_permits(uow, desk.instruments.cipher, [granted["permit_id"]])).values()
+    assert not [row for row in kept if "0000-0000" in row or "13800000000" in row or "Road 1" in row]
+    assert set(permit.keys) == {"contact_point", "address"}
+
+
+async def test_people_of_one_home_share_its_budget(desk: Desk) -> None:
+    people = await housemates(desk, 3)
+    answers = await desk.ask(*(call(one, hour=16) for one in people))
+    assert decided(answers) == ["allow", "allow", "deny"]
+    assert refused_by(answers[2]) == ["US-MA-HOUSEHOLD"]
+    elsewhere = await housemates(desk, 1, household="b" * 32)
+    assert decided(await desk.ask(call(elsewhere[0], hour=16))) == ["allow"]
+
+
+async def test_where_nobody_knows_who_shares_a_key_the_rule_refuses(desk: Desk) -> None:
+    """A case of before debts and homes were told."""
+    untold = loan().model_copy(update={"debt_id": None})
+    case = await desk.open_case(loans=[untold], **SYDNEY)
+    [answer] = await desk.ask(call(case))
+    assert answer["decision"] == "needs-fact"
+    assert {one["lawful_after"] for one in answer["reasons"]} == {"party.debts"}
+
+
+async def test_contacts_of_before_keys_were_kept_count_on_the_debts_of_their_person(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    assert decided(await desk.ask(call(first), call(first, day=4), call(first, day=5))) == ["allow"] * 3
+    async with desk.database.unit_of_work() as uow:
+        await uow.sql.execute("UPDATE permit SET budget_keys = NULL")
+    assert decided(await desk.ask(call(second, day=6))) == ["deny"]
+
+
+async def test_a_contact_too_many_on_a_shared_debt_is_a_finding(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    made = [
+        visit_contact(
+            case, None, channel="call", started_at=(start := datetime(2026, 3, 2, hour, tzinfo=UTC)), ended_at=start,
+            started_real=desk.clock.real, crew=[],
+        )
+        for case, hour in ((first, 0), (second, 1), (first, 2), (second, 3))
+    ]  # fmt: skip
+    for one in made:
+        await desk.deliver("contact", ("contact.recorded", one))
+    async with desk.database.read_only() as uow:
+        rows = await uow.sql.fetch("SELECT contact_id FROM finding WHERE rule = 'AU-RG96-3W10M'")
+    assert [row[0] for row in rows] == [made[3].contact_id]

@@ -1,0 +1,136 @@
+"""Two hundred callers at once, asking for people who share debts, numbers and homes: no limit is passed on any key.
+
+What was granted is counted from the table by code of this file's own, by who it is known here to share what.
+"""
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from services.compliance.store import facts as fact_store
+from shared.database import UnitOfWork
+from shared.events.case import CaseOpened
+
+from .conftest import Desk
+from .test_budget_concurrency import CALLERS, DEADLOCKS
+from .test_shared_budget import call, co_borrowers, housemates
+
+TAKEN = "SELECT party_id, window_start FROM permit WHERE state <> 'released'"
+NUMBER = "+8613800000000"
+
+
+@dataclass(frozen=True)
+class Circle:
+    """People who share something, its limit of calls in so many local dates, and lawful hours (UTC).
+
+    AU-RG96-3W10M on the debt, US-MA-HOUSEHOLD on the home, CN-CBA2026-UNANS6 on the number.
+    """
+
+    name: str
+    people: tuple[CaseOpened, ...]
+    limit: int
+    dates: int
+    hours: tuple[int, ...]
+    zone: ZoneInfo
+    number: str | None = None
+
+    def wanted(self, case: CaseOpened, dice: random.Random, **changes: Any) -> dict[str, Any]:
+        point = {} if self.number is None else {"contact_point": self.number}
+        day = 3 + dice.randrange(min(3, self.dates))
+        return call(case, day=day, hour=dice.choice(self.hours), **point, **changes)
+
+
+async def circles(desk: Desk) -> list[Circle]:
+    """Six circles of three people."""
+    found = []
+    for number in range(2):
+        sydney = tuple(await co_borrowers(desk, 3))
+        boston = tuple(await housemates(desk, 3, household=f"{number}" * 32))
+        shanghai = tuple([await desk.open_case() for _ in range(3)])
+        found += [
+            Circle(f"debt {number}", sydney, 3, 7, (0, 1, 2, 3, 4), ZoneInfo("Australia/Sydney")),
+            Circle(f"home {number}", boston, 2, 7, (15, 16, 17, 18, 19), ZoneInfo("America/New_York")),
+            Circle(f"number {number}", shanghai, 6, 1, (3, 4, 5, 6, 7), ZoneInfo("Asia/Shanghai"), f"{NUMBER}{number}"),
+        ]
+    return found
+
+
+async def caller(desk: Desk, everybody: list[Circle], number: int) -> list[str]:
+    """Asks for two calls in its own order; uses, returns or moves what it gets. Returns the answers."""
+    dice = random.Random(number)
+    asked = [(circle, dice.choice(circle.people)) for circle in dice.sample(everybody, 2)]
+    answers = await desk.ask(*(circle.wanted(case, dice) for circle, case in asked))
+    moved: list[dict[str, Any]] = []
+    for (circle, case), answer in zip(asked, answers, strict=True):
+        if answer["decision"] != "allow":
+            continue
+        permit = answer["permit_id"]
+        match dice.choice(("keep", "use", "release", "move")):
+            case "use":
+                body = {"used_at": desk.clock.business.isoformat(), "contact_id": answer["request_id"]}
+                assert (await desk.post(f"/v1/permits/{permit}/use", body)).status_code == 200
+            case "release":
+                response = await desk.post(f"/v1/permits/{permit}/release", {"cause": "customer_moved"})
+                assert response.status_code == 200
+            case "move":
+                moved += await desk.ask(circle.wanted(case, dice, replaces=permit))
+    return [str(answer["decision"]) for answer in (*answers, *moved)]
+
+
+def passed(everybody: Iterable[Circle], taken: Iterable[tuple[UUID, datetime]]) -> list[str]:
+    """Every limit that what was taken passes, for any run of local dates."""
+    circle_of = {case.party_id: circle for circle in everybody for case in circle.people}
+    dates: dict[str, Counter[date]] = defaultdict(Counter)
+    for party_id, start in taken:
+        circle = circle_of[party_id]
+        dates[circle.name][start.astimezone(circle.zone).date()] += 1
+    found = []
+    for circle in everybody:
+        per_day = dates[circle.name]
+        for first in per_day:
+            count = sum(per_day[first + timedelta(days=n)] for n in range(circle.dates))
+            if count > circle.limit:
+                found.append(f"{circle.name}: {count} in {circle.dates} dates from {first}, {circle.limit} allowed")
+    return found
+
+
+async def storm(desk: Desk) -> tuple[list[list[str] | BaseException], list[str], int, int]:
+    """What each caller was answered or failed with, the limits that were passed, what was taken, the deadlocks."""
+    everybody = await circles(desk)
+    async with desk.database.read_only() as uow:
+        before = await uow.sql.fetchval(DEADLOCKS)
+    told = await asyncio.gather(*(caller(desk, everybody, number) for number in range(CALLERS)), return_exceptions=True)
+    async with desk.database.read_only() as uow:
+        taken = [tuple(row) for row in await uow.sql.fetch(TAKEN)]
+        deadlocks = await uow.sql.fetchval(DEADLOCKS) - before
+    return told, passed(everybody, taken), len(taken), deadlocks
+
+
+async def test_no_shared_limit_is_passed_by_two_hundred_callers(desk: Desk) -> None:
+    told, broken, taken, deadlocks = await storm(desk)
+    assert [one for one in told if isinstance(one, BaseException)] == []
+    answers = [answer for one in told if not isinstance(one, BaseException) for answer in one]
+    assert broken == []
+    assert deadlocks == 0
+    assert len(answers) >= 2 * CALLERS
+    assert taken >= 2 * (3 + 2 + 6) - 6, "almost nothing was taken: this proves nothing"
+    assert answers.count("deny") >= CALLERS // 2
+
+
+async def test_without_the_locks_of_the_keys_limits_are_passed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant: the parties' own locks stay, and the check above finds what the others prevent."""
+
+    async def no_lock(uow: UnitOfWork, names: Iterable[str]) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(fact_store, "lock_keys", no_lock)
+    _, broken, _, _ = await storm(desk)
+    assert broken != []
