@@ -50,7 +50,7 @@ from shared.settings import ServiceSettings
 VERIFIER = Path(__file__).parents[1] / "tools" / "verify_log.py"
 _CALLERS, _TOGETHER, _PARTIES = 4, 100, 4_000
 _RECORD = b"r" * 2_000
-_LEAVES_PER_PARTY, _HEADS_PER_DAY, _DAYS, _PROOFS = 10, 24, 30, 300
+_LEAVES_PER_PARTY, _HEADS_PER_DAY, _DAYS, _PROOFS = 10, 24, 30, 1_000
 _TARGET_RATE, _TARGET_PROOF_MS, _TARGET_VERIFY_SECONDS = 5_000, 5, 30
 _COPIED: Final = 50_000
 _START: Final = datetime(2026, 3, 1, tzinfo=UTC)
@@ -69,6 +69,7 @@ class Figures:
     proof_p50_ms: float = 0.0
     proof_p99_ms: float = 0.0
     row_p50_ms: float = 0.0
+    row_p99_ms: float = 0.0
     export_seconds: float = 0.0
     export_mb: float = 0.0
     verify_seconds: float = 0.0
@@ -157,16 +158,17 @@ class Bench:
         for _ in range(_PROOFS):
             index = draw.randrange(self.figures.leaves)
             started = time.perf_counter()
-            async with self.database.read_only() as uow:
+            async with self.database.reading_settled() as uow:
                 await store.load_proof(uow, inclusion_spans(index, self.figures.leaves))
             proofs.append((time.perf_counter() - started) * 1_000)
             started = time.perf_counter()
-            async with self.database.read_only() as uow:
+            async with self.database.reading_settled() as uow:
                 await store.recorded_at(uow, index)
             rows.append((time.perf_counter() - started) * 1_000)
         self.figures.proof_p50_ms = statistics.median(proofs)
         self.figures.proof_p99_ms = sorted(proofs)[int(len(proofs) * 0.99)]
         self.figures.row_p50_ms = statistics.median(rows)
+        self.figures.row_p99_ms = sorted(rows)[int(len(rows) * 0.99)]
 
     async def verify(self, folder: Path) -> None:
         """Export, run the stand-alone verifier on it, and hash as many leaves."""
@@ -281,7 +283,7 @@ def _table(figures: Figures) -> Table:
     table.add_row(
         "inclusion proof, p50 (ms)", f"{figures.proof_p50_ms:.2f}", f"{figures.row_p50_ms:.2f}", f"< {_TARGET_PROOF_MS}"
     )
-    table.add_row("inclusion proof, p99 (ms)", f"{figures.proof_p99_ms:.2f}", "", "")
+    table.add_row("inclusion proof, p99 (ms)", f"{figures.proof_p99_ms:.2f}", f"{figures.row_p99_ms:.2f}", "")
     table.add_row("export (s)", f"{figures.export_seconds:.1f}", "", "")
     table.add_row(
         "verification of the export (s)", f"{figures.verify_seconds:.1f}", f"{figures.hashing_seconds:.1f}",

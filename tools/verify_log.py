@@ -1347,7 +1347,7 @@ def _utc(moment: str) -> str:
 
 def included(value: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
     """Whether `path` proves that the leaf of that hash is in the tree: RFC 9162 section 2.1.3.2."""
-    if not 0 <= index < size:
+    if not 0 <= index < size or any(len(one) != 32 for one in (value, root, *path)):
         return False
     position, last = index, size - 1
     for sibling in path:
@@ -1365,7 +1365,7 @@ def included(value: bytes, index: int, size: int, path: Sequence[bytes], root: b
 
 def consistent(first: int, second: int, roots: tuple[bytes, bytes], path: Sequence[bytes]) -> bool:
     """Whether `path` proves that the tree of `second` leaves extends that of `first`: RFC 9162 section 2.1.4.2."""
-    if not 0 < first <= second:
+    if not 0 < first <= second or any(len(one) != 32 for one in (*roots, *path)):
         return False
     if first == second:
         return not path and roots[0] == roots[1]

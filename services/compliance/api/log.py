@@ -50,7 +50,7 @@ async def read_inclusion(
     tree_size: _Size = None,
 ) -> InclusionView:
     """Proof that the leaf is in the tree of that size (RFC 9162 section 2.1.3)."""
-    async with database_of(request).read_only() as uow:
+    async with database_of(request).reading_settled() as uow:
         size = await _known_size(uow, tree_size)
         if leaf_index >= size:
             raise _refuse("/leaf_index", "lies beyond the tree")
@@ -65,7 +65,7 @@ async def read_consistency(
     second: _Size = None,
 ) -> ConsistencyView:
     """Proof that the tree of size `second` extends the one of size `first` (RFC 9162 section 2.1.4)."""
-    async with database_of(request).read_only() as uow:
+    async with database_of(request).reading_settled() as uow:
         size = await _known_size(uow, second)
         if first > size:
             raise _refuse("/first", "lies beyond the second tree")

@@ -144,6 +144,16 @@ async def test_a_read_only_transaction_writes_nothing(database: Database) -> Non
             await uow.sql.execute("INSERT INTO consumer_cluster (cluster_id) VALUES ('x')")
 
 
+async def test_what_is_settled_is_read_without_a_transaction(database: Database) -> None:
+    async with database.reading_settled() as uow:
+        moments = [await uow.sql.fetchval("SELECT now()") for _ in range(2)]
+        with pytest.raises(ReadOnlyTransactionError):
+            uow.emit(suspended(uow, uuid4()))
+    assert moments[0] < moments[1]
+    async with database.unit_of_work() as uow:
+        assert uow.sql.is_in_transaction()
+
+
 async def test_data_of_another_type_is_refused(database: Database) -> None:
     party = uuid4()
     data = CaseReleased(case_id=party, party_id=party, version=1, cause="x")

@@ -1,13 +1,15 @@
 """Proofs against vectors in the form of transparency-dev/merkle (testdata/): sound ones hold, spoiled ones never.
 
 Our own vectors are every proof over the eight published leaves of Certificate Transparency, spoiled in every way that
-project spoils its own. A folder named by `MERKLE_VECTORS` (that project's testdata) is read beside them.
+project spoils its own. They are written as that project's files are, read back, and put to each of our implementations:
+the log's, the stand-alone verifier's and the stand-alone witness's. A folder named by `MERKLE_VECTORS` (that project's
+testdata) is read beside them.
 """
 
 import base64
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 
 from services.compliance.log import reference
 from services.compliance.log.proofs import consistent, included
+from tools import verify_log, witness
 
 LEAVES = [
     bytes.fromhex(text)
@@ -35,9 +38,6 @@ class Inclusion:
     path: tuple[bytes, ...]
     holds: bool = True
 
-    def verdict(self) -> bool:
-        return included(leaf_hash=self.leaf, index=self.index, size=self.size, path=self.path, root=self.root)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Consistency:
@@ -48,14 +48,39 @@ class Consistency:
     path: tuple[bytes, ...]
     holds: bool = True
 
-    def verdict(self) -> bool:
-        return consistent(
-            first=self.first, second=self.second, first_root=self.first_root, second_root=self.second_root,
-            path=self.path,
-        )  # fmt: skip
-
 
 Vector = Inclusion | Consistency
+
+
+def by_the_log(vector: Vector) -> bool | None:
+    if isinstance(vector, Inclusion):
+        return included(
+            leaf_hash=vector.leaf, index=vector.index, size=vector.size, path=vector.path, root=vector.root
+        )  # fmt: skip
+    return consistent(
+        first=vector.first, second=vector.second, first_root=vector.first_root, second_root=vector.second_root,
+        path=vector.path,
+    )  # fmt: skip
+
+
+def by_the_verifier(vector: Vector) -> bool | None:
+    if isinstance(vector, Inclusion):
+        return verify_log.included(vector.leaf, vector.index, vector.size, vector.path, vector.root)
+    roots = (vector.first_root, vector.second_root)
+    return verify_log.consistent(vector.first, vector.second, roots, vector.path)
+
+
+def by_the_witness(vector: Vector) -> bool | None:
+    """None where it is not asked: it judges no inclusion, and knows a tree of the same size by its root."""
+    if isinstance(vector, Inclusion) or vector.first == vector.second:
+        return None
+    return witness.extends(
+        old=vector.first, new=vector.second, old_root=vector.first_root, new_root=vector.second_root, proof=vector.path
+    )
+
+
+Judge = Callable[[Vector], bool | None]
+JUDGES = (by_the_log, by_the_verifier, by_the_witness)
 
 
 def spoiled_paths(path: tuple[bytes, ...], *roots: bytes) -> Iterator[tuple[str, tuple[bytes, ...]]]:
@@ -145,39 +170,66 @@ def path_of(known: dict[str, Any]) -> tuple[bytes, ...]:
     return tuple(decoded(text) for text in known["proof"] or ())
 
 
-def wrong(vectors: Iterator[tuple[str, Vector]]) -> tuple[int, list[str]]:
-    count, names = 0, []
-    for count, (name, vector) in enumerate(vectors, start=1):  # noqa: B007  # the last number is the count
-        if vector.verdict() is not vector.holds:
-            names.append(name)
-    return count, names
+def write(folder: Path, vectors: Iterable[tuple[str, Vector]]) -> None:
+    """As files of that project: `inclusion/0/…json` and `consistency/0/…json`."""
+    for number, (name, vector) in enumerate(vectors):
+        document = document_of(vector) | {"desc": name, "wantErr": not vector.holds}
+        file = folder / type(vector).__name__.lower() / "0" / f"{number:05}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(document))
 
 
-def test_own_vectors() -> None:
-    count, names = wrong(own())
-    assert names == []
-    assert count > 1_000
-
-
-def test_vector_files_are_read_and_judged(tmp_path: Path) -> None:
-    """The reader of published files, with one sound file and one spoiled one, then the folder that is named, if any."""
-    for name, want_error in (("sound", False), ("spoiled", True)):
-        path = [OTHER] if want_error else reference.inclusion_path(1, HASHES[:2])
-        file = tmp_path / "inclusion" / name / "1.json"
-        file.parent.mkdir(parents=True)
-        known = {
-            "leafIdx": 1, "treeSize": 2, "leafHash": base64.b64encode(HASHES[1]).decode(),
-            "root": base64.b64encode(reference.root(HASHES[:2])).decode(),
-            "proof": [base64.b64encode(value).decode() for value in path], "wantErr": want_error,
+def document_of(vector: Vector) -> dict[str, Any]:
+    proof = [encoded(value) for value in vector.path] or None  # as that project writes an empty one
+    if isinstance(vector, Inclusion):
+        return {
+            "leafIdx": vector.index, "treeSize": vector.size, "root": encoded(vector.root),
+            "leafHash": encoded(vector.leaf), "proof": proof,
         }  # fmt: skip
-        file.write_text(json.dumps(known))
-    assert wrong(published(tmp_path)) == (2, [])
-    if folder := os.environ.get(PUBLISHED):
-        count, names = wrong(published(Path(folder)))
-        assert names == []
-        assert count >= 196
+    return {
+        "size1": vector.first, "size2": vector.second, "root1": encoded(vector.first_root),
+        "root2": encoded(vector.second_root), "proof": proof,
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("vector", [one for name, one in own() if name == "inclusion 0 of 1: empty root and leaf"])
-def test_nothing_does_not_prove_nothing(vector: Vector) -> None:
-    assert not vector.verdict()
+def encoded(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def wrong(vectors: Iterable[tuple[str, Vector]], judge: Judge) -> tuple[int, list[str]]:
+    """How many were judged, and which of them wrongly."""
+    verdicts = [(name, judge(vector), vector.holds) for name, vector in vectors]
+    judged = [(name, verdict is holds) for name, verdict, holds in verdicts if verdict is not None]
+    return len(judged), [name for name, right in judged if not right]
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Vector]]:
+    """Our own, after a way through files of the published form."""
+    folder = tmp_path_factory.mktemp("vectors")
+    mine = list(own())
+    write(folder, mine)
+    read = list(published(folder))
+    assert {vector for _, vector in read} == {vector for _, vector in mine}
+    return read
+
+
+@pytest.mark.parametrize(("judge", "at_least"), list(zip(JUDGES, (2_000, 2_000, 800), strict=True)))
+def test_own_vectors(vectors: list[tuple[str, Vector]], judge: Judge, at_least: int) -> None:
+    count, names = wrong(vectors, judge)
+    assert names == []
+    assert count > at_least
+
+
+def test_own_vectors_pass_and_fail(vectors: list[tuple[str, Vector]]) -> None:
+    sound = [vector for _, vector in vectors if vector.holds]
+    assert len(sound) == 36 + 36
+    assert len(vectors) - len(sound) > 1_900
+
+
+@pytest.mark.skipif(PUBLISHED not in os.environ, reason=f"{PUBLISHED} names no folder of published vectors")
+@pytest.mark.parametrize("judge", JUDGES)
+def test_published_vectors(judge: Judge) -> None:
+    count, names = wrong(published(Path(os.environ[PUBLISHED])), judge)
+    assert names == []
+    assert count >= (196 if judge is not by_the_witness else 80)
