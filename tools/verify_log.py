@@ -1365,10 +1365,12 @@ def included(value: bytes, index: int, size: int, path: Sequence[bytes], root: b
 
 def consistent(first: int, second: int, roots: tuple[bytes, bytes], path: Sequence[bytes]) -> bool:
     """Whether `path` proves that the tree of `second` leaves extends that of `first`: RFC 9162 section 2.1.4.2."""
-    if not 0 < first <= second or any(len(one) != 32 for one in (*roots, *path)):
+    if not 0 < first <= second:
         return False
     if first == second:
         return not path and roots[0] == roots[1]
+    if any(len(one) != 32 for one in (*roots, *path)):
+        return False
     nodes = [roots[0], *path] if first & (first - 1) == 0 else list(path)
     if not nodes:
         return False
