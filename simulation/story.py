@@ -33,6 +33,7 @@ OFFICE_HOURS: Final = (SHIFT[0], OFFER_HOUR, ANSWER_HOUR, EVENING)
 FIELD_HOURS: Final = (
     SHIFT[0], OFFER_HOUR, ANSWER_HOUR, time(13, 30), PAY_HOUR, time(16, 30), time(18), EVENING,
 )  # fmt: skip
+TRACE_SOURCES: Final = {"visits-devices": "device_track", "visits-door": "door_code", "visits-link": "someone_came"}
 MORNING_OF_ACTS: Final = OFFER_HOUR
 COMPLIANCE_OUTAGE_SECONDS: Final = 20.0
 _INSTALMENT_DAYS: Final = (33, 64)
@@ -97,6 +98,7 @@ class Story:
         """Everything, to the end of the last instalment. Raises UnexpectedAnswer, NotQuiet."""
         await self._open_books()
         await self._register_staff()
+        await self._declare_sources()
         for number in range(self._cast.size.days + 1):
             await self._business_day(number)
         await self._months_after()
@@ -131,6 +133,14 @@ class Story:
             for number in range(size.pairs)
         ]
         (await self._cast.api.post("assignment", "/v1/pairs", {"items": pairs})).expected()
+
+    async def _declare_sources(self) -> None:
+        """The operator declares what visits tells of crews at doors; a day without a word closes the channel."""
+        for source, kind in TRACE_SOURCES.items():
+            declared = {
+                "source": source, "kind": kind, "client_id": "visits", "channels": ["visit"], "silent_after_hours": 48,
+            }  # fmt: skip
+            (await self._cast.api.post("compliance", "/v1/feeds", declared)).expected()
 
     async def _business_day(self, number: int) -> None:
         """Day 0 only plans; the last day only visits; between them both happen."""

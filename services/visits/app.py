@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from services.visits import api, consumers, intents
+from services.visits import api, consumers, intents, trace_intents
 from services.visits.domain.intents import learn_permit_keys
 from services.visits.remote import Neighbours
 from services.visits.settings import VisitSettings
@@ -52,6 +52,7 @@ class _Parts:
             if "worker" in runtime.roles:
                 async with runtime.database.unit_of_work() as uow:
                     uow.intend(learn_permit_keys(reason=f"start {uow.real_now.isoformat()}", due_at=uow.real_now))
+                    await trace_intents.begin(uow)
             try:
                 yield
             finally:

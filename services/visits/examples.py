@@ -11,6 +11,7 @@ from services.visits.domain.customer_link import door_code, make_link
 from services.visits.schemas import (
     AlarmView,
     AnswerOffer,
+    CameView,
     CheckedIn,
     CheckIn,
     CheckOut,
@@ -18,6 +19,7 @@ from services.visits.schemas import (
     LinkView,
     OfferView,
     RequestStop,
+    SomeoneCame,
     Sos,
     Summary,
     VisitView,
@@ -76,6 +78,8 @@ _ALARM: Final[dict[str, Any]] = {
 
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     AnswerOffer: {"answer": "agree", "wished": None, "link_token": _LINK_TOKEN},
+    SomeoneCame: {"came_at": "2026-03-12T02:05:00Z", "link_token": _LINK_TOKEN},
+    CameView: {"visit_id": VISIT, "came_at": "2026-03-12T02:05:00Z"},
     RequestStop: {"heard_at": "2026-03-12T01:40:00Z"},
     CheckIn: {
         "permit": TOKEN, "device_id": DEVICE, "crew_present": COLLECTORS,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from services.visits import trace_intents
 from services.visits.domain import appointment, door
 from services.visits.domain import intents as kinds
 from services.visits.domain.visit import Change, State, Visit
@@ -48,6 +49,7 @@ def handlers(*, database: DatabaseOf, neighbours: NeighboursOf) -> list[IntentHa
         Timer(kinds.ANSWER_DUE, lambda visit, now, _: appointment.answer_overdue(visit, now=now)),
         Timer(kinds.WINDOW_ENDED, lambda visit, now, real: appointment.window_over(visit, now=now, real_now=real)),
         Timer(kinds.STAY_OVERDUE, lambda visit, now, real: door.stay_over(visit, now=now, real_now=real)),
+        *trace_intents.handlers(database=database, neighbours=neighbours),
     ]
 
 

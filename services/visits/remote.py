@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from shared.security.key_cache import KeyCache
 from shared.security.token_source import ClientCredentials
 from shared.settings import ServiceSettings
 from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
+from shared.web.problems import TYPE_BASE
 
 # A crew stands at the door and waits: without intake's exact point the permit's cell decides.
 POINT_DEADLINE_SECONDS: Final = 2.0
@@ -89,6 +90,55 @@ class PermitReleaseBody(BaseModel):
     """Body of POST /v1/permits/{id}/release."""
 
     cause: str
+
+
+class TraceItem(BaseModel):
+    """One item of POST /v1/traces."""
+
+    source: str
+    record_id: str
+    number: int
+    party_id: UUID
+    channel: Literal["visit"]
+    seen_at: AwareDatetime
+
+
+class TraceQuestion(BaseModel):
+    """Body of POST /v1/traces."""
+
+    items: list[TraceItem]
+
+
+class TraceProblem(_Answer):
+    """Why a trace was refused."""
+
+    type: str
+
+    @property
+    def kind(self) -> str:
+        """The end of its type."""
+        return self.type.removeprefix(TYPE_BASE)
+
+
+class TraceResult(_Answer):
+    """What became of one trace."""
+
+    position: int
+    problem: TraceProblem | None = None
+
+
+class TraceResults(_Answer):
+    """Answer of POST /v1/traces."""
+
+    items: list[TraceResult]
+
+
+class FeedDayBody(BaseModel):
+    """Body of POST /v1/feeds/{source}/days."""
+
+    day: date
+    last_number: int
+    records: int
 
 
 class PermitKeys(_Answer):
@@ -190,6 +240,15 @@ class Neighbours:
         home, balances = await asyncio.gather(self.home_of(party_id), self.balances.ask([(party_id, case_id)]))
         confirmed = balances.get(party_id)
         return home, None if confirmed is None else confirmed.document
+
+    async def tell_traces(self, items: Sequence[TraceItem]) -> list[TraceResult]:
+        """What became of each at compliance. The same batch repeated is the same command.
+
+        Raises RemoteProblem, RemoteUnavailable.
+        """
+        key = derived_id("tell-traces", *(item.model_dump_json() for item in items))
+        body = TraceQuestion(items=list(items))
+        return (await self.compliance.command("/v1/traces", TraceResults, body=body, idempotency_key=str(key))).items
 
     async def home_of(self, party_id: UUID) -> Point | None:
         """The exact registered point, or None when intake does not know it or does not answer in time."""

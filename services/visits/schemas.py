@@ -48,6 +48,22 @@ class RequestStop(_Request):
     heard_at: AwareDatetime | None = Field(None, description="When it was said, business time; absent: now.")
 
 
+class SomeoneCame(_Request):
+    """The customer says that somebody came to the door."""
+
+    came_at: AwareDatetime | None = Field(
+        None, description="When it was, business time, as the customer remembers it; absent, or later: now."
+    )
+    link_token: LinkToken
+
+
+class CameView(BaseModel):
+    """What was passed on."""
+
+    visit_id: UUID = Field(description="The visit whose link it was.")
+    came_at: AwareDatetime = Field(description="When somebody came, business time.")
+
+
 class CheckIn(_Request):
     """A crew wants to begin a visit. Everything that is missing or does not hold refuses."""
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from services.visits import wording
 from services.visits.api.access import VisitId, database_of, find_visit, link_secret_of, load_visit
-from services.visits.domain import appointment
+from services.visits.domain import appointment, traces
 from services.visits.domain.customer_link import (
     DOOR_CODE_LENGTH,
     CustomerLink,
@@ -28,11 +28,13 @@ from services.visits.domain.recall import refuse_by_customer, stop_by_customer
 from services.visits.domain.visit import Change, State, Visit, WrongVisitState
 from services.visits.schemas import (
     AnswerOffer,
+    CameView,
     DoorView,
     LinkView,
     OfferView,
     PersonAtTheDoor,
     RequestStop,
+    SomeoneCame,
     VisitView,
 )
 from services.visits.settings import VisitSettings
@@ -124,6 +126,33 @@ async def pass_on_stop(
     return await command(request, body=body, parties=[visit.party_id], handler=handle)
 
 
+@router.post(
+    "/v1/visits/{visit_id}/someone-came",
+    summary="Somebody came",
+    response_model=CameView,
+    responses=problem_responses(NotFound, LinkRefused),
+)
+async def tell_someone_came(
+    visit_id: VisitId,
+    body: SomeoneCame,
+    request: Request,
+    _: Annotated[Caller, Depends(scope("visits.answer-offer"))],
+) -> Response:
+    """The customer says that somebody was at the door. Always accepted, in every state and after the link's time.
+
+    It is told to compliance, which holds it against the crews' reports: a visit that nobody reported is a finding.
+    """
+    _genuine(body.link_token, visit_id, secret=link_secret_of(request))
+    visit = await find_visit(request, visit_id)
+
+    async def handle(uow: UnitOfWork) -> CameView:
+        came_at = min(body.came_at or uow.now, uow.now)
+        uow.intend(traces.came(visit, came_at=came_at, real_now=uow.real_now))
+        return CameView(visit_id=visit_id, came_at=came_at)
+
+    return await command(request, body=body, parties=[visit.party_id], handler=handle)
+
+
 @router.get(
     "/v1/links/{link_token}",
     summary="What the link shows",
@@ -158,7 +187,10 @@ async def who_is_at_the_door(
     request: Request,
     _: Annotated[Caller, Depends(scope("visits.read-door"))],
 ) -> DoorView:
-    """The crew, the bank, the window and the right to refuse. Never the debt, nor whom the visit is for."""
+    """The crew, the bank, the window and the right to refuse. Never the debt, nor whom the visit is for.
+
+    That somebody looked is told to compliance, which holds it against the crew's report.
+    """
     async with database_of(request).read_only() as uow:
         visit = await reports.load_visit_at_door(uow, normal_code(code))
         if visit is None:
@@ -167,6 +199,8 @@ async def who_is_at_the_door(
         people = await reports.load_collectors(uow, members)
         language = (await fact_store.load_facts(uow, [visit.party_id]))[visit.party_id].language
         due = visit.window_start - _DOOR_MARGIN <= uow.now < visit.window_end + _DOOR_MARGIN
+    async with database_of(request).unit_of_work() as uow:
+        uow.intend(traces.looked_up(visit, now=uow.now, real_now=uow.real_now))
     return DoorView(
         bank=_settings(request).bank_name,
         people=[

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from services.visits.domain import intents
+from services.visits.domain import intents, traces
 from services.visits.domain.appointment import contact_id_of, event, party_stopped
 from services.visits.domain.visit import (
     READY,
@@ -104,7 +104,7 @@ def check_in(visit: Visit, arrival: Arrival, *, now: datetime, real_now: datetim
     return Change(
         visit=inside,
         events=(event(inside, "visit.checked_in", data, now=now),),
-        intents=(told, intents.stay_overdue(inside, now=now)),
+        intents=(told, traces.arrived(inside, now=now, real_now=real_now), intents.stay_overdue(inside, now=now)),
         permit_use=use,
     )
 

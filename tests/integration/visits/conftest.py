@@ -68,6 +68,7 @@ class Others:
         self.overdue_minor = 125_000
         self.answer: dict[str, Any] = {"decision": "allow"}
         self.down = False
+        self.trace_problem: str | None = None
         self.asked: list[tuple[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -81,6 +82,10 @@ class Others:
                 | self.answer
                 for i in body["items"]
             ]
+            return httpx.Response(200, json={"items": items})
+        if request.url.path == "/v1/traces":
+            problem = self.trace_problem and {"type": f"https://doorstep.example/problems/{self.trace_problem}"}
+            items = [{"position": place, "problem": problem} for place in range(len(body["items"]))]
             return httpx.Response(200, json={"items": items})
         if request.url.path == "/v1/permit-keys":
             return httpx.Response(200, json={"keys": self.key.public_keys()})

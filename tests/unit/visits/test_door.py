@@ -46,7 +46,7 @@ def test_check_in_uses_the_permit_once(make_visit: Callable[..., Visit], now: da
     change = door.check_in(visit, arrival, now=now, real_now=real_now)
     assert change.permit_use is not None
     assert change.permit_use.permit_id == visit.permit_id
-    assert [intent.kind for intent in change.intents] == ["permit_use", "stay_overdue"]
+    assert [intent.kind for intent in change.intents] == ["permit_use", "number_trace", "stay_overdue"]
 
 
 @pytest.mark.parametrize("told", [{"reason": "health_or_care"}, {"right_party": True}, {"debtor_met": True}])
