@@ -33,6 +33,7 @@ class DigestView(BaseModel):
     since: AwareDatetime = Field(description="Its beginning; it ends where the next one begins.")
     events: int = Field(description="How many.")
     digest: str = Field(description="SHA-256 over their ids in order, one per line; hexadecimal.")
+    lost: int = Field(0, description="How many more were the newest of their streams and are not kept any more.")
 
 
 class DigestsAnswer(BaseModel):
@@ -42,10 +43,11 @@ class DigestsAnswer(BaseModel):
 
 
 class IdsAnswer(BaseModel):
-    """Ids of events in order; `more`: there are others behind the last one."""
+    """Ids of events in order; `more`: there are others behind the last one. `lost`: those not kept any more."""
 
     ids: list[str]
     more: bool
+    lost: list[str] = []
 
 
 def digests_router(database: Database) -> APIRouter:
@@ -70,9 +72,9 @@ def digests_router(database: Database) -> APIRouter:
         async with database.read_only() as uow:
             if since < uow.real_now - COMPARABLE:
                 raise SpanNotComparable("what was published then may be forgotten in part")
-            ids = await digests.published(uow, topic, types.split(","), since=since, until=until)
-        found = digests.parts(ids, since=since.astimezone(UTC), until=until, step=step)
-        return DigestsAnswer(parts=[DigestView(since=one.since, events=one.events, digest=one.digest) for one in found])
+            sent = await digests.published(uow, topic, types.split(","), since=since, until=until)
+        found = digests.parts(sent.kept, since=since.astimezone(UTC), until=until, step=step, lost=sent.lost)
+        return DigestsAnswer(parts=[DigestView(**one._asdict()) for one in found])
 
     @router.get("/{topic}/ids", summary="Ids of published events")
     async def read_ids(
@@ -85,7 +87,7 @@ def digests_router(database: Database) -> APIRouter:
         """Of a span whose digests differ; at most 1,000."""
         refuse_stranger(database.service, topic, request)
         async with database.read_only() as uow:
-            ids = await digests.published(uow, topic, types.split(","), since=since, until=until)
-        return IdsAnswer(ids=ids[:MOST_IDS], more=len(ids) > MOST_IDS)
+            kept, lost = await digests.published(uow, topic, types.split(","), since=since, until=until)
+        return IdsAnswer(ids=kept[:MOST_IDS], more=len(kept) > MOST_IDS, lost=lost[:MOST_IDS])
 
     return router

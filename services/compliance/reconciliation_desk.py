@@ -159,14 +159,14 @@ class Reconciliation:
             DigestsAnswer,
             params=params | {"step_seconds": int(step.total_seconds())},
         )
-        return [Part(one.since, one.events, one.digest) for one in answer.parts]
+        return [Part(one.since, one.events, one.digest, one.lost) for one in answer.parts]
 
-    async def ask_ids(self, intent: Intent, since: datetime, until: datetime) -> list[str]:
+    async def ask_ids(self, intent: Intent, since: datetime, until: datetime) -> IdsAnswer:
         """The publisher's ids of a minute. Raises RemoteProblem, RemoteUnavailable."""
         question = intent.payload
         params = {"types": question["types"], "since": since.isoformat(), "until": until.isoformat()}
         client = self.clients[question["service"]]
-        return (await client.get(f"/internal/digests/{question['topic']}/ids", IdsAnswer, params=params)).ids
+        return await client.get(f"/internal/digests/{question['topic']}/ids", IdsAnswer, params=params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +175,7 @@ class Told(Answer):
 
     parts: tuple[Part, ...] = ()
     ids: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
     minutes: tuple[datetime, ...] = ()
 
 
@@ -250,16 +251,18 @@ class Narrowing:
         theirs = await self.desk.ask(intent, step=_MINUTE)
         counts = {part.since: part.events for part in ours}
         ids: set[str] = set()
+        lost: set[str] = set()
         looked_at: list[datetime] = []
         uncovered = 0
         for minute in differing(theirs, ours):
             told = await self.desk.ask_ids(intent, minute, minute + _MINUTE)
-            ids |= set(told)
+            ids |= set(told.ids)
+            lost |= set(told.lost)
             looked_at.append(minute)
-            uncovered += abs(len(told) - counts.get(minute, 0))
+            uncovered += abs(len(told.ids) - counts.get(minute, 0)) + len(told.lost)
             if uncovered >= _IDS_KEPT:
                 break
-        return Told(parts=tuple(theirs), ids=frozenset(ids), minutes=tuple(looked_at))
+        return Told(parts=tuple(theirs), ids=frozenset(ids), lost=frozenset(lost), minutes=tuple(looked_at))
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Name the difference, or that there is none any more."""
@@ -272,7 +275,7 @@ class Narrowing:
         source = source_of(stream.service)
         taken = await store.load_taken(uow, source, stream.topic, since=hour, until=until)
         ours = {one for part in told.minutes for one in _within(taken, part)}
-        missing = sorted(told.ids - ours)[:_IDS_KEPT]
+        missing = sorted((told.ids | told.lost) - ours)[:_IDS_KEPT]
         held = await store.load_held(uow, source, missing)
         compared = ComparedHour(
             stream=stream,
@@ -280,11 +283,17 @@ class Narrowing:
             published=sum(part.events for part in told.parts),
             applied=len(taken),
             differs=bool(differing(told.parts, parts(taken, since=hour, until=until, step=_MINUTE))),
-            missing=tuple(f"{one} ({held[one]})" if one in held else one for one in missing),
+            missing=tuple(_told_with(one, held.get(one), lost=one in told.lost) for one in missing),
             extra=tuple(sorted(ours - told.ids)[:_IDS_KEPT]),
         )
         await store.save_hours(uow, [compared])
         await self.desk.record(uow, {difference_id(stream, hour): difference_found(compared)})
+
+
+def _told_with(event_id: str, held: str | None, *, lost: bool) -> str:
+    """A missing id with what is known of why."""
+    why = held or ("lost by its publisher" if lost else None)
+    return event_id if why is None else f"{event_id} ({why})"
 
 
 def _within(ids: Iterable[str], minute: datetime) -> list[str]:

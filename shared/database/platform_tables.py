@@ -245,6 +245,12 @@ def index_outbox_keys(op: Operations) -> None:
     op.execute(r"CREATE INDEX outbox_key ON outbox USING hash (key) WHERE key <> '\x2d'")
 
 
+def remember_newest_events(op: Operations) -> None:
+    """Keep the id of each stream's newest event beside its sequence: reconciliation finds it when the outbox has lost
+    it. Of streams that were quiet since it is not known."""
+    op.execute("ALTER TABLE sequence_issued ADD COLUMN newest uuid")
+
+
 def drop(op: Operations) -> None:
     """Drop the platform tables (development only: the inbox is what makes redelivery harmless)."""
     for table in reversed(_PRIVILEGES):

@@ -32,14 +32,31 @@ SELECT event_id::text, headers FROM outbox
 WHERE topic = $1 AND created_at >= $2 AND created_at < $3
   AND event_id >= ($4 || '0000-0000-000000000000')::uuid AND event_id < ($5 || '0000-0000-000000000000')::uuid
 """
+# The row of a stream outlives its events in the outbox.
+_NEWEST: Final = """
+SELECT newest::text FROM sequence_issued
+WHERE topic = $1 AND newest >= ($2 || '0000-0000-000000000000')::uuid
+  AND newest < ($3 || '0000-0000-000000000000')::uuid
+"""
 
 
 class Part(NamedTuple):
-    """The events of a span that begins at `since`: how many, and the digest of their ids."""
+    """The events of a span that begins at `since`: how many, and the digest of their ids.
+
+    `lost`: how many more there were that the publisher itself does not have any more.
+    """
 
     since: datetime
     events: int
     digest: str
+    lost: int = 0
+
+
+class Published(NamedTuple):
+    """The ids of events that are kept in the outbox, and of newest events of their streams that it has lost."""
+
+    kept: list[str]
+    lost: list[str]
 
 
 def digest(ids: Iterable[str]) -> str:
@@ -63,14 +80,24 @@ def lowest_id(moment: datetime) -> str:
     return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-"
 
 
-def parts(ids: Iterable[str], *, since: datetime, until: datetime, step: timedelta) -> list[Part]:
+def parts(
+    ids: Iterable[str], *, since: datetime, until: datetime, step: timedelta, lost: Iterable[str] = ()
+) -> list[Part]:
     """The ids of [since, until) by spans of `step`; spans without events are there, too."""
+    spans = _by_span(ids, since, until, step)
+    gone = _by_span(lost, since, until, step)
+    return [
+        Part(since + number * step, len(span), digest(span), len(gone[number])) for number, span in enumerate(spans)
+    ]
+
+
+def _by_span(ids: Iterable[str], since: datetime, until: datetime, step: timedelta) -> list[list[str]]:
     spans: list[list[str]] = [[] for _ in range(-((since - until) // step))]
     for one in ids:
         moment = time_of(one)
         if moment is not None and since <= moment < until:
             spans[(moment - since) // step].append(one)
-    return [Part(since + number * step, len(span), digest(span)) for number, span in enumerate(spans)]
+    return spans
 
 
 def differing(theirs: Sequence[Part], ours: Sequence[Part]) -> list[datetime]:
@@ -80,19 +107,29 @@ def differing(theirs: Sequence[Part], ours: Sequence[Part]) -> list[datetime]:
 
 async def published(
     uow: UnitOfWork, topic: str, types: Collection[str], *, since: datetime, until: datetime
-) -> list[str]:
-    """The ids of this service's retained events on `topic`, of `types`, in [since, until): decided to be sent."""
+) -> Published:
+    """This service's events on `topic` in [since, until), decided to be sent: the kept ones of `types`.
+
+    Of a lost event nobody knows its type. An older one shows by the gap before the next of its stream.
+    """
     names = {name.encode() for name in types}
+    first, last = lowest_id(since), lowest_id(until)
+    lost = {row[0] for row in await uow.sql.fetch(_NEWEST, topic, first, last)}
     cursor = uow.sql.cursor(
         _PUBLISHED,
         topic,
         since - _LONGEST_TRANSACTION,
         until + _CLOCK_SKEW,
-        lowest_id(since),
-        lowest_id(until),
+        first,
+        last,
         prefetch=_FETCHED_AT_ONCE,
     )
-    return sorted([event_id async for event_id, headers in cursor if _type(headers) in names])
+    kept: list[str] = []
+    async for event_id, headers in cursor:
+        lost.discard(event_id)
+        if _type(headers) in names:
+            kept.append(event_id)
+    return Published(sorted(kept), sorted(lost))
 
 
 def _type(headers: bytes) -> bytes | None:

@@ -37,10 +37,11 @@ unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 # Only streams that existed are answered: of the others, the numbers begin at 1.
 _ISSUE_SEQUENCES = """
 WITH issued AS (
-    INSERT INTO sequence_issued AS s (topic, aggregate_type, aggregate_id, last)
+    INSERT INTO sequence_issued AS s (topic, aggregate_type, aggregate_id, last, newest)
 SELECT * FROM unnest(string_to_array($1, chr(31)), string_to_array($2, chr(31)),
-                     string_to_array($3, chr(31))::uuid[], string_to_array($4, chr(31))::bigint[])
-ON CONFLICT (aggregate_id, aggregate_type, topic) DO UPDATE SET last = s.last + excluded.last
+                     string_to_array($3, chr(31))::uuid[], string_to_array($4, chr(31))::bigint[],
+                     string_to_array($5, chr(31))::uuid[])
+ON CONFLICT (aggregate_id, aggregate_type, topic) DO UPDATE SET last = s.last + excluded.last, newest = excluded.newest
 RETURNING topic, aggregate_type, aggregate_id, old.last AS before
 )
 SELECT topic, aggregate_type, aggregate_id::text, before FROM issued WHERE before IS NOT NULL
@@ -103,8 +104,8 @@ async def append(uow: UnitOfWork) -> None:
     events = [
         _Addressed(event, event_type := CATALOGUE[event.type], _topic_of(event, event_type)) for event in uow.events
     ]
-    sequences = await _issue_sequences(uow, events)
     identities = event_id_texts(len(events))
+    sequences = await _issue_sequences(uow, events, identities)
     around = _Surroundings(source_of(uow.service), current_traceparent() or "")
     keys = [NO_PARTY_KEY if event.party_id is None else str(event.party_id).encode() for event, _, _ in events]
     places = _partitions(events, keys)
@@ -159,14 +160,18 @@ async def count_pending(uow: UnitOfWork) -> int:
     return int(await uow.sql.fetchval(_COUNT_PENDING))
 
 
-async def _issue_sequences(uow: UnitOfWork, events: Sequence[_Addressed]) -> list[int]:
-    """One number per event, gapless per stream. A stream's row stays locked until commit: numbers follow commits."""
+async def _issue_sequences(uow: UnitOfWork, events: Sequence[_Addressed], identities: Sequence[str]) -> list[int]:
+    """One number per event, gapless per stream. A stream's row stays locked until commit: numbers follow commits.
+
+    It keeps the id of the stream's newest event, too: should that be lost from the outbox, no later event shows it yet.
+    """
     streams = [
         StreamKey(topic, event_type.aggregate, str(event.aggregate_id)) if event.type != HEARTBEAT else None
         for event, event_type, topic in events
     ]
     counts = Counter(stream for stream in streams if stream is not None)
     following = dict.fromkeys(counts, 1)
+    newest = dict(zip(streams, identities, strict=True))
     if counts:
         ordered = sorted(counts)
         rows = await uow.sql.fetch(
@@ -175,6 +180,7 @@ async def _issue_sequences(uow: UnitOfWork, events: Sequence[_Addressed]) -> lis
             joined(stream.aggregate_type for stream in ordered),
             joined(stream.aggregate_id for stream in ordered),
             joined(counts[stream] for stream in ordered),
+            joined(newest[stream] for stream in ordered),
         )
         for topic, aggregate_type, aggregate_id, before in rows:
             following[StreamKey(topic, aggregate_type, aggregate_id)] = before + 1

@@ -219,6 +219,20 @@ async def test_an_event_that_its_publisher_lost_is_named(bank: Bank) -> None:
     assert f"2 published, 3 taken over; missing none; extra {id_of(records[1])}" in finding["detail"]
 
 
+async def test_the_newest_event_of_a_stream_deleted_before_anybody_read_it_is_named(bank: Bank) -> None:
+    """No later event of its stream shows the gap, and both sides count the same."""
+    records = await bank.publish(3)
+    async with bank.intake.unit_of_work() as uow:
+        await uow.sql.execute("DELETE FROM outbox WHERE event_id = $1::uuid", id_of(records[1]))
+    await bank.read([records[0], records[2]])
+    later(bank)
+    await bank.look()
+    lost = f"{id_of(records[1])} (lost by its publisher)"
+    assert await bank.hours(differing=True) == [(2, 2, [lost], [])]
+    (finding,) = await bank.findings()
+    assert f"2 published, 2 taken over; missing {lost}; extra none" in finding["detail"]
+
+
 async def test_a_forged_event_in_place_of_a_lost_one_is_seen_though_the_counts_agree(bank: Bank) -> None:
     records = await bank.publish(3)
     false = forged(records[2], id_of(records[2])[:-4] + "0bad")

@@ -1,0 +1,26 @@
+"""Each stream names its newest event.
+
+Revision ID: 0005
+Revises: 0004
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+from shared.database import platform_tables
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column."""
+    platform_tables.remember_newest_events(op)
+
+
+def downgrade() -> None:
+    """Drop the column."""
+    op.execute("ALTER TABLE sequence_issued DROP COLUMN newest")
