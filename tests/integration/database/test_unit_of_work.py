@@ -40,7 +40,9 @@ async def database(postgres: str, servers: EmbeddedServers, shelf: Shelf, prefix
 
 
 def make_tables(connection: Connection) -> None:
-    platform_tables.create(Operations(MigrationContext.configure(connection)))
+    operations = Operations(MigrationContext.configure(connection))
+    platform_tables.create(operations)
+    platform_tables.remember_newest_events(operations)
 
 
 def suspended(uow: Any, party: UUID, **options: Any) -> NewEvent[CaseSuspended]:

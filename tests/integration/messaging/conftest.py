@@ -244,6 +244,7 @@ async def bench(
 def _create_tables(connection: Connection) -> None:
     operations = Operations(MigrationContext.configure(connection))
     platform_tables.create(operations)
+    platform_tables.remember_newest_events(operations)
     operations.execute(HANDLED)
 
 

@@ -40,6 +40,7 @@ class Statements:
 
 def make_tables(connection: Connection) -> None:
     platform_tables.create(Statements(connection))
+    platform_tables.remember_newest_events(Statements(connection))
     connection.execute(text("CREATE TABLE effect (number integer NOT NULL)"))
     connection.execute(text("GRANT SELECT, INSERT ON effect TO test_platform"))
 
