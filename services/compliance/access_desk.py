@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from services.compliance import complaint_desk, finding_desk, hold_desk, override_desk, sample_desk
-from services.compliance.domain.access import LANGUAGES, AccessList, AccessPack, list_of
+from services.compliance.domain.access import LANGUAGES, AccessPack, list_of
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.erasures import clock_of_request
 from services.compliance.domain.explanations import Texts, explain
@@ -33,6 +33,7 @@ from services.compliance.store.sealed import CONTACT, DECISION, open_records, op
 from shared.database import UnitOfWork
 from shared.ids import event_id
 from shared.security.party_keys import Sealed
+from shared.security.scopes import CLIENTS
 from shared.web.problems import NotFound
 
 _FREE_TEXT: Final = {
@@ -75,7 +76,14 @@ async def give_pack(
         raise NotFound("nothing is kept about that person")
     holding = (await load_holdings(uow, [party_id]))[party_id]
     reasons = reasons_to_keep(holding, instruments.book, today=today_everywhere(uow.now))
-    lists = [await _list(uow, instruments, name, party_id) for name in store.LISTS]
+    found = {name: await store.load_list(uow, name, party_id) for name in store.LISTS}
+    # Systems are named; people of ours are not, whichever list tells who they are.
+    named = {one for rows in found.values() for row in rows for one in row.get("staff") or () if one is not None}
+    staff = named - CLIENTS
+    lists = [
+        list_of(name, await _readable(uow, instruments, name, rows), access_texts(), staff=staff)
+        for name, rows in found.items()
+    ]
     # That there is a legal hold the person may know, not for which matter.
     kept: list[Row] = [
         {
@@ -96,8 +104,8 @@ async def give_pack(
     return GivenPack(pack, leaf.leaf_id)
 
 
-async def _list(uow: UnitOfWork, instruments: Instruments, name: str, party_id: UUID) -> AccessList:
-    found = await store.load_list(uow, name, party_id)
+async def _readable(uow: UnitOfWork, instruments: Instruments, name: str, found: Sequence[asyncpg.Record]) -> list[Row]:
+    """The rows of a list with what only the person's key opens."""
     rows = [_shown(row) for row in found]
     if name == "place":
         rows = [row | {"is_open": one["case_open"]} for row, one in zip(rows, found, strict=True)]
@@ -123,8 +131,7 @@ async def _list(uow: UnitOfWork, instruments: Instruments, name: str, party_id: 
         ]
     elif name in _FREE_TEXT:
         rows = await _with_text(uow, instruments, found, rows, *_FREE_TEXT[name])
-    staff = {one for row in found for one in (row.get("staff") or ()) if one is not None}
-    return list_of(name, rows, access_texts(), staff=staff)
+    return rows
 
 
 def _shown(row: asyncpg.Record) -> Row:

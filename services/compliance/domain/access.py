@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,8 +15,6 @@ from services.compliance.domain.explanations import Language, Texts
 
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
 Words = Mapping[Language, str]
-# Shorter names are found inside other words.
-_SHORTEST_NAME: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,11 @@ class AccessPack:
 
 def list_of(name: str, rows: Iterable[Mapping[str, Any]], texts: Texts, *, staff: Iterable[str] = ()) -> AccessList:
     """The list with each row in words. `staff`: people of ours, who are left out wherever a text names them."""
-    names = sorted({one for one in staff if len(one) >= _SHORTEST_NAME}, key=len, reverse=True)
+    names = sorted(set(staff), key=len, reverse=True)
+    found_names = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])") if names else None
     found = []
     for row in rows:
-        values = {key: _masked(_json(value), names, texts) for key, value in row.items() if key != "words"}
+        values = {key: _masked(_json(value), found_names, texts) for key, value in row.items() if key != "words"}
         words = {language: _told(name, row, values, texts, language) for language in LANGUAGES}
         found.append(AccessRow(words, values))
     heading, about = (
@@ -115,11 +115,9 @@ def _json(value: Any) -> Json:
     return result
 
 
-def _masked(value: Json, names: Sequence[str], texts: Texts) -> Json:
+def _masked(value: Json, names: re.Pattern[str] | None, texts: Texts) -> Json:
     if isinstance(value, list):
         return [_masked(one, names, texts) for one in value]
-    if isinstance(value, str):
-        mask = " / ".join(texts.said("staff", language=language) for language in LANGUAGES)
-        for name in names:
-            value = value.replace(name, mask)
+    if isinstance(value, str) and names is not None:
+        return names.sub(" / ".join(texts.said("staff", language=language) for language in LANGUAGES), value)
     return value

@@ -3,10 +3,12 @@
 import asyncio
 import csv
 from pathlib import Path
+from uuid import UUID
 
 from typer.testing import CliRunner, Result
 
 from cli.app import app
+from services.compliance.store.leaves import erase_openings
 
 from .conftest import Desk, visit_contact, visit_request
 from .test_evidence_command import place
@@ -57,3 +59,13 @@ async def test_contacts_outside_the_dates_are_left_out(desk: Desk) -> None:
     await visited(desk)
     assert "0 contacts" in (await lookback(desk, "BANK-VISIT-30D", "--since", "2026-03-03")).output
     assert "1 contacts" in (await lookback(desk, "BANK-VISIT-30D", "--until", "2026-03-03")).output
+
+
+async def test_whether_the_erased_were_judged_by_the_rule_nobody_can_say(desk: Desk, tmp_path: Path) -> None:
+    party = UUID(await visited(desk))
+    async with desk.database.unit_of_work() as uow:
+        await uow.lock_parties([party])
+        await erase_openings(uow, desk.instruments.cipher, [party])
+    file = tmp_path / "people.csv"
+    assert (await lookback(desk, "BANK-VISIT-30D", "--csv", str(file))).exit_code == 0
+    assert [row["answer"] for row in csv.DictReader(file.read_text().splitlines())] == ["erased"]
