@@ -320,6 +320,25 @@ async def test_pack_of_an_erased_person_proves_and_says_nothing(desk: Desk, tmp_
     assert faults(pack, desk) == []
 
 
+async def test_leaves_of_rights_belong_to_the_pack(desk: Desk, tmp_path: Path) -> None:
+    party_id = await history(desk)
+    party, told = str(party_id), desk.clock.business.isoformat()
+    matter = {"party_id": party, "matter": "file:1", "custodian": "counsel-9", "reason": "a court asks for it"}
+    assert (await desk.post("/v1/legal-holds", matter)).status_code == 201
+    assert (await desk.post("/v1/erasures", {"party_id": party, "received_at": told})).status_code == 409
+    assert (await desk.get(f"/v1/parties/{party}/access-pack", received_at=told)).status_code == 200
+    await desk.sequencer.step()
+    desk.clock.real += timedelta(minutes=2)
+    await desk.sequencer.add_manifest()
+    await desk.sequencer.publish_checkpoint()
+    archive = archive_of(desk)
+    pack = await write_pack(archive, await scope_of_party(archive, party_id), tmp_path / "rights")
+    assert faults(pack, desk) == []
+    leaves = [json.loads(line)["leaf"] for line in (pack.folder / "chain.jsonl").read_text().splitlines()]
+    kinds = {json.loads(base64.b64decode(leaf))["kind"] for leaf in leaves}
+    assert kinds >= {"legal_hold", "erasure", "access"}
+
+
 async def test_custody_follows_the_bundle_and_the_export_is_a_leaf(desk: Desk, pack: Pack, tmp_path: Path) -> None:
     key, archive = SigningKey.open(tmp_path / "keys", "custody"), archive_of(desk)
     exported = Handling(action="exported", by="A. Wang", reason="order 12/2026")
