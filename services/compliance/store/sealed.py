@@ -5,14 +5,16 @@ Rows of before version 0019 were in the clear until the worker sealed them (`sea
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+import lz4.block
+
 from services.compliance.domain.canonical import Json
-from services.compliance.domain.judged_on import packed, unpacked
 from services.compliance.domain.permits import Permit
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher, Plain, Sealed
@@ -34,7 +36,8 @@ class Terms:
 
 def plain_record(party_id: UUID, field: str, record: bytes) -> Plain:
     """The record of a decision or a contact, to be sealed as `field`."""
-    return Plain(party_id, field, packed(record))
+    # Compressed before it is sealed, for afterwards it cannot be; this costs a seventh of what zlib would.
+    return Plain(party_id, field, base64.b64encode(lz4.block.compress(record)).decode())
 
 
 def plain_terms(permit: Permit, token: str) -> Plain:
@@ -59,7 +62,7 @@ async def open_records(
     """The record of each row (with `party_id`, `record`, `sealed_record`); None where the person was erased."""
     opened = await _open(uow, cipher, rows, "sealed_record", field)
     return [
-        bytes(row["record"]) if row["record"] is not None else None if text is None else unpacked(text)
+        bytes(row["record"]) if row["record"] is not None else None if text is None else _record(text)
         for row, text in zip(rows, opened, strict=True)
     ]
 
@@ -92,6 +95,11 @@ async def open_words(
             word = json.loads(text)
             words.append((word["value"], word["reference"]))
     return words
+
+
+def _record(text: str) -> bytes:
+    record: bytes = lz4.block.decompress(base64.b64decode(text))
+    return record
 
 
 def _terms(document: Mapping[str, Any]) -> Terms:
