@@ -49,8 +49,8 @@ class Hours:
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `most` contacts of one sort. `dates`: in so many consecutive local dates; None: from date to date of the
-    month. `since`: in force for contacts from that date on."""
+    """At most `most` contacts of one sort. `dates`: in so many consecutive local dates; None: from date to date of so
+    many `months`. `since`: in force for contacts from that date on."""
 
     name: str
     channels: frozenset[str]
@@ -61,6 +61,7 @@ class Limit:
     since: date = date.min
     until: date = date.max
     passable: bool = False
+    months: int = 1
 
     def counts(self, one: object) -> bool:
         """Whether it counts that contact."""
@@ -74,8 +75,8 @@ class Limit:
 
     def looks_back_to(self, day: date) -> date:
         """The first date whose contacts count together with one on that date."""
-        first = day - timedelta(days=31 if self.dates is None else self.dates - 1)
-        while self.dates is None and day >= month_after(first):
+        first = day - timedelta(days=31 * self.months if self.dates is None else self.dates - 1)
+        while self.dates is None and day >= month_after(first, self.months):
             first += timedelta(days=1)
         return first
 
@@ -139,6 +140,10 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("RG 96: three contacts a week, visits left out", _WRITTEN_OR_CALLED, ALL_BUT_SAFETY, "contact", 3, 7),
         Limit("RG 96: ten contacts a month, visits left out", _WRITTEN_OR_CALLED, ALL_BUT_SAFETY, "contact", 10, None),
         Limit("RG 96: debtor met once a month", _VISIT, ALL_BUT_SAFETY, "debtor_met", 1, None),
+        Limit(
+            "RG 96 s.15: a plan reviewed once in three months", _NOW | {"letter"}, frozenset({"plan_service"}),
+            "contact", 1, None, months=3,
+        ),
     ),
 }  # fmt: skip
 
@@ -310,29 +315,29 @@ def _at(day: date, minute: int, zone: str) -> datetime:
     return midnight + timedelta(minutes=minute)  # of the wall clock: a zone's datetimes add as its clock shows
 
 
-def busiest(dates: frozenset[date], others: Sequence[frozenset[date]], window: int | None) -> int:
+def busiest(dates: frozenset[date], others: Sequence[frozenset[date]], window: int | None, *, months: int = 1) -> int:
     """How many of the others lie together with it in the fullest window. An event on two dates is on both."""
     most = 0
     lasts = {day for one in others for day in one} | set(dates)
     for last in lasts:
-        within = [day for day in dates if _together(day, last, window)]
+        within = [day for day in dates if _together(day, last, window, months)]
         if within:
-            most = max(most, sum(1 for one in others if any(_together(day, last, window) for day in one)))
+            most = max(most, sum(1 for one in others if any(_together(day, last, window, months) for day in one)))
     return most
 
 
-def _together(day: date, last: date, window: int | None) -> bool:
+def _together(day: date, last: date, window: int | None, months: int) -> bool:
     """Whether `day` lies in the window that ends with `last`."""
     if day > last:
         return False
     if window is not None:
         return (last - day).days < window
-    return last < month_after(day)
+    return last < month_after(day, months)
 
 
-def month_after(day: date) -> date:
-    """The same date of the next month; where that month has none, the first of the month after."""
-    year, month = (day.year + 1, 1) if day.month == 12 else (day.year, day.month + 1)
+def month_after(day: date, months: int = 1) -> date:
+    """The same date so many months later; where that month has none, the first of the month after."""
+    year, month = day.year + (day.month + months - 1) // 12, (day.month + months - 1) % 12 + 1
     try:
         return date(year, month, day.day)
     except ValueError:

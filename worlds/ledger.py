@@ -208,7 +208,7 @@ class Ledger:
                 return f"{limit.name} (not attested)"
             counted = [law.dates_of(it.start, it.end, person.zones) for it in others if limit.counts(it)]
             counted += [law.dates_of(it.start, it.end, person.zones) for it in reserved if limit.may_count(it)]
-            if law.busiest(dates, counted, limit.dates) >= limit.most:
+            if law.busiest(dates, counted, limit.dates, months=limit.months) >= limit.most:
                 return limit.name
         return None
 
