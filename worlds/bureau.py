@@ -177,8 +177,10 @@ class Bureau:
                     self._judge_since(case, one.valid_from, moment)
 
     def _reaching(self, case: Case) -> list[Hold]:
-        others = {other.party_id: other.holds for other in self.cases.values() if other is not case}
-        return reaching(case.party_id, self._debts(), others, {}) if len(case.debts) > 1 else []
+        if len(case.debts) < 2 or len(self.cases) < 2:
+            return []
+        others = {other.party_id: other.holds for other in self.cases.values() if other is not case and other.holds}
+        return reaching(case.party_id, self._debts(), others, {}) if others else []
 
     def _debts(self) -> list[Debt]:
         """The debts of this world, each with everybody whose case names it."""

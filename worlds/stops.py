@@ -127,7 +127,7 @@ class Stops:
 
     def _scope(self) -> HoldScope:
         scopes: tuple[HoldScope, ...] = (
-            "party", "party", "party", "visit_channel", "collection", "loan", "loan"
+            "party", "party", "party", "visit_channel", "collection", "loan", "loan", "contact_point"
         )  # fmt: skip
         return self.world.draw.choice(scopes)
 

@@ -40,7 +40,7 @@ class Recall:
         if self.contacts is None:
             return permit.purpose != "safety"
         scoped = self.hold is None or covers(
-            self.hold, permit.channel, permit.purpose, debts=permit.debts, keys={}
+            self.hold, permit.channel, permit.purpose, debts=permit.debts, keys=permit.keys
         )  # fmt: skip
         return scoped and (permit.channel, permit.purpose) in self.contacts
 

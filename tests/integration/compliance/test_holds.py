@@ -118,7 +118,21 @@ async def test_contact_point_is_held_and_kept_nowhere_in_clear(desk: Desk) -> No
     assert len(hold["contact_point"]) == len("phone:") + 32
     (call,) = await desk.ask(visit_request(case, channel="call"))
     assert call["decision"] == "deny", "through which number nobody said"
+    held, free = (visit_request(case, channel="call", contact_point=one) for one in (number["value"], "138 1111 2222"))
+    assert [one["decision"] for one in await desk.ask(held, free)] == ["deny", "allow"]
     assert await decision(desk, case) == "allow", "a visit goes through no number"
     async with desk.database.read_only() as uow:
         rows = await uow.sql.fetch("SELECT h::text FROM hold h")
     assert not any("138" in row["h"] for row in rows)
+
+
+async def test_hold_on_a_number_revokes_only_permits_through_it(desk: Desk) -> None:
+    case = await desk.open_case()
+    numbers = ("+86 138 0000 0000", "+86 138 1111 2222", None)
+    asked = [visit_request(case, channel="call", **({} if one is None else {"contact_point": one})) for one in numbers]
+    permits = await desk.ask(*asked)
+    assert [one["decision"] for one in permits] == ["allow"] * 3
+    number = {"kind": "phone", "value": numbers[0]}
+    await place(desk, case, kind="channel_opt_out", scope="contact_point", contact_point=number)
+    states = [(await desk.get(f"/v1/permits/{one['permit_id']}")).json()["revoked"] for one in permits]
+    assert states == [True, False, True]
