@@ -1,6 +1,7 @@
 """Whatever order a person's contacts, facts, holds and traces are told in, and however often: the end is the same."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any
@@ -52,10 +53,9 @@ class Desk:
     def __init__(self, place: str) -> None:
         draw = Random(1)
         self.begins = MIDNIGHT + timedelta(hours=TEN[place])
-        person = people.person_of(draw, 0, an_id("party"), self.begins)
-        person = type(person)(
-            party_id=person.party_id, name="Ada", place=place, zones=people.ZONES[place][0],
-            history_known_from=date(2025, 1, 1),
+        person = replace(
+            people.person_of(draw, 0, an_id("party"), MIDNIGHT, (an_id("debt"),)), place=place,
+            zones=people.ZONES[place][0], history_known_from=date(2025, 1, 1),
         )  # fmt: skip
         self.case: Case = people.case_of(
             draw, person, an_id("case"), begins=self.begins, ends=self.begins + timedelta(days=30), real=REAL
