@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from services.compliance import announcements, finding_desk, hindsight, reconsideration, trace_desk
+from services.compliance import announcements, finding_desk, hindsight, reconsideration, third_person_desk, trace_desk
 from services.compliance.domain.audit import Finding, counted, judge_contact, verdict
 from services.compliance.domain.audited_on import Made, evidence_of, keys_named, keys_of
 from services.compliance.domain.canonical import Json, canonical, format_time
@@ -63,6 +63,7 @@ class _Audit:
     leaves: list[NewLeaf] = field(default_factory=list)
     permits: dict[UUID, Permit] = field(default_factory=dict)
     used: list[Permit] = field(default_factory=list)
+    told: list[tuple[ContactRecorded, Permit | None]] = field(default_factory=list)
 
 
 async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told]) -> set[UUID]:
@@ -140,6 +141,7 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
     )
     audit.leaves.append(leaf)
     audit.rows.append(row)
+    audit.told.append((contact, permit))
     audit.findings += _versions(contact, findings)
     if permit is not None:
         _hand_over(audit, permit, contact)
@@ -195,6 +197,7 @@ def _leaf(uow: UnitOfWork, instruments: Instruments, contact: ContactRecorded, f
 async def _save(uow: UnitOfWork, instruments: Instruments, audit: _Audit) -> None:
     await insert_audits(uow, instruments.cipher, audit.rows)
     await update_permits(uow, list(audit.permits.values()))
+    await third_person_desk.hear(uow, audit.told)
     await append_leaves(uow, instruments.cipher, audit.leaves)
     for permit in audit.used:
         uow.emit(announcements.used(permit, uow.now))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from services.compliance import fact_desk
+from services.compliance import fact_desk, third_person_desk
 from services.compliance.domain.budget_keys import Keys, joined, keys_about
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.decisions import Decision
@@ -19,6 +19,7 @@ from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.rule_records import Key
 from services.compliance.domain.rulings import Earliest
+from services.compliance.domain.third_persons import INQUIRY
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason, WindowsItem
 from services.compliance.store.audits import SEALED_FACTS, DecisionRow, insert_decisions
@@ -47,10 +48,13 @@ async def answer_questions(
 
     The parties are locked.
     """
+    known_from = await third_person_desk.opened(uow, asked)
     facts = await load_facts(uow, instruments.cipher, {one.party_id for one in asked}, named=keys_named_by(asked))
+    ledger = await third_person_desk.ledger_for(uow, known_from, asked)
     made = []
     for one in asked:
         party = replace(facts[one.party_id], balance=balances.get(one.party_id))
+        party = third_person_desk.known_of(one, party, ledger)
         judged_on = JudgedOn(question=question_of(one, uow, party), facts=party)
         decision = judged_on.decide(instruments.book)
         decision_id = entity_id(shard_of(one.party_id))
@@ -68,12 +72,15 @@ def keys_named_by(asked: Sequence[ContactAsked]) -> dict[UUID, Keys]:
     """What the contacts count on by themselves, by party: the contact points and addresses at which they are made."""
     found: dict[UUID, Keys] = {}
     for one in asked:
-        found[one.party_id] = joined(found.get(one.party_id, {}), _named_by(one))
+        third_person: Keys = {} if one.contact_point is None else {"contact_point": frozenset({one.contact_point})}
+        found[one.party_id] = joined(found.get(one.party_id, {}), _named_by(one), third_person)
     return found
 
 
 def _named_by(asked: ContactAsked) -> Keys:
-    named: dict[Key, str | None] = {"contact_point": asked.contact_point, "address": asked.address}
+    # Of an inquiry it is a third person's, and counted in the ledger.
+    point = None if asked.channel == INQUIRY else asked.contact_point
+    named: dict[Key, str | None] = {"contact_point": point, "address": asked.address}
     return {kind: frozenset({value}) for kind, value in named.items() if value is not None}
 
 

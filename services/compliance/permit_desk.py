@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from services.compliance import announcements
+from services.compliance import announcements, third_person_desk
 from services.compliance.decision_desk import Made, keep, keys_named_by, make, question_of, reasons
 from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.decisions import Decision
@@ -15,6 +15,7 @@ from services.compliance.domain.facts import Balance, PartyFacts, Question
 from services.compliance.domain.judged_on import DeskRefusal, JudgedOn
 from services.compliance.domain.permits import Permit, PermitState, grant, release
 from services.compliance.domain.rulings import Answer, Earliest
+from services.compliance.domain.third_persons import INQUIRY, Ledger
 from services.compliance.instruments import PERMIT_KIND, Instruments
 from services.compliance.permit_life import prove_released
 from services.compliance.schemas.permits import PermitAnswer, PermitRequest
@@ -42,10 +43,12 @@ async def decide_permits(
 
     The parties are locked; so are, from here on, all keys that the contacts count on.
     """
+    known_from = await third_person_desk.opened(uow, requests)
     facts = await load_facts(
         uow, instruments.cipher, {request.party_id for request in requests}, named=keys_named_by(requests), taking=True
     )
     sharing = _sharing(facts, requests)
+    ledger = await third_person_desk.ledger_for(uow, known_from, requests)
     answered = await store.load_answered(
         uow, instruments.cipher, [(request.party_id, request.request_id) for request in requests]
     )
@@ -60,6 +63,7 @@ async def decide_permits(
             continue
         party = replace(facts[request.party_id], balance=balances.get(request.party_id))
         replaced = None if request.replaces is None else old.get(request.replaces)
+        party = third_person_desk.known_of(request, party, ledger, replaced=replaced)
         granted = _decide(uow, instruments, request, party, outcome, reused=known is not None, replaced=replaced)
         if granted is not None:
             answered[request.request_id] = granted
@@ -73,8 +77,19 @@ async def decide_permits(
             if replaced is not None:
                 outcome.replaced.append(release(replaced, cause="replaced"))
                 old[replaced.permit_id] = outcome.replaced[-1]
+            _note(ledger, granted.permit, replaced)
     await _save(uow, instruments, outcome)
     return outcome.answers
+
+
+def _note(ledger: Ledger | None, granted: Permit, replaced: Permit | None) -> None:
+    """What the next request of the batch finds in the ledger."""
+    if ledger is None:
+        return
+    if granted.inquiry is not None:
+        ledger.note(granted.inquiry, more=1)
+    if replaced is not None and replaced.inquiry is not None:
+        ledger.note(replaced.inquiry, more=-1)
 
 
 def _sharing(facts: Mapping[UUID, PartyFacts], requests: Sequence[PermitRequest]) -> dict[str, set[UUID]]:
@@ -133,6 +148,7 @@ def _grant(
         case_id=request.case_id,
         tenant=instruments.tenant,
         rule_set=instruments.book.rule_set,
+        third_person=request.contact_point if request.channel == INQUIRY else None,
     )
     token = instruments.permit_key.sign_document(permit.claims(), kind=PERMIT_KIND)
     return store.GrantedPermit(permit, token, _digest(request))
@@ -200,4 +216,5 @@ async def _save(uow: UnitOfWork, instruments: Instruments, outcome: _Outcome) ->
     await keep(uow, instruments, outcome.made)
     await store.insert_permits(uow, instruments.cipher, outcome.granted)
     await store.update_permits(uow, outcome.replaced)
+    await third_person_desk.take(uow, [one.permit for one in outcome.granted], given_back=outcome.replaced)
     await prove_released(uow, instruments, outcome.replaced)

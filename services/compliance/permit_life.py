@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.compliance import announcements, finding_desk
+from services.compliance import announcements, finding_desk, third_person_desk
 from services.compliance.domain.audit import PERMIT_RULES, Finding
 from services.compliance.domain.canonical import format_time
 from services.compliance.domain.findings import FindingVersion
@@ -64,6 +64,7 @@ async def count_again(
 ) -> None:
     """A released permit was used: the budget that the release freed is taken again. The party is locked."""
     await _keep_use(uow, instruments, use_after_release(permit, contact_id=contact_id, used_at=used_at))
+    await third_person_desk.take(uow, [permit])
 
 
 async def _keep_use(uow: UnitOfWork, instruments: Instruments, used: Permit) -> None:
@@ -106,6 +107,7 @@ async def release_permits(uow: UnitOfWork, instruments: Instruments, permits: Se
     """
     released = [after for permit in permits if (after := release(permit, cause=cause)) is not permit]
     await store.update_permits(uow, released)
+    await third_person_desk.take(uow, [], given_back=released)
     await prove_released(uow, instruments, released)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from services.compliance import third_person_desk
 from services.compliance.domain.budget_keys import joined
 from services.compliance.domain.permits import Permit
 from services.compliance.domain.reconsidering import outstanding, refused_now
@@ -33,11 +34,17 @@ async def reconsider(
             of_party[permit.party_id].append(permit)
     named = {party_id: joined(*(permit.keys for permit in permits)) for party_id, permits in of_party.items()}
     facts = await load_facts(uow, instruments.cipher, of_party, named=named)
+    inquiries = await third_person_desk.reconsidered(uow, active, facts)
     refused = {
         permit.permit_id: ruling
         for party_id, permits in of_party.items()
         for permit, ruling in refused_now(
-            permits, facts[party_id], instruments.book, now=uow.now, real_now=uow.real_now
+            permits,
+            facts[party_id],
+            instruments.book,
+            now=uow.now,
+            real_now=uow.real_now,
+            third_persons={one: known.third_person for one, known in inquiries.items()},
         )
     }
     recalls = [

@@ -17,6 +17,7 @@ from services.compliance.domain.reports import (
     contact_id_of,
     counters,
 )
+from services.compliance.domain.third_persons import INQUIRY
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.contacts import ItemProblem, ReportedContact, ReportedResult
 from services.compliance.store import reports as store
@@ -114,6 +115,7 @@ def _contact(report: ReportedContact, uow: UnitOfWork) -> ContactRecorded:
         recording_complete=report.recording_complete,
         debt_disclosed_to_third=report.debt_disclosed_to_third,
         contact_point=report.contact_point,
+        third_person_refused=report.third_person_refused,
     )
 
 
@@ -131,17 +133,21 @@ def _row(report: ReportedContact, contact: ContactRecorded, digest: bytes) -> st
 
 def _digest(report: ReportedContact) -> bytes:
     # A field that did not exist when a record was first sent does not make it another one.
-    unknown = {"contact_point"} if report.contact_point is None else set[str]()
-    return hashlib.sha256(report.model_dump_json(exclude=unknown).encode()).digest()
+    unsaid = {name for name in ("contact_point", "third_person_refused") if not getattr(report, name)}
+    return hashlib.sha256(report.model_dump_json(exclude=unsaid).encode()).digest()
 
 
 def _announced(contact: ContactRecorded) -> NewEvent[ContactRecorded]:
-    """`contact.recorded`, as for every contact; compliance itself ignores it, it has judged the contact already."""
+    """`contact.recorded`, as for every contact; compliance itself ignores it, it has judged the contact already.
+
+    Of a third person who was asked nothing leaves.
+    """
+    told = contact.model_copy(update={"contact_point": None}) if contact.channel == INQUIRY else contact
     return NewEvent(
         type="contact.recorded",
         party_id=contact.party_id,
         aggregate_id=contact.contact_id,
-        data=contact,
+        data=told,
         time=contact.started_at,
     )
 

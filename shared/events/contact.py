@@ -48,6 +48,9 @@ class ContactRecorded(EventData):
         description="Commitment (HMAC under compliance's own key) to the number or address that was reached. "
         "None: not known.",
     )
+    third_person_refused: bool = Field(
+        False, description="A third person who was asked does not want to be asked again."
+    )
     conduct_flags: list[Reference] = Field(
         default_factory=list, max_length=32, description="Misconduct reported or heard."
     )

@@ -14,6 +14,7 @@ from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import Counted, PartyFacts
 from services.compliance.domain.permits import Permit
 from services.compliance.domain.places import Place, placed
+from services.compliance.domain.third_persons import INQUIRY
 from shared.events.contact import ContactRecorded
 
 
@@ -89,7 +90,10 @@ def keys_named(contacts: Iterable[ContactRecorded], permits: Iterable[Permit]) -
 
 
 def _point_of(contact: ContactRecorded) -> Keys:
-    return {} if contact.contact_point is None else {"contact_point": frozenset({contact.contact_point})}
+    # A third person is no contact point of the party, and leaves no trace beside the ledger.
+    if contact.contact_point is None or contact.channel == INQUIRY:
+        return {}
+    return {"contact_point": frozenset({contact.contact_point})}
 
 
 def evidence_of(

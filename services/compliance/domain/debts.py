@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -44,6 +45,13 @@ class Debt:
     def liability_of(self, party_id: UUID) -> Liability | None:
         """How far the party is liable for it; None: not at all."""
         return next((one.liability for one in self.obligors if one.party_id == party_id), None)
+
+
+def oldest(debts: Sequence[Debt]) -> date | None:
+    """The date before which none of the debts can have been collected; None where one's origin is not known."""
+    dates = [debt.originated_on for debt in debts]
+    known = [day for day in dates if day is not None]
+    return min(known, default=None) if len(known) == len(dates) else None
 
 
 def debts_told(data: CaseOpened) -> tuple[Debt, ...] | None:

@@ -15,6 +15,7 @@ from services.compliance.domain.budget_keys import Keys
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.local_time import Span
+from services.compliance.domain.third_persons import Inquiry, inquiry
 from shared.events.contact import Channel, Purpose
 from shared.web.problems import KnownProblem
 
@@ -85,6 +86,8 @@ class Permit:
     erased: bool = False
     """The person was erased: crew and place are not known any more."""
     debts: frozenset[UUID] | None = None
+    third_person: str | None = None
+    """Of an inquiry: commitment to the contact point of whoever is asked. None too where the party was erased."""
     keys: Keys = field(default_factory=dict)
 
     def claims(self) -> dict[str, Json]:
@@ -120,6 +123,11 @@ class Permit:
         )  # fmt: skip
 
     @property
+    def inquiry(self) -> Inquiry | None:
+        """The question to a third person that it reserves."""
+        return None if self.third_person is None else inquiry(self.third_person, self.window.start, self.zones)
+
+    @property
     def reserves(self) -> bool:
         """Whether it holds the budget itself."""
         return self.state in (PermitState.GRANTED, PermitState.USED)
@@ -132,7 +140,7 @@ class Permit:
 
 def grant(
     question: Question, facts: PartyFacts, *, permit_id: UUID, decision_id: UUID, request_id: UUID, case_id: UUID,
-    tenant: str, rule_set: str,
+    tenant: str, rule_set: str, third_person: str | None = None,
 ) -> Permit:  # fmt: skip
     """The permit of a contact that was allowed: for what was asked, in every zone that the person may be in."""
     return Permit(
@@ -154,6 +162,7 @@ def grant(
         rule_set=rule_set,
         granted_real=question.real_now,
         debts=question.debts,
+        third_person=third_person,
         keys=question.keys,
     )
 

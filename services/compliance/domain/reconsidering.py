@@ -7,20 +7,21 @@ first stays, and judging again without anything new changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.decisions import decide
-from services.compliance.domain.facts import Counted, PartyFacts, Question
+from services.compliance.domain.facts import Counted, PartyFacts, Question, ThirdPersonAsked
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitState
 from services.compliance.domain.rulings import Answer, Ruling
 
 # Asked for the moment of a grant only. What these miss is caught where it counts: at the check-in, or by a stop.
 _OF_THE_MOMENT: Final = frozenset({"facts_fresh", "log_current", "versions_seen", "balance_owed", "window_fits"})
+_NOBODY: Final[Mapping[UUID, ThirdPersonAsked | None]] = {}
 
 
 def outstanding(permit: Permit, *, now: datetime) -> bool:
@@ -29,11 +30,18 @@ def outstanding(permit: Permit, *, now: datetime) -> bool:
 
 
 def refused_now(
-    permits: Sequence[Permit], facts: PartyFacts, book: RuleBook, *, now: datetime, real_now: datetime
+    permits: Sequence[Permit],
+    facts: PartyFacts,
+    book: RuleBook,
+    *,
+    now: datetime,
+    real_now: datetime,
+    third_persons: Mapping[UUID, ThirdPersonAsked | None] = _NOBODY,
 ) -> list[tuple[Permit, Ruling]]:
     """The party's permits that are refused now, each with the rule that refuses.
 
-    `permits` are all that reserve, and `facts` counts them.
+    `permits` are all that reserve, and `facts` counts them. `third_persons`: by permit for an inquiry, what the ledger
+    says of its third person but for the permit itself.
     """
 
     def precedence(permit: Permit) -> tuple[bool, datetime, UUID]:
@@ -45,7 +53,8 @@ def refused_now(
     counted: list[Counted] = [one for one in facts.counted if one.permit_id not in reserved]
     refused = []
     for permit in sorted(permits, key=precedence):
-        ruling = _refusing(permit, replace(facts, counted=tuple(counted)), book, now=now, real_now=real_now)
+        before = replace(facts, counted=tuple(counted), third_person=third_persons.get(permit.permit_id))
+        ruling = _refusing(permit, before, book, now=now, real_now=real_now)
         if ruling is not None:
             refused.append((permit, ruling))
         # Revoked or not: a reservation counts until it is given back.

@@ -56,6 +56,9 @@ class ReportedContact(BaseModel):
     conversation: bool | None = Field(
         None, description="A live exchange with the right person; not said: counted as one if it can have been one."
     )
+    third_person_refused: bool = Field(
+        False, description="A third person who was asked does not want to be asked again: it binds for everybody."
+    )
     identity_shown: bool | None = Field(None, description="The caller said who called and for whom.")
     recording_complete: bool | None = Field(None, description="The recording covers the whole contact.")
     debt_disclosed_to_third: bool = Field(False, description="Debt details reached somebody else.")

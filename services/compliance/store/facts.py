@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from services.compliance.domain.budget_keys import Keys, joined, names_of
-from services.compliance.domain.debts import Debt
+from services.compliance.domain.debts import Debt, oldest
 from services.compliance.domain.facts import Counted, Freshness, PartyFacts
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.rule_records import Key
@@ -252,6 +252,7 @@ def _facts(
     facts = PartyFacts(
         party_id=party_id, holds=tuple(holds), freshness=freshness, counted=tuple(budget.counted), keys=budget.keys,
         shared=budget.shared, debts=frozenset(debt.debt_id for debt in budget.debts),
+        collected_since=oldest([debt for debt in budget.debts if debt.is_overdue]),
     )  # fmt: skip
     if case is None:
         return facts

@@ -231,4 +231,5 @@ def _permit(row: asyncpg.Record, terms: Terms | None) -> Permit:
         erased=terms is None,
         debts=None if row["debts"] is None else frozenset(row["debts"]),
         keys=keys_named(row["budget_keys"] or ()),
+        third_person=None if terms is None else terms.third_person,
     )

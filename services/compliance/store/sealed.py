@@ -32,6 +32,7 @@ class Terms:
     crew: tuple[UUID, ...]
     place_cell: str | None
     token: str
+    third_person: str | None = None
 
 
 def plain_record(party_id: UUID, field: str, record: bytes) -> Plain:
@@ -42,12 +43,16 @@ def plain_record(party_id: UUID, field: str, record: bytes) -> Plain:
 
 def plain_terms(permit: Permit, token: str) -> Plain:
     """The permit's terms, to be sealed."""
-    return plain_terms_of(permit.party_id, Terms(permit.crew, permit.place_cell, token))
+    return plain_terms_of(permit.party_id, Terms(permit.crew, permit.place_cell, token, permit.third_person))
 
 
 def plain_terms_of(party_id: UUID, terms: Terms) -> Plain:
     """The terms of a permit of that party, to be sealed."""
-    document = {"crew": [str(one) for one in terms.crew], "place_cell": terms.place_cell, "token": terms.token}
+    document: dict[str, Json] = {
+        "crew": [str(one) for one in terms.crew], "place_cell": terms.place_cell, "token": terms.token,
+    }  # fmt: skip
+    if terms.third_person is not None:
+        document["third_person"] = terms.third_person
     return Plain(party_id, PERMIT, json.dumps(document, separators=(",", ":")))
 
 
@@ -103,7 +108,8 @@ def _record(text: str) -> bytes:
 
 
 def _terms(document: Mapping[str, Any]) -> Terms:
-    return Terms(tuple(UUID(one) for one in document["crew"]), document["place_cell"], document["token"])
+    crew = tuple(UUID(one) for one in document["crew"])
+    return Terms(crew, document["place_cell"], document["token"], document.get("third_person"))
 
 
 async def _open(
