@@ -95,7 +95,10 @@ def _unparked(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy,
 
 
 def _held(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    """A hold on other channels, such as one telephone number, keeps no visit away."""
     data = event.data
+    if data.channels is not None and "visit" not in data.channels:
+        return parties.ignored(candidacy)
     cause = HOLD_CAUSES.get(data.kind, data.kind)
     fact = Block(cause=cause, reference=data.source_ref, since=data.valid_from, until=data.valid_to)
     return parties.block(candidacy, fact, policy=policy, now=now)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.compliance.domain.erasures import Erasure
 from services.compliance.domain.findings import FindingVersion
+from services.compliance.domain.hold_scopes import channels_of
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.permits import Permit, PermitState
 from shared.events import NewEvent
@@ -155,6 +156,7 @@ def _hold_fields(hold: Hold) -> dict[str, object]:
         "valid_from": hold.valid_from,
         "valid_to": hold.until,
         "source_ref": hold.source_ref,
+        "channels": channels_of(hold),
     }
 
 

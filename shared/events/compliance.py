@@ -100,6 +100,9 @@ class HoldPlaced(EventData):
     valid_from: AwareDatetime = Field(description="Business time from.")
     valid_to: AwareDatetime | None = Field(None, description="Business time to; none: open.")
     source_ref: Reference = Field(description="Source reference.")
+    channels: list[Channel] | None = Field(
+        None, max_length=6, description="Only contact on these channels; none: on every channel."
+    )
 
 
 class HoldEnded(HoldPlaced):

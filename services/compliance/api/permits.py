@@ -52,7 +52,7 @@ from services.compliance.schemas.permits import (
 )
 from services.compliance.store import permits as store
 from services.compliance.store.facts import load_facts, load_watermarks
-from services.compliance.window_desk import windows_of
+from services.compliance.window_desk import points_named_by, windows_of
 from shared.database import Database, UnitOfWork
 from shared.events.base import TimeWindow
 from shared.security.callers import scope
@@ -73,10 +73,13 @@ _WINDOWS = [Depends(scope("compliance.read-windows"))]
 )
 async def ask_windows(request: Request, body: WindowsQuestion) -> WindowsAnswers:
     """When may these parties be contacted on these days? Advice, not a right: only a permit allows a contact."""
-    book = instruments_of(request).book
+    instruments = instruments_of(request)
     async with database_of(request).read_only() as uow:
-        facts = await load_facts(uow, instruments_of(request).cipher, {item.party_id for item in body.items})
-        return WindowsAnswers(items=[windows_of(item, facts[item.party_id], book, uow) for item in body.items])
+        facts = await load_facts(
+            uow, instruments.cipher, {item.party_id for item in body.items},
+            named=points_named_by(body.items, instruments),
+        )  # fmt: skip
+        return WindowsAnswers(items=[windows_of(item, facts[item.party_id], instruments, uow) for item in body.items])
 
 
 @router.post(

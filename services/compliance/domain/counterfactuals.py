@@ -26,6 +26,7 @@ from services.compliance.domain.facts import (
     ThirdPersonAsked,
     Told,
 )
+from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.judged_on import JudgedOn
 from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, Rule, RuleBook
@@ -122,7 +123,9 @@ def _of_rule(rule: Rule, judged_on: JudgedOn) -> Iterator[Change]:
             yield from (_told(name, judged_on) for name in rule.facts)
         case HoldRule():
             touching = (hold for hold in facts.holds if hold.kind in rule.hold_kinds and hold.touches(question.span))
-            yield from map(_hold_ended, touching)
+            standing = list(touching)
+            yield from map(_hold_ended, standing)
+            yield from _about_other_debts(standing, judged_on)
         case CapRule():
             lately = sorted((one for one in facts.counted if one.channel in rule.channels), key=lambda one: one.span)
             yield from map(_contact_not_made, reversed(lately[-_CONTACTS_TRIED:]))
@@ -215,6 +218,16 @@ def _told(name: FactName, judged_on: JudgedOn) -> Change:
     told = Told(value=True, as_of=min(judged_on.question.now, judged_on.question.span.start))
     was: Json = None if known is None else {"value": known.value, "as_of": format_time(known.as_of)}
     return _found_out(name, was, True, lambda one: replace(one, told={**one.told, name: told}))
+
+
+def _about_other_debts(holds: Sequence[Hold], judged_on: JudgedOn) -> Iterator[Change]:
+    """The same contact about none of the debts that are on hold, where the person has others."""
+    question, known = judged_on.question, judged_on.facts.debts
+    held = {hold.scope_key for hold in holds if hold.scope == "loan"}
+    others = frozenset(one for one in known if scope_key_of_debt(one) not in held)
+    if held and others:
+        was = sorted(map(str, question.debts)) if question.debts else "all"
+        yield _asked_otherwise("debts", was, sorted(map(str, others)), debts=others)
 
 
 def _hold_ended(hold: Hold) -> Change:

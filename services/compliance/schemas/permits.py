@@ -40,6 +40,13 @@ class WindowsItem(_Body):
         default_factory=list, max_length=8, description="Candidate IANA zones known to the asker."
     )
     debt_ids: list[UUID] | None = DEBT_IDS
+    contact_point: str | None = Field(
+        None,
+        min_length=3,
+        max_length=254,
+        description="Number, e-mail or postal address that would be used, as a request names it. Kept nowhere. Left "
+        "out: not known, so a hold on one of the person's covers it.",
+    )
     days: list[date] = Field(min_length=1, max_length=MAX_DAYS, description="Local dates to look at.")
     duration_minutes: int = Field(ge=0, le=240, description="Expected duration of the contact, minutes.")
 

@@ -186,7 +186,7 @@ async def load_facts(
     uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], *, named: NamedKeys = _NO_KEYS,
     taking: bool = False,
 ) -> dict[UUID, PartyFacts]:  # fmt: skip
-    """Everything a decision on the parties looks at, in thirteen statements for any number of parties.
+    """Everything a decision on the parties looks at, in as many statements for one as for any number of parties.
 
     `named`: the keys that the contacts asked for count on beside those of all contacts. `taking`: something may be
     reserved, so all keys are locked before what counts on them is read.

@@ -11,6 +11,7 @@ from shared.events.case import CaseOpened
 from shared.security.scopes import SCOPES
 
 from .conftest import Desk, visit_request
+from .test_debts import loan
 
 FROM = "2026-03-02T02:00:00Z"
 
@@ -136,3 +137,19 @@ async def test_hold_on_a_number_revokes_only_permits_through_it(desk: Desk) -> N
     await place(desk, case, kind="channel_opt_out", scope="contact_point", contact_point=number)
     states = [(await desk.get(f"/v1/permits/{one['permit_id']}")).json()["revoked"] for one in permits]
     assert states == [True, False, True]
+
+
+async def test_windows_are_asked_for_a_number_or_a_loan(desk: Desk) -> None:
+    debts = [loan(), loan(loan_ref="L-2")]
+    case = await desk.open_case(loans=debts)
+    number = {"kind": "phone", "value": "+86 138 0000 0000"}
+    await place(desk, case, kind="channel_opt_out", scope="contact_point", contact_point=number)
+    await place(desk, case, scope="loan", debt_id=str(debts[0].debt_id))
+    item = {
+        "party_id": str(case.party_id), "channel": "call", "jurisdiction": "CN", "time_zones": ["Asia/Shanghai"],
+        "days": ["2026-03-03"], "duration_minutes": 5,
+    }  # fmt: skip
+    other = {"contact_point": "138 1111 2222", "debt_ids": [str(debts[1].debt_id)]}
+    items = [item, item | other, item | other | {"contact_point": number["value"]}, item | other | {"debt_ids": None}]
+    answers = (await desk.post("/v1/windows", {"items": items})).json()["items"]
+    assert [bool(one["windows"]) for one in answers] == [False, True, False, False]

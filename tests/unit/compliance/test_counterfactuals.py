@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 
 from services.compliance.domain.counterfactuals import applied, as_of_times, counterfactual
 from services.compliance.domain.facts import Balance, Counted, Told
+from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.judged_on import JudgedOn
 from services.compliance.domain.local_time import Span
@@ -71,6 +73,14 @@ def test_night_visit_would_have_been_allowed_in_the_morning(book: RuleBook) -> N
 def test_open_hold_would_have_had_to_end(book: RuleBook) -> None:
     hold = a_hold()
     assert kinds(JudgedOn(question=question(), facts=facts(holds=(hold,))), book) == [("hold_ended", str(hold.hold_id))]
+
+
+def test_hold_on_one_loan_leaves_the_others_to_be_named(book: RuleBook) -> None:
+    held, other = uuid4(), uuid4()
+    hold = replace(a_hold(), scope="loan", scope_key=scope_key_of_debt(held))
+    judged_on = JudgedOn(question=question(), facts=facts(holds=(hold,), debts=frozenset({held, other})))
+    (change,) = counterfactual(judged_on, book)
+    assert (change.kind, change.subject, change.was, change.would_be) == ("found_out", "debts", "all", [str(other)])
 
 
 def test_two_open_holds_would_both_have_had_to_end(book: RuleBook) -> None:

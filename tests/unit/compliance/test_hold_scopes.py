@@ -8,7 +8,13 @@ from uuid import uuid4
 import pytest
 
 from services.compliance.domain.decisions import decide, decide_plainly
-from services.compliance.domain.hold_scopes import covers, debts_asked, scope_key_of_debt, scope_key_of_point
+from services.compliance.domain.hold_scopes import (
+    channels_of,
+    covers,
+    debts_asked,
+    scope_key_of_debt,
+    scope_key_of_point,
+)
 from services.compliance.domain.holds import Hold, same_source
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.recalls import recall_of, revoked_by
@@ -99,3 +105,17 @@ def test_hold_revokes_exactly_the_permits_it_covers(book: RuleBook, permit: Any,
     recall = recall_of(a_hold(), book, fact_arrived_real=REAL)
     found = revoked_by([recall], [granted], now=at(10), real_now=REAL + timedelta(seconds=1))
     assert bool(found) is revoked
+
+
+@pytest.mark.parametrize(
+    ("scope", "key", "channels"),
+    [
+        ("party", "", None),
+        ("loan", scope_key_of_debt(HELD), None),
+        ("visit_channel", "", ["visit"]),
+        ("contact_point", PHONE, ["call", "sms"]),
+        ("contact_point", scope_key_of_point("address", "a"), ["visit"]),
+    ],
+)
+def test_others_are_told_of_the_channels_that_it_covers(scope: Any, key: str, channels: list[str] | None) -> None:
+    assert channels_of(a_hold(scope=scope, scope_key=key)) == channels
