@@ -7,6 +7,7 @@ or a complaint that comes meanwhile is either seen or comes after.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from shared.messaging import Answer, Intent
 from shared.messaging.intents import NewIntent, TimerDue
 from shared.telemetry.metrics import count, set_gauge
 
+log = logging.getLogger(__name__)
 WATCH: Final = "compliance.retention_watch"
 GAUGES: Final = "compliance.retention_gauges"
 PAGE: Final = "compliance.retention_page"
@@ -69,11 +71,18 @@ class RetentionPages:
             await self._take(uow, intent)
 
     async def _take(self, uow: UnitOfWork, intent: Intent) -> None:
-        parties = await store.load_page(uow, after=UUID(intent.payload["after"]), limit=PARTIES_PER_PAGE)
+        # One person who cannot be judged keeps nobody else waiting: a page that fails is halved each time it is taken
+        # again, and whoever still fails alone is passed over until the next round.
+        size = PARTIES_PER_PAGE >> intent.attempts
+        parties = await store.load_page(uow, after=UUID(intent.payload["after"]), limit=max(1, size))
         if not parties:
             await store.end_round(uow, datetime.fromisoformat(intent.payload["round"]))
             return
-        await keep_or_erase(uow, self.instruments, parties)
+        if size:
+            await keep_or_erase(uow, self.instruments, parties)
+        else:
+            log.error("retention passes over a person whom it cannot judge")
+            count("doorstep.retention.judged", outcome="failed")
         uow.intend(_page(intent.payload["round"], after=parties[-1], due_at=uow.real_now))
 
 
@@ -93,7 +102,7 @@ async def keep_or_erase(uow: UnitOfWork, instruments: Instruments, party_ids: Se
     leaves = [_leaf(uow, party_id, "restricted") for party_id in new]
     leaves += [_leaf(uow, party_id, "freed") for party_id in freed]
     await append_leaves(uow, instruments.cipher, leaves)
-    count("doorstep.retention.judged", amount=len(holdings))
+    count("doorstep.retention.judged", amount=len(holdings), outcome="judged")
     if of_state["due"]:
         await erasure_desk.erase_due(uow, instruments, of_state["due"])
 

@@ -16,7 +16,7 @@ from services.compliance import erasure_desk
 from services.compliance.domain.keeping import RESTRICTED_FOR
 from services.compliance.retention_desk import PAGE, RetentionPages
 from services.compliance.store import access as store_of_access
-from services.compliance.store import erasures
+from services.compliance.store import erasures, keeping
 from shared.events.case import CaseCured
 from shared.messaging import Intent
 from shared.messaging.intents import TimerDue
@@ -151,10 +151,14 @@ async def look(desk: Desk) -> None:
         due_at=desk.clock.real, clock="real", traceparent="", attempts=0,
     )]  # fmt: skip
     while intents:
-        (due,) = await pages.call(intents)
-        async with desk.database.unit_of_work() as uow:
-            await pages.commit(uow, [(intents[0], due or TimerDue())])
-            intents = [replace(intents[0], payload=one.payload) for one in uow.intents if one.kind == PAGE]
+        try:
+            async with desk.database.unit_of_work() as uow:
+                await pages.commit(uow, [(intents[0], TimerDue())])
+                intents = [
+                    replace(intents[0], payload=one.payload, attempts=0) for one in uow.intents if one.kind == PAGE
+                ]
+        except ValueError:
+            intents = [replace(intents[0], attempts=intents[0].attempts + 1)]
 
 
 async def test_retention_restricts_then_erases(desk: Desk) -> None:
@@ -178,6 +182,22 @@ async def test_retention_restricts_then_erases(desk: Desk) -> None:
     (event,) = await desk.events("compliance.party_erased")
     assert event["party_id"] == str(case.party_id)
     assert (await desk.get("/v1/restrictions")).json()["items"] == []
+
+
+async def test_one_who_cannot_be_judged_keeps_nobody_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = sorted([(await visited(desk))[0].party_id for _ in range(3)])
+    desk.clock.business = NOW + FIVE_YEARS
+    load = keeping.load_holdings
+
+    async def broken(uow: Any, party_ids: Any) -> Any:
+        if people[1] in party_ids:
+            raise ValueError("damaged")
+        return await load(uow, party_ids)
+
+    monkeypatch.setattr(keeping, "load_holdings", broken)
+    await look(desk)
+    restricted = {one["party_id"] for one in (await desk.get("/v1/restrictions")).json()["items"]}
+    assert restricted == {str(people[0]), str(people[2])}
 
 
 async def test_complaint_ends_the_restriction(desk: Desk) -> None:
