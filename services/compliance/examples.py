@@ -267,7 +267,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     DeclareFeed: {"source": "dialler-1", "client_id": "core", "channels": ["call"], "silent_after_hours": 26},
     FeedView: {
         "source": "dialler-1", "kind": "contacts", "client_id": "core", "channels": ["call"],
-        "silent_after_hours": 26, "heard_at": "2026-03-12T02:20:00Z",
+        "silent_after_hours": 26, "heard_at": "2026-03-12T02:20:00Z", "total_key": None,
         "silent": False, "closed_day": "2026-03-11", "closed_number": 916,
     },
     CloseFeedDay: {"day": "2026-03-12", "last_number": 1204, "records": 288},

@@ -7,6 +7,7 @@ from typing import Final
 
 from services.compliance import finding_desk
 from services.compliance.domain.feeds import (
+    Feed,
     FeedChannel,
     FeedDay,
     FeedDayNotOver,
@@ -14,6 +15,8 @@ from services.compliance.domain.feeds import (
     gap_found,
     gap_id,
     silence_found,
+    total_refused,
+    total_statement,
 )
 from services.compliance.domain.findings import found_again
 from services.compliance.domain.leaves import NewLeaf
@@ -33,9 +36,9 @@ WATCH: Final = "compliance.feeds_watch"
 async def hear_records(
     uow: UnitOfWork, instruments: Instruments, records: Sequence[tuple[str, int, FeedChannel]]
 ) -> None:
-    """Records (source, number, channel) came in. Those that a closed day lacked make it complete.
+    """New records (source, number, channel) came in. Those that a closed day lacked make it complete.
 
-    The feeds are locked.
+    Who only repeats what it said before has not spoken. The feeds are locked.
     """
     spoken: dict[str, set[FeedChannel]] = {}
     for source, _, channel in records:
@@ -45,11 +48,16 @@ async def hear_records(
         await _judge_day(uow, instruments, day)
 
 
-async def close(uow: UnitOfWork, instruments: Instruments, source: str, body: CloseFeedDay, *, by_whom: str) -> FeedDay:
+async def close(uow: UnitOfWork, instruments: Instruments, feed: Feed, body: CloseFeedDay, *, by_whom: str) -> FeedDay:
     """Close a day with its total; the same total again changes nothing. The feed is locked.
 
-    Raises FeedDayOutOfOrder, FeedDayNotOver.
+    Raises FeedTotalUnsigned, FeedDayOutOfOrder, FeedDayNotOver.
     """
+    source = feed.source
+    statement = total_statement(source, body.day, last_number=body.last_number, records=body.records)
+    problem = total_refused(feed, statement, body.signature)
+    if problem is not None:
+        raise problem
     if body.day > (uow.now + EARLIEST_DATE).date():
         raise FeedDayNotOver()
     previous = (await store.load_last_days(uow, [source])).get(source)
@@ -59,21 +67,25 @@ async def close(uow: UnitOfWork, instruments: Instruments, source: str, body: Cl
     if previous is not None and same:
         return previous
     day = close_day(previous, source=source, day=body.day, last_number=body.last_number, records=body.records)
-    await store.insert_day(uow, day, by_whom=by_whom)
+    signature = None if feed.total_key is None else body.signature
+    await store.insert_day(uow, day, by_whom=by_whom, signature=signature)
     await store.hear(uow, {source: ()})
-    await append_leaves(uow, instruments.cipher, [_leaf(day, uow)])
+    await append_leaves(uow, instruments.cipher, [_leaf(day, uow, key=feed.total_key, signature=signature)])
     await _judge_day(uow, instruments, day)
     return day
 
 
 async def _judge_day(uow: UnitOfWork, instruments: Instruments, day: FeedDay) -> None:
+    # The finding's own lock: people take their steps under it.
+    await uow.lock_parties([gap_id(day)])
     found = gap_found(day, known=await store.count_known(uow, day), missing=await store.load_missing(uow, day))
     standing = (await load_current(uow, [gap_id(day)])).get(gap_id(day))
     after = found_again(standing, found, repaired="the missing records came later")
     await finding_desk.record(uow, instruments, [] if after is None else [after])
 
 
-def _leaf(day: FeedDay, uow: UnitOfWork) -> NewLeaf:
+def _leaf(day: FeedDay, uow: UnitOfWork, *, key: str | None, signature: str | None) -> NewLeaf:
+    """Where the source signs, its key and signature stand in the leaf, so that anybody can check its word."""
     return NewLeaf(
         kind="feed_day",
         leaf_id=event_id(),
@@ -86,6 +98,7 @@ def _leaf(day: FeedDay, uow: UnitOfWork) -> NewLeaf:
             "first_number": day.first_number,
             "last_number": day.last_number,
             "records": day.records,
+            **({} if key is None else {"key": key, "signature": signature}),
         },
     )
 

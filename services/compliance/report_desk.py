@@ -54,7 +54,7 @@ async def record_reports(
         for position, contact in sorted(batch.recorded.items(), key=lambda one: (one[1].started_at, one[0]))
     ]
     await contact_desk.audit(uow, instruments, told)
-    heard = [reports[position] for position in (*batch.recorded, *batch.repeated)]
+    heard = [reports[position] for position in batch.recorded]
     await feed_desk.hear_records(uow, instruments, [(one.source, one.number, one.channel) for one in heard])
     for contact in batch.recorded.values():
         uow.emit(_announced(contact))

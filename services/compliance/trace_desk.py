@@ -62,7 +62,7 @@ async def record_traces(
     rows: list[store.TraceRow] = []
     results = [_record(uow, known, rows, position, one, by_client) for position, one in enumerate(told)]
     await store.insert_traces(uow, rows)
-    heard = [told[result.position] for result in results if result.status != "refused"]
+    heard = [told[result.position] for result in results if result.status == "recorded"]
     await feed_desk.hear_records(uow, instruments, [(one.source, one.number, one.channel) for one in heard])
     for row in rows:
         trace = row.trace

@@ -17,6 +17,7 @@ from services.compliance.domain.feeds import (
     FeedDayNotOver,
     FeedDayOutOfOrder,
     FeedForeign,
+    FeedTotalUnsigned,
     FeedUnknown,
     source_refused,
 )
@@ -33,7 +34,7 @@ router = APIRouter(prefix="/v1/feeds", tags=["feeds"])
 _READ = [Depends(scope("compliance.read"))]
 _MANAGE = [Depends(scope("compliance.manage-feeds"))]
 _CLOSE = [Depends(scope("compliance.close-feed-day"))]
-_DAY_PROBLEMS = problem_responses(FeedUnknown, FeedForeign, FeedDayOutOfOrder, FeedDayNotOver)
+_DAY_PROBLEMS = problem_responses(FeedUnknown, FeedForeign, FeedDayOutOfOrder, FeedDayNotOver, FeedTotalUnsigned)
 
 
 @router.get("", dependencies=_READ, summary="Feeds")
@@ -62,6 +63,7 @@ async def declare_feed(request: Request, body: DeclareFeed) -> Response:
             channels=tuple(sorted(set(body.channels))),
             silent_after_hours=body.silent_after_hours,
             heard_real=uow.real_now,
+            total_key=body.total_key,
         )
         await store.declare(uow, new)
         (feed,) = [one for one in await store.load_feeds(uow) if one.source == body.source]
@@ -91,7 +93,7 @@ async def close_feed_day(
         problem = source_refused(feeds.get(source), client_id=caller.client_id, kinds=FEED_KINDS)
         if problem is not None:
             raise problem
-        day = await feed_desk.close(uow, instruments, source, body, by_whom=caller.subject)
+        day = await feed_desk.close(uow, instruments, feeds[source], body, by_whom=caller.subject)
         return FeedDayView(
             source=source,
             day=day.day,
@@ -114,6 +116,7 @@ def _view(feed: Feed, day: FeedDay | None, uow: UnitOfWork) -> FeedView:
         silent_after_hours=feed.silent_after_hours,
         heard_at=feed.heard_real,
         silent=feed.is_silent(uow.real_now),
+        total_key=feed.total_key,
         closed_day=None if day is None else day.day,
         closed_number=None if day is None else day.last_number,
     )

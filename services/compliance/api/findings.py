@@ -164,7 +164,8 @@ async def _take(request: Request, finding_id: UUID, body: TakeFindingStep, decis
     async def take(uow: UnitOfWork) -> FindingDetail:
         current = (await store.load_current(uow, [finding_id]))[finding_id]
         after = decide(current, decision, by_whom=by_whom, reason=body.reason, reference=body.reference)
-        await finding_desk.record(uow, instruments, [after])
+        if not await finding_desk.record(uow, instruments, [after]):
+            raise FindingStepRefused("the finding changed meanwhile: read it again", state=current.state)
         return await _detail(uow, instruments, await store.load_history(uow, finding_id))
 
     return await command(request, body=body, parties=[_lock(known)], handler=take)

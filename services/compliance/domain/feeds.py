@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,6 +14,7 @@ from services.compliance.domain.audit import Finding
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.traces import TRACE_KINDS, TraceKind
 from shared.ids import derived_id
+from shared.security.note_keys import NoteKey
 from shared.web.problems import KnownProblem, Problem
 
 # A feed reports contacts itself, or traces of contacts that others must report.
@@ -50,11 +53,18 @@ class FeedForeign(KnownProblem):
     kind, status, title = "feed-foreign", 403, "The feed is bound to another client"
 
 
+class FeedTotalUnsigned(KnownProblem):
+    """The feed signs its totals with a key of its own: this signature is missing, or is not of that key and total."""
+
+    kind, status, title = "feed-total-unsigned", 403, "The total is not signed by the feed's key"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A source: a system that reports contacts, or that knows of them. `client_id`: the client that speaks for it.
 
-    `heard_real`: when it last said anything (real time).
+    `heard_real`: when it last said anything new (real time). `total_key`: the key (C2SP text form) with which it signs
+    its totals; None: its client's word is enough.
     """
 
     source: str
@@ -63,6 +73,7 @@ class Feed:
     channels: tuple[FeedChannel, ...]
     silent_after_hours: int
     heard_real: datetime
+    total_key: str | None = None
 
     def is_silent(self, real_now: datetime) -> bool:
         """Whether it should have spoken by now."""
@@ -74,6 +85,22 @@ def source_refused(feed: Feed | None, *, client_id: str, kinds: Collection[FeedK
     if feed is None or feed.kind not in kinds:
         return FeedUnknown()
     return None if feed.client_id == client_id else FeedForeign()
+
+
+def total_statement(source: str, day: date, *, last_number: int, records: int) -> bytes:
+    """The bytes that a source signs: five lines."""
+    return f"doorstep feed day\n{source}\n{day.isoformat()}\n{last_number}\n{records}\n".encode()
+
+
+def total_refused(feed: Feed, statement: bytes, signature: str | None) -> Problem | None:
+    """Why the total is not the source's own word; None: it is, or the source has no key."""
+    if feed.total_key is None:
+        return None
+    try:
+        raw = base64.b64decode(signature or "", validate=True)
+    except binascii.Error:
+        return FeedTotalUnsigned()
+    return None if NoteKey.parse(feed.total_key).verifies(statement, raw) else FeedTotalUnsigned()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from services.compliance.domain.feeds import FeedChannel, FeedKind
 from services.compliance.domain.traces import RULES, TRACE_KINDS
 from shared.events.base import Reference
+from shared.security.note_keys import NoteKey
 from shared.security.scopes import SCOPES
 
 
@@ -32,6 +33,20 @@ class DeclareFeed(BaseModel):
     silent_after_hours: int = Field(
         ge=1, le=240, description="Hours of real time after which its silence is a finding.", examples=[26]
     )
+    total_key: str | None = Field(
+        None,
+        max_length=200,
+        description="Ed25519 key (`name+id+key`, C2SP) with which it signs its totals; absent: its client's word.",
+        examples=[None],
+    )
+
+    @field_validator("total_key")
+    @classmethod
+    def _a_key(cls, value: str | None) -> str | None:
+        """A key that can be read."""
+        if value is not None:
+            NoteKey.parse(value)
+        return value
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
@@ -57,6 +72,7 @@ class FeedView(BaseModel):
     silent_after_hours: int = Field(description="Hours after which its silence is a finding.", examples=[26])
     heard_at: AwareDatetime = Field(description="Real time at which it last said anything, or was declared.")
     silent: bool = Field(description="Whether it should have spoken: its channels are closed.", examples=[False])
+    total_key: str | None = Field(description="The key with which it signs its totals.", examples=[None])
     closed_day: date | None = Field(description="Its last day that a total closed.", examples=["2026-03-11"])
     closed_number: int | None = Field(description="The last number of that day.", examples=[916])
 
@@ -75,6 +91,15 @@ class CloseFeedDay(BaseModel):
     day: date = Field(description="The feed's date.", examples=["2026-03-12"])
     last_number: int = Field(ge=0, description="The last number that it gave on that day or before.", examples=[1204])
     records: int = Field(ge=0, description="How many records it made on that day.", examples=[288])
+    signature: str | None = Field(
+        None,
+        max_length=100,
+        description=(
+            "Of a source with a key: its Ed25519 signature, in base64, over the lines `doorstep feed day`, source, "
+            "day, last number and records, each ended by a line feed."
+        ),
+        examples=[None],
+    )
 
 
 class FeedDayView(BaseModel):

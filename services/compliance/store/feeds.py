@@ -10,11 +10,11 @@ from services.compliance.domain.feeds import Feed, FeedChannel, FeedDay
 from shared.database import UnitOfWork
 
 _DECLARE = """
-INSERT INTO feed (tenant, source, kind, client_id, channels, silent_after_hours, heard_real)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO feed (tenant, source, kind, client_id, channels, silent_after_hours, heard_real, total_key)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (tenant, source) DO UPDATE
 SET kind = excluded.kind, client_id = excluded.client_id, channels = excluded.channels,
-    silent_after_hours = excluded.silent_after_hours
+    silent_after_hours = excluded.silent_after_hours, total_key = excluded.total_key
 """
 _HEARD = """
 UPDATE feed f SET heard_real = greatest(f.heard_real, $4),
@@ -38,8 +38,8 @@ JOIN feed_day d ON d.tenant = $1 AND d.source = n.source AND n.number BETWEEN d.
 ORDER BY d.source, d.day
 """
 _CLOSE = """
-INSERT INTO feed_day (tenant, source, day, first_number, last_number, records, by_whom, recorded_real)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO feed_day (tenant, source, day, first_number, last_number, records, by_whom, recorded_real, signature)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _KNOWN = "SELECT count(*) FROM feed_number WHERE tenant = $1 AND source = $2 AND number BETWEEN $3 AND $4"
 _MISSING = """
@@ -63,6 +63,7 @@ async def declare(uow: UnitOfWork, feed: Feed) -> None:
         sorted(feed.channels),
         feed.silent_after_hours,
         feed.heard_real,
+        feed.total_key,
     )
 
 
@@ -83,6 +84,7 @@ async def load_feeds(uow: UnitOfWork) -> list[Feed]:
             channels=tuple(row["channels"]),
             silent_after_hours=row["silent_after_hours"],
             heard_real=row["heard_real"],
+            total_key=row["total_key"],
         )
         for row in await uow.sql.fetch(_FEEDS, uow.tenant)
     ]
@@ -105,11 +107,12 @@ async def load_days_of(uow: UnitOfWork, numbers: Sequence[tuple[str, int]]) -> l
     return [_day(row) for row in rows]
 
 
-async def insert_day(uow: UnitOfWork, day: FeedDay, *, by_whom: str) -> None:
-    """Close the day."""
+async def insert_day(uow: UnitOfWork, day: FeedDay, *, by_whom: str, signature: str | None) -> None:
+    """Close the day. `signature`: of the source itself, in base64, if it signs."""
     await uow.sql.execute(
-        _CLOSE, uow.tenant, day.source, day.day, day.first_number, day.last_number, day.records, by_whom, uow.real_now
-    )
+        _CLOSE, uow.tenant, day.source, day.day, day.first_number, day.last_number, day.records, by_whom, uow.real_now,
+        signature,
+    )  # fmt: skip
 
 
 async def count_known(uow: UnitOfWork, day: FeedDay) -> int:

@@ -1,14 +1,21 @@
 """Feeds of reported contacts: numbers without gaps, days closed by a total, silence that closes channels."""
 
+import asyncio
+import base64
+import json
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.compliance.feed_desk import WATCH, look_for_silence
 from services.compliance.watch import next_look
 from services.compliance.watch import watch as timer
 from shared.events.case import CaseOpened
 from shared.messaging.intents import Intent, TimerDue
+from shared.security.note_keys import NoteKey
 
 from .conftest import Desk, visit_request
 from .test_contacts import call, message, report
@@ -121,6 +128,56 @@ async def test_channel_opens_when_the_feed_speaks_again(desk: Desk) -> None:
     await report(desk, message(await desk.open_case()))
     assert not (await desk.get("/v1/feeds")).json()["items"][0]["silent"]
     assert (await ask_for_message(desk, case))["decision"] == "allow"
+
+
+async def test_who_only_repeats_what_was_said_stays_silent(desk: Desk) -> None:
+    record = message(await desk.open_case())
+    await declare(desk, "sms", hours=1)
+    await report(desk, record)
+    await fall_silent(desk)
+    assert (await report(desk, record))[0]["status"] == "repeated"
+    assert (await desk.get("/v1/feeds")).json()["items"][0]["silent"]
+
+
+async def test_total_of_a_source_with_a_key_is_its_own_word(desk: Desk) -> None:
+    private = Ed25519PrivateKey.generate()
+    key = NoteKey("dialler-1", private.public_key().public_bytes_raw())
+    body = {
+        "source": "dialler-1", "client_id": "demo-driver", "channels": ["call"], "silent_after_hours": 26,
+        "total_key": key.vkey,
+    }  # fmt: skip
+    assert (await desk.post("/v1/feeds", body)).status_code == 200
+    total = {"day": "2026-03-01", "last_number": 0, "records": 0}
+    good = base64.b64encode(private.sign(b"doorstep feed day\ndialler-1\n2026-03-01\n0\n0\n")).decode()
+    other = base64.b64encode(private.sign(b"doorstep feed day\ndialler-1\n2026-03-01\n1\n1\n")).decode()
+    for signature in (None, "AAAA", "no base64", other):
+        refused = await desk.post("/v1/feeds/dialler-1/days", total | {"signature": signature})
+        assert (refused.status_code, refused.json()["type"].split("/")[-1]) == (403, "feed-total-unsigned")
+    assert (await desk.post("/v1/feeds/dialler-1/days", total | {"signature": good})).status_code == 200
+    async with desk.database.read_only() as uow:
+        closed = json.loads(await uow.sql.fetchval("SELECT leaf FROM log_entry WHERE kind = 'feed_day'"))
+    assert (closed["key"], closed["signature"]) == (key.vkey, good)
+
+
+async def test_key_that_is_none_is_not_declared(desk: Desk) -> None:
+    body = {"source": "dialler-1", "channels": ["call"], "silent_after_hours": 26, "total_key": "dialler+00+AAAA"}
+    assert (await desk.post("/v1/feeds", body)).status_code == 422
+
+
+async def test_late_record_waits_for_a_person_who_decides_on_the_gap(desk: Desk) -> None:
+    """Both make the finding's next version: neither is lost."""
+    case = await desk.open_case()
+    await declare(desk, "call")
+    await close(desk, "2026-03-02", 1, 1)
+    (found,) = (await desk.get("/v1/control-findings")).json()["items"]
+    async with desk.database.unit_of_work() as uow:
+        await uow.lock_parties([UUID(found["finding_id"])])
+        late = asyncio.create_task(report(desk, call(case)))
+        await asyncio.sleep(0.5)
+        assert not late.done()
+    assert (await late)[0]["status"] == "recorded"
+    (found,) = (await desk.get("/v1/control-findings")).json()["items"]
+    assert (found["version"], found["state"], found["harm"]) == (2, "remedied", False)
 
 
 async def test_each_silence_is_one_finding(desk: Desk) -> None:
