@@ -36,6 +36,10 @@ SELECT * FROM erasure WHERE tenant = $1 AND state = 'erased' AND complete_from <
 ORDER BY complete_from, erasure_id LIMIT $3
 """
 _DROP_DEBTS = "DELETE FROM liable_party WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_DROP_KEYS = "DELETE FROM key_use WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_FORGET_KEYS = """
+UPDATE permit SET budget_keys = NULL, debts = NULL WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+"""
 _DROP_HOME = "UPDATE party_fact SET household = NULL WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _DROP_OVERRIDES = "DELETE FROM given_override WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 # What a hold says of a person's needs, reasons and numbers goes; that contact was stopped stays, and names nobody.
@@ -91,12 +95,12 @@ async def load_incomplete(uow: UnitOfWork, *, limit: int) -> list[Erasure]:
 
 
 async def drop_kept(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
-    """Delete what is kept of the people beside what their keys seal: permissions to pass rules, needs, evidence."""
+    """Delete what is kept of the people beside what their keys seal: permissions to pass rules, needs, evidence, and
+    what joined them to debts, numbers, addresses and homes.
+    """
     ids = list(party_ids)
-    await uow.sql.execute(_DROP_OVERRIDES, uow.tenant, ids)
-    await uow.sql.execute(_EMPTY_HOLDS, uow.tenant, ids)
-    await uow.sql.execute(_DROP_DEBTS, uow.tenant, ids)
-    await uow.sql.execute(_DROP_HOME, uow.tenant, ids)
+    for statement in (_DROP_OVERRIDES, _EMPTY_HOLDS, _DROP_DEBTS, _DROP_KEYS, _FORGET_KEYS, _DROP_HOME):
+        await uow.sql.execute(statement, uow.tenant, ids)
 
 
 def _erasure(row: asyncpg.Record) -> Erasure:

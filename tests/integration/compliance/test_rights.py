@@ -97,7 +97,7 @@ async def test_two_people_erase_and_nothing_can_be_read_any_more(desk: Desk) -> 
     assert (event["party_id"], event["erasure_id"]) == (str(case.party_id), asked["erasure_id"])
     assert (await ask(desk, case)).status_code == 410
     async with desk.database.read_only() as uow:
-        for table in ("party_key", "dossier_entry", "given_override"):
+        for table in ("party_key", "dossier_entry", "given_override", "liable_party", "key_use"):
             assert await uow.sql.fetchval(f"SELECT count(*) FROM {table} WHERE party_id = $1", case.party_id) == 0
 
 
