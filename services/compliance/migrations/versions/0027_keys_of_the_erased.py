@@ -1,7 +1,7 @@
 """What joined an erased person to a number, an address or a home may be deleted: by then no counter looks so far back.
 
-Revision ID: 0026
-Revises: 0025
+Revision ID: 0027
+Revises: 0026
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from shared.database.schema import grant
 
-revision = "0026"
-down_revision = "0025"
+revision = "0027"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 
