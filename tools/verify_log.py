@@ -1010,14 +1010,22 @@ class _Chains:
             self._manifest_hash, self._named = self._part_hash or None, {}
         if self._manifest != expected or record["previous_manifest"] != self._manifest_hash:
             self._fault(index, f"a manifest is missing before number {record['number']}, part {record['part']}")
-        self._named |= record["parties"]
         self._part_hash = value.hex()
+        if "entries_root" in record:
+            if (record["entries"], record["entries_root"]) != (len(self._changed), _root_of_entries(self._changed)):
+                self._fault(index, f"manifest {record['number']} does not say where the chains before it had come to")
+            self._report_manifest()
+            return
+        self._named |= record["parties"]
         if record["part"] != record["parts"]:
             return
         for party in sorted(self._named.keys() | self._changed.keys()):
             if self._named.get(party) != self._changed.get(party):
                 detail = f"says {self._named.get(party)} of party {party[:16]}, its chain {self._changed.get(party)}"
                 self._fault(index, f"manifest {record['number']} {detail}")
+        self._report_manifest()
+
+    def _report_manifest(self) -> None:
         self.report.manifests += 1
         self._changed, self._uncovered = {}, 0
 
@@ -1048,6 +1056,18 @@ class _Chains:
         if heads.witnessed_at(index) + 1 <= started:
             return "witnessed-before"
         return "claimed-before" if recorded < started else "after"
+
+
+def _entry_hash(party: str, number: int) -> bytes:
+    return leaf_hash(f"{party} {number}".encode())
+
+
+def _root_of_entries(parties: Mapping[str, int]) -> str:
+    """The root of the RFC 9162 tree over (party, number of its last leaf), sorted by party; hexadecimal."""
+    tree = Roots([len(parties)])
+    for party, number in sorted(parties.items()):
+        tree.add(_entry_hash(party, number))
+    return (tree.at(len(parties)) or b"").hex()
 
 
 def _seconds(moment: str) -> float:
@@ -1441,6 +1461,8 @@ def _verify_pack(pack: Pack, key: Key, all_signatures: bool, witnesses: Witnesse
         return report
     heads.finish()
     _check_shown(pack, heads.last, persons, report.problems)
+    for line in pack.files.documents("manifests.jsonl"):
+        persons.prove(line, report.problems)
     if not pack.is_subject:
         tree.judge(heads, report.problems)
     if report.problems:
@@ -1519,6 +1541,10 @@ class _Part:
     highest: str
     named: dict[str, int]
     recorded_at: str
+    root: bytes | None = None
+    """Of the tree over its entries; None of an older manifest, which names them itself."""
+    entries: int = 0
+    absent: set[str] = field(default_factory=set)
 
 
 class _Person:
@@ -1532,6 +1558,26 @@ class _Person:
         self._last: dict[str, tuple[int, str]] = {}
         self._problems: list[str] = []
         self._manifests: dict[int, list[_Part]] = {}
+        self._by_index: dict[int, _Part] = {}
+
+    def prove(self, line: dict[str, Any], problems: list[str]) -> None:
+        """What the manifest of a leaf says of a party: its entry, or the neighbours between which it would stand."""
+        part, party, entries = self._by_index.get(line["index"]), line["party"], line["entries"]
+        if part is None or part.root is None:
+            problems.append(f"manifests.jsonl: leaf {line['index']} is no manifest of the pack")
+            return
+        for one in entries:
+            path = [bytes.fromhex(value) for value in one["path"]]
+            value = _entry_hash(one["party"], one["sequence"])
+            if not included(value, one["position"], part.entries, path, part.root):
+                problems.append(f"manifests.jsonl: the manifest of leaf {part.index} does not hold the entry shown")
+                return
+        places = [one["position"] for one in entries]
+        names = [one["party"] for one in entries]
+        if names == [party]:
+            part.named[party] = entries[0]["sequence"]
+        elif _stands_between(party, names, places, part.entries):
+            part.absent.add(party)
 
     def read(self, index: int, leaf: bytes) -> None:
         """One shown leaf; those of the person are linked."""
@@ -1552,6 +1598,12 @@ class _Person:
             return
         record = _parsed(leaf)
         if record.get("kind") != "manifest":
+            return
+        if "entries_root" in record:
+            root = bytes.fromhex(record["entries_root"])
+            part = _Part(index, 1, 1, "", "", {}, record["recorded_at"], root, record["entries"])
+            self._manifests.setdefault(record["number"], []).append(part)
+            self._by_index[index] = part
             return
         parties = record["parties"]
         part = _Part(
@@ -1585,6 +1637,16 @@ class _Person:
             report.problems.append("no manifest covers the person's chain: the pack is not shown to be complete")
 
 
+def _stands_between(party: str, names: Sequence[str], places: Sequence[int], size: int) -> bool:
+    """Whether entries at these places of a sorted list of `size` leave no place for the party."""
+    if len(names) == 2:
+        return places[1] == places[0] + 1 and names[0] < party < names[1]
+    if len(names) != 1:
+        return False
+    before_all = places == [0] and party < names[0]
+    return before_all or (places == [size - 1] and party > names[0])
+
+
 def _parsed(leaf: bytes) -> dict[str, Any]:
     """The leaf's document; empty where it is none, which is named elsewhere."""
     try:
@@ -1597,6 +1659,10 @@ def _parsed(leaf: bytes) -> dict[str, Any]:
 def _named_in(parts: Sequence[_Part], party: str) -> int | str | None:
     """The last number that a manifest names for the party; None when its parts show that it is not named."""
     bounds = {one.part: (one.lowest, one.highest) for one in parts}
+    if any(party in one.absent for one in parts):
+        return None
+    if parts[0].root is not None and party not in parts[0].named:
+        return "nothing that shows its absence"
     for one in parts:
         if party in one.named:
             return int(one.named[party])

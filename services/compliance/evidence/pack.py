@@ -131,7 +131,7 @@ async def _plan(uow: UnitOfWork, archive: Archive, scope: Scope) -> _Plan:
 
 async def _closing(uow: UnitOfWork, newest: StoredCheckpoint, last: int, required: int) -> StoredCheckpoint:
     """The checkpoint over the first whole manifest behind the period's last leaf; the newest when there is none yet."""
-    async for leaf in store.manifests(uow, after=last, size=newest.size):
+    async for leaf, _ in store.manifests(uow, after=last, size=newest.size):
         document = json.loads(leaf.content)
         if document["part"] == document["parts"]:
             sizes = await store.first_covering(uow, [leaf.index], up_to=newest.size, required=required)
@@ -146,7 +146,10 @@ async def _write_chain(
     size = plan.head.size
     documents = [(leaf, json.loads(leaf.content)) for leaf in plan.chain]
     commitments = {document["party"] for _, document in documents}
-    parts = await proofs.manifest_parts(uow, commitments, after=plan.chain[0].index, size=size)
+    parts, entries = await proofs.manifest_parts(uow, commitments, after=plan.chain[0].index, size=size)
+    with files.lines("manifests.jsonl") as lines:
+        for entry in entries:
+            lines.add(entry)
     await _write_leaves(uow, [*plan.chain, *parts, *await store.foundations(uow, size)], plan, files, on_progress)
     with files.lines("openings.jsonl") as lines:
         opened = await openings(uow, archive.cipher, scope, documents)

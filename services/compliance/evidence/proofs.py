@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from services.compliance.log.manifest import Entries
 from services.compliance.log.tree import Node, Span, consistency_spans, frontier, inclusion_spans, nodes_for, proof
 from services.compliance.store import evidence as store
 from services.compliance.store.log import load_nodes
@@ -35,12 +36,26 @@ def consistency(first: int, second: int) -> list[Span]:
     return [] if first == second else consistency_spans(first, second)
 
 
-async def manifest_parts(uow: UnitOfWork, commitments: set[str], *, after: int, size: int) -> list[store.EvidenceLeaf]:
-    """Of every manifest behind leaf `after` the parts that name these parties, or between whose names they would be."""
+async def manifest_parts(
+    uow: UnitOfWork, commitments: set[str], *, after: int, size: int
+) -> tuple[list[store.EvidenceLeaf], list[dict[str, Any]]]:
+    """Every manifest behind leaf `after`, and what each says of these parties: entries with their paths.
+
+    Of older manifests the parts that name the parties, or between whose names they would be.
+    """
     chosen: list[store.EvidenceLeaf] = []
+    entries: list[dict[str, Any]] = []
     before: tuple[store.EvidenceLeaf, str] | None = None
-    async for leaf in store.manifests(uow, after=after, size=size):
+    async for leaf, kept in store.manifests(uow, after=after, size=size):
+        if kept is not None:
+            chosen.append(leaf)
+            found = Entries.unpacked(kept).proofs(sorted(commitments))
+            entries += [{"index": leaf.index, "party": party, "entries": shown} for party, shown in found.items()]
+            continue
         document: dict[str, Any] = json.loads(leaf.content)
+        if "parties" not in document:
+            chosen.append(leaf)  # its entries were lost: the verifier says what that leaves open
+            continue
         names = sorted(document["parties"])
         first_part, last_part = document["part"] == 1, document["part"] == document["parts"]
         since = "" if first_part or before is None else before[1]
@@ -52,4 +67,4 @@ async def manifest_parts(uow: UnitOfWork, commitments: set[str], *, after: int, 
                 chosen.append(before[0])
             chosen.append(leaf)
         before = (leaf, names[-1])
-    return chosen
+    return chosen, entries

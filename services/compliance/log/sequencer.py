@@ -144,20 +144,24 @@ class Sequencer:
             return len(pending)
 
     async def add_manifest(self) -> int:
-        """Give the manifest that is due its places in the tree; returns how many leaves it took.
+        """Give the manifest that is due its place in the tree; returns how many leaves it took.
 
         It does not wait in the queue: between the leaves it covers and itself no other leaf may come.
         """
         async with self._database.unit_of_work() as uow:
             if not await store.become_writer(uow):
                 return 0
-            built = [(leaf, build(leaf, None, secrets.token_bytes)) for leaf in await due_manifest(uow)]
-            if built:
-                await insert_entries(uow, built)
-                size = await store.tree_size(uow)
-                nodes = append(size, await store.load_frontier(uow, size), [one.hash for _, one in built])
-                await store.add_leaves(uow, [leaf.leaf_id for leaf, _ in built], size=size, nodes=nodes)
-            return len(built)
+            due = await due_manifest(uow)
+            if due is None:
+                return 0
+            leaf, entries = due
+            built = build(leaf, None, secrets.token_bytes)
+            await insert_entries(uow, [(leaf, built)])
+            await store.keep_manifest(uow, leaf.leaf_id, entries.packed())
+            size = await store.tree_size(uow)
+            nodes = append(size, await store.load_frontier(uow, size), [built.hash])
+            await store.add_leaves(uow, [leaf.leaf_id], size=size, nodes=nodes)
+            return 1
 
     async def publish_checkpoint(self) -> str | None:
         """Sign and publish the head when the tree grew (at most each second), and repeat it each minute of silence.

@@ -103,7 +103,8 @@ WHERE e.party_id IS NULL AND e.kind = ANY($2::text[])
   AND l.generation = (SELECT log_generation()) AND l.leaf_index < $1 ORDER BY l.leaf_index
 """
 _MANIFESTS = """
-SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
+SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash, m.entries
+FROM log_entry e JOIN log_leaf l USING (leaf_id) LEFT JOIN log_manifest m USING (leaf_id)
 WHERE e.kind = 'manifest' AND l.generation = (SELECT log_generation()) AND l.leaf_index > $1 AND l.leaf_index < $2
 ORDER BY l.leaf_index
 """
@@ -226,10 +227,10 @@ async def foundations(uow: UnitOfWork, size: int) -> list[EvidenceLeaf]:
     return [_leaf(row) for row in await uow.sql.fetch(_FOUNDATIONS, size, list(_FOUNDATION_KINDS))]
 
 
-async def manifests(uow: UnitOfWork, *, after: int, size: int) -> AsyncIterator[EvidenceLeaf]:
-    """The parts of all manifests behind leaf `after`, in order."""
+async def manifests(uow: UnitOfWork, *, after: int, size: int) -> AsyncIterator[tuple[EvidenceLeaf, bytes | None]]:
+    """All manifests behind leaf `after`, in order, with the entries they commit to; of older ones their parts."""
     async for row in uow.sql.cursor(_MANIFESTS, after, size, prefetch=10):
-        yield _leaf(row)
+        yield _leaf(row), row["entries"]
 
 
 async def first_covering(uow: UnitOfWork, indexes: Sequence[int], *, up_to: int, required: int) -> list[int]:

@@ -106,6 +106,7 @@ SELECT l.leaf_index, e.leaf FROM log_entry e JOIN log_leaf l USING (leaf_id)
 WHERE e.kind = 'manifest' AND l.generation = (SELECT log_generation())
 ORDER BY e.recorded_at DESC, l.leaf_index DESC LIMIT 1
 """
+_KEEP_MANIFEST = "INSERT INTO log_manifest (leaf_id, entries) VALUES ($1, $2)"
 _RECORDED_AT = """
 SELECT e.recorded_at FROM log_leaf l JOIN log_entry e USING (leaf_id)
 WHERE l.generation = (SELECT log_generation()) AND l.leaf_index = $1
@@ -285,6 +286,11 @@ async def last_manifest(uow: UnitOfWork) -> tuple[int, bytes] | None:
     """Index and bytes of the newest manifest's last leaf."""
     row = await uow.sql.fetchrow(_LAST_MANIFEST)
     return None if row is None else (row["leaf_index"], bytes(row["leaf"]))
+
+
+async def keep_manifest(uow: UnitOfWork, leaf_id: UUID, entries: bytes) -> None:
+    """Keep what the manifest of that leaf commits to."""
+    await uow.sql.execute(_KEEP_MANIFEST, leaf_id, entries)
 
 
 async def recorded_at(uow: UnitOfWork, index: int) -> datetime | None:

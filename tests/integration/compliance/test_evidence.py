@@ -156,7 +156,20 @@ async def test_manifest_left_out_is_named(desk: Desk, pack: Pack) -> None:
         documents[:] = [d for d in documents if b'"kind":"manifest"' not in base64.b64decode(d["leaf"])]
 
     rewrite(pack, "chain.jsonl", drop)
+    assert all("is no manifest of the pack" in fault for fault in faults(pack, desk))
+    rewrite(pack, "manifests.jsonl", lambda documents: documents.clear())
     assert faults(pack, desk) == ["no manifest covers the person's chain: the pack is not shown to be complete"]
+
+
+async def test_what_a_manifest_says_is_proved(desk: Desk, pack: Pack) -> None:
+    """The person's entry of each manifest, by its path: changed or left out, the leaf is named."""
+    assert len((pack.folder / "manifests.jsonl").read_text().splitlines()) == 2
+    whole = (pack.folder / "manifests.jsonl").read_bytes()
+    rewrite(pack, "manifests.jsonl", lambda documents: documents[1]["entries"][0].update(sequence=1))
+    assert any("does not hold the entry shown" in fault for fault in faults(pack, desk))
+    (pack.folder / "manifests.jsonl").write_bytes(whole)
+    rewrite(pack, "manifests.jsonl", lambda documents: documents.pop())
+    assert any("nothing that shows its absence" in fault for fault in faults(pack, desk))
 
 
 async def test_changed_leaf_is_named(desk: Desk, pack: Pack) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from services.compliance.domain.leaves import commitment
 from services.compliance.log.head import ForkRefused, SignedHead
+from services.compliance.log.manifest import Entries
 from services.compliance.log.note import Checkpoint, NoteKey, opened, sign
 from services.compliance.log.origin import OriginRefused, enter_origin, origin_of
 from services.compliance.log.sequencer import Sequencer
@@ -36,24 +37,24 @@ async def test_manifest_covers_what_changed(desk: Desk) -> None:
     assert await desk.sequencer.add_manifest() == 1
     assert await desk.sequencer.add_manifest() == 0
     *leaves, manifest = await records(desk)
-    assert manifest["parties"] == {leaf["party"]: 2 for leaf in leaves}
-    assert (manifest["number"], manifest["part"], manifest["parts"], manifest["previous_manifest"]) == (1, 1, 1, None)
+    entries = Entries.of({leaf["party"]: 2 for leaf in leaves})
+    assert (manifest["entries"], manifest["entries_root"]) == (len(entries.items), entries.root.hex())
+    assert (manifest["number"], manifest["previous_manifest"]) == (1, None)
 
 
 async def test_next_manifest_covers_only_what_came_since(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.compliance.log.manifest.PARTIES_PER_LEAF", 2)
     monkeypatch.setattr("services.compliance.log.manifest.MANIFEST_AFTER", timedelta(minutes=1))
     await grow(desk, 2)
     await desk.sequencer.step()
-    for parts in (1, 2):
+    for _ in range(2):
         desk.clock.real += timedelta(minutes=2)
-        assert await desk.sequencer.add_manifest() == parts
+        assert await desk.sequencer.add_manifest() == 1
         await desk.hear()
         await grow(desk, 3)
         await desk.sequencer.step()
     found = [leaf for leaf in await records(desk) if leaf["kind"] == "manifest"]
-    assert [(leaf["number"], leaf["part"], len(leaf["parties"])) for leaf in found] == [(1, 1, 2), (2, 1, 2), (2, 2, 1)]
-    assert found[1]["previous_manifest"] == found[2]["previous_manifest"] is not None
+    assert [(leaf["number"], leaf["entries"]) for leaf in found] == [(1, 2), (2, 3)]
+    assert (found[0]["previous_manifest"], found[1]["previous_manifest"] is None) == (None, False)
 
 
 async def test_erasure_leaves_proofs_and_takes_meaning(desk: Desk, tmp_path: Path) -> None:

@@ -278,3 +278,25 @@ def test_without_witnesses_nothing_is_witnessed(tmp_path: Path, capsys: pytest.C
     said = capsys.readouterr().out
     assert "no witness named" in said
     assert "contacts: 0 witnessed-before, 2 claimed-before, 1 after, 1 without permit" in said
+
+
+def entries(parties: dict[str, int]) -> dict[str, Any]:
+    """What a manifest says: the root of the tree over its sorted entries."""
+    hashes = [leaf_hash(f"{party} {number}".encode()) for party, number in sorted(parties.items())]
+    return {"entries": len(hashes), "entries_root": root(hashes).hex()}
+
+
+@pytest.mark.parametrize(("said", "sound"), [
+    ({"a": 1, "b": 1}, True), ({"a": 1, "b": 2}, False), ({"a": 1}, False), ({"a": 1, "b": 1, "c": 1}, False),
+])  # fmt: skip
+def test_manifest_by_root_covers_its_leaves(tmp_path: Path, said: dict[str, int], sound: bool) -> None:
+    log = Log()
+    log.permit("p1", 0, party="a")
+    log.permit("p2", 0, party="b")
+    log.close(parties={}, **entries(said))
+    log.permit("p3", 0, party="b")
+    log.close(parties={}, **entries({"b": 2}))
+    log.sign(1, (0, 2), (1, 2))
+    found = report(log.write(tmp_path))
+    assert (found.problems == [], found.manifests) == (sound, 2)
+    assert sound or "leaf 2: manifest 1 does not say where the chains before it had come to" in found.problems
