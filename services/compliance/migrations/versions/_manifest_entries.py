@@ -1,7 +1,7 @@
 """What manifests commit to, beside their leaves.
 
-Revision ID: 0025
-Revises: 0024
+Revision ID: 
+Revises: 0027
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from services.compliance.migrations.append_only import append_only
 
-revision = "0025"
-down_revision = "0024"
+revision = ""
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
