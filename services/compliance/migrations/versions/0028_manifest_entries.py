@@ -1,6 +1,6 @@
 """What manifests commit to, beside their leaves.
 
-Revision ID: 
+Revision ID: 0028
 Revises: 0027
 """
 
@@ -10,7 +10,7 @@ from alembic import op
 
 from services.compliance.migrations.append_only import append_only
 
-revision = ""
+revision = "0028"
 down_revision = "0027"
 branch_labels = None
 depends_on = None
