@@ -24,6 +24,14 @@ from services.compliance.schemas.complaints import (
     TakeComplaintStep,
 )
 from services.compliance.schemas.contacts import ReportedContacts, ReportedResults
+from services.compliance.schemas.devices import (
+    CloseLoss,
+    DeviceHeard,
+    HeardAgain,
+    LossClosed,
+    LossReported,
+    ReportLoss,
+)
 from services.compliance.schemas.explanations import ExplainedRuleView, ExplanationView
 from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
 from services.compliance.schemas.feeds import CloseFeedDay, DeclareFeed, FeedDayView, FeedView
@@ -221,6 +229,12 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     },
     UsePermit: {"used_at": CHECKED_IN_AT, "contact_id": CONTACT},
     ReleasePermit: {"cause": "visit_withdrawn"},
+    ReportLoss: {"lost_at": CHECKED_IN_AT, "cause": "lost"},
+    LossReported: {"device_id": "device-7", "permit_ids": [PERMIT]},
+    CloseLoss: {"reason": "police-report-4711"},
+    LossClosed: {"closed": [PERMIT], "still_running": []},
+    DeviceHeard: {"synced_to": CHECKED_OUT_AT},
+    HeardAgain: {"released": [PERMIT]},
     PermitView: {
         "permit_id": PERMIT, "party_id": PARTY, "decision_id": DECISION, "subject_id": VISIT, "channel": "visit",
         "purpose": "collection", "window": WINDOW, "crew": COLLECTORS, "device_id": DEVICE, "state": "used",

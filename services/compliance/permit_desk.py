@@ -13,6 +13,7 @@ from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, PartyFacts, Question
 from services.compliance.domain.judged_on import DeskRefusal, JudgedOn
+from services.compliance.domain.lost_devices import stays_counted
 from services.compliance.domain.permits import Permit, PermitState, grant, release
 from services.compliance.domain.rulings import Answer, Earliest
 from services.compliance.domain.third_persons import INQUIRY, Ledger
@@ -21,6 +22,7 @@ from services.compliance.permit_life import prove_released
 from services.compliance.schemas.permits import PermitAnswer, PermitRequest
 from services.compliance.store import permits as store
 from services.compliance.store.facts import load_facts
+from services.compliance.store.lost_devices import load_lost
 from shared.database import UnitOfWork
 from shared.events.compliance import PermitRefused
 from shared.ids import entity_id, shard_of
@@ -55,6 +57,8 @@ async def decide_permits(
     old = await store.load_permits(
         uow, instruments.cipher, {request.replaces for request in requests if request.replaces is not None}
     )
+    lost = await load_lost(uow, [permit.device_id for permit in old.values()])
+    old = {permit_id: permit for permit_id, permit in old.items() if not stays_counted(permit, lost)}
     outcome = _Outcome()
     for request in requests:
         known = answered.get(request.request_id)

@@ -5,7 +5,7 @@ Each change is a leaf (the hand-over is the contact's), so that a permit's state
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from services.compliance.domain.audit import PERMIT_RULES, Finding
 from services.compliance.domain.canonical import format_time
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.lost_devices import stays_counted
 from services.compliance.domain.permits import (
     Permit,
     PermitAlreadyUsed,
@@ -25,6 +26,7 @@ from services.compliance.domain.permits import (
 from services.compliance.instruments import Instruments
 from services.compliance.store import permits as store
 from services.compliance.store.leaves import append_leaves
+from services.compliance.store.lost_devices import load_lost
 from shared.database import UnitOfWork
 from shared.ids import derived_id, event_id
 
@@ -103,15 +105,30 @@ async def _find_misuse(
 async def release_permits(uow: UnitOfWork, instruments: Instruments, permits: Sequence[Permit], *, cause: str) -> None:
     """Give unused permits back to the budget; a leaf proves each. The parties are locked.
 
+    What a lost device holds stays as it is: whoever gives it back cannot know that it was not used. Raises
+    PermitNotReleasable.
+    """
+    lost = await load_lost(uow, [permit.device_id for permit in permits])
+    await give_back(uow, instruments, [one for one in permits if not stays_counted(one, lost)], cause=cause)
+
+
+async def give_back(
+    uow: UnitOfWork, instruments: Instruments, permits: Sequence[Permit], *, cause: str,
+    said: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Give unused permits back whatever holds them; `said` is committed to in the leaf. The parties are locked.
+
     Raises PermitNotReleasable.
     """
     released = [after for permit in permits if (after := release(permit, cause=cause)) is not permit]
     await store.update_permits(uow, released)
     await third_person_desk.take(uow, [], given_back=released)
-    await prove_released(uow, instruments, released)
+    await prove_released(uow, instruments, released, said=said)
 
 
-async def prove_released(uow: UnitOfWork, instruments: Instruments, released: Sequence[Permit]) -> None:
+async def prove_released(
+    uow: UnitOfWork, instruments: Instruments, released: Sequence[Permit], *, said: Mapping[str, str] | None = None
+) -> None:
     """The leaves and events of permits that were given back. The parties are locked."""
     leaves = [
         NewLeaf(
@@ -121,6 +138,7 @@ async def prove_released(uow: UnitOfWork, instruments: Instruments, released: Se
             occurred_at=uow.now,
             recorded_at=uow.real_now,
             public={"permit_id": str(permit.permit_id), "cause": permit.release_cause},
+            committed={name: text.encode() for name, text in (said or {}).items()},
         )
         for permit in released
     ]

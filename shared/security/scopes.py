@@ -95,6 +95,12 @@ _ALL: Final = (
     ),
     _scope("compliance.request-permit", "Ask for a permit for one contact.", "assignment", "visits", "plans", "core"),
     _scope("compliance.use-permit", "Redeem or release a permit.", "assignment", "visits", "plans", "core"),
+    _scope("compliance.report-device", "Report a device as lost, or that it was heard again.", "dispatcher", "visits"),
+    _scope(
+        "compliance.close-lost-device",
+        "Answer for it that the permits on a lost device were not used; never collections.",
+        "operator",
+    ),
     _scope("compliance.report-contact", "Report a contact made outside these services.", "core", "dispatcher"),
     _scope(
         "compliance.tell-trace",

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from services.compliance.api.complaints import router as complaints_router
 from services.compliance.api.contacts import router as contacts_router
 from services.compliance.api.decisions import router as decisions_router
+from services.compliance.api.devices import router as devices_router
 from services.compliance.api.examinations import router as examinations_router
 from services.compliance.api.explanations import router as explanations_router
 from services.compliance.api.facts import router as facts_router
@@ -34,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
     holds_router, contacts_router, traces_router, feeds_router, findings_router, reconciliation_router, reading_router,
     log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router, rights_router,
+    devices_router,
 )  # fmt: skip
 
 

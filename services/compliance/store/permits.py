@@ -21,6 +21,10 @@ _MINUTE = timedelta(minutes=1)
 _ACTIVE = "SELECT * FROM permit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used')"
 _OF_PERMITS = "SELECT * FROM permit WHERE tenant = $1 AND permit_id = ANY($2::uuid[])"
 _OF_SUBJECTS = "SELECT * FROM permit WHERE tenant = $1 AND subject_id = ANY($2::uuid[]) AND state = 'granted'"
+_ON_DEVICE = """
+SELECT * FROM permit WHERE tenant = $1 AND device_id = $2 AND state = 'granted' ORDER BY window_start, permit_id
+"""
+_PARTIES_OF_DEVICE = "SELECT DISTINCT party_id FROM permit WHERE tenant = $1 AND device_id = $2 AND state = 'granted'"
 _OF_REQUESTS = """
 SELECT permit.*
 FROM permit JOIN unnest($2::uuid[], $3::uuid[]) AS r(party_id, request_id) USING (party_id, request_id)
@@ -94,6 +98,16 @@ async def load_permits(uow: UnitOfWork, cipher: PartyCipher, permit_ids: Iterabl
 async def load_granted_for(uow: UnitOfWork, cipher: PartyCipher, subject_ids: Iterable[UUID]) -> list[Permit]:
     """Unused permits for these visits or plans."""
     return await _opened(uow, cipher, await uow.sql.fetch(_OF_SUBJECTS, uow.tenant, sorted(set(subject_ids))))
+
+
+async def load_granted_on(uow: UnitOfWork, cipher: PartyCipher, device_id: str) -> list[Permit]:
+    """Unused permits that the device holds."""
+    return await _opened(uow, cipher, await uow.sql.fetch(_ON_DEVICE, uow.tenant, device_id))
+
+
+async def parties_of_device(uow: UnitOfWork, device_id: str) -> list[UUID]:
+    """Whose unused permits the device holds; read before the parties can be locked."""
+    return [row["party_id"] for row in await uow.sql.fetch(_PARTIES_OF_DEVICE, uow.tenant, device_id)]
 
 
 async def load_answered(
