@@ -15,6 +15,7 @@ from services.compliance.domain.feeds import (
     gap_found,
     gap_id,
     silence_found,
+    total_owed,
     total_refused,
     total_statement,
 )
@@ -104,11 +105,14 @@ def _leaf(day: FeedDay, uow: UnitOfWork, *, key: str | None, signature: str | No
 
 
 async def look_for_silence(uow: UnitOfWork, instruments: Instruments) -> None:
-    """Open a finding for each feed that has fallen silent, and count the days that lack records.
+    """Open a finding for each feed that has fallen silent or closes no days, and count the days that lack records.
 
     Decisions see the silence themselves, without the finding.
     """
-    silent = [feed for feed in await store.load_feeds(uow) if feed.is_silent(uow.real_now)]
+    feeds = await store.load_feeds(uow)
+    silent = [feed for feed in feeds if feed.is_silent(uow.real_now)]
+    unclosed = [feed for feed in feeds if feed.owes_total(uow.real_now)]
     set_gauge("doorstep.feeds.silent", len(silent))
     set_gauge("doorstep.feeds.incomplete", await count_open(uow, "FEED-GAP"))
-    await finding_desk.record(uow, instruments, [silence_found(feed) for feed in silent])
+    found = [*map(silence_found, silent), *map(total_owed, unclosed)]
+    await finding_desk.record(uow, instruments, found)

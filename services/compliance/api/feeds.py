@@ -63,6 +63,7 @@ async def declare_feed(request: Request, body: DeclareFeed) -> Response:
             channels=tuple(sorted(set(body.channels))),
             silent_after_hours=body.silent_after_hours,
             heard_real=uow.real_now,
+            closed_real=uow.real_now,
             total_key=body.total_key,
         )
         await store.declare(uow, new)
@@ -115,7 +116,7 @@ def _view(feed: Feed, day: FeedDay | None, uow: UnitOfWork) -> FeedView:
         channels=list(feed.channels),
         silent_after_hours=feed.silent_after_hours,
         heard_at=feed.heard_real,
-        silent=feed.is_silent(uow.real_now),
+        silent=feed.closes_channels(uow.real_now),
         total_key=feed.total_key,
         closed_day=None if day is None else day.day,
         closed_number=None if day is None else day.last_number,

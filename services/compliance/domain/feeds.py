@@ -25,7 +25,10 @@ FeedChannel = Literal["visit", "call", "sms", "email", "letter"]
 FEED_RULES: Final[dict[str, str]] = {
     "FEED-GAP": "Doorstep: a feed's numbers are gapless; a missing number is a contact nobody judged",
     "FEED-SILENT": "Doorstep: a feed that is silent for too long closes its channels",
+    "FEED-UNCLOSED": "Doorstep: a feed closes each day with its total; without totals nobody sees its gaps",
 }
+# A day's total comes on the day after it.
+TOTAL_WITHIN: Final = timedelta(hours=48)
 _RANGES_SHOWN: Final = 10
 
 
@@ -63,7 +66,8 @@ class FeedTotalUnsigned(KnownProblem):
 class Feed:
     """A source: a system that reports contacts, or that knows of them. `client_id`: the client that speaks for it.
 
-    `heard_real`: when it last said anything new (real time). `total_key`: the key (C2SP text form) with which it signs
+    `heard_real`: when it last said anything new, `closed_real`: when it last closed a day (real time). Both begin with
+    its declaration. `total_key`: the key (C2SP text form) with which it signs
     its totals; None: its client's word is enough.
     """
 
@@ -73,11 +77,20 @@ class Feed:
     channels: tuple[FeedChannel, ...]
     silent_after_hours: int
     heard_real: datetime
+    closed_real: datetime
     total_key: str | None = None
 
     def is_silent(self, real_now: datetime) -> bool:
         """Whether it should have spoken by now."""
         return real_now - self.heard_real > timedelta(hours=self.silent_after_hours)
+
+    def owes_total(self, real_now: datetime) -> bool:
+        """Whether it should have closed a day by now."""
+        return real_now - self.closed_real > TOTAL_WITHIN
+
+    def closes_channels(self, real_now: datetime) -> bool:
+        """Whether nobody may be contacted on its channels for now."""
+        return self.is_silent(real_now) or self.owes_total(real_now)
 
 
 def source_refused(feed: Feed | None, *, client_id: str, kinds: Collection[FeedKind]) -> Problem | None:
@@ -156,5 +169,17 @@ def silence_found(feed: Feed) -> FindingVersion:
         finding_id=derived_id("finding", "feed-silent", feed.source, feed.heard_real.isoformat()),
         version=1,
         finding=Finding("FEED-SILENT", FEED_RULES["FEED-SILENT"], "high", detail),
+        subject=f"feed:{feed.source}",
+    )
+
+
+def total_owed(feed: Feed) -> FindingVersion:
+    """The finding of a feed that closes no days; one per standstill, however long it lasts."""
+    hours = int(TOTAL_WITHIN.total_seconds() // 3600)
+    detail = f"no day was closed for {hours} hours; closed: {', '.join(feed.channels)}"
+    return FindingVersion(
+        finding_id=derived_id("finding", "feed-unclosed", feed.source, feed.closed_real.isoformat()),
+        version=1,
+        finding=Finding("FEED-UNCLOSED", FEED_RULES["FEED-UNCLOSED"], "high", detail),
         subject=f"feed:{feed.source}",
     )

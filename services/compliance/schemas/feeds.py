@@ -71,7 +71,9 @@ class FeedView(BaseModel):
     channels: list[FeedChannel] = Field(description="Channels that it reports.", examples=[["call"]])
     silent_after_hours: int = Field(description="Hours after which its silence is a finding.", examples=[26])
     heard_at: AwareDatetime = Field(description="Real time at which it last said anything, or was declared.")
-    silent: bool = Field(description="Whether it should have spoken: its channels are closed.", examples=[False])
+    silent: bool = Field(
+        description="Whether it should have spoken, or closed a day: its channels are closed.", examples=[False]
+    )
     total_key: str | None = Field(description="The key with which it signs its totals.", examples=[None])
     closed_day: date | None = Field(description="Its last day that a total closed.", examples=["2026-03-11"])
     closed_number: int | None = Field(description="The last number of that day.", examples=[916])

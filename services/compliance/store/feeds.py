@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import asyncpg
 
-from services.compliance.domain.feeds import Feed, FeedChannel, FeedDay
+from services.compliance.domain.feeds import TOTAL_WITHIN, Feed, FeedChannel, FeedDay
 from shared.database import UnitOfWork
 
 _DECLARE = """
-INSERT INTO feed (tenant, source, kind, client_id, channels, silent_after_hours, heard_real, total_key)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO feed (tenant, source, kind, client_id, channels, silent_after_hours, heard_real, total_key,
+                  closed_real)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (tenant, source) DO UPDATE
 SET kind = excluded.kind, client_id = excluded.client_id, channels = excluded.channels,
     silent_after_hours = excluded.silent_after_hours, total_key = excluded.total_key
@@ -25,7 +26,8 @@ WHERE f.tenant = $1 AND f.source = h.source
 _FEEDS = "SELECT * FROM feed WHERE tenant = $1 ORDER BY source"
 _SILENT = """
 SELECT channel, array_agg(source ORDER BY source) AS sources FROM feed CROSS JOIN unnest(channels) AS channel
-WHERE tenant = $1 AND heard_real + make_interval(hours => silent_after_hours) < $2 GROUP BY channel
+WHERE tenant = $1 AND (heard_real + make_interval(hours => silent_after_hours) < $2 OR closed_real + $3 < $2)
+GROUP BY channel
 """
 _LAST_DAYS = """
 SELECT DISTINCT ON (source) source, day, first_number, last_number, records FROM feed_day
@@ -37,6 +39,7 @@ FROM unnest($2::text[], $3::bigint[]) AS n(source, number)
 JOIN feed_day d ON d.tenant = $1 AND d.source = n.source AND n.number BETWEEN d.first_number AND d.last_number
 ORDER BY d.source, d.day
 """
+_CLOSED = "UPDATE feed SET closed_real = $3 WHERE tenant = $1 AND source = $2"
 _CLOSE = """
 INSERT INTO feed_day (tenant, source, day, first_number, last_number, records, by_whom, recorded_real, signature)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -64,6 +67,7 @@ async def declare(uow: UnitOfWork, feed: Feed) -> None:
         feed.silent_after_hours,
         feed.heard_real,
         feed.total_key,
+        feed.closed_real,
     )
 
 
@@ -84,6 +88,7 @@ async def load_feeds(uow: UnitOfWork) -> list[Feed]:
             channels=tuple(row["channels"]),
             silent_after_hours=row["silent_after_hours"],
             heard_real=row["heard_real"],
+            closed_real=row["closed_real"],
             total_key=row["total_key"],
         )
         for row in await uow.sql.fetch(_FEEDS, uow.tenant)
@@ -91,8 +96,8 @@ async def load_feeds(uow: UnitOfWork) -> list[Feed]:
 
 
 async def load_silent(uow: UnitOfWork) -> dict[str, tuple[str, ...]]:
-    """The silent feeds by the channel that they close."""
-    rows = await uow.sql.fetch(_SILENT, uow.tenant, uow.real_now)
+    """The feeds that are silent, or close no days, by the channel that they close."""
+    rows = await uow.sql.fetch(_SILENT, uow.tenant, uow.real_now, TOTAL_WITHIN)
     return {row["channel"]: tuple(row["sources"]) for row in rows}
 
 
@@ -113,6 +118,7 @@ async def insert_day(uow: UnitOfWork, day: FeedDay, *, by_whom: str, signature: 
         _CLOSE, uow.tenant, day.source, day.day, day.first_number, day.last_number, day.records, by_whom, uow.real_now,
         signature,
     )  # fmt: skip
+    await uow.sql.execute(_CLOSED, uow.tenant, day.source, uow.real_now)
 
 
 async def count_known(uow: UnitOfWork, day: FeedDay) -> int:

@@ -130,6 +130,25 @@ async def test_channel_opens_when_the_feed_speaks_again(desk: Desk) -> None:
     assert (await ask_for_message(desk, case))["decision"] == "allow"
 
 
+async def test_feed_that_closes_no_day_closes_its_channel_until_it_does(desk: Desk) -> None:
+    """It speaks, but without totals its missing numbers would never come out."""
+    await declare(desk, "sms")
+    await report(desk, message(await desk.open_case()))
+    async with desk.database.unit_of_work() as uow:
+        overdue = "UPDATE feed SET closed_real = closed_real - interval '49 hours' WHERE source = 'dialler-1'"
+        await uow.sql.execute(overdue)
+    await watch(desk)
+    await watch(desk)
+    (found,) = (await desk.get("/v1/control-findings")).json()["items"]
+    assert (found["rule"], found["subject"]) == ("FEED-UNCLOSED", "feed:dialler-1")
+    answer = await ask_for_message(desk, await desk.open_case())
+    assert (answer["decision"], [one["detail"] for one in answer["reasons"]]) == (
+        "needs-fact", ["feed_silent: dialler-1"]
+    )  # fmt: skip
+    await close(desk, "2026-03-01", 0, 0)
+    assert (await ask_for_message(desk, await desk.open_case()))["decision"] == "allow"
+
+
 async def test_who_only_repeats_what_was_said_stays_silent(desk: Desk) -> None:
     record = message(await desk.open_case())
     await declare(desk, "sms", hours=1)

@@ -84,7 +84,7 @@ def test_as_few_as_possible_stay_unexplained(seen: list[int], made: list[int]) -
 def test_only_the_bound_client_speaks_for_a_source() -> None:
     feed = Feed(
         source="dialler-1", kind="contacts", client_id="core", channels=("call",), silent_after_hours=26,
-        heard_real=NOON,
+        heard_real=NOON, closed_real=NOON,
     )  # fmt: skip
 
     assert source_refused(feed, client_id="core", kinds=OF_CONTACTS) is None
