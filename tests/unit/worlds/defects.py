@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from services.compliance.domain import holds, leaves
 from services.compliance.domain.compiled.hours import Hours
-from services.compliance.domain.facts import PartyFacts, Question, Requested
+from services.compliance.domain.facts import Counted, PartyFacts, Question, Requested
 from services.compliance.domain.history import Counter
 from services.compliance.domain.hold_scopes import covers
 from services.compliance.domain.holds import Hold
@@ -76,6 +76,14 @@ def _first_guess(start: Any, refusals: list[Ruling], _refusing_at: Any) -> Earli
     return Earliest(at=min(moments)) if moments else Earliest(after="never")
 
 
+class _Unheard:
+    """No rule is of this kind."""
+
+
+def _failed(self: Counted) -> bool:
+    return self.attempt and not (self.contact or self.household_contacted)
+
+
 def _named_is_free(hold: Hold, *contact: Any, debts: Any, keys: Any) -> bool:
     return covers(hold, *contact, debts=debts, keys=keys) and not (hold.scope == "loan" and debts)
 
@@ -132,6 +140,8 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         "a refusal names other",
     ),
     "one person ends it": ([lambda: patch(f"{_DOMAIN}.holds.FOUR_EYES", frozenset())], "granted against: stop"),
+    "wishes not audited": ([lambda: patch(f"{_DOMAIN}.audit.PreferenceRule", _Unheard)], "the audit differs"),
+    "unlawful call opens a gate": ([lambda: patch.object(Counted, "failed", property(_failed))], "the audit differs"),
     "no hindsight": ([lambda: patch("worlds.bureau.changes", lambda *_, **__: [])], "the audit differs"),
     "no second look": ([lambda: patch("worlds.bureau.refused_now", lambda *_, **__: [])], "a permit outlived"),
     "limit reached too soon": ([lambda: patch.object(Counter, "busiest", _one_too_few)], "a refusal names other"),
