@@ -14,7 +14,7 @@ from uuid import UUID
 
 from services.compliance import hindsight
 from services.compliance.domain.holds import Hold
-from services.compliance.domain.moratoria import debts_under, jointly_liable
+from services.compliance.domain.moratoria import MORATORIA, debts_under, jointly_liable
 from services.compliance.domain.recalls import recall_of
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import recall
@@ -33,8 +33,9 @@ _DEBTS_AT_ONCE: Final = 50
 async def follow_holds(uow: UnitOfWork, placed: Sequence[tuple[Hold, datetime]]) -> None:
     """Intend to carry these holds, each with the arrival of its fact (real time), as far as they are moratoria that
     others share."""
-    debts = await load_debts(uow, {hold.party_id for hold, _ in placed}) if placed else {}
-    for hold, arrived_real in placed:
+    moratoria = [(hold, arrived_real) for hold, arrived_real in placed if hold.kind in MORATORIA]
+    debts = await load_debts(uow, {hold.party_id for hold, _ in moratoria}) if moratoria else {}
+    for hold, arrived_real in moratoria:
         follow_debts(uow, debts_under(hold, debts.get(hold.party_id, ())), arrived_real=arrived_real)
 
 
@@ -73,5 +74,8 @@ async def reach(uow: UnitOfWork, instruments: Instruments, debt_ids: Sequence[UU
         uow, {party: [debt for debt in own if debt.debt_id in wanted] for party, own in debts.items()}
     )
     holds = [hold for party in sorted(reached) for hold in reached[party]]
-    await recall(uow, instruments, [recall_of(one, instruments.book, fact_arrived_real=arrived_real) for one in holds])
+    # One that is over is held against what was done while it stood, and forbids nothing any more.
+    standing = [one for one in holds if one.until is None or one.until > uow.now]
+    recalls = [recall_of(one, instruments.book, fact_arrived_real=arrived_real) for one in standing]
+    await recall(uow, instruments, recalls)
     await hindsight.judge_under_holds(uow, instruments, holds)

@@ -63,13 +63,14 @@ async def load_liable(uow: UnitOfWork, debt_ids: Iterable[UUID]) -> dict[UUID, t
     return {debt_id: tuple(bound[one] for one in sorted(bound)) for debt_id, bound in found.items()}
 
 
-async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> frozenset[UUID]:
+async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> set[UUID]:
     """Keep what the cases of these parties (which are locked) say now: a debt they no longer name is not overdue.
 
-    What has not changed is not written. Returns the debts by which somebody is bound who was not known to be.
+    What has not changed is not written. Returns the debts of several people by which somebody is bound who was not
+    known to be.
     """
     if not told:
-        return frozenset()
+        return set()
     known = {
         (party_id, debt.debt_id): debt
         for party_id, debts in (await load_debts(uow, told)).items()
@@ -90,7 +91,8 @@ async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> fr
         await uow.sql.execute(_BIND, uow.tenant, *zip(*sorted(after - before), strict=True), uow.real_now)
     if before - after:
         await uow.sql.execute(_UNBIND, uow.tenant, *zip(*sorted(before - after), strict=True))
-    return frozenset(debt_id for _, debt_id, _ in after - before)
+    shared = {debt.debt_id for debt in now.values() if len(debt.obligors) > 1}
+    return shared.intersection(debt_id for _, debt_id, _ in after - before)
 
 
 def _binding(debt: Debt, obligor: Obligor) -> tuple[UUID, UUID, UUID]:

@@ -96,6 +96,20 @@ async def test_liability_that_becomes_known_later_is_reached_too(desk: Desk) -> 
     assert await decision(desk, second, channel="call", versions={"case": 2}) == "deny"
 
 
+async def test_moratorium_that_is_over_recalls_nothing_of_who_turns_out_to_be_liable(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    await end(desk, await place(desk, first, kind="insolvency"))
+    (permit,) = await desk.ask(visit_request(second))
+    await desk.deliver("case", ("case.updated", updated(second, loans=[loan(first.party_id)])))
+    assert await carry(desk) == 1
+    assert not (await desk.get(f"/v1/permits/{permit['permit_id']}")).json()["revoked"]
+
+
+async def test_loan_of_one_person_alone_carries_nothing(desk: Desk) -> None:
+    await desk.open_case(loans=[loan()])
+    assert await carry(desk) == 0
+
+
 async def test_contact_with_the_jointly_liable_under_a_backdated_moratorium_is_harm(desk: Desk) -> None:
     first, second, _, _ = await joint(desk)
     (permit,) = await desk.ask(visit_request(second))
