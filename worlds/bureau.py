@@ -6,20 +6,19 @@ Every decision is the domain's; here is only what a desk does before and after: 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
 from services.compliance.domain import audit, findings, leaves
-from services.compliance.domain.audited_on import Made, evidence_of
+from services.compliance.domain.audited_on import evidence_of
 from services.compliance.domain.complaints import Complaint, Step, clock_of, take_step
 from services.compliance.domain.debts import Debt, Obligor
 from services.compliance.domain.decisions import Decision, decide
-from services.compliance.domain.dossier import Dossier, DossierEntry, DossierName, FactValue, GivenOverride
-from services.compliance.domain.facts import Balance, Counted, Freshness, Inconvenient, Override, PartyFacts, Question
+from services.compliance.domain.dossier import DossierEntry, DossierName, FactValue, GivenOverride
+from services.compliance.domain.facts import Balance, Freshness, Inconvenient, Override, PartyFacts, Question
 from services.compliance.domain.hindsight import Past, changes
 from services.compliance.domain.holds import Hold, HoldKind, HoldScope, end_by, ended, lawful_end, same_source
 from services.compliance.domain.local_time import Span
@@ -33,40 +32,9 @@ from services.compliance.domain.reconsidering import outstanding, refused_now
 from services.compliance.domain.rule_records import Overriding
 from services.compliance.domain.rulings import Answer
 from shared.events.contact import Channel, ContactRecorded
+from worlds.kept import Case, Moment
 
 _FEEDERS: Final = ("intake", "assignment", "visits", "plans")
-
-
-@dataclass(slots=True)
-class Case:
-    """All that compliance keeps of one person."""
-
-    party_id: UUID
-    case_id: UUID
-    place: str
-    zones: tuple[str, ...]
-    history_known_from: date
-    debts: tuple[UUID, ...]
-    is_open: bool = True
-    holds: list[Hold] = field(default_factory=list)
-    permits: dict[UUID, Permit] = field(default_factory=dict)
-    judged: dict[UUID, ContactRecorded] = field(default_factory=dict)
-    made: dict[UUID, Counted] = field(default_factory=dict)
-    findings: dict[UUID, dict[str, findings.FindingVersion]] = field(default_factory=dict)
-    entries: list[DossierEntry] = field(default_factory=list)
-    overrides: list[GivenOverride] = field(default_factory=list)
-    complaints: dict[str, Complaint] = field(default_factory=dict)
-    chain: leaves.Chain | None = None
-    leaves: list[bytes] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One moment on both clocks, and the oldest event that compliance has not handled yet (real time)."""
-
-    now: datetime
-    real: datetime
-    watermark: datetime
 
 
 class Bureau:
@@ -95,7 +63,7 @@ class Bureau:
 
     def facts(self, case: Case, moment: Moment) -> PartyFacts:
         """What is known of the person but for what was told of it: an audit takes that as it stood at the contact."""
-        counted = [msgspec.structs.replace(one.counted, told_real=None) for one in _made(case)]
+        counted = [msgspec.structs.replace(one.counted, told_real=None) for one in case.told()]
         counted += [permit.reservation() for permit in case.permits.values() if permit.reserves]
         return PartyFacts(
             party_id=case.party_id,
@@ -317,8 +285,8 @@ class Bureau:
             contact,
             permit=permit,
             party=self.facts(case, moment),
-            dossier=_dossier(case),
-            others=_made(case),
+            dossier=case.dossier(),
+            others=case.told(),
             freshness_limit=self._limit,
             use_came_first=use_came_first,
         )
@@ -334,7 +302,7 @@ class Bureau:
         self._reconsider(case, moment, arrived=reached)
 
     def _told(self, case: Case, facts: PartyFacts, *, at: datetime) -> PartyFacts:
-        return _dossier(case).applied_to(facts, at=at)
+        return case.dossier().applied_to(facts, at=at)
 
     def _grant(self, case: Case, question: Question, facts: PartyFacts) -> Permit:
         permit = grant(
@@ -381,7 +349,7 @@ class Bureau:
         if not later:
             return
         past = Past(
-            party=self.facts(case, moment), dossier=_dossier(case), places=(), made=_made(case), permits=case.permits
+            party=self.facts(case, moment), dossier=case.dossier(), places=(), made=case.told(), permits=case.permits
         )  # fmt: skip
         standing = {contact_id: tuple(found.values()) for contact_id, found in case.findings.items()}
         self._keep(case, changes(past, later, standing, self.book, freshness_limit=self._limit))
@@ -403,20 +371,6 @@ class Bureau:
         built = leaves.build(leaf, case.chain, self._draw_bytes)
         case.chain = built.chain
         case.leaves.append(built.content)
-
-
-def _made(case: Case) -> list[Made]:
-    """The contacts told so far, each with what is said of it, as the store reads them."""
-    made = []
-    for contact_id, counted in case.made.items():
-        found = [version.finding for version in case.findings.get(contact_id, {}).values()]
-        one = Made(contact_id=contact_id, counted=counted)
-        made.append(one.judged(conduct=any(one.conduct for one in found), harm=any(one.harm for one in found)))
-    return made
-
-
-def _dossier(case: Case) -> Dossier:
-    return Dossier(tuple(case.entries), tuple(case.overrides))
 
 
 def _version(contact: ContactRecorded, finding: audit.Finding) -> findings.FindingVersion:

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.dossier import DossierEntry, DossierName, FactValue
-from worlds.bureau import Case
+from worlds.kept import Case
 from worlds.law import utc
 from worlds.truth import Person
 

@@ -15,7 +15,8 @@ from uuid import UUID
 from services.compliance.domain.permits import Permit
 from worlds import people
 from worlds.books import POLICY_CHANGES, book_of, sort_of_rule
-from worlds.bureau import Bureau, Moment
+from worlds.bureau import Bureau
+from worlds.kept import Moment
 from worlds.truth import FRESHNESS_LIMIT, History, Person, Verdict
 
 Deed = Callable[[], None]

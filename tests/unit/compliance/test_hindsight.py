@@ -18,7 +18,8 @@ from services.compliance.domain.traces import Reported, Trace, unreported, unrep
 from shared.events.contact import Channel, ContactRecorded
 from worlds import people
 from worlds.books import book_of
-from worlds.bureau import Bureau, Case, Moment
+from worlds.bureau import Bureau
+from worlds.kept import Case, Moment
 
 # Ten o'clock in the four places.
 TEN = {"CN": 2, "GB": 10, "AU-VIC": -1, "US-MA": 15}

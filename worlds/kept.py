@@ -1,0 +1,61 @@
+"""What compliance keeps of the people of a world, and its moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from services.compliance.domain import findings, leaves
+from services.compliance.domain.audited_on import Made
+from services.compliance.domain.complaints import Complaint
+from services.compliance.domain.dossier import Dossier, DossierEntry, GivenOverride
+from services.compliance.domain.facts import Counted
+from services.compliance.domain.holds import Hold
+from services.compliance.domain.permits import Permit
+from shared.events.contact import ContactRecorded
+
+
+@dataclass(slots=True)
+class Case:
+    """All that compliance keeps of one person."""
+
+    party_id: UUID
+    case_id: UUID
+    place: str
+    zones: tuple[str, ...]
+    history_known_from: date
+    debts: tuple[UUID, ...]
+    is_open: bool = True
+    holds: list[Hold] = field(default_factory=list)
+    permits: dict[UUID, Permit] = field(default_factory=dict)
+    judged: dict[UUID, ContactRecorded] = field(default_factory=dict)
+    made: dict[UUID, Counted] = field(default_factory=dict)
+    findings: dict[UUID, dict[str, findings.FindingVersion]] = field(default_factory=dict)
+    entries: list[DossierEntry] = field(default_factory=list)
+    overrides: list[GivenOverride] = field(default_factory=list)
+    complaints: dict[str, Complaint] = field(default_factory=dict)
+    chain: leaves.Chain | None = None
+    leaves: list[bytes] = field(default_factory=list)
+
+    def told(self) -> list[Made]:
+        """The contacts told so far, each with what is said of it, as the store reads them."""
+        made = []
+        for contact_id, counted in self.made.items():
+            found = [version.finding for version in self.findings.get(contact_id, {}).values()]
+            one = Made(contact_id=contact_id, counted=counted)
+            made.append(one.judged(conduct=any(one.conduct for one in found), harm=any(one.harm for one in found)))
+        return made
+
+    def dossier(self) -> Dossier:
+        """What was told of the person."""
+        return Dossier(tuple(self.entries), tuple(self.overrides))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on both clocks, and the oldest event that compliance has not handled yet (real time)."""
+
+    now: datetime
+    real: datetime
+    watermark: datetime
