@@ -792,6 +792,8 @@ class Releases:
 
     def __init__(self, approvers: Iterable[str], report: Report) -> None:
         self._trusted = set(approvers)
+        self._until: dict[str, str] = {}
+        """Until which day a key that was replaced counts."""
         self._named = bool(self._trusted)
         self._report = report
         self._sets: dict[str, dict[str, str]] = {}
@@ -829,6 +831,7 @@ class Releases:
             self._fault(f"leaf {index}: a new key of {record['approver']} that the key before it did not sign")
         elif _fingerprint(record["previous"]) in self._trusted:
             self._trusted.add(_fingerprint(record["key"]))
+            self._until[_fingerprint(record["previous"])] = record["registered_on"]
 
     def _judge(self, index: int, record: dict[str, Any]) -> None:
         label = f"{record['pack']}/{record['version']}"
@@ -849,6 +852,8 @@ class Releases:
                 self._fault(f"leaf {index}: the approval of {label} by {who} is forged: its signature does not verify")
             elif _fingerprint(approval["key"]) not in self._trusted:
                 short.append(f"the key of {who} was not named")
+            elif approval["approved_on"] > self._until.get(_fingerprint(approval["key"]), approval["approved_on"]):
+                short.append(f"the key of {who} had been replaced by then")
             else:
                 people[key.name] = key.public_key
         release = label, record["sha256"]

@@ -1,5 +1,6 @@
 """The verifier on releases of rule packs: two named people, each with their own key, before the first decision."""
 
+import base64
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -135,5 +136,15 @@ def test_a_key_is_followed_by_the_one_it_signed(people: list[Approver]) -> None:
         return report.problems
 
     assert problems([*registered, *records[2:]]) == []
+    stolen = Approver(ada.person, ada.signing)
+    late = stolen.approves(BOOK, LABEL, on=date(2026, 3, 1))
+    # The replaced key signs once more: `versions[1]` is the one before the newest.
+    unsigned = late.model_copy(update={"key": stolen.named(stolen.signing.versions[1].public_bytes).vkey})
+    pack = next(one for one in BOOK.packs if f"{one.id}/{one.version}" == LABEL)
+    signature = stolen.signing.versions[1].sign_bytes(unsigned.statement(pack.effective_from))
+    forged = unsigned.model_copy(update={"signature": base64.b64encode(signature).decode()})
+    approvals = [forged.document(), records[2]["approvals"][1]]
+    (fault,) = problems([*registered, records[2] | {"approvals": approvals}, *records[3:]])
+    assert "the key of Ada had been replaced by then" in fault
     registered[2]["signature"] = registered[2]["signature"][::-1]
     assert any("the key before it did not sign" in fault for fault in problems([*registered, *records[2:]]))
