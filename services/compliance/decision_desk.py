@@ -69,11 +69,17 @@ def debts_of(asked: WindowsItem | ContactAsked, facts: PartyFacts) -> frozenset[
 
 
 def keys_named_by(asked: Sequence[ContactAsked]) -> dict[UUID, Keys]:
-    """What the contacts count on by themselves, by party: the contact points and addresses at which they are made."""
+    """What the contacts count on by themselves, by party: contact points and addresses, and the debts they are about.
+
+    A third person's contact point is among them: it is locked, too.
+    """
     found: dict[UUID, Keys] = {}
     for one in asked:
-        third_person: Keys = {} if one.contact_point is None else {"contact_point": frozenset({one.contact_point})}
-        found[one.party_id] = joined(found.get(one.party_id, {}), _named_by(one), third_person)
+        named: Keys = {
+            "debt": frozenset(map(str, one.debt_ids or ())),
+            "contact_point": frozenset() if one.contact_point is None else frozenset({one.contact_point}),
+        }
+        found[one.party_id] = joined(found.get(one.party_id, {}), _named_by(one), named)
     return found
 
 

@@ -173,3 +173,24 @@ async def test_a_contact_too_many_on_a_shared_debt_is_a_finding(desk: Desk) -> N
     async with desk.database.read_only() as uow:
         rows = await uow.sql.fetch("SELECT contact_id FROM finding WHERE rule = 'AU-RG96-3W10M'")
     assert [row[0] for row in rows] == [made[3].contact_id]
+
+
+async def test_a_contact_about_one_debt_counts_on_that_one_only(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    own = loan(loan_ref="L-2")
+    await desk.deliver("case", ("case.opened", first.model_copy(update={"version": 2, "loans": [*first.loans, own]})))
+    about = {"debt_ids": [str(own.debt_id)]}
+    assert decided(await desk.ask(call(first, **about), call(first, day=4, **about))) == ["allow"] * 2
+    assert decided(await desk.ask(*(call(second, day=day) for day in (3, 4, 5, 6)))) == ["allow"] * 3 + ["deny"]
+
+
+async def test_a_debt_that_is_paid_is_counted_when_it_is_named(desk: Desk) -> None:
+    """What is not overdue any more is not collected; who names it counts on it all the same."""
+    first, second = await co_borrowers(desk)
+    assert decided(await desk.ask(*(call(first, day=day) for day in (3, 4, 5)))) == ["allow"] * 3
+    own = loan(loan_ref="L-2")
+    for case in (first, second):
+        paid = case.model_copy(update={"version": 2, "loans": [own.model_copy(update={"debt_id": uuid4()})]})
+        await desk.deliver("case", ("case.opened", paid))
+    named = {"debt_ids": [str(first.loans[0].debt_id)]}
+    assert decided(await desk.ask(call(second, day=6, **named), call(second, day=6))) == ["deny", "allow"]
