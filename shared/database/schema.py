@@ -37,6 +37,13 @@ def grant(op: Operations, table: str, *privileges: str) -> None:
     op.execute(f"GRANT {', '.join(privileges)} ON {table} TO {role}")
 
 
+def allow_call(op: Operations, function: str) -> None:
+    """Let the runtime role call `function` (name and argument types), and nobody else but its owner."""
+    role = op.get_bind().dialect.identifier_preparer.quote(runtime_role(op))
+    op.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION {function} TO {role}")
+
+
 def create_hash_partitions(op: Operations, table: str, *, count: int = HASH_PARTITIONS, storage: str = "") -> None:
     """Create the `count` partitions of a table declared `PARTITION BY HASH`, named `<table>_0` and so on.
 

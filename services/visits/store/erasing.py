@@ -8,19 +8,16 @@ from uuid import UUID
 
 from shared.database import UnitOfWork
 
-_DELETE: Final = (
+_STATEMENTS: Final = (
     "DELETE FROM visit WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
-    "DELETE FROM permit_revoked WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
-    "DELETE FROM permit_use WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
-    "DELETE FROM check_in_refusal WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
-    "DELETE FROM recall WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
-    "DELETE FROM message_out WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM party_fact WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "UPDATE alarm SET party_id = NULL WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    # Uses, refusals, recalls, messages: append-only for us but for this.
+    "SELECT erase_evidence($1, $2::uuid[])",
 )
 
 
 async def erase(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
     """Delete everything about the people. An alarm of a crew stays, and no longer says at whose door it was."""
-    for statement in _DELETE:
+    for statement in _STATEMENTS:
         await uow.sql.execute(statement, uow.tenant, list(party_ids))
