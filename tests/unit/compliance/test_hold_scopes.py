@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -22,7 +22,7 @@ from services.compliance.domain.rulings import Answer
 
 from .conftest import NOW, PARTY, REAL, at, facts, question
 
-HELD, OTHER = uuid4(), uuid4()
+HELD, OTHER = UUID(int=1), UUID(int=2)
 PHONE = scope_key_of_point("phone", "a" * 32)
 
 
