@@ -410,6 +410,7 @@ def plain_json(document: Any) -> bytes:
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
     lambda parts: st.lists(parts) | st.dictionaries(st.text(st.characters(max_codepoint=127)), parts),
+    max_leaves=20,
 )
 
 
