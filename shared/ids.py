@@ -75,7 +75,7 @@ def derived_id(namespace: str, *parts: str) -> UUID:
     digest = hashlib.sha256(b"".join([len(part).to_bytes(4) + part for part in encoded])).digest()
     value = int.from_bytes(digest[:16])
     value &= ~(0xF << 76 | 0b11 << 62)
-    return UUID(int=value | 0x8 << 76 | _VARIANT)
+    return _uuid(value | 0x8 << 76 | _VARIANT)
 
 
 def _uuid(number: int) -> UUID:
