@@ -6,8 +6,9 @@ What was granted is counted from the table by code of this file's own, not by th
 import asyncio
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,13 +39,20 @@ def wanted(case: CaseOpened, dice: random.Random, **changes: Any) -> dict[str, A
 
 
 async def caller(desk: Desk, cases: list[CaseOpened], number: int) -> list[str]:
-    """Asks for three contacts in its own order; uses, returns or moves what it gets. Returns the answers."""
+    """Asks for three contacts in its own order."""
     dice = random.Random(number)
     people = dice.sample(cases, 2)
-    asked = [*people, people[0]]
-    answers = await desk.ask(*(wanted(case, dice) for case in asked))
+    return await ask_and_act(desk, [partial(wanted, case, dice) for case in (*people, people[0])], dice)
+
+
+async def ask_and_act(desk: Desk, asked: Sequence[Callable[..., dict[str, Any]]], dice: random.Random) -> list[str]:
+    """Ask for the contacts; use, release or move what is granted. Returns the answers.
+
+    Each of `asked` makes a request; with `replaces` it is to take that permit's place.
+    """
+    answers = await desk.ask(*(request() for request in asked))
     moved: list[dict[str, Any]] = []
-    for case, answer in zip(asked, answers, strict=True):
+    for request, answer in zip(asked, answers, strict=True):
         if answer["decision"] != "allow":
             continue
         permit = answer["permit_id"]
@@ -56,7 +64,7 @@ async def caller(desk: Desk, cases: list[CaseOpened], number: int) -> list[str]:
                 response = await desk.post(f"/v1/permits/{permit}/release", {"cause": "customer_moved"})
                 assert response.status_code == 200
             case "move":
-                moved += await desk.ask(wanted(case, dice, replaces=permit))
+                moved += await desk.ask(request(replaces=permit))
     return [str(answer["decision"]) for answer in (*answers, *moved)]
 
 
