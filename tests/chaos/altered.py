@@ -22,7 +22,7 @@ from services.intake.store import books
 from shared.database import UnitOfWork
 from shared.events.base import EventData
 from shared.events.loan import PaymentReceived
-from shared.messaging import inbox, worker
+from shared.messaging import inbox, joint_transactions, worker
 from shared.messaging.records import Entry
 from shared.messaging.relay import Relay
 from shared.messaging.subscription import InboxKey, Outcome
@@ -75,7 +75,7 @@ def forgetful() -> None:
 
 
 def slow_folds() -> None:
-    """Intake holds its transactions open for a while between reading the books and writing them."""
+    """Intake holds its transactions open for a while between reading the books and writing them, one partition each."""
     load = books.load
 
     async def load_slowly(uow: UnitOfWork, cores: Mapping[UUID, str], **options: Any) -> dict[UUID, Book]:
@@ -85,6 +85,7 @@ def slow_folds() -> None:
         return loaded
 
     books.load = load_slowly
+    joint_transactions.MOST_RECORDS = 1
 
 
 def short_leases() -> None:
