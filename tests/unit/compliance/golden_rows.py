@@ -184,66 +184,81 @@ class _Situation:
     zone_name: str
 
     def read(self, words: list[str], asked: Question, known: PartyFacts) -> tuple[Question, PartyFacts]:
+        if words[0] == "unknown":  # unknown FIELD
+            return self.unknown(words[1], asked, known)
+        question = self.question(words, asked)
+        return (asked, self.facts(words, asked, known)) if question is None else (question, known)
+
+    def question(self, words: list[str], asked: Question) -> Question | None:
+        """Phrases of what is asked; None: the phrase is one of what is known."""
         head, rest = words[0], words[1:]
         match head:
-            case "drafts":
-                return asked, known
-            case "hold":  # hold KIND [loan A] [until DATE TIME]
-                loan = scope_key_of_debt(_debt(rest[2])) if "loan" in rest else ""
-                until = self.moment(*rest[rest.index("until") + 1 :]) if "until" in rest else None
-                hold = Hold(
-                    hold_id=uuid4(), party_id=PARTY, kind=rest[0], source_ref="s",  # type: ignore[arg-type]
-                    scope="loan" if loan else "party", scope_key=loan,
-                    valid_from=asked.span.start - timedelta(days=1), valid_to=until, recorded_real=REAL,
-                )  # fmt: skip
-                return asked, replace(known, holds=(*known.holds, hold))
+            case "drafts":  # read before: it concerns the book
+                return asked
+            case "about":  # about A …: the loans that it is about
+                return replace(asked, debts=frozenset(map(_debt, rest)))
+            case "debt" | "number":  # the contact concerns this debt or number
+                key = "debt" if head == "debt" else "contact_point"
+                return replace(asked, keys={**asked.keys, key: frozenset(rest)})  # type: ignore[dict-item]
+            case "crew":
+                return replace(asked, crew=tuple(uuid4() for _ in range(int(rest[0]))))
+            case "ahead":  # the asker has seen a later version
+                return replace(asked, versions={"case": 2})
+            case "duration":  # duration MINUTES
+                return replace(asked, duration=timedelta(minutes=int(rest[0])))
+        return None
+
+    def facts(self, words: list[str], asked: Question, known: PartyFacts) -> PartyFacts:
+        """Phrases of what is known of the person."""
+        head, rest = words[0], words[1:]
+        match head:
+            case "hold":
+                return replace(known, holds=(*known.holds, self.hold(rest, asked)))
             case "fact" | "no":  # fact NAME [DAYS days old]
                 as_of = asked.span.start - timedelta(days=int(rest[1]) if len(rest) > 1 else 0)
                 told = Told(value=head == "fact", as_of=as_of)
-                return asked, replace(known, told={**known.told, rest[0]: told})  # type: ignore[dict-item]
+                return replace(known, told={**known.told, rest[0]: told})  # type: ignore[dict-item]
             case "past":  # past CHANNEL DATE TIME OUTCOME [xN] [consented|not_connected] [debt=A] [number=1] [thread=t]
-                return asked, replace(known, counted=(*known.counted, *self.past(rest, asked)))
-            case "about":  # about A …: the loans that it is about
-                return replace(asked, debts=frozenset(map(_debt, rest))), known
-            case "debt" | "number":  # the contact concerns this debt or number
-                key = "debt" if head == "debt" else "contact_point"
-                return replace(asked, keys={**asked.keys, key: frozenset(rest)}), known  # type: ignore[dict-item]
+                return replace(known, counted=(*known.counted, *self.past(rest, asked)))
             case "collector" | "product" | "place" | "recipient":
-                return asked, replace(known, circumstances=replace(known.circumstances, **{head: rest[0]}))  # type: ignore[arg-type]
-            case "crew":
-                return replace(asked, crew=tuple(uuid4() for _ in range(int(rest[0])))), known
+                return replace(known, circumstances=replace(known.circumstances, **{head: rest[0]}))  # type: ignore[arg-type]
             case "agreed" | "consent" | "supervisor":  # agreed HH:MM HH:MM; consent; supervisor
-                return asked, replace(known, overrides={self.rule.id: (self.override(head, rest, asked),)})
+                return replace(known, overrides={self.rule.id: (self.override(head, rest, asked),)})
             case "avoid":  # avoid CHANNEL [HH:MM HH:MM]
                 hours = [time.fromisoformat(one) for one in rest[1:]] or [None, None]
                 avoided = Inconvenient(channels=frozenset({rest[0]}), opens=hours[0], closes=hours[1])  # type: ignore[arg-type]
-                return asked, replace(known, inconvenient=(avoided,))
+                return replace(known, inconvenient=(avoided,))
             case "third":  # third never | refused | incomplete | DATE …
                 dates = tuple(date.fromisoformat(one) for one in rest if one[0].isdigit())
                 ledger = ThirdPersonAsked(dates=dates, refused="refused" in rest, complete="incomplete" not in rest)
-                return asked, replace(known, third_person=ledger)
+                return replace(known, third_person=ledger)
             case "letter":  # letter without ELEMENT
-                return asked, replace(known, letter=(known.letter or frozenset()) - set(rest))
+                return replace(known, letter=(known.letter or frozenset()) - set(rest))
             case "history":  # history DATE
-                return asked, replace(known, history_known_from=date.fromisoformat(rest[0]))
+                return replace(known, history_known_from=date.fromisoformat(rest[0]))
+            case _:
+                return self.age(words, known)
+
+    def age(self, words: list[str], known: PartyFacts) -> PartyFacts:
+        """Phrases of how old, in seconds, something is that must be fresh."""
+        assert words[0] in {"feeder", "log", "balance"}, f"no phrase {' '.join(words)!r}"
+        since = REAL - timedelta(seconds=int(words[1]))
+        match words[0]:
             case "feeder":  # feeder SECONDS
-                mark = REAL - timedelta(seconds=int(rest[0]))
-                return asked, replace(known, freshness=Freshness(watermarks={"intake": mark}))
+                return replace(known, freshness=Freshness(watermarks={"intake": since}))
             case "log":  # log SECONDS: age of the oldest leaf that no signed head covers
-                since = REAL - timedelta(seconds=int(rest[0]))
-                return asked, replace(known, freshness=replace(known.freshness, log_waits_since=since))
-            case "balance":  # balance SECONDS MINOR
-                balance = Balance(
-                    as_of=REAL - timedelta(seconds=int(rest[0])), overdue_minor={"CNY": int(rest[1])}, digest=""
-                )
-                return asked, replace(known, balance=balance)
-            case "unknown":  # unknown FIELD
-                return self.unknown(rest[0], asked, known)
-            case "ahead":  # the asker has seen a later version
-                return replace(asked, versions={"case": 2}), known
-            case "duration":  # duration MINUTES
-                return replace(asked, duration=timedelta(minutes=int(rest[0]))), known
-        raise AssertionError(f"no phrase {' '.join(words)!r}")
+                return replace(known, freshness=replace(known.freshness, log_waits_since=since))
+            case _:  # balance SECONDS MINOR
+                return replace(known, balance=Balance(as_of=since, overdue_minor={"CNY": int(words[2])}, digest=""))
+
+    def hold(self, rest: list[str], asked: Question) -> Hold:  # hold KIND [loan A] [until DATE TIME]
+        loan = scope_key_of_debt(_debt(rest[2])) if "loan" in rest else ""
+        until = self.moment(*rest[rest.index("until") + 1 :]) if "until" in rest else None
+        return Hold(
+            hold_id=uuid4(), party_id=PARTY, kind=rest[0], source_ref="s",  # type: ignore[arg-type]
+            scope="loan" if loan else "party", scope_key=loan,
+            valid_from=asked.span.start - timedelta(days=1), valid_to=until, recorded_real=REAL,
+        )  # fmt: skip
 
     def moment(self, day: str, clock: str) -> datetime:
         return datetime.fromisoformat(f"{day} {clock}").replace(tzinfo=zone(self.zone_name)).astimezone(UTC)
