@@ -18,6 +18,7 @@ from services.compliance import (
     retention_desk,
     sample_desk,
     sealing_desk,
+    sharing_desk,
     trace_desk,
 )
 from services.compliance.balances import IntakeBalances
@@ -97,6 +98,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             *watches,
             trace_desk.due_timer(instruments),
             moratorium_desk.reach_timer(instruments),
+            sharing_desk.reach_timer(instruments),
+            sharing_desk.inquiries_timer(instruments),
             *reconciliation.handlers(),
             examination_watch(instruments),
             RulesPages(instruments),

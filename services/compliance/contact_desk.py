@@ -7,16 +7,25 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from services.compliance import announcements, finding_desk, hindsight, reconsideration, third_person_desk, trace_desk
+from services.compliance import (
+    announcements,
+    finding_desk,
+    hindsight,
+    reconsideration,
+    sharing_desk,
+    third_person_desk,
+    trace_desk,
+)
 from services.compliance.domain.audit import Finding, counted, judge_contact, verdict
 from services.compliance.domain.audited_on import Made, evidence_of, keys_named, keys_of
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.dossier import Dossier
-from services.compliance.domain.facts import PartyFacts
+from services.compliance.domain.facts import Counted, PartyFacts
 from services.compliance.domain.findings import FindingVersion, of_contact
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.permits import Permit, PermitState, recorded
 from services.compliance.domain.places import Place
+from services.compliance.domain.reconsidering import comes_unreserved
 from services.compliance.instruments import Instruments
 from services.compliance.store.audits import AuditRow, insert_audits, load_made
 from services.compliance.store.dossiers import load_dossiers
@@ -64,6 +73,7 @@ class _Audit:
     permits: dict[UUID, Permit] = field(default_factory=dict)
     used: list[Permit] = field(default_factory=list)
     told: list[tuple[ContactRecorded, Permit | None]] = field(default_factory=list)
+    concern_others: list[Counted] = field(default_factory=list)
 
 
 async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told]) -> set[UUID]:
@@ -90,17 +100,14 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
         if one.contact.contact_id not in before:
             before.add(one.contact.contact_id)
             known.made[one.contact.party_id].append(_judge(uow, instruments, audit, one, known))
-    await _save(uow, instruments, audit)
-    await hindsight.judge_later_contacts(uow, instruments, [row.contact for row in audit.rows])
-    await trace_desk.judge(uow, instruments, {row.contact.party_id for row in audit.rows})
     judged = {row.contact.contact_id for row in audit.rows}
     arrivals = [one.arrived_real or uow.real_now for one in told if one.contact.contact_id in judged]
-    await reconsideration.reconsider(
-        uow,
-        instruments,
-        {row.contact.party_id for row in audit.rows},
-        arrived_real=min(arrivals, default=None),
-    )
+    arrived_real = min(arrivals, default=uow.real_now)
+    await _save(uow, instruments, audit, arrived_real=arrived_real)
+    await hindsight.judge_later_contacts(uow, instruments, [row.contact for row in audit.rows])
+    await trace_desk.judge(uow, instruments, {row.contact.party_id for row in audit.rows})
+    parties = {row.contact.party_id for row in audit.rows}
+    await reconsideration.reconsider(uow, instruments, parties, arrived_real=arrived_real)
     return judged
 
 
@@ -143,6 +150,9 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
     audit.rows.append(row)
     audit.told.append((contact, permit))
     audit.findings += _versions(contact, findings)
+    made_since = any(one.span.start >= contact.started_at for one in known.facts[contact.party_id].shared)
+    if made_since or comes_unreserved(row.counted, permit):
+        audit.concern_others.append(row.counted)
     if permit is not None:
         _hand_over(audit, permit, contact)
     return Made(
@@ -194,10 +204,12 @@ def _leaf(uow: UnitOfWork, instruments: Instruments, contact: ContactRecorded, f
     )
 
 
-async def _save(uow: UnitOfWork, instruments: Instruments, audit: _Audit) -> None:
+async def _save(uow: UnitOfWork, instruments: Instruments, audit: _Audit, *, arrived_real: datetime) -> None:
     await insert_audits(uow, instruments.cipher, audit.rows)
     await update_permits(uow, list(audit.permits.values()))
-    await third_person_desk.hear(uow, audit.told)
+    if await third_person_desk.hear(uow, audit.told):
+        sharing_desk.follow_third_persons(uow, arrived_real=arrived_real)
+    sharing_desk.follow(uow, audit.concern_others, arrived_real=arrived_real)
     await append_leaves(uow, instruments.cipher, audit.leaves)
     for permit in audit.used:
         uow.emit(announcements.used(permit, uow.now))

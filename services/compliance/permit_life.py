@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.compliance import announcements, finding_desk, third_person_desk
+from services.compliance import announcements, finding_desk, sharing_desk, third_person_desk
 from services.compliance.domain.audit import PERMIT_RULES, Finding
 from services.compliance.domain.canonical import format_time
 from services.compliance.domain.findings import FindingVersion
@@ -66,7 +66,9 @@ async def count_again(
 ) -> None:
     """A released permit was used: the budget that the release freed is taken again. The party is locked."""
     await _keep_use(uow, instruments, use_after_release(permit, contact_id=contact_id, used_at=used_at))
-    await third_person_desk.take(uow, [permit])
+    sharing_desk.follow(uow, [permit.reservation()], arrived_real=uow.real_now)
+    if await third_person_desk.take_again(uow, permit):
+        sharing_desk.follow_third_persons(uow, arrived_real=uow.real_now)
 
 
 async def _keep_use(uow: UnitOfWork, instruments: Instruments, used: Permit) -> None:

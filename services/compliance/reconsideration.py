@@ -13,7 +13,7 @@ from services.compliance.domain.reconsidering import outstanding, refused_now
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
 from services.compliance.store.facts import load_facts
-from services.compliance.store.permits import load_active
+from services.compliance.store.permits import load_active, load_permits
 from shared.database import UnitOfWork
 
 
@@ -35,6 +35,8 @@ async def reconsider(
     named = {party_id: joined(*(permit.keys for permit in permits)) for party_id, permits in of_party.items()}
     facts = await load_facts(uow, instruments.cipher, of_party, named=named)
     inquiries = await third_person_desk.reconsidered(uow, active, facts)
+    shared = {one.permit_id for known in facts.values() for one in known.shared if one.permit_id is not None}
+    others = await load_permits(uow, instruments.cipher, shared)
     refused = {
         permit.permit_id: ruling
         for party_id, permits in of_party.items()
@@ -45,6 +47,7 @@ async def reconsider(
             now=uow.now,
             real_now=uow.real_now,
             third_persons={one: known.third_person for one, known in inquiries.items()},
+            others=others.values(),
         )
     }
     recalls = [

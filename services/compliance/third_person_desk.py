@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
+from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.facts import PartyFacts
 from services.compliance.domain.permits import Permit, PermitState
 from services.compliance.domain.third_persons import INQUIRY, Inquiry, Ledger, inquiry
 from services.compliance.schemas.permits import ContactAsked
+from services.compliance.store.budget_keys import lock_keys
 from services.compliance.store.third_persons import load_ledger, note_asked, open_ledger
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
@@ -61,8 +63,20 @@ async def take(uow: UnitOfWork, granted: Iterable[Permit], *, given_back: Iterab
     )
 
 
-async def hear(uow: UnitOfWork, told: Sequence[tuple[ContactRecorded, Permit | None]]) -> None:
-    """Count the inquiries that no reservation counts, and keep refusals. `told`: with its permit as it stood before."""
+async def take_again(uow: UnitOfWork, permit: Permit) -> bool:
+    """Count the inquiry of a permit that was used after it had been given back; whether it is one."""
+    if permit.third_person is None:
+        return False
+    await _lock(uow, [permit.third_person])
+    await take(uow, [permit])
+    return True
+
+
+async def hear(uow: UnitOfWork, told: Sequence[tuple[ContactRecorded, Permit | None]]) -> bool:
+    """Count the inquiries that no reservation counts, and keep refusals. `told`: with its permit as it stood before.
+
+    Returns whether there were any: what was granted before they were heard did not see them.
+    """
     asked: list[Inquiry] = []
     refused: list[Inquiry] = []
     for contact, permit in told:
@@ -79,4 +93,11 @@ async def hear(uow: UnitOfWork, told: Sequence[tuple[ContactRecorded, Permit | N
             asked.append(one)
         if contact.third_person_refused:
             refused.append(one)
+    await _lock(uow, [one.key for one in (*asked, *refused)])
     await note_asked(uow, asked, refused=refused)
+    return bool(asked or refused)
+
+
+async def _lock(uow: UnitOfWork, keys: Iterable[str]) -> None:
+    """Whoever takes a question holds the key from before it reads the ledger until its end."""
+    await lock_keys(uow, names_of({"contact_point": frozenset(keys)}))

@@ -2,17 +2,19 @@
 
 A permit is held against the contacts made, against the reservations that nobody can take back any more (used, or
 their window is over), and against those granted before it: those granted later were judged with it. So the one granted
-first stays, and judging again without anything new changes nothing.
+first stays, and judging again without anything new changes nothing. It is one order for everybody who shares a key, so
+that of several people's permits no more give way than must, whoever is looked at first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.decisions import decide
 from services.compliance.domain.facts import Counted, PartyFacts, Question, ThirdPersonAsked
 from services.compliance.domain.packs import RuleBook
@@ -29,6 +31,17 @@ def outstanding(permit: Permit, *, now: datetime) -> bool:
     return permit.recallable(now=now) and now < permit.window.end
 
 
+def comes_unreserved(contact: Counted, permit: Permit | None) -> bool:
+    """Whether it counts somewhere where no reservation of its own has counted until now.
+
+    `permit`: the one it was made on, as it stood before.
+    """
+    if permit is None or not permit.reserves:
+        return True
+    inside = permit.window.start <= contact.span.start < permit.window.end
+    return not inside or not set(names_of(permit.keys)).issuperset(names_of(contact.keys))
+
+
 def refused_now(
     permits: Sequence[Permit],
     facts: PartyFacts,
@@ -37,11 +50,13 @@ def refused_now(
     now: datetime,
     real_now: datetime,
     third_persons: Mapping[UUID, ThirdPersonAsked | None] = _NOBODY,
+    others: Iterable[Permit] = (),
 ) -> list[tuple[Permit, Ruling]]:
     """The party's permits that are refused now, each with the rule that refuses.
 
     `permits` are all that reserve, and `facts` counts them. `third_persons`: by permit for an inquiry, what the ledger
-    says of its third person but for the permit itself.
+    says of its third person but for the permit itself. `others`: permits of people who share a key, which `facts`
+    counts as well.
     """
 
     def precedence(permit: Permit) -> tuple[bool, datetime, UUID]:
@@ -50,10 +65,15 @@ def refused_now(
         return gives_way, permit.granted_real, permit.permit_id
 
     reserved = {permit.permit_id for permit in permits}
+    of_others = {permit.permit_id: precedence(permit) for permit in others if permit.reserves}
     counted: list[Counted] = [one for one in facts.counted if one.permit_id not in reserved]
     refused = []
     for permit in sorted(permits, key=precedence):
-        before = replace(facts, counted=tuple(counted), third_person=third_persons.get(permit.permit_id))
+        own = precedence(permit)
+        shared = tuple(one for one in facts.shared if one.permit_id is None or of_others.get(one.permit_id, own) <= own)
+        before = replace(
+            facts, counted=tuple(counted), shared=shared, third_person=third_persons.get(permit.permit_id)
+        )  # fmt: skip
         ruling = _refusing(permit, before, book, now=now, real_now=real_now)
         if ruling is not None:
             refused.append((permit, ruling))

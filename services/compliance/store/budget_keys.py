@@ -15,6 +15,7 @@ from services.compliance.domain.budget_keys import OF_ALL_CONTACTS, joined, keys
 from services.compliance.domain.debts import Debt
 from services.compliance.domain.facts import Counted
 from services.compliance.store.counted import counted_of
+from services.compliance.store.debts import load_liable
 from shared.database import UnitOfWork
 
 # The one-number key space of advisory locks belongs to parties; 6 is this module's in the two-number one.
@@ -73,6 +74,17 @@ async def reach(uow: UnitOfWork, reached: Iterable[tuple[UUID, Iterable[str]]]) 
     uses = sorted({(*_parts(name), party_id) for party_id, names in reached for name in names if _is_kept_here(name)})
     if uses:
         await uow.sql.execute(_REACH, uow.tenant, *zip(*uses, strict=True))
+
+
+async def load_sharers(uow: UnitOfWork, names: Iterable[str]) -> set[UUID]:
+    """Everybody whose contacts count, or may count, on any of these keys."""
+    parts = sorted({_parts(name) for name in names})
+    liable = await load_liable(uow, [UUID(key) for kind, key in parts if kind == "debt"])
+    found = {one.party_id for bound in liable.values() for one in bound}
+    kept = [part for part in parts if part[0] in _KEPT_HERE]
+    if kept:
+        found |= {row["party_id"] for row in await uow.sql.fetch(_REACHED, uow.tenant, *zip(*kept, strict=True))}
+    return found
 
 
 async def load_shared(

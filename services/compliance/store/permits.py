@@ -25,6 +25,13 @@ _ON_DEVICE = """
 SELECT * FROM permit WHERE tenant = $1 AND device_id = $2 AND state = 'granted' ORDER BY window_start, permit_id
 """
 _PARTIES_OF_DEVICE = "SELECT DISTINCT party_id FROM permit WHERE tenant = $1 AND device_id = $2 AND state = 'granted'"
+# What the index permit_inquiry holds: questions to third persons that could still be asked.
+_PARTIES_INQUIRING = """
+SELECT DISTINCT party_id FROM permit
+WHERE tenant = $1 AND channel = 'third_party_location' AND state = 'granted' AND revoked_real IS NULL
+  AND window_end > $2 AND party_id > $3
+ORDER BY party_id LIMIT $4
+"""
 _OF_REQUESTS = """
 SELECT permit.*
 FROM permit JOIN unnest($2::uuid[], $3::uuid[]) AS r(party_id, request_id) USING (party_id, request_id)
@@ -108,6 +115,12 @@ async def load_granted_on(uow: UnitOfWork, cipher: PartyCipher, device_id: str) 
 async def parties_of_device(uow: UnitOfWork, device_id: str) -> list[UUID]:
     """Whose unused permits the device holds; read before the parties can be locked."""
     return [row["party_id"] for row in await uow.sql.fetch(_PARTIES_OF_DEVICE, uow.tenant, device_id)]
+
+
+async def parties_inquiring(uow: UnitOfWork, *, after: UUID, limit: int) -> list[UUID]:
+    """For whom somebody may still ask a third person, in order of id."""
+    rows = await uow.sql.fetch(_PARTIES_INQUIRING, uow.tenant, uow.now, after, limit)
+    return [row["party_id"] for row in rows]
 
 
 async def load_answered(

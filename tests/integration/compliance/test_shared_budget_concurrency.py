@@ -23,7 +23,13 @@ from shared.events.case import CaseOpened
 from .conftest import Desk
 from .test_budget_concurrency import CALLERS, DEADLOCKS, ask_and_act
 from .test_shared_budget import call, co_borrowers, housemates
+from .test_sharing import carry, tell
 
+# Outstanding permits that were not taken back, and every contact that was told.
+STANDING = """
+SELECT party_id, window_start FROM permit WHERE state IN ('granted', 'used') AND revoked_real IS NULL
+UNION ALL SELECT party_id, started_at FROM contact_audit
+"""
 TAKEN = "SELECT party_id, window_start FROM permit WHERE state <> 'released'"
 NUMBER = "+8613800000000"
 
@@ -129,3 +135,34 @@ async def test_without_the_locks_of_the_keys_limits_are_passed(desk: Desk, monke
     async with desk.database.read_only() as uow:
         taken = [tuple(row) for row in await uow.sql.fetch(TAKEN)]
     assert len(passed([circle], taken)) == 1
+
+
+async def test_late_contacts_are_carried_to_all_sharers_while_others_ask_and_nobody_deadlocks(desk: Desk) -> None:
+    """Every budget is taken; then late records, two workers and callers at once. What stands keeps every limit."""
+    everybody = [circle for circle in await circles(desk) if circle.number is None]
+    dice = random.Random(1)
+    for circle in everybody:
+        await desk.ask(*(circle.wanted(dice.choice(circle.people), dice) for _ in range(circle.limit + 2)))
+
+    async def ask(number: int) -> None:
+        own = random.Random(number)
+        await desk.ask(*(one.wanted(own.choice(one.people), own) for one in own.sample(everybody, 2)))
+
+    async def work() -> None:
+        for _ in range(10):
+            await carry(desk)
+            await asyncio.sleep(0.05)
+
+    async with desk.database.read_only() as uow:
+        before = await uow.sql.fetchval(DEADLOCKS)
+    late = [tell(desk, circle.people[0]) for circle in everybody]
+    asking = [ask(number) for number in range(CALLERS // 4)]
+    told = await asyncio.gather(*asking, *late, work(), work(), return_exceptions=True)
+    assert [one for one in told if isinstance(one, BaseException)] == []
+    while await carry(desk):
+        pass
+    async with desk.database.read_only() as uow:
+        standing = [tuple(row) for row in await uow.sql.fetch(STANDING)]
+        revoked = await uow.sql.fetchval("SELECT count(*) FROM permit WHERE revoked_real IS NOT NULL")
+        deadlocks = await uow.sql.fetchval(DEADLOCKS) - before
+    assert (passed(everybody, standing), revoked, deadlocks) == ([], len(everybody), 0)
