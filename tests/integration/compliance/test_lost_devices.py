@@ -42,10 +42,10 @@ async def test_what_a_lost_device_holds_is_revoked_and_stays_counted(desk: Desk)
 async def test_a_named_person_closes_it_once_its_window_is_over(desk: Desk) -> None:
     case, granted = await lost(desk)
     closing = {"reason": "police-report-4711"}
-    response = await desk.post(f"{LOSS}/close", closing, by="ada")
+    response = await desk.post(f"{LOSS}/close", closing, by="zoe")
     assert response.json() == {"closed": [], "still_running": [granted["permit_id"]]}
     await later(desk)
-    response = await desk.post(f"{LOSS}/close", closing, by="ada")
+    response = await desk.post(f"{LOSS}/close", closing, by="zoe")
     assert response.json() == {"closed": [granted["permit_id"]], "still_running": []}
     assert (await state_of(desk, granted))[0] == "released"
     window = {"start": "2026-03-10T06:00:00Z", "end": "2026-03-10T08:00:00Z"}
@@ -55,7 +55,7 @@ async def test_a_named_person_closes_it_once_its_window_is_over(desk: Desk) -> N
     [leaf] = [bytes(row["leaf"]).decode() for row in leaves]
     assert '"cause":"lost_device_closed"' in leaf
     assert '"by_whom"' in leaf
-    assert "ada" not in leaf
+    assert "zoe" not in leaf
 
 
 async def test_a_collector_closes_nothing(desk: Desk) -> None:
