@@ -131,6 +131,8 @@ def _of_rule(rule: Rule, judged_on: JudgedOn) -> Iterator[Change]:
             yield from map(_contact_not_made, reversed(lately[-_CONTACTS_TRIED:]))
             since = question.span.start.date() - _LONG
             yield _found_out("history_known_from", None, since.isoformat(), _known(history_known_from=since))
+            attested = dict.fromkeys(facts.sharers_known_from, since)
+            yield _found_out("sharers_known_from", None, since.isoformat(), _known(sharers_known_from=attested))
         case PreferenceRule() if facts.inconvenient is None:
             yield _found_out("preferences", None, "none", _known(inconvenient=()))
         case PreferenceRule():

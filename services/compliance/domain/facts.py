@@ -244,6 +244,8 @@ class PartyFacts:
     keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)
     unresolved: frozenset[Key] = frozenset()
     shared: tuple[Counted, ...] = ()
+    sharers_known_from: Mapping[str, date | None] = field(default_factory=dict)
+    """By name of a key that others share: since when the contacts of all of them are attested; None: not known."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.counted, History):

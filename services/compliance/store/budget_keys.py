@@ -88,15 +88,14 @@ async def load_sharers(uow: UnitOfWork, names: Iterable[str]) -> set[UUID]:
 
 
 async def load_shared(
-    uow: UnitOfWork, wanted: Mapping[UUID, Collection[str]], debts: Mapping[UUID, Sequence[Debt]], *,
+    uow: UnitOfWork, wanted: Mapping[UUID, Collection[str]], links: Mapping[UUID, Collection[str]], *,
     since: datetime, decided: bool,
 ) -> dict[UUID, tuple[Counted, ...]]:  # fmt: skip
     """What contacts with other people count on the keys that each of these parties wants, by party.
 
-    `wanted`: names of keys by party, `debts` those that the parties are bound by. `decided`: for a decision, which
-    looks at reservations, too; else for an audit, which asks when each contact was told.
+    `wanted`: names of keys by party; `links`: who shares which of them. `decided`: for a decision, which looks at
+    reservations, too; else for an audit, which asks when each contact was told.
     """
-    links = await _links(uow, wanted, debts)
     if not links:
         return {}
     everything = {name for names in wanted.values() for name in names}
@@ -116,10 +115,10 @@ async def load_shared(
     return {party_id: tuple(counted) for party_id, counted in found.items()}
 
 
-async def _links(
+async def load_links(
     uow: UnitOfWork, wanted: Mapping[UUID, Collection[str]], debts: Mapping[UUID, Sequence[Debt]]
 ) -> dict[UUID, set[str]]:
-    """Who shares which of the keys wanted with somebody who wants it."""
+    """Who shares which of the keys wanted with somebody who wants it. `debts`: those that the parties are bound by."""
     askers: dict[str, set[UUID]] = {}
     for party_id, names in wanted.items():
         for name in names:

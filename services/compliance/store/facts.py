@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
@@ -13,7 +13,7 @@ from services.compliance.domain.debts import Debt, oldest
 from services.compliance.domain.facts import Counted, Freshness, PartyFacts
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.rule_records import Key
-from services.compliance.store.budget_keys import load_shared, lock_keys
+from services.compliance.store.budget_keys import load_links, load_shared, lock_keys
 from services.compliance.store.counted import load_counted
 from services.compliance.store.debts import load_debts
 from services.compliance.store.dossiers import load_dossiers
@@ -213,7 +213,9 @@ async def load_facts_untold(
     wanted = {party_id: {*names_of(keys[party_id]), *names_of(named.get(party_id, {}))} for party_id in ids}
     if taking:
         await lock_keys(uow, {name for names in wanted.values() for name in names})
-    shared = await load_shared(uow, wanted, debts, since=since, decided=counted)
+    links = await load_links(uow, wanted, debts)
+    shared = await load_shared(uow, wanted, links, since=since, decided=counted)
+    sharers = await load_cases(uow, links) if links and counted else {}
     watermarks = await load_watermarks(uow)
     silent = await load_silent(uow)
     uncovered = await uncovered_since(uow)
@@ -225,7 +227,10 @@ async def load_facts_untold(
     return {
         party_id: _facts(
             party_id, cases.get(party_id), [*holds.get(party_id, []), *reaching.get(party_id, [])],
-            _Budget(debts.get(party_id, ()), history.get(party_id, []), keys[party_id], shared.get(party_id, ())),
+            _Budget(
+                debts.get(party_id, ()), history.get(party_id, []), keys[party_id], shared.get(party_id, ()),
+                _sharers_known_from(party_id, wanted[party_id], links, sharers) if counted else {},
+            ),
             versions.get(party_id, {}),
             Freshness(
                 watermarks=watermarks, named_by=tuple(sorted(parked.get(party_id, []))), silent_feeds=silent,
@@ -243,6 +248,7 @@ class _Budget(NamedTuple):
     counted: Sequence[Counted]
     keys: Keys
     shared: tuple[Counted, ...]
+    sharers_known_from: Mapping[str, date | None]
 
 
 def _facts(
@@ -251,7 +257,8 @@ def _facts(
 ) -> PartyFacts:  # fmt: skip
     facts = PartyFacts(
         party_id=party_id, holds=tuple(holds), freshness=freshness, counted=tuple(budget.counted), keys=budget.keys,
-        shared=budget.shared, debts=frozenset(debt.debt_id for debt in budget.debts),
+        shared=budget.shared, sharers_known_from=budget.sharers_known_from,
+        debts=frozenset(debt.debt_id for debt in budget.debts),
         collected_since=oldest([debt for debt in budget.debts if debt.is_overdue]),
     )  # fmt: skip
     if case is None:
@@ -277,6 +284,20 @@ def _keys(case: CaseFact | None, debts: Sequence[Debt]) -> Keys:
     if case is not None and case.household is not None:
         found["household"] = frozenset({case.household})
     return joined(found)
+
+
+def _sharers_known_from(
+    party_id: UUID, wanted: Iterable[str], links: Mapping[UUID, Collection[str]], cases: Mapping[UUID, CaseFact]
+) -> dict[str, date | None]:
+    """By key that somebody else shares: since when the contacts of all of them are attested; None: not known of one."""
+    found: dict[str, date | None] = {}
+    for name in sorted(wanted):
+        sharers = [other for other, names in links.items() if name in names and other != party_id]
+        if sharers:
+            dates = [cases[one].history_known_from if one in cases else None for one in sharers]
+            known = [day for day in dates if day is not None]
+            found[name] = max(known) if len(known) == len(dates) else None
+    return found
 
 
 async def _load_versions(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, UUID], int]]:

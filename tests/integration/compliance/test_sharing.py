@@ -1,17 +1,19 @@
 """What comes out late about one person is held against everybody who shares a key with them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from services.compliance import sharing_desk
 from services.compliance.watch import Timer
 from shared.events.case import CaseOpened
+from shared.ids import draw_shard, entity_id
 from shared.messaging import intent_store
 from shared.messaging.intents import TimerDue
 
 from .conftest import Desk, visit_contact
-from .test_shared_budget import call, co_borrowers, decided, housemates, refused_by
+from .test_debts import loan, updated
+from .test_shared_budget import SYDNEY, call, co_borrowers, decided, housemates, refused_by
 from .test_third_persons import NEIGHBOUR, borrower, inquiry
 
 
@@ -128,3 +130,18 @@ async def test_refusal_takes_back_what_others_were_granted_to_ask(desk: Desk) ->
     assert await revoked(desk, granted) == [True, False]
     [answer] = await desk.ask(inquiry(second))
     assert "BANK-THIRD-PERSON" in refused_by(answer)
+
+
+async def test_look_back_before_a_co_borrowers_attested_history_counts_as_full(desk: Desk) -> None:
+    first, second = await co_borrowers(desk)
+    attested = updated(second, history_known_from=date(2026, 3, 1))
+    await desk.deliver("case", ("case.updated", attested))
+    assert decided(await desk.ask(call(first), call(second))) == ["deny", "deny"]
+    [answer] = await desk.ask(call(first))
+    assert answer["reasons"][0]["detail"].startswith("the look-back reaches before the attested history")
+
+
+async def test_co_borrower_of_whom_nothing_is_attested_is_a_missing_fact(desk: Desk) -> None:
+    case = await desk.open_case(loans=[loan(entity_id(draw_shard()))], **SYDNEY)
+    [answer] = await desk.ask(call(case))
+    assert {one["lawful_after"] for one in answer["reasons"]} == {"party.sharers_known_from"}

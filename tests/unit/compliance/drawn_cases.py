@@ -203,6 +203,8 @@ PEOPLE = st.fixed_dictionaries(
     }
 )  # fmt: skip
 KNOWN_SINCE = maybe(st.one_of(st.just(2_000), st.just(2_000), st.integers(0, 900)))
+SHARED_NAMES = st.sampled_from(["debt:a", "debt:b", "household:a", "contact_point:a"])
+SHARERS = st.one_of(st.just({}), st.dictionaries(SHARED_NAMES, KNOWN_SINCE, max_size=2))
 TOLD = st.tuples(st.booleans(), st.integers(0, 500))
 TOLD_BY_NAME = st.one_of(st.just({}), st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, TOLD)))
 ASKED_OTHERS = maybe(st.tuples(st.integers(0, 2), st.booleans(), st.booleans()))
@@ -230,6 +232,9 @@ def people(draw: st.DrawFn, *, place: str | None, around: datetime) -> PartyFact
         third_person=asked and ThirdPersonAsked(dates=(around.date(),) * asked[0], refused=asked[1], complete=asked[2]),
         unresolved=draw(UNRESOLVED),
         shared=contacted(draw(OTHERS), around=around, zones=zones, of_another=True),
+        sharers_known_from={
+            name: None if days is None else around.date() - timedelta(days=days) for name, days in draw(SHARERS).items()
+        },
         **draw(PEOPLE),
     )
 

@@ -74,7 +74,7 @@ def compile_cap(rule: CapRule) -> Judge:
     def judge(asked: Asked) -> Ruling:
         known_from = asked.facts.history_known_from
         since = window_start(window, min(asked.start_dates))
-        unresolved = counts_others and asked.facts.unresolved
+        unresolved = counts_others and (asked.facts.unresolved or asked.facts.sharers_known_from)
         if not asked.zones or known_from is None or since < known_from or unresolved:
             return judge_cap(rule, asked.question, asked.facts)
         counter = counter_of(asked, since)

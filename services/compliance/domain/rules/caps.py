@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from services.compliance.domain.budget_keys import missing_fact
+from services.compliance.domain.budget_keys import missing_fact, names_of
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.local_time import local_dates, midnight_after, window_start
@@ -15,6 +15,7 @@ from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after,
 
 _DAY = timedelta(days=1)
 _LONGEST: Final = 3_700
+_SHARERS: Final = "party.sharers_known_from"
 _THREAD_BUSINESS_DAYS: Final = 2
 
 
@@ -32,7 +33,10 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
     if rule.counts_others and (missing := missing_fact(rule.key, facts.unresolved)) is not None:
         return needs(rule, missing, "who else shares the key that the rule counts on is not known")
     values: dict[str, Json] = {"limit": rule.limit, "window": rule.window, "unit": rule.unit}
-    attested = attested_on(rule.window, min(dates), facts.history_known_from)
+    known_from = _known_from(rule, question, facts, facts.history_known_from)
+    if known_from is None:
+        return needs(rule, _SHARERS, "since when contacts with those who share the key are attested is not known")
+    attested = attested_on(rule.window, min(dates), known_from)
     if attested is None:
         return deny_after(rule, NEVER, "the look-back reaches before the attested history: counted as full", **values)
     if attested > min(dates):
@@ -47,6 +51,14 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
     if free is None:
         return deny_after(rule, NEVER, detail, count=most, **values)
     return deny_until(rule, midnight_after(free, zones), detail, count=most, **values)
+
+
+def _known_from(rule: CapRule, question: Question, facts: PartyFacts, own: date) -> date | None:
+    """Since when all that the rule counts is attested: the person's own contacts, and those of whoever shares a key."""
+    names = names_of({key: question.keys[key] for key in rule.key if rule.counts_others and key in question.keys})
+    dates = [facts.sharers_known_from[name] for name in names if name in facts.sharers_known_from]
+    known = [day for day in dates if day is not None]
+    return max((own, *known)) if len(known) == len(dates) else None
 
 
 def matching(rule: CapRule, counted: Sequence[Counted], question: Question | None = None) -> list[frozenset[date]]:
