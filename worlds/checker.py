@@ -178,7 +178,7 @@ class _Checker:
         if law.day_off(person.place, contact.channel, contact.purpose, dates):
             yield Broken("day off", True, True)
         asked_for_two = person.place == "CN" and contact.channel == "visit" and contact.purpose != "safety"
-        if asked_for_two and len(contact.crew) < 2:
+        if asked_for_two and max(dates) >= law.CBA_GUIDE_SINCE and len(contact.crew) < 2:
             yield Broken("crew", True, True)
         for stop in self.ledger.stops[contact.party_id]:
             if stop.kind != "cured" and self.ledger.keeps_away(stop, person, contact):
@@ -293,7 +293,9 @@ def _record_lacks(person: Person, contact: Contact) -> bool:
     asked = {name for name, places in law.PROOFS.items() if contact.channel in places.get(person.place, ())}
     reached = contact.contact or contact.household_contacted
     day = min(law.dates_of(contact.start, contact.end, person.zones))
-    silent_call = contact.channel == "call" and (not contact.contact or day < law.CALL_RECORDING_SINCE)
+    if person.place == "CN" and day < law.CBA_GUIDE_SINCE:
+        asked -= {"identity", "recording"}
+    silent_call = contact.channel == "call" and not contact.contact
     return (
         ("identity" in asked and reached and not contact.identity_shown)
         or ("recording" in asked and not contact.recording_complete and not silent_call)

@@ -206,7 +206,8 @@ DAYS_OFF: dict[str, frozenset[date]] = {
         ),
     }.items()
 }  # fmt: skip
-CALL_RECORDING_SINCE = _CBA_2026
+# The guide of the China Banking Association: two people at the door, badges, whole recordings.
+CBA_GUIDE_SINCE = _CBA_2026
 MISCONDUCT: dict[str, dict[str, frozenset[str]]] = {
     "threat": {"CN": EVERY_CHANNEL, "GB": _VISIT},
     "loitering": {"AU-VIC": _VISIT},

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from services.compliance import hold_desk
+from services.compliance import appointment_desk, hold_desk
 from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased
 from services.compliance.instruments import Instruments
 from services.compliance.permit_life import count_again, release_permits, use_permit
@@ -56,9 +56,11 @@ def plan_subscription(instruments: Instruments) -> Subscription:
 async def follow_visits(
     uow: UnitOfWork, instruments: Instruments, batch: Sequence[Received[EventData]]
 ) -> Mapping[InboxKey, Outcome]:
-    """Remember versions; a check-in uses its permit; a visit that never reached the door releases its unused ones."""
+    """Remember versions and agreed times; a check-in uses its permit; a visit that never reached the door releases its
+    unused ones."""
     facts = [(one.event, one.event.data) for one in batch if isinstance(one.event.data, VisitFact)]
     await see_versions(uow, [(data.party_id, "visit", data.visit_id, data.version) for _, data in facts])
+    await appointment_desk.follow(uow, instruments, [data for _, data in facts])
     permits = await load_permits(
         uow, instruments.cipher, {data.permit_id for _, data in facts if isinstance(data, VisitCheckedIn)}
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, cast, get_args
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from msgspec import structs
 
+from services.compliance.domain.appointments import NOTICE, announced_at
 from services.compliance.domain.facts import (
     Circumstances,
     Counted,
@@ -47,7 +48,7 @@ _OF_ONE_VISIT: Final = timedelta(days=30)
 _FOR_EVER: Final[frozenset[str]] = frozenset(
     {
         "guaranteed", "outsourcing_notice_sent", "referral_notice_sent", "spouse_liable", "transfer_notice_sent",
-        "validation_notice_sent",
+        "validation_notice_sent", "work_refusal_written",
     }
 )  # fmt: skip
 _AGES: Final[Mapping[str, timedelta]] = {
@@ -117,7 +118,7 @@ class Dossier:
         return replace(
             facts,
             circumstances=_circumstances(standing),
-            told={cast(FactName, name): _told(entry) for name, entry in standing.items() if name in FACT_NAMES},
+            told=_told_by(standing, facts.counted, at=at),
             overrides=overrides,
             inconvenient=_inconvenient(standing.get("preferences")),
             letter=_letter(standing.get("letter")),
@@ -167,10 +168,22 @@ def _with_places(counted: tuple[Counted, ...], heard: Sequence[DossierEntry]) ->
     return tuple(map(at_its_place, counted))
 
 
-def _told(entry: DossierEntry) -> Told:
-    limit = age_limit(entry.name)
-    until = None if limit is None else entry.as_of + limit
-    return Told(value=entry.value is True, as_of=entry.as_of, until=until)
+def _told_by(standing: Mapping[str, DossierEntry], counted: Iterable[Counted], *, at: datetime) -> dict[FactName, Told]:
+    """What was told, and what our own records show: a message announced a visit. The later word counts."""
+    told = {
+        cast(FactName, name): _told(name, entry.as_of, value=entry.value is True)
+        for name, entry in standing.items()
+        if name in FACT_NAMES
+    }
+    announced, word = announced_at(counted, at=at), told.get(NOTICE)
+    if announced is not None and (word is None or word.as_of < announced):
+        told[NOTICE] = _told(NOTICE, announced, value=True)
+    return told
+
+
+def _told(name: str, as_of: datetime, *, value: bool) -> Told:
+    limit = age_limit(name)
+    return Told(value=value, as_of=as_of, until=None if limit is None else as_of + limit)
 
 
 def _inconvenient(entry: DossierEntry | None) -> tuple[Inconvenient, ...] | None:

@@ -47,8 +47,9 @@ FactName = Literal[
     "occasion_clear", "opt_out_offered", "outsourcing_notice_sent", "place_chosen_by_customer", "place_consented",
     "recording_announced", "referral_notice_sent", "representative_silent", "representative_warned",
     "sensitive_data_basis", "sms_number_checked", "spouse_liable",
-    "stays_outside", "transfer_notice_sent", "validation_notice_sent", "visit_notice_given", "visit_permitted",
-    "visit_purpose_told", "visit_time_agreed", "work_visit_requested",
+    "stays_outside", "third_party_permitted", "transfer_notice_sent", "validation_notice_sent", "visit_notice_given",
+    "visit_permitted", "visit_purpose_told", "visit_time_agreed", "work_calls_accepted", "work_refusal_written",
+    "work_visit_requested",
 ]  # fmt: skip
 Proof = Literal["identity_shown", "recording_complete", "not_disclosed_to_third", "entry_consented", "left_when_asked"]
 ConductFlag = Literal[
@@ -246,11 +247,21 @@ class ThirdPersonRule(RuleRecord):
     limit: int | None = Field(None, ge=1, le=100)
 
 
+class Lapse(BaseModel):
+    """A refusal by word of mouth holds for `days` of 24 hours; one that the fact `confirmed` shows in writing stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: int = Field(ge=1, le=366)
+    confirmed: FactName
+
+
 class RequiresRule(RuleRecord):
     """Facts that must be known and true, each at most `max_age_days` old.
 
     `grace_days`: asked only from so many local dates after the first contact on. `notice_hours`: each must have been so
     for so many hours when the contact begins. `unless`: facts of which any one, known and true, stands for all.
+    `lapse`: what is known not to be so counts as so again after a time.
     """
 
     kind: Literal["requires"]
@@ -259,6 +270,7 @@ class RequiresRule(RuleRecord):
     notice_hours: int | None = Field(None, ge=1, le=720)
     max_age_days: int | None = Field(None, ge=1, le=3_660)
     grace_days: int | None = Field(None, ge=1, le=366)
+    lapse: Lapse | None = None
 
 
 class CrewRule(RuleRecord):

@@ -42,7 +42,7 @@ class FactResult(BaseModel):
     """What became of one fact."""
 
     party_id: PartyId
-    fact: TellableName = Field(description="The fact.")
+    fact: str = Field(description="The fact.")
     status: Literal["recorded", "known"] = Field(description="Known: the same was told before.")
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from services.compliance.domain.facts import PartyFacts, Question, Told
 from services.compliance.domain.local_time import midnight_after
 from services.compliance.domain.packs import RuleBook
-from services.compliance.domain.rule_records import FactName, LetterRule, RequiresRule, ThirdPersonRule
+from services.compliance.domain.rule_records import FactName, Lapse, LetterRule, RequiresRule, ThirdPersonRule
 from services.compliance.domain.rules.caps import busiest, next_free
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
 
@@ -32,7 +32,11 @@ def judge_required(rule: RequiresRule, question: Question, facts: PartyFacts, bo
         elif _too_old(told, rule, question):
             unknown.append(name)
         elif not told.value:
-            return deny_after(rule, name, f"{name} is not so", fact=name)
+            lapses = _lapses_at(rule.lapse, told, facts)
+            if lapses is None:
+                return deny_after(rule, name, f"{name} is not so", fact=name)
+            if question.span.start < lapses:
+                return deny_until(rule, lapses, f"{name} is not so, by word of mouth", fact=name)
         else:
             since = told.as_of if since is None else max(since, told.as_of)
     if unknown:
@@ -83,6 +87,16 @@ def _holds(name: FactName, rule: RequiresRule, question: Question, facts: PartyF
     if told is None:
         return _attested(name, question, facts, book)
     return told.value and not _too_old(told, rule, question)
+
+
+def _lapses_at(lapse: Lapse | None, refused: Told, facts: PartyFacts) -> datetime | None:
+    """When the refusal counts no longer; None: it stays."""
+    if lapse is None:
+        return None
+    written = facts.told.get(lapse.confirmed)
+    if written is not None and written.value:
+        return None
+    return refused.as_of + _DAY * lapse.days
 
 
 def _too_old(told: Told, rule: RequiresRule, question: Question) -> bool:
