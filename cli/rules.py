@@ -1,5 +1,6 @@
 """`rules`: check a pack, approve it, say what a new version changes, list what binds."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -27,10 +28,12 @@ OnePack = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A pa
 
 @rules_app.command()
 def check(files: Packs) -> None:
-    """Load the files together with the shipped packs they do not replace; prints what two people approve.
+    """Load the files together with the shipped packs they do not replace; prints what two people approve, and of which
+    places and sorts of records nothing would ever be erased, because no rule says how long they are kept.
 
     Exit code 1 when they cannot be loaded, with file, rule and reason.
     """
+    from services.compliance.domain.keeping import kept_for_ever
     from services.compliance.domain.packs import PackError, pack_hash
     from services.compliance.rule_book import packs_of, read_packs, with_versions
 
@@ -41,6 +44,8 @@ def check(files: Packs) -> None:
         raise typer.Exit(1) from error
     for file in files:
         console.print(f"{file}: fit to load, sha256 {pack_hash(file.read_bytes())}", markup=False, soft_wrap=True)
+    for place, sort in kept_for_ever(book, today=datetime.now(UTC).date()):
+        console.print(f"{place}: no rule says how long {sort} records are kept: they are never erased", soft_wrap=True)
     console.print(f"{len(book.packs)} packs, rule set {book.rule_set}", soft_wrap=True)
 
 

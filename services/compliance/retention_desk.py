@@ -1,4 +1,5 @@
-"""Retention: everybody is looked at, page by page; what nobody must keep any longer is restricted, then erased.
+"""Retention: everybody is looked at, page by page. Of each person each sort of record that nobody must keep any longer
+is restricted, then deleted (`record_endings`); the person of whom nothing is kept is restricted, then erased.
 
 A round begins each day. Each page is an intent, judged and followed by the next one in one transaction: a worker that
 dies loses nothing, and the next one goes on where it stopped. A page is judged under its parties' locks, so that a hold
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.compliance import erasure_desk
+from services.compliance import erasure_desk, record_endings
 from services.compliance.domain.keeping import KeepingState, state_of, today_everywhere
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.instruments import Instruments
@@ -103,6 +104,10 @@ async def keep_or_erase(uow: UnitOfWork, instruments: Instruments, party_ids: Se
     leaves += [_leaf(uow, party_id, "freed") for party_id in freed]
     await append_leaves(uow, instruments.cipher, leaves)
     count("doorstep.retention.judged", amount=len(holdings), outcome="judged")
+    due = set(of_state["due"])
+    await record_endings.end_sorts(
+        uow, instruments, {one: holding for one, holding in holdings.items() if one not in due}, today
+    )
     if of_state["due"]:
         await erasure_desk.erase_due(uow, instruments, of_state["due"])
 

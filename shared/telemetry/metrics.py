@@ -43,6 +43,7 @@ MetricName = Literal[
     "doorstep.reconciliation.differences",
     "doorstep.samples.waiting",
     "doorstep.records.sealed",
+    "doorstep.records.deleted",
     "doorstep.people.erased",
     "doorstep.people.restricted",
     "doorstep.retention.judged",
@@ -126,6 +127,9 @@ METRICS: Final[dict[MetricName, Metric]] = {
         "Unix time at which everybody's retention was last looked at; a clock that stands still alarms.",
     ),
     "doorstep.records.sealed": Metric("counter", "{record}", "Records of before version 0019 sealed for their people."),
+    "doorstep.records.deleted": Metric(
+        "counter", "{record}", "Records deleted because the minimum of their sort had passed."
+    ),
     "doorstep.log.covered.until": Metric(
         "gauge", "s", "Unix time up to which every leaf is under a signed head; a clock that stands still alarms, too."
     ),

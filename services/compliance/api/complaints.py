@@ -115,7 +115,7 @@ async def read_complaint(request: Request, complaint_id: ComplaintId) -> Complai
         complaint = await _load(uow, complaint_id)
         if caller_of(request).subject in complaint.about:
             raise ComplainedAbout()
-        await refuse_restricted(uow, instruments_of(request).book, complaint.party_id)
+        await refuse_restricted(uow, instruments_of(request).book, complaint.party_id, "complaint")
         return await _detail(uow, instruments_of(request), complaint)
 
 

@@ -14,7 +14,7 @@ from services.compliance.domain.explanations import Language, Voice, explain, ex
 from services.compliance.erased import PartyErased
 from services.compliance.explanation_texts import explanation_texts, rule_kinds
 from services.compliance.replay_desk import Otherwise, otherwise
-from services.compliance.restricted import PartyRestricted, refuse_restricted
+from services.compliance.restricted import PartyRestricted, RecordsDeleted, refuse_gone, refuse_restricted
 from services.compliance.schemas.explanations import (
     ChangeView,
     CounterfactualView,
@@ -35,7 +35,7 @@ _VOICE_OF: Final[dict[str, Voice]] = {"collector-app": "collector", "customer-po
 @router.get(
     "/decisions/{decision_id}/explain",
     dependencies=_EXPLAIN,
-    responses=problem_responses(NotFound, NotAllowed, PartyErased, PartyRestricted),
+    responses=problem_responses(NotFound, NotAllowed, PartyErased, RecordsDeleted, PartyRestricted),
     summary="A decision in words",
 )
 async def explain_decision(
@@ -55,8 +55,8 @@ async def explain_decision(
         if found is None:
             raise NotFound("there is no such decision")
         if found.record is None:
-            raise PartyErased()
-        await refuse_restricted(uow, instruments_of(request).book, found.party_id)
+            await refuse_gone(uow, found.party_id, "decision")
+        await refuse_restricted(uow, instruments_of(request).book, found.party_id, "decision")
         record = json.loads(found.record)
         _refuse_foreign(caller_of(request), voice, record)
         # The collector learns no fact of the person, and no hold.

@@ -104,7 +104,7 @@ async def tell_facts(request: Request, body: FactsTold) -> Response:
 async def read_facts(request: Request, party_id: Annotated[PartyId, Query(description="The party.")]) -> KnownFacts:
     """What owners and the person told, as it stands now: at most one entry per fact, wishes and requests apart."""
     async with database_of(request).read_only() as uow:
-        await refuse_restricted(uow, instruments_of(request).book, party_id)
+        await refuse_restricted(uow, instruments_of(request).book, party_id, "fact")
         dossier = (await load_dossiers(uow, instruments_of(request).cipher, [party_id]))[party_id]
         standing = standing_of(dossier.entries, at=uow.now)
     found = []

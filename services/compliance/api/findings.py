@@ -102,7 +102,7 @@ async def read_finding(request: Request, finding_id: FindingId) -> FindingDetail
         if not history:
             raise NotFound("there is no such finding")
         if history[0].version.party_id is not None:
-            await refuse_restricted(uow, instruments_of(request).book, history[0].version.party_id)
+            await refuse_restricted(uow, instruments_of(request).book, history[0].version.party_id, "finding")
         return await _detail(uow, instruments, history)
 
 

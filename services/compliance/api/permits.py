@@ -37,7 +37,7 @@ from services.compliance.permit_life import (
     report_use_after_release,
     use_permit,
 )
-from services.compliance.restricted import PartyRestricted, refuse_restricted
+from services.compliance.restricted import PartyRestricted, RecordsDeleted, refuse_gone, refuse_restricted
 from services.compliance.schemas.permits import (
     KeysAnswer,
     PermitAnswer,
@@ -185,7 +185,7 @@ async def give_permit_back(request: Request, permit_id: PermitId, body: ReleaseP
 @router.get(
     "/permits/{permit_id}",
     dependencies=_USE,
-    responses=problem_responses(NotFound, PartyErased, PartyRestricted),
+    responses=problem_responses(NotFound, PartyErased, RecordsDeleted, PartyRestricted),
     summary="One permit",
 )
 async def read_permit(request: Request, permit_id: PermitId) -> PermitView:
@@ -194,9 +194,9 @@ async def read_permit(request: Request, permit_id: PermitId) -> PermitView:
         found = await store.find_granted(uow, instruments_of(request).cipher, permit_id)
         if found is None:
             raise NotFound("there is no such permit")
-        await refuse_restricted(uow, instruments_of(request).book, found.permit.party_id)
-    if found.permit.erased:
-        raise PartyErased()
+        await refuse_restricted(uow, instruments_of(request).book, found.permit.party_id, "permit")
+        if found.permit.erased:
+            await refuse_gone(uow, found.permit.party_id, "permit")
     return _view(found.permit, token=found.token)
 
 

@@ -14,7 +14,7 @@ from services.compliance.domain.audit import PERMIT_RULES
 from services.compliance.domain.judged_on import REPLACES, REUSED
 from services.compliance.domain.packs import RuleBook
 from services.compliance.erased import PartyErased
-from services.compliance.restricted import PartyRestricted, refuse_restricted
+from services.compliance.restricted import PartyRestricted, RecordsDeleted, refuse_gone, refuse_restricted
 from services.compliance.schemas.reading import DecisionView, RuleCount, SummaryView
 from services.compliance.store import log as log_store
 from services.compliance.store.audits import find_decision
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(scope("
 
 @router.get(
     "/decisions/{decision_id}",
-    responses=problem_responses(NotFound, PartyErased, PartyRestricted),
+    responses=problem_responses(NotFound, PartyErased, RecordsDeleted, PartyRestricted),
     summary="One decision",
 )
 async def read_decision(
@@ -40,8 +40,8 @@ async def read_decision(
         if found is None:
             raise NotFound("there is no such decision")
         if found.record is None:
-            raise PartyErased()
-        await refuse_restricted(uow, instruments_of(request).book, found.party_id)
+            await refuse_gone(uow, found.party_id, "decision")
+        await refuse_restricted(uow, instruments_of(request).book, found.party_id, "decision")
         return DecisionView(
             decision_id=decision_id,
             record=json.loads(found.record),

@@ -47,7 +47,7 @@ LeafKind = Literal[
     "legal_hold",
     "erasure",
     "restriction",
-    "restricted_read",
+    "retention",
     "access",
 ]
 

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.compliance.domain.holds import COLLECTING, HoldKind
+from services.compliance.domain.record_kinds import Records
 from shared.events.contact import Channel, Purpose
 
 EVERYWHERE: Final = "*"
@@ -68,8 +69,13 @@ def _channels(value: object) -> object:
     return ALL_CHANNELS if value == "all" else value
 
 
+def _list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 Purposes = Annotated[tuple[Purpose, ...], BeforeValidator(_purposes), Field(min_length=1)]
 Channels = Annotated[tuple[Channel, ...], BeforeValidator(_channels), Field(min_length=1)]
+RecordsNamed = Annotated[tuple[Records, ...], BeforeValidator(_list), Field(min_length=1)]
 WindowName = Annotated[
     str,
     Field(pattern=r"^(local_day|local_dates_[1-9]\d{0,2}|cooloff_[1-9]\d?|month_date_to_date|[1-9]\d?_months|ever)$"),
@@ -327,13 +333,17 @@ class ConductRule(RuleRecord):
 
 
 class RetainRule(RuleRecord):
-    """Least time for which records of a sort are kept: years after the contact, or until the debt is paid off."""
+    """Least time for which records of these sorts are kept: so many years, or until the debt is paid off."""
 
     kind: Literal["retain"]
-    records: str = Field(min_length=3)
+    records: RecordsNamed
     years: int | None = Field(None, ge=1, le=30)
+    counted_from: Literal["activity", "record"] = Field(
+        "activity", description="From the last contact with the person, or from the last record of the sort."
+    )
     until_paid_off: bool = False
     most: bool = Field(False, description="No longer than other rules demand, instead of at least.")
+    fallback: bool = Field(False, description="Only where no other rule of the place says how long.")
 
     @model_validator(mode="after")
     def _has_an_end(self) -> Self:

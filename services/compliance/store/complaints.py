@@ -31,6 +31,8 @@ WHERE tenant = $1 AND ($2::timestamptz IS NULL OR (answer_by, complaint_id) > ($
   AND ($7::timestamptz IS NULL OR (answer_by <= $7 AND state NOT IN ('answered', 'closed')))
   AND NOT about && $8::text[]
   AND NOT EXISTS (SELECT FROM restriction r WHERE r.tenant = $1 AND r.party_id = complaint.party_id)
+  AND NOT EXISTS (SELECT FROM record_ending r WHERE r.tenant = $1 AND r.party_id = complaint.party_id
+                                               AND r.kind = 'complaint' AND r.since IS NOT NULL)
 ORDER BY answer_by, complaint_id LIMIT $9
 """
 _DUE = """

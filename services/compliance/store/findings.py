@@ -48,6 +48,8 @@ WHERE tenant = $1 AND (party_id IS NOT NULL) = $12
   AND ($7::uuid IS NULL OR party_id = $7) AND ($8::uuid IS NULL OR contact_id = $8)
   AND ($9::bool IS NULL OR conduct = $9) AND ($10::bool IS NULL OR harm = $10)
   AND NOT EXISTS (SELECT FROM restriction r WHERE r.tenant = $1 AND r.party_id = finding.party_id)
+  AND NOT EXISTS (SELECT FROM record_ending r
+                  WHERE r.tenant = $1 AND r.party_id = finding.party_id AND r.kind = 'finding' AND r.since IS NOT NULL)
 ORDER BY opened_real, finding_id LIMIT $11
 """
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+import asyncpg
+
 from services.compliance.domain.keeping import CLAIMS, Holding, day_of
+from services.compliance.domain.record_kinds import RECORD_KINDS, RecordKind
+from services.compliance.store.record_endings import Ending, load_endings
 from shared.database import UnitOfWork
 
+# Of the newest record of each sort only what still says something counts; `last_recorded` also counts what was deleted.
 _HOLDINGS = """
 SELECT p.party_id, f.jurisdiction,
        coalesce(f.case_open, false) OR EXISTS (
@@ -17,24 +22,51 @@ SELECT p.party_id, f.jurisdiction,
          WHERE o.tenant = $1 AND o.party_id = p.party_id AND b.is_overdue) AS case_open,
        ARRAY(SELECT l.matter FROM legal_hold l
              WHERE l.tenant = $1 AND l.party_id = p.party_id AND l.step <> 'lift' ORDER BY l.matter) AS legal_holds,
-       (SELECT count(*) FROM complaint c
-        WHERE c.tenant = $1 AND c.party_id = p.party_id AND c.state <> 'closed') AS open_complaints,
        ARRAY(SELECT DISTINCT h.kind FROM hold h
              WHERE h.tenant = $1 AND h.party_id = p.party_id AND h.kind = ANY($3::text[])
                AND (h.ended_at IS NULL OR h.ended_at > $4) AND (h.valid_to IS NULL OR h.valid_to > $4)
              ORDER BY h.kind) AS open_claims,
-       greatest(
-         (SELECT max(a.ended_at) FROM contact_audit a WHERE a.tenant = $1 AND a.party_id = p.party_id),
-         (SELECT max(d.decided_at) FROM decision d WHERE d.tenant = $1 AND d.party_id = p.party_id),
-         (SELECT max(e.window_end) FROM permit e WHERE e.tenant = $1 AND e.party_id = p.party_id),
-         (SELECT max(c.recorded_at) FROM complaint_version c WHERE c.tenant = $1 AND c.party_id = p.party_id),
-         (SELECT max(v.recorded_at) FROM finding_version v WHERE v.tenant = $1 AND v.party_id = p.party_id),
-         (SELECT max(greatest(h.valid_from, h.ended_at)) FROM hold h WHERE h.tenant = $1 AND h.party_id = p.party_id),
-         (SELECT max(w.recorded_at) FROM dossier_entry w WHERE w.tenant = $1 AND w.party_id = p.party_id)
-       ) AS last_recorded,
+       complaints.open AS open_complaints,
+       contacts.newest AS contact, decisions.newest AS decision, permits.newest AS permit,
+       (SELECT greatest(
+          (SELECT max(t.seen_at) FROM contact_trace t WHERE t.tenant = $1 AND t.party_id = p.party_id),
+          (SELECT max(g.recorded_at) FROM given_override g WHERE g.tenant = $1 AND g.party_id = p.party_id)
+        )) AS evidence,
+       complaints.newest AS complaint, findings.newest AS finding, holds.newest AS hold, told.newest AS fact,
+       greatest(contacts.ever, decisions.ever, permits.ever) AS last_activity,
+       greatest(contacts.ever, decisions.ever, permits.ever, complaints.newest, findings.newest, holds.newest,
+                told.newest) AS last_recorded,
        plan.plans, plan.completed_at
 FROM unnest($2::uuid[]) AS p(party_id)
 LEFT JOIN party_fact f ON f.tenant = $1 AND f.party_id = p.party_id
+CROSS JOIN LATERAL (
+    SELECT max(a.ended_at) AS ever,
+           max(a.ended_at) FILTER (WHERE a.record IS NOT NULL OR a.sealed_record IS NOT NULL) AS newest
+    FROM contact_audit a WHERE a.tenant = $1 AND a.party_id = p.party_id) AS contacts
+CROSS JOIN LATERAL (
+    SELECT max(d.decided_at) AS ever,
+           max(d.decided_at) FILTER (WHERE d.record IS NOT NULL OR d.sealed_record IS NOT NULL) AS newest
+    FROM decision d WHERE d.tenant = $1 AND d.party_id = p.party_id) AS decisions
+CROSS JOIN LATERAL (
+    SELECT max(e.window_end) AS ever,
+           max(e.window_end) FILTER (WHERE e.token IS NOT NULL OR e.sealed_terms IS NOT NULL) AS newest
+    FROM permit e WHERE e.tenant = $1 AND e.party_id = p.party_id) AS permits
+CROSS JOIN LATERAL (
+    SELECT max(v.recorded_at) AS newest FROM complaint_version v
+    WHERE v.tenant = $1 AND v.party_id = p.party_id) AS complaint_steps
+CROSS JOIN LATERAL (
+    SELECT complaint_steps.newest, (
+        SELECT count(*) FROM complaint c
+        WHERE c.tenant = $1 AND c.party_id = p.party_id AND c.state <> 'closed') AS open) AS complaints
+CROSS JOIN LATERAL (
+    SELECT max(v.recorded_at) AS newest FROM finding_version v
+    WHERE v.tenant = $1 AND v.party_id = p.party_id) AS findings
+CROSS JOIN LATERAL (
+    SELECT max(greatest(h.valid_from, h.ended_at, least(h.valid_to, $4))) AS newest FROM hold h
+    WHERE h.tenant = $1 AND h.party_id = p.party_id) AS holds
+CROSS JOIN LATERAL (
+    SELECT max(w.recorded_at) AS newest FROM dossier_entry w
+    WHERE w.tenant = $1 AND w.party_id = p.party_id) AS told
 CROSS JOIN LATERAL (
     SELECT count(*) AS plans,
            CASE WHEN bool_and(h.ended_cause = 'plan.completed') THEN max(h.ended_at) END AS completed_at
@@ -78,20 +110,31 @@ class Restriction:
 async def load_holdings(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, Holding]:
     """What is known of each party that may have to be kept; one statement for any number."""
     rows = await uow.sql.fetch(_HOLDINGS, uow.tenant, sorted(set(party_ids)), sorted(CLAIMS), uow.now)
-    return {
-        row["party_id"]: Holding(
-            party_id=row["party_id"],
-            jurisdiction=row["jurisdiction"],
-            case_open=row["case_open"],
-            legal_holds=tuple(row["legal_holds"]),
-            open_complaints=row["open_complaints"],
-            open_claims=tuple(row["open_claims"]),
-            last_recorded=row["last_recorded"],
-            had_plan=row["plans"] > 0,
-            plan_paid_off=None if row["completed_at"] is None else day_of(row["completed_at"]),
-        )
-        for row in rows
+    endings = await load_endings(uow, party_ids)
+    return {row["party_id"]: _holding(row, endings.get(row["party_id"], {})) for row in rows}
+
+
+def _holding(row: asyncpg.Record, endings: Mapping[RecordKind, Ending]) -> Holding:
+    """What was deleted of a sort is not kept any more, unless something newer came."""
+    newest = {
+        kind: row[kind]
+        for kind in RECORD_KINDS
+        if row[kind] is not None and (kind not in endings or endings[kind].is_before(row[kind]))
     }
+    return Holding(
+        party_id=row["party_id"],
+        jurisdiction=row["jurisdiction"],
+        case_open=row["case_open"],
+        legal_holds=tuple(row["legal_holds"]),
+        open_complaints=row["open_complaints"],
+        open_claims=tuple(row["open_claims"]),
+        newest=newest,
+        restricted={kind: one.since for kind, one in endings.items() if one.since is not None},
+        last_recorded=row["last_recorded"],
+        last_activity=row["last_activity"],
+        had_plan=row["plans"] > 0,
+        plan_paid_off=None if row["completed_at"] is None else day_of(row["completed_at"]),
+    )
 
 
 async def load_page(uow: UnitOfWork, *, after: UUID, limit: int) -> list[UUID]:

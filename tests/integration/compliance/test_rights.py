@@ -32,7 +32,7 @@ WHERE a.attname = 'party_id' AND c.relkind IN ('r', 'p') AND NOT c.relispartitio
 _NOT_IN_THE_PACK = {
     "party_key", "party_chain", "leaf_salt", "log_entry", "dead_letter", "parked_party", "waiting_record", "intent",
     "version_seen", "revocation", "reported_contact", "examination_grant", "legal_hold_version", "restriction",
-    "erasure_version", "key_use",
+    "erasure_version", "key_use", "record_ending",
 }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ async def test_law_claims_and_debts_refuse_with_their_end(desk: Desk) -> None:
     found = refusals(response)
     assert found == {
         "RIGHTS-LEGAL-HOLD": None, "RIGHTS-COMPLAINT-OPEN": None, "RIGHTS-CASE-OPEN": None,
-        "CN-CFC2024-5Y": "2031-03-03",
+        "CN-CFC2024-5Y": "2031-03-03", "BANK-CN-KEEP": "2031-03-03",
     }  # fmt: skip
     assert response.json()["earliest"] is None
     kept = (await desk.get(f"/v1/erasures/{response.json()['erasure_id']}")).json()
@@ -109,7 +109,7 @@ async def test_what_came_up_in_between_refuses_the_second_person(desk: Desk) -> 
         "party_id": str(case.party_id), "channel": "web", "received_at": NOW.isoformat(), "reference": "c-2",
     })  # fmt: skip
     late = await desk.post(f"/v1/erasures/{asked['erasure_id']}/carry-out", {}, by="rights-2")
-    assert set(refusals(late)) == {"RIGHTS-COMPLAINT-OPEN", "CN-CFC2024-5Y"}
+    assert set(refusals(late)) == {"RIGHTS-COMPLAINT-OPEN", "BANK-CN-KEEP", "CN-CFC2024-5Y"}
 
 
 async def test_complete_once_its_date_has_come_and_everybody_heard(desk: Desk) -> None:
@@ -225,14 +225,14 @@ async def test_person_is_given_everything_in_plain_words_and_nobody_else(desk: D
     lists = {one["name"]: one["rows"] for one in pack["lists"]}
     assert {name: len(rows) for name, rows in lists.items() if rows} == {
         "place": 1, "places": 1, "told": 1, "contacts": 1, "decisions": 1, "permits": 1, "complaints": 1, "holds": 1,
-        "kept": 2,
+        "kept": 3,
     }  # fmt: skip
     for text in (str(other.party_id), "dispatcher-77", "branch-5", *(str(one) for one in CREW), permit["permit"]):
         assert text not in given.text
     assert "a member of our staff" in lists["complaints"][0]["words"]["en"]
     assert "met_customer" in lists["contacts"][0]["words"]["zh"]
     assert "上门拜访" in lists["decisions"][0]["words"]["zh"]
-    assert (pack["rule"], pack["answer_by"]) == ("RIGHTS-CLOCK", (NOW + timedelta(days=28)).isoformat()[:19] + "Z")
+    assert (pack["rule"], pack["answer_by"]) == ("BANK-CN-REQUEST", (NOW + timedelta(days=15)).isoformat()[:19] + "Z")
     async with desk.database.read_only() as uow:
         leaves = await uow.sql.fetch("SELECT leaf_id FROM log_entry WHERE kind = 'access'")
     assert [str(row["leaf_id"]) for row in leaves] == [pack["leaf_id"]]

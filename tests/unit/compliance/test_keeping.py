@@ -14,8 +14,10 @@ from services.compliance.domain.keeping import (
     Holding,
     day_of,
     keep_until_of,
+    kept_for_ever,
     reasons_to_keep,
     state_of,
+    states_of,
     today_everywhere,
 )
 from services.compliance.domain.packs import RuleBook
@@ -23,7 +25,10 @@ from services.compliance.domain.rule_records import RetainRule
 from services.compliance.domain.rules.records import keep_until
 
 LAST = datetime(2026, 3, 2, 6, 40, tzinfo=UTC)
-OVER = Holding(party_id=UUID(int=1), jurisdiction="CN", case_open=False, last_recorded=LAST)
+OVER = Holding(
+    party_id=UUID(int=1), jurisdiction="CN", case_open=False, newest={"contact": LAST}, last_recorded=LAST,
+    last_activity=LAST,
+)  # fmt: skip
 FREE_FROM = date(2031, 3, 3)
 
 
@@ -36,10 +41,37 @@ def test_longest_minimum_counts_and_names_its_end(book: RuleBook) -> None:
     assert rules_of(OVER, book, FREE_FROM) == {}
 
 
-@pytest.mark.parametrize("jurisdiction", [None, "GB", "XX"])
-def test_where_no_rule_says_how_long_it_is_kept(book: RuleBook, jurisdiction: str | None) -> None:
+@pytest.mark.parametrize("jurisdiction", [None, "XX"])
+def test_in_an_unknown_place_the_longest_minimum_of_all_places_counts(book: RuleBook, jurisdiction: str | None) -> None:
     unknown = replace(OVER, jurisdiction=jurisdiction)
-    assert rules_of(unknown, book, date(2099, 1, 1)) == {"RIGHTS-RETENTION-UNKNOWN": None}
+    assert rules_of(unknown, book, date(2031, 3, 3)) == {"BANK-KEEP": date(2032, 3, 3)}
+
+
+def test_where_no_rule_says_how_long_it_is_kept(book: RuleBook) -> None:
+    silent = replace(book, packs=tuple(pack for pack in book.packs if pack.id not in ("bank-policy", "bank-cn")))
+    told = replace(OVER, newest={"fact": LAST})
+    assert rules_of(told, silent, date(2099, 1, 1)) == {"RIGHTS-RETENTION-UNKNOWN": None}
+    assert ("CN", "fact") in kept_for_ever(silent, today=date(2026, 3, 2))
+    assert kept_for_ever(book, today=date(2026, 3, 2)) == []
+
+
+def test_each_sort_ends_by_its_own_minimum(book: RuleBook) -> None:
+    """In Britain complaints end three years after their last step, the rest six years after the last contact."""
+    british = replace(OVER, jurisdiction="GB", newest={"contact": LAST, "decision": LAST, "complaint": LAST})
+    assert states_of(british, book, today=date(2029, 3, 2)) == dict.fromkeys(british.newest, "kept")
+    seen = date(2029, 3, 3)
+    expected = {"contact": "kept", "decision": "kept", "complaint": "restricted"}
+    assert states_of(british, book, today=seen) == expected
+    restricted = replace(british, restricted={"complaint": seen})
+    assert states_of(restricted, book, today=seen + RESTRICTED_FOR) == expected | {"complaint": "due"}
+    assert states_of(replace(restricted, case_open=True), book, today=date(2099, 1, 1))["complaint"] == "kept"
+    assert rules_of(british, book, seen) == {"BANK-KEEP": date(2032, 3, 3)}
+
+
+def test_an_activity_has_older_records_of_other_sorts_kept(book: RuleBook) -> None:
+    later = datetime(2028, 3, 2, tzinfo=UTC)
+    american = replace(OVER, jurisdiction="US-NY", newest={"finding": LAST}, last_activity=later)
+    assert keep_until_of(american, book, today=date(2029, 6, 1))["finding"].until == date(2031, 3, 2)
 
 
 def test_recording_of_a_plan_is_kept_until_it_is_paid(book: RuleBook) -> None:
@@ -110,7 +142,9 @@ def test_a_day_kept_is_over_everywhere_before_it_is_free(day: date, time: time) 
 def test_what_is_recorded_later_is_never_free_earlier(book: RuleBook, last: date, later: int) -> None:
     first = datetime(last.year, last.month, last.day, tzinfo=UTC)
     ends = [
-        keep_until_of(replace(OVER, last_recorded=one), book, today=date(2026, 3, 2))["contact"].until
+        keep_until_of(replace(OVER, newest={"contact": one}, last_activity=one), book, today=date(2026, 3, 2))[
+            "contact"
+        ].until
         for one in (first, first + timedelta(days=later))
     ]
     assert None not in ends

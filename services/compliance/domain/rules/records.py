@@ -64,25 +64,33 @@ class Kept:
     rule: RetainRule | None
 
 
-def keep_until(rules: Iterable[Rule], *, records: str, last_contact: date, paid_off: date | None) -> Kept:
+def keep_until(
+    rules: Iterable[Rule], *, records: str, last_contact: date, paid_off: date | None, last_record: date | None = None
+) -> Kept:
     """Until when records of the sort are kept: the latest of all minima. Where no rule says how long, they are kept.
 
+    `last_contact`: the last collection activity; `last_record`: the newest record of the sort (None: that activity).
     `paid_off` is None while the debt runs, or when nobody knows.
     """
+    newest = last_record or last_contact
+    own = [rule for rule in rules if isinstance(rule, RetainRule) and _speaks_of(rule, records)]
     found: list[tuple[date, RetainRule]] = []
-    for rule in rules:
-        if not isinstance(rule, RetainRule) or rule.records not in (records, "all") or rule.most:
-            continue
+    for rule in [one for one in own if not one.fallback] or own:
+        start = newest if rule.counted_from == "record" else max(newest, last_contact)
         if rule.until_paid_off:
             if paid_off is None:
                 return Kept(None, rule)
-            found.append((max(paid_off, last_contact), rule))
+            found.append((max(paid_off, start), rule))
         if rule.years is not None:
-            found.append((_years_after(last_contact, rule.years), rule))
+            found.append((_years_after(start, rule.years), rule))
     if not found:
         return Kept(None, None)
     until, rule = max(found, key=lambda one: (one[0], one[1].id))
     return Kept(until, rule)
+
+
+def _speaks_of(rule: RetainRule, records: str) -> bool:
+    return not rule.most and not {records, "all"}.isdisjoint(rule.records)
 
 
 def overdue(rule: DutyRule, *, today: date, last_done: date | None, caused_on: date | None = None) -> bool:

@@ -1,0 +1,84 @@
+"""Each sort of record ends by its own minimum; the person, and the key, when nothing is kept any more."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from services.compliance.domain.keeping import RESTRICTED_FOR
+from tests.integration.compliance.conftest import NOW, Desk
+from tests.integration.compliance.test_rights import FIVE_YEARS, look, visited
+
+
+async def leaves(desk: Desk, kind: str) -> list[dict[str, Any]]:
+    async with desk.database.read_only() as uow:
+        rows = await uow.sql.fetch("SELECT leaf FROM log_entry WHERE kind = $1 ORDER BY recorded_at, leaf_id", kind)
+    return [json.loads(row["leaf"]) for row in rows]
+
+
+def kind_of(response: Any) -> tuple[int, str]:
+    return response.status_code, response.json()["type"].rsplit("/", 1)[1]
+
+
+async def test_sorts_are_restricted_then_deleted_and_the_key_goes_last(desk: Desk) -> None:
+    case, permit = await visited(desk)
+    desk.clock.business = NOW + timedelta(days=730)
+    await desk.tell(case.party_id, product="card")
+    read = f"/v1/decisions/{permit['decision_id']}"
+    desk.clock.business = NOW + FIVE_YEARS
+    await look(desk)
+    assert kind_of(await desk.get(read)) == (403, "party-restricted")
+    assert (await desk.get("/v1/facts", party_id=str(case.party_id))).status_code == 200
+    assert (await desk.get("/v1/restrictions")).json()["items"] == []
+    desk.clock.business += RESTRICTED_FOR + timedelta(days=1)
+    await look(desk)
+    gone = await desk.get(read)
+    assert (kind_of(gone), gone.json()["rule"]) == ((410, "records-deleted"), "CN-CFC2024-5Y")
+    assert kind_of(await desk.get(f"/v1/permits/{permit['permit_id']}")) == (410, "records-deleted")
+    (deletion,) = await leaves(desk, "retention")
+    assert [(one["records"], one["rule"], one["count"]) for one in deletion["deleted"]] == [
+        ("contact", "CN-CFC2024-5Y", 1), ("decision", "CN-CFC2024-5Y", 1), ("permit", "CN-CFC2024-5Y", 1)
+    ]  # fmt: skip
+    assert gone.json()["leaf_id"] == deletion["leaf_id"]
+    await look(desk)  # what was deleted is not deleted again
+    assert len(await leaves(desk, "retention")) == 1
+    desk.clock.business = NOW + FIVE_YEARS + timedelta(days=740)
+    await look(desk)
+    assert kind_of(await desk.get("/v1/facts", party_id=str(case.party_id))) == (403, "party-restricted")
+    desk.clock.business += RESTRICTED_FOR + timedelta(days=1)
+    await look(desk)
+    assert kind_of(await desk.get(read)) == (410, "party-erased")
+    assert len(await desk.events("compliance.party_erased")) == 1
+
+
+async def test_deleted_sorts_leave_nothing_that_opens_their_leaves(desk: Desk) -> None:
+    case, permit = await visited(desk)
+    desk.clock.business = NOW + timedelta(days=730)
+    await desk.tell(case.party_id, product="card")
+    desk.clock.business = NOW + FIVE_YEARS
+    await look(desk)
+    desk.clock.business += RESTRICTED_FOR
+    await look(desk)
+    async with desk.database.read_only() as uow:
+        kinds = await uow.sql.fetch(
+            "SELECT e.kind FROM leaf_salt s JOIN log_entry e USING (leaf_id) WHERE s.party_id = $1", case.party_id
+        )
+        row = await uow.sql.fetchrow("SELECT * FROM decision WHERE decision_id = $1", UUID(permit["decision_id"]))
+    assert {one["kind"] for one in kinds} == {"told"}
+    assert (row["sealed_record"], row["sealed_facts"], bytes(row["record_sha256"])) == (None, None, b"")
+    assert (row["answer"], row["channel"]) == ("allow", "visit")
+
+
+async def test_claim_frees_what_was_restricted(desk: Desk) -> None:
+    case, permit = await visited(desk)
+    desk.clock.business = NOW + FIVE_YEARS
+    await look(desk)
+    matter = {"party_id": str(case.party_id), "matter": "file:1", "custodian": "c-9", "reason": "a court asks"}
+    await desk.post("/v1/legal-holds", matter)
+    assert (await desk.get(f"/v1/decisions/{permit['decision_id']}")).status_code == 200
+    desk.clock.business += RESTRICTED_FOR + timedelta(days=1)
+    await look(desk)
+    assert await leaves(desk, "retention") == []
+    assert [one.get("records") for one in await leaves(desk, "restriction") if one["step"] == "freed"] == [
+        None, ["contact", "decision", "permit", "fact"]
+    ]  # fmt: skip
