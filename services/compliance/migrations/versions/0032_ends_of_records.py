@@ -3,8 +3,8 @@
 The append-only tables let two functions of the owner through, and nothing else: what records say can be deleted, sort
 by sort, for named people. What stays of a row says no more than its leaf, which stays as well.
 
-Revision ID: 0031
-Revises: 0030
+Revision ID: 0032
+Revises: 0031
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from alembic import op
 
 from shared.database.schema import allow_call, create_hash_partitions, grant
 
-revision = "0031"
-down_revision = "0030"
+revision = "0032"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 
