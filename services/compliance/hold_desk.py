@@ -24,10 +24,13 @@ from services.compliance.domain.holds import (
 )
 from services.compliance.domain.leaves import LeafKind, NewLeaf
 from services.compliance.domain.recalls import recall_of
+from services.compliance.domain.shown_holds import COMPLAINED, ShownHold, reaching_holds, to_collections
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import recall
 from services.compliance.store import holds as store
+from services.compliance.store.debts import load_debts
 from services.compliance.store.leaves import append_leaves
+from services.compliance.store.moratoria import load_reaching
 from shared.database import UnitOfWork
 from shared.ids import entity_id, event_id, shard_of
 from shared.security.party_keys import Plain
@@ -137,6 +140,32 @@ async def _end(uow: UnitOfWork, instruments: Instruments, over: Sequence[store.E
     for one in over:
         uow.emit(announcements.hold_ended(one.hold, uow.now))
     await fact_desk.hear_completed(uow, [one.hold.party_id for one in over if one.hold.kind == "facts_incomplete"])
+
+
+async def list_shown(
+    uow: UnitOfWork, *, party_id: UUID | None, due_for_review: bool, whole: bool,
+    after: tuple[datetime, UUID] | None, limit: int,
+) -> list[ShownHold]:  # fmt: skip
+    """The open holds after that place, the oldest first: of one party also those that reach it through shared debts.
+
+    `whole` False: as collections are shown them.
+    """
+    own = await store.list_open(
+        uow,
+        party_id=party_id,
+        due_for_review=due_for_review,
+        without=() if whole else COMPLAINED,
+        after=after,
+        limit=limit,
+    )
+    found = [ShownHold(hold) for hold in own]
+    if party_id is not None and not due_for_review:
+        debts = await load_debts(uow, [party_id])
+        reaching = (await load_reaching(uow, debts)).get(party_id, [])
+        standing = [one for one in reaching if one.until is None or one.until > uow.now]
+        found += [one for one in reaching_holds(standing) if after is None or one.place > after]
+    shown = [one if whole else to_collections(one) for one in sorted(found, key=lambda one: one.place)[:limit]]
+    return [one for one in shown if one is not None]
 
 
 def _hold(new: NewHold, uow: UnitOfWork) -> Hold:

@@ -123,7 +123,15 @@ _ALL: Final = (
     _scope("compliance.explain-finding", "Explain a finding.", "dispatcher", "collector-app"),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),
     _scope("compliance.judge-sample", "Judge the daily sample; never whoever decides or overrides.", "auditor"),
-    _scope("compliance.read", "Read decisions, holds and findings.", "auditor", "operator", "dispatcher"),
+    _scope("compliance.read", "Read decisions and findings.", "auditor", "operator", "dispatcher"),
+    _scope(
+        "compliance.read-holds",
+        "Read which holds stand; collections neither complaints nor what lies behind a need.",
+        "auditor",
+        "operator",
+        "dispatcher",
+        "complaint-desk",
+    ),
     _scope("compliance.grant-examination", "Let an outside examiner read a part of the evidence.", "auditor"),
     _scope("compliance.examine", "Read what an examination was granted for, and nothing else.", "examiner"),
     _scope(

@@ -99,9 +99,15 @@ class HoldView(BaseModel):
     contact_point: str | None = Field(
         None, description="Of scope `contact_point`: its kind and commitment (HMAC), never the point itself."
     )
+    through_debt_id: UUID | None = Field(
+        None, description="It is somebody else's moratorium, which reaches this party through this debt; it ends there."
+    )
     valid_from: AwareDatetime = Field(description="Business time from.")
     valid_to: AwareDatetime | None = Field(description="Business time to, if it has an end.")
-    source_ref: str = Field(description="Source.")
+    source_ref: str = Field(
+        description="Source. `withheld` where the reader may not know it; `shared-debt:…` where it reaches the person "
+        "through a debt."
+    )
     state: Literal["open", "ended"] = Field(description="Whether its end was recorded.")
     end_asked: bool = Field(False, description="One person has said that it ends; a second one must say so, too.")
     need: Need | None = Field(None, description="Of a vulnerability hold: what the person needs.")

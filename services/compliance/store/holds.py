@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -38,6 +38,7 @@ SELECT * FROM hold
 WHERE tenant = $1 AND (ended_at IS NULL OR ended_at > $5) AND (valid_to IS NULL OR valid_to > $5)
   AND ($2::timestamptz IS NULL OR (recorded_real, hold_id) > ($2, $3::uuid)) AND ($4::uuid IS NULL OR party_id = $4)
   AND (NOT $6 OR review_by <= $5)
+  AND kind <> ALL($8::text[])
 ORDER BY recorded_real, hold_id LIMIT $7
 """
 
@@ -103,12 +104,13 @@ async def ask_end(uow: UnitOfWork, hold: Hold, *, evidence: str | None) -> None:
 
 
 async def list_open(
-    uow: UnitOfWork, *, party_id: UUID | None, due_for_review: bool, after: tuple[datetime, UUID] | None, limit: int
-) -> list[Hold]:
-    """The open holds in the order in which they were recorded, after (real time, id)."""
+    uow: UnitOfWork, *, party_id: UUID | None, due_for_review: bool, without: Collection[HoldKind],
+    after: tuple[datetime, UUID] | None, limit: int,
+) -> list[Hold]:  # fmt: skip
+    """The open holds but those of some kinds, in the order in which they were recorded, after (real time, id)."""
     since, last = after if after is not None else (None, None)
     rows = await uow.sql.fetch(
-        _LIST_OPEN, uow.tenant, since, last, party_id, uow.now, due_for_review, limit
+        _LIST_OPEN, uow.tenant, since, last, party_id, uow.now, due_for_review, limit, sorted(without)
     )  # fmt: skip
     return [_hold(row) for row in rows]
 

@@ -132,8 +132,8 @@ class Desk:
         headers = {**self._headers(by, client, attributes), "Idempotency-Key": key or uuid4().hex}
         return await self.http.post(path, json=body, headers=headers)
 
-    async def get(self, path: str, **params: Any) -> httpx.Response:
-        return await self.http.get(path, params=params, headers=self._headers())
+    async def get(self, path: str, *, client: str = "demo-driver", **params: Any) -> httpx.Response:
+        return await self.http.get(path, params=params, headers=self._headers(client=client))
 
     async def ask(self, *items: dict[str, Any]) -> list[dict[str, Any]]:
         """Ask for permits; the answers."""

@@ -153,3 +153,29 @@ async def test_windows_are_asked_for_a_number_or_a_loan(desk: Desk) -> None:
     items = [item, item | other, item | other | {"contact_point": number["value"]}, item | other | {"debt_ids": None}]
     answers = (await desk.post("/v1/windows", {"items": items})).json()["items"]
     assert [bool(one["windows"]) for one in answers] == [False, True, False, False]
+
+
+async def test_collections_see_needs_and_no_complaints(desk: Desk) -> None:
+    case = await desk.open_case()
+    await desk.post("/v1/complaints", {
+        "party_id": str(case.party_id), "channel": "web", "received_at": FROM, "reference": "c-1",
+    })  # fmt: skip
+    await place(
+        desk, case, kind="vulnerability", need="short_contact", review_by="2026-09-01T00:00:00Z", source_ref="ward-7"
+    )
+    await place(desk, case, kind="mental_health_crisis", source_ref="amhp-3")
+    await place(desk, case)
+    seen = {}
+    for client in ("dispatcher", "complaint-desk"):
+        answer = await desk.get("/v1/holds", client=client, party_id=str(case.party_id))
+        seen[client] = [
+            (one["kind"], one["source_ref"], one["need"], one["review_by"] is None) for one in answer.json()["items"]
+        ]
+    assert seen["dispatcher"] == [
+        ("vulnerability", "withheld", "short_contact", True), ("breathing_space", "withheld", None, True),
+        ("dispute", "s-1", None, True),
+    ]  # fmt: skip
+    assert [kind for kind, *_ in seen["complaint-desk"]] == [
+        "complaint", "vulnerability", "mental_health_crisis", "dispute"
+    ]  # fmt: skip
+    assert "collector-app" not in SCOPES["compliance.read-holds"].clients

@@ -128,3 +128,23 @@ async def test_debt_named_without_its_scope_is_refused(desk: Desk) -> None:
     body = {"party_id": str(case.party_id), "kind": "dispute", "valid_from": "2026-03-02T02:00:00Z", "source_ref": "s"}
     for changes in ({"scope": "loan"}, {"debt_id": str(uuid4())}, {"scope": "contact_point"}):
         assert (await desk.post("/v1/holds", body | changes)).status_code == 422
+
+
+async def test_list_shows_what_reaches_a_person_and_names_nobody(desk: Desk) -> None:
+    first, second, shared, _ = await joint(desk)
+    own = await place(desk, second, kind="dispute", source_ref="s-2")
+    hold = await place(desk, first, kind="breathing_space", source_ref="register-7")
+    response = await desk.get("/v1/holds", party_id=str(second.party_id))
+    items = response.json()["items"]
+    assert [(one["kind"], one["through_debt_id"]) for one in items] == [
+        ("dispute", None), ("breathing_space", str(shared))
+    ]  # fmt: skip
+    assert (items[0]["hold_id"], items[1]["scope"]) == (own["hold_id"], "loan")
+    for name in (str(first.party_id), hold["hold_id"], "register-7"):
+        assert name not in response.text
+    page = (await desk.get("/v1/holds", party_id=str(second.party_id), limit=1)).json()
+    rest = (await desk.get("/v1/holds", party_id=str(second.party_id), limit=1, cursor=page["next"])).json()
+    assert [one["hold_id"] for one in page["items"] + rest["items"]] == [one["hold_id"] for one in items]
+    await end(desk, hold)
+    items = (await desk.get("/v1/holds", party_id=str(second.party_id))).json()["items"]
+    assert [one["kind"] for one in items] == ["dispute"]
