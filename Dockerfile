@@ -13,6 +13,7 @@ COPY services services
 COPY cli cli
 COPY simulation simulation
 COPY tools tools
+COPY training training
 # Named volumes take over the owner of what they are mounted on.
 RUN install --directory --owner=10001 --group=10001 --mode=0700 /keys /issuer
 USER 10001

@@ -12,6 +12,7 @@ from cli.dead_letters import dead_letters_app
 from cli.evidence import evidence_app
 from cli.log import log_app
 from cli.rules import rules_app
+from cli.scoring import score_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +25,7 @@ app.add_typer(contracts_app, name="contracts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(log_app, name="log")
 app.add_typer(evidence_app, name="evidence")
+app.add_typer(score_app, name="score")
 app.command("access")(access)
 console = Console(stderr=True)
 

@@ -80,8 +80,8 @@ def approver_key(
 ) -> None:
     """Make a person's key and print its registration for approvers.toml; the fingerprint is to be published."""
     approver = Approver.open(keys, person)
-    registration = approver.rotated(_day(on)) if rotate else approver.registration(_day(on))
-    print(_table("approver", registration.model_dump(exclude_none=True)), end="")
+    registration = approver.rotated(approval_day(on)) if rotate else approver.registration(approval_day(on))
+    print(toml_table("approver", registration.model_dump(exclude_none=True)), end="")
     print(f"# fingerprint {approver.key.fingerprint}")
 
 
@@ -104,7 +104,10 @@ def approve_packs(
     wanted = {pack_hash(content) for content in contents.values()}
     approver = Approver.open(keys, person)
     labels = [label for label, sha256 in book.hashes.items() if sha256 in wanted]
-    print("".join(_table("approval", _said(approver.approves(book, label, on=_day(on)))) for label in labels), end="")
+    print(
+        "".join(toml_table("approval", _said(approver.approves(book, label, on=approval_day(on)))) for label in labels),
+        end="",
+    )
 
 
 def released(
@@ -146,15 +149,15 @@ def _said(approval: "Approval") -> dict[str, object]:
     return approval.model_dump()
 
 
-def _day(on: datetime | None) -> date:
+def approval_day(on: datetime | None) -> date:
     return SystemClock().real_now().date() if on is None else on.date()
 
 
 def _write(path: Path, name: str, entries: Iterable[Mapping[str, object]]) -> None:
-    path.write_text("\n".join(_table(name, entry) for entry in entries), encoding="utf-8")
+    path.write_text("\n".join(toml_table(name, entry) for entry in entries), encoding="utf-8")
 
 
-def _table(name: str, values: Mapping[str, object]) -> str:
+def toml_table(name: str, values: Mapping[str, object]) -> str:
     """One table of a TOML list. Basic strings of TOML are written like those of JSON."""
     lines = (
         f"{key} = {value if isinstance(value, date | int) else json.dumps(value)}" for key, value in values.items()

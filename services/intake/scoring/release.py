@@ -1,0 +1,211 @@
+"""Whether a model may be used: back-tested on the bank's own history, and signed by two different people.
+
+A folder holds `model.json`, `backtest.json`, `approvers.toml` (who may sign, by which key) and `approvals.toml`. The
+idea is that of rule packs (ADR 0109), without rotation: a person's next key takes the place of the one before, and
+signs anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.intake.scoring.artefact import ArtefactError, Gate, Model, decode, model_hash
+from services.intake.scoring.features import SEGMENTS, Segment
+from services.intake.scoring.scorecard import TARGETS, Target
+from services.intake.scoring.shipped import MODEL_FILE
+from shared.security.note_keys import NoteError, NoteKey
+
+NotUsed = Literal["demonstration_only", "not_backtested", "not_approved"]
+BACKTEST_FILE: Final = "backtest.json"
+APPROVERS_FILE: Final = "approvers.toml"
+APPROVALS_FILE: Final = "approvals.toml"
+APPROVALS_NEEDED: Final = 2
+EntryT = TypeVar("EntryT", bound=BaseModel)
+_STATEMENT: Final = b"doorstep-score-approval/v1\n"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Approver(_Entry):
+    """A person who may approve models, with the key that is theirs (`./doorstep rules approver-key`)."""
+
+    person: str = Field(min_length=3, description="As the bank's directory names them.")
+    key: str = Field(description="Text form of the Ed25519 key: name+id+key.")
+    registered_on: date
+
+
+class Approval(_Entry):
+    """One person's signature under a model and its back-test."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the model (`./doorstep score show`).")
+    backtest_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the file of the back-test.")
+    approver: str = Field(min_length=3)
+    approved_on: date
+    signature: str = Field("", description="Base64, by the approver's key over `statement`.")
+
+    def statement(self) -> bytes:
+        """What the approver signs: domain, line feed, the approval as sorted JSON without spaces."""
+        said = self.model_dump(mode="json", exclude={"signature"})
+        return _STATEMENT + json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+
+
+class Backtest(_Entry):
+    """What a model showed on a bank's own history: gates by question and segment."""
+
+    model_sha256: str
+    data_sha256: str
+    cases: int
+    gates: dict[Target, dict[Segment, Gate]]
+
+    def encode(self) -> bytes:
+        """The file; the same back-test is the same bytes."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True).encode() + b"\n"
+
+
+class _Approvers(_Entry):
+    approver: tuple[Approver, ...] = ()
+
+
+class _Approvals(_Entry):
+    approval: tuple[Approval, ...] = ()
+
+
+@dataclass(frozen=True)
+class Release:
+    """A model with its standing. `not_used` None: it may be used. `faults` say which approvals count for nothing."""
+
+    model: Model
+    sha256: str
+    not_used: NotUsed | None
+    approved_by: tuple[str, ...]
+    shown: Mapping[Target, tuple[bool, ...]]
+    """Per question and place of `SEGMENTS`: open in the model's gates, and in those of a back-test."""
+    faults: tuple[str, ...] = ()
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """The files of a release that are there."""
+    names = (MODEL_FILE, BACKTEST_FILE, APPROVERS_FILE, APPROVALS_FILE)
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
+
+
+def release(files: Mapping[str, bytes], *, production: bool) -> Release:
+    """The model of a folder and whether it may be used; development uses what is not approved. Raises ArtefactError."""
+    if MODEL_FILE not in files:
+        raise ArtefactError(f"no {MODEL_FILE}")
+    model, sha256 = decode(files[MODEL_FILE]), model_hash(files[MODEL_FILE])
+    backtest = read_backtest(files[BACKTEST_FILE]) if BACKTEST_FILE in files else None
+    if backtest is not None and backtest.model_sha256 != sha256:
+        raise ArtefactError(f"{BACKTEST_FILE} is of the model {backtest.model_sha256}, not of {sha256}")
+    people, faults = _approved_by(files, sha256)
+    not_used: NotUsed | None = None
+    if production and model.purpose == "demonstration":
+        not_used = "demonstration_only"
+    elif production and backtest is None:
+        not_used = "not_backtested"
+    elif production and len(people) < APPROVALS_NEEDED:
+        not_used = "not_approved"
+    return Release(model, sha256, not_used, people, _shown(model, backtest), faults)
+
+
+def read_backtest(content: bytes) -> Backtest:
+    """A back-test's file. Raises ArtefactError."""
+    try:
+        return Backtest.model_validate_json(content)
+    except ValidationError as error:
+        raise ArtefactError(f"{BACKTEST_FILE}: {error}") from error
+
+
+def approve(
+    files: Mapping[str, bytes], *, approver: str, on: date, sign: Callable[[bytes], bytes]
+) -> Approval:  # fmt: skip
+    """A person's signed approval of a folder's model and back-test. Raises ArtefactError."""
+    if BACKTEST_FILE not in files:
+        raise ArtefactError(f"no {BACKTEST_FILE}: a model is approved with what it showed on the bank's own history")
+    found = release(files, production=False)
+    unsigned = Approval(
+        sha256=found.sha256, backtest_sha256=_sha256(files[BACKTEST_FILE]), approver=approver, approved_on=on
+    )
+    signature = base64.b64encode(sign(unsigned.statement())).decode()
+    return unsigned.model_copy(update={"signature": signature})
+
+
+def _approved_by(files: Mapping[str, bytes], sha256: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who approved exactly these files, and why other approvals count for nothing."""
+    keys = _keys(files.get(APPROVERS_FILE, b""))
+    wanted = (sha256, _sha256(files.get(BACKTEST_FILE, b"")))
+    people: dict[str, str] = {}
+    faults: list[str] = []
+    for one in _read(_Approvals, files.get(APPROVALS_FILE, b""), APPROVALS_FILE).approval:
+        known = keys.get(_same(one.approver))
+        if (one.sha256, one.backtest_sha256) != wanted:
+            faults.append(f"{one.approver}: approved other files")
+        elif known is None or known[1] > one.approved_on:
+            faults.append(f"{one.approver}: no key was registered on {one.approved_on}")
+        elif not known[0].verifies(one.statement(), _decoded(one.signature)):
+            faults.append(f"{one.approver}: the signature does not hold")
+        else:
+            people.setdefault(_same(one.approver), one.approver)
+    return tuple(people.values()), tuple(faults)
+
+
+def _keys(content: bytes) -> dict[str, tuple[NoteKey, date]]:
+    """Each person's key. Nobody has two, and no key is two people's: nobody approves twice under two names."""
+    found: dict[str, tuple[NoteKey, date]] = {}
+    for one in _read(_Approvers, content, APPROVERS_FILE).approver:
+        try:
+            key = NoteKey.parse(one.key)
+        except NoteError as error:
+            raise ArtefactError(f"{APPROVERS_FILE}: the key of {one.person}: {error}") from error
+        if _same(one.person) in found or any(key.public_key == each.public_key for each, _ in found.values()):
+            raise ArtefactError(f"{APPROVERS_FILE}: {one.person} or their key is registered twice")
+        found[_same(one.person)] = (key, one.registered_on)
+    return found
+
+
+def _read(form: type[EntryT], content: bytes, name: str) -> EntryT:
+    try:
+        return form.model_validate(tomllib.loads(content.decode()))
+    except ValueError as error:
+        raise ArtefactError(f"{name}: {error}") from error
+
+
+def _shown(model: Model, backtest: Backtest | None) -> dict[Target, tuple[bool, ...]]:
+    found: dict[Target, tuple[bool, ...]] = {}
+    for target in TARGETS:
+        own = model.shown(target)
+        if backtest is not None:
+            gates = backtest.gates.get(target, {})
+            own = tuple(
+                open_ and name in gates and gates[name].is_open for open_, name in zip(own, SEGMENTS, strict=True)
+            )
+        found[target] = own
+    return found
+
+
+def _same(person: str) -> str:
+    return " ".join(person.casefold().split())
+
+
+def _decoded(signature: str) -> bytes:
+    try:
+        return base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,1 @@
+"""How the score's models are made, tested and described. Never imported by a service."""
