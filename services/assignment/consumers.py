@@ -22,8 +22,10 @@ from shared.messaging.subscription import inbox_key
 
 Fold = Callable[[Candidacy, Event[Any], SelectionPolicy, datetime], Step]
 _PARKED: Final = "parked"
-# A payment and a cure speak of a moment; everything else on the stop topic holds until it is lifted.
-_PASSING: Final = frozenset({"payment"})
+# What has lowered a debt speaks of a moment; a hold of the core is followed by the one that compliance places.
+_PASSING: Final = frozenset(
+    {"payment", "credit", "due_changed", "waiver", "charge_reversed", "restructure", "reage", "correction", "hold"}
+)
 
 
 def subscriptions(policy: SelectionPolicy) -> list[Subscription]:
@@ -149,6 +151,9 @@ _CASE: Final[dict[str, Fold]] = {
     "case.opened": _case_known,
     "case.updated": _case_known,
     "case.cured": _case_cured,
+    "case.closed": _case_cured,
+    "case.loan_cured": _case_version,
+    "case.hold_seen": _case_version,
     "case.suspended": _case_suspension,
     "case.released": _case_suspension,
     "case.bucket_changed": _case_version,

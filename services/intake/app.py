@@ -52,6 +52,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             ApiDefinition(
                 service="intake",
                 title="Intake",
+                # 2: cases can be closed
+                version="2.0.0",
                 description=_DESCRIPTION,
                 routers=[
                     events_router(folding),

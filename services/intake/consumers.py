@@ -7,30 +7,19 @@ from functools import partial
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from services.intake.folding import Folding
+from services.intake.folding import REDUCING, Folding
 from services.intake.following import Following
 from services.intake.store.erasing import erase
 from services.intake.store.parties import Parties, names_a_person, reserve
 from shared.database import UnitOfWork
 from shared.events import Received
 from shared.events.base import EventData
+from shared.events.catalogue import CATALOGUE
 from shared.messaging import InboxKey, Outcome, Subscription
 from shared.messaging.erasing import with_erasure
 from shared.security.party_keys import PartyCipher
 
-_LOAN_TYPES = frozenset(
-    {
-        "loan.overdue",
-        "loan.payment_received",
-        "loan.payment_reversed",
-        "loan.cured",
-        "loan.business_day_closed",
-        "party.updated",
-        "party.deceased",
-    }
-)
-# Facts that can only reduce contact run even while the party is parked.
-_REDUCING = frozenset({"loan.payment_received", "party.deceased"})
+_CORE_TYPES = frozenset(name for name, event_type in CATALOGUE.items() if "loan" in event_type.topics)
 
 
 class CoreFacts:
@@ -69,9 +58,9 @@ def subscriptions(folding: Folding, following: Following) -> list[Subscription]:
         *(
             Subscription(
                 topic=topic,
-                types=_LOAN_TYPES,
+                types=_CORE_TYPES,
                 handle=facts.handle,
-                monotone_types=_REDUCING,
+                monotone_types=REDUCING,
                 parties_of=facts.parties_of,
             )
             for topic in ("loan", "loan-urgent")

@@ -87,8 +87,9 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "household": "5f0c4f8d9a3be1f277a1c0d2e6b49a10",
     },
     IntakeSummary: {
-        "parties": 2400, "loans": 3000, "loans_awaited": 1, "cases_open": 2390, "cases_cured": 9, "cases_held": 1,
-        "cases_suspended": 12, "open_by_bucket": {"B1": 1200, "B2": 700, "B3": 300, "B4": 120, "B5": 70},
+        "parties": 2400, "loans": 3000, "loans_awaited": 1, "cases_open": 2390, "cases_cured": 9, "cases_closed": 1,
+        "cases_held": 1, "cases_suspended": 12,
+        "open_by_bucket": {"B1": 1200, "B2": 700, "B3": 300, "B4": 120, "B5": 70},
         "overdue_totals": [cny(412500000)],
         "payments": [
             {

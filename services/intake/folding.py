@@ -19,12 +19,30 @@ from services.intake.store.parties import Parties, key_of, reserve
 from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData
-from shared.events.loan import BusinessDayClosed, LoanFact, LoanOverdue, PartyUpdated, PaymentReceived, PaymentReversed
+from shared.events.loan import (
+    BusinessDayClosed,
+    CreditPosted,
+    LoanFact,
+    LoanOverdue,
+    ObligorChanged,
+    PartyUpdated,
+    PaymentReceived,
+    PaymentReversed,
+    RecoveryReceived,
+)
 from shared.ids import entity_id, shard_of
 from shared.messaging import InboxKey, NewIntent, Outcome
 from shared.security.party_keys import PartyCipher
 
 DAY_CLOSE = "day_close"
+# Facts that can only reduce contact take effect even while the party is parked.
+REDUCING = frozenset(
+    {
+        "loan.payment_received", "loan.credit_posted", "loan.hold_started", "loan.closed", "loan.written_off",
+        "loan.transferred", "party.deceased",
+    }
+)  # fmt: skip
+_MONEY = PaymentReceived | PaymentReversed | CreditPosted | RecoveryReceived
 
 
 class FoldRefusedError(ValueError):
@@ -106,7 +124,7 @@ class Folding:
         transactions = [
             (party_id, event.data.transaction_ref)
             for event, party_id, _ in facts
-            if isinstance(event.data, PaymentReceived | PaymentReversed) and party_id not in fresh
+            if isinstance(event.data, _MONEY) and party_id not in fresh
         ]
         known = {party_id: core for party_id, core in cores.items() if party_id not in fresh}
         loaded = await books.load(uow, known, transactions=transactions)
@@ -132,7 +150,8 @@ async def _everyone_bound(
     wanted = {
         key_of(uow.tenant, core, one.party_ref): (core, one.party_ref)
         for event, _, core in facts
-        if isinstance(event.data, LoanOverdue) and binds_others(event.data)
+        if isinstance(event.data, LoanOverdue | ObligorChanged)
+        and binds_others(event.data.obligors, event.data.party_ref)
         for one in event.data.obligors
     }
     missing = [key for key in wanted if key not in parties.ids]
@@ -159,7 +178,7 @@ def core_of(fact: EventData) -> str:
 
 
 def _trigger(event: Event[EventData]) -> Trigger:
-    corrects = isinstance(event.data, LoanOverdue) and event.data.corrects is not None
+    corrects = getattr(event.data, "corrects", None) is not None
     return Trigger(event.type, event.id, event.time, event.recorded_time, is_correction=corrects)
 
 

@@ -9,11 +9,12 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from shared.events.base import CaseId, PartyId
-from shared.events.case import Bucket, CaseLoan
+from shared.events.case import Bucket, CaseLoan, EndingKind
+from shared.events.loan import HeldFor
 from shared.geo import Point
 from shared.money import Money
 
-Status = Literal["open", "cured"]
+Status = Literal["open", "cured", "closed"]
 MAX_EVENTS = 1_000
 MAX_CHECKS = 200
 MAX_POINTS = 500
@@ -166,7 +167,9 @@ class CaseSummary(BaseModel):
     case_id: CaseId
     party_id: PartyId
     version: int = Field(description="Grows with each event of the case; equals its sequence on topic `case`.")
-    status: Status = Field(description="`open` while anything is past due, else `cured`.")
+    status: Status = Field(
+        description="`open` while anything is past due, `closed` when every loan has ended, else `cured`."
+    )
     bucket: Bucket = Field(description="Worst contractual bucket.")
     dpd_contractual: int = Field(description="Worst contractual days past due.")
     dpd_effective: int = Field(description="Worst effective days past due (less grace and pauses).")
@@ -175,6 +178,23 @@ class CaseSummary(BaseModel):
     suspended: list[str] = Field(description="Why nobody may act; empty: somebody may.")
     held: bool = Field(description="The person is known by reference only: no contact.")
     opened_at: AwareDatetime = Field(description="Business time.")
+
+
+class LoanEnd(BaseModel):
+    """How a loan ended."""
+
+    kind: EndingKind = Field(description="How: `servicing` is another servicer's from now on.")
+    ended_on: date = Field(description="Date of the end.")
+
+
+class SeenHoldView(BaseModel):
+    """A hold that the core has told of. Compliance keeps the holds; this is what was handed to it."""
+
+    hold_ref: str = Field(description="The core's reference of the hold.")
+    kind: HeldFor = Field(description="Why contact rests.")
+    scope: Literal["loan", "party"] = Field(description="Whether it is about this loan or the person.")
+    starts_on: date = Field(description="First day that it covers.")
+    ends_on: date | None = Field(description="Last day that it covers; null: open.")
 
 
 class LoanView(BaseModel):
@@ -193,6 +213,9 @@ class LoanView(BaseModel):
     flags: list[str] = Field(
         description="What the core says of the loan beside amounts: disputed, represented, deceased, and the like."
     )
+    charged_off: bool = Field(False, description="The bank has booked it as a loss; the debt is as before.")
+    ended: LoanEnd | None = Field(None, description="How it ended; null while it has not.")
+    holds: list[SeenHoldView] = Field(default_factory=list, description="Holds that the core has told of.")
 
 
 class PaymentView(BaseModel):
@@ -229,7 +252,9 @@ class CaseSnapshot(BaseModel):
     """Complete state for a consumer that missed events: `sequence` is the last one it contains."""
 
     sequence: int = Field(description="Sequence on topic `case` of the last event that this state contains.")
-    status: Status = Field(description="`open` while anything is past due, else `cured`.")
+    status: Status = Field(
+        description="`open` while anything is past due, `closed` when every loan has ended, else `cured`."
+    )
     suspended: list[str] = Field(description="Why nobody may act, as codes; empty: somebody may.")
     case_id: CaseId
     party_id: PartyId
@@ -270,6 +295,7 @@ class IntakeSummary(BaseModel):
     loans_awaited: int = Field(description="Loans known only by movements that wait for them.")
     cases_open: int = Field(description="Cases with anything past due.")
     cases_cured: int = Field(description="Cases with nothing past due any more.")
+    cases_closed: int = Field(description="Cases whose loans have all ended.")
     cases_held: int = Field(description="Open cases of parties known by reference only.")
     cases_suspended: int = Field(description="Open cases on which nobody may act.")
     open_by_bucket: dict[str, int] = Field(description="Open cases by worst bucket.")

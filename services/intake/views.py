@@ -8,7 +8,14 @@ from uuid import UUID
 import asyncpg
 
 from services.intake.domain.announcement import case_loans, totals
-from services.intake.domain.assessment import Assessment, assess, balance_minor, effective_statement, movements_of
+from services.intake.domain.assessment import (
+    Assessment,
+    assess,
+    balance_minor,
+    effective_statement,
+    is_charged_off,
+    movements_of,
+)
 from services.intake.domain.book import Book, Case, Loan, Movement
 from services.intake.domain.delinquency import arrears
 from services.intake.domain.policy import DelinquencyPolicy
@@ -17,9 +24,11 @@ from services.intake.schemas import (
     CaseSummary,
     CaseView,
     IntakeSummary,
+    LoanEnd,
     LoanView,
     PaymentFigures,
     PaymentView,
+    SeenHoldView,
     TimelineEntry,
 )
 from services.intake.store.books import movement_of
@@ -100,6 +109,7 @@ def figures_of(figures: Figures) -> IntakeSummary:
         loans_awaited=figures.loans_awaited,
         cases_open=sum(row["cases"] for row in open_cases),
         cases_cured=sum(row["cases"] for row in figures.cases if row["status"] == "cured"),
+        cases_closed=sum(row["cases"] for row in figures.cases if row["status"] == "closed"),
         cases_held=sum(row["cases"] for row in open_cases if row["held"]),
         cases_suspended=sum(row["cases"] for row in open_cases if row["is_suspended"]),
         open_by_bucket=dict(sorted(by_bucket.items())),
@@ -119,7 +129,9 @@ def _loan(book: Book, case: Case, loan: Loan, policy: DelinquencyPolicy) -> Loan
             loan_id=loan.loan_id, loan_ref=loan.loan_ref, product_class=None, currency=None, overdue=None, balance=None,
             oldest_due_date=None, dpd_contractual=0, flags=[],
         )  # fmt: skip
-    found = arrears(statement.items, case.as_of, threshold_minor=policy.threshold_minor(terms.currency))
+    ending = loan.ending
+    due = statement.items if ending is None else ()
+    found = arrears(due, case.as_of, threshold_minor=policy.threshold_minor(terms.currency))
     return LoanView(
         loan_id=loan.loan_id,
         loan_ref=loan.loan_ref,
@@ -130,7 +142,19 @@ def _loan(book: Book, case: Case, loan: Loan, policy: DelinquencyPolicy) -> Loan
         oldest_due_date=None if found is None else found.oldest_due_date,
         dpd_contractual=0 if found is None else found.days,
         flags=list(terms.flags),
+        charged_off=is_charged_off(loan),
+        ended=None if ending is None else LoanEnd(kind=ending.kind, ended_on=ending.on),
+        holds=_holds(loan),
     )
+
+
+def _holds(loan: Loan) -> list[SeenHoldView]:
+    """The holds whose start is known."""
+    return [
+        SeenHoldView(hold_ref=hold.reference, kind=hold.kind, scope=hold.scope, starts_on=span[0], ends_on=span[1])
+        for hold in (loan.standing.holds if loan.standing is not None else ())
+        if hold.kind is not None and (span := hold.span) is not None
+    ]
 
 
 def _payment(movement: Movement) -> PaymentView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from services.plans.domain import case as cases
@@ -21,7 +21,8 @@ from shared.messaging.erasing import with_erasure
 from shared.messaging.subscription import inbox_key
 
 _STATES: Final = frozenset({"case.opened", "case.updated"})
-_TYPES: Final = _STATES | {"case.payment_posted", "case.payment_reversed", "case.cured"}
+_ENDS: Final = frozenset({"case.cured", "case.closed"})
+_TYPES: Final = _STATES | _ENDS | {"case.payment_posted", "case.payment_reversed"}
 
 
 def subscriptions(store: PlanStore) -> list[Subscription]:
@@ -72,14 +73,15 @@ class _Folding:
             state = cases.known(before, data)
             return state is not None and self._keep_case(key, state)
         if before is not None and before.version < data.version:
-            self._keep_case(key, cases.moved_on(before, data.version, is_open=event.type != "case.cured"))
+            self._keep_case(key, cases.moved_on(before, data.version, is_open=event.type not in _ENDS))
         applied = [self._fold_plan(plan, event) for plan in self._of_case(key)]
         return any(applied) or (before is not None and before.version < data.version)
 
     def _fold_plan(self, plan: Plan, event: Event[Any]) -> bool:
         now, real_now, data = self._uow.now, self._uow.real_now, event.data
-        if event.type == "case.cured":
-            change = plans.case_cured(plan, now=now, real_now=real_now)
+        if event.type in _ENDS:
+            cause: Literal["cured", "closed"] = "cured" if event.type == "case.cured" else "closed"
+            change = plans.case_ended(plan, cause=cause, now=now, real_now=real_now)
         elif event.type == "case.payment_reversed":
             change = plans.payment_reversed(plan, data.transaction_ref, now=now)
         elif plan.signed_at is not None and data.value_date >= plan.signed_at.astimezone(UTC).date():

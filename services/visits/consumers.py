@@ -25,7 +25,7 @@ from services.visits.store.erasing import erase
 from services.visits.store.facts import PartyFact, Revocation
 from shared.database import UnitOfWork
 from shared.events import Event, Received
-from shared.events.case import CaseCured, CaseOpened
+from shared.events.case import CaseEnded, CaseOpened
 from shared.events.compliance import ContactAudited, PermitRevoked
 from shared.events.platform import ServiceHeartbeat
 from shared.events.stop import PartyStopped
@@ -98,9 +98,9 @@ def subscriptions(*, link_secret: Callable[[], bytes]) -> list[Subscription]:
         ),
         Subscription(
             topic="case",
-            types=frozenset({"case.opened", "case.updated", "case.cured"}),
+            types=frozenset({"case.opened", "case.updated", "case.cured", "case.closed"}),
             handle=handle_cases,
-            monotone_types=frozenset({"case.cured"}),
+            monotone_types=frozenset({"case.cured", "case.closed"}),
         ),
         Subscription(
             topic="visit",
@@ -199,7 +199,7 @@ async def handle_cases(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> Outco
                     known, case_version=data.version, time_zones=tuple(data.time_zones), language=data.language
                 )
             continue
-        assert isinstance(data, CaseCured)
+        assert isinstance(data, CaseEnded)
         arrived_at = received.event.recorded_time
         if known.cured_version is None or known.cured_version < data.version:
             facts[data.party_id] = replace(known, cured_version=data.version, cured_at=arrived_at)

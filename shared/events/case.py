@@ -9,9 +9,14 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from shared.events.base import CaseId, Cell, EventData, PartyId, Reference
+from shared.events.loan import HeldFor
 from shared.money import Money
 
 Bucket = Literal["current", "B1", "B2", "B3", "B4", "B5"]
+CureCause = Literal[
+    "payment", "credit", "waiver", "charge_reversed", "restructure", "reage", "core_statement", "correction"
+]
+EndingKind = Literal["paid", "settled", "refinanced", "cancelled", "written_off", "sold", "servicing"]
 
 
 class CaseObligor(EventData):
@@ -39,6 +44,7 @@ class CaseLoan(EventData):
     balance: Money = Field(description="Whole outstanding balance.")
     oldest_due_date: date = Field(description="Due date of the oldest unpaid item.")
     dpd_contractual: int = Field(ge=0, description="Days past due, contractual, whole days.")
+    charged_off: bool = Field(False, description="The bank has booked it as a loss; the debt is as before.")
 
 
 class CaseOpened(EventData):
@@ -99,6 +105,9 @@ class CasePaymentPosted(EventData):
     booked_at: AwareDatetime = Field(description="Booking time at the core.")
     cleared: bool = Field(description="False while it can still bounce.")
     payer_ref: Reference = Field(description="Pseudonymous payer reference.")
+    kind: Literal["payment", "credit", "recovery"] = Field(
+        "payment", description="`credit`: nobody of the debtor's side sent it; `recovery`: after the write-off."
+    )
 
 
 class CasePaymentReversed(EventData):
@@ -112,15 +121,51 @@ class CasePaymentReversed(EventData):
     amount: Money = Field(description="Amount taken back.")
 
 
-class CaseCured(EventData):
-    """No loan of the case is past due any more."""
+class CaseEnded(EventData):
+    """Nothing of the case is to be collected any more."""
 
     case_id: CaseId
     party_id: PartyId
     version: int = Field(ge=1, description="Version of the case.")
-    business_date: date = Field(description="Business date of the cure.")
-    cause: Literal["payment", "core_statement", "correction"] = Field(description="What cured it.")
+    business_date: date = Field(description="Business date of the end.")
     overdue_totals: list[Money] = Field(description="What remains overdue, one per currency (zero).")
+
+
+class CaseCured(CaseEnded):
+    """No loan of the case is past due any more."""
+
+    cause: CureCause = Field(description="What cured it.")
+
+
+class CaseClosed(CaseEnded):
+    """All loans of the case have ended."""
+
+    cause: EndingKind = Field(description="How the last of them ended.")
+
+
+class CaseLoanCured(EventData):
+    """One loan of the case is no longer past due; others are."""
+
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(ge=1, description="Version of the case.")
+    loan_id: UUID = Field(description="Our id of the loan.")
+    business_date: date = Field(description="Business date of the fact behind it.")
+    cause: Literal[CureCause, EndingKind] = Field(description="What cured or ended it.")
+
+
+class CaseHoldSeen(EventData):
+    """The core has told of a hold, changed it or ended it: its span as it is known now. Compliance keeps the holds."""
+
+    case_id: CaseId
+    party_id: PartyId
+    version: int = Field(ge=1, description="Version of the case.")
+    hold_ref: Reference = Field(description="The core's reference of the hold.")
+    kind: HeldFor = Field(description="Why contact rests.")
+    scope: Literal["loan", "party"] = Field(description="Whether it is about one loan or the person.")
+    debt_id: UUID = Field(description="Id of the debt with which it came.")
+    starts_on: date = Field(description="First day that it covers, in the tenant's calendar; may lie in the past.")
+    ends_on: date | None = Field(description="Last day that it covers; none: open.")
 
 
 class CaseSuspended(EventData):

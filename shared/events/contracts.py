@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from shared.events.catalogue import CATALOGUE, EventType
+from shared.events.effects import EFFECTS
 from shared.events.examples import EXAMPLES
 from shared.events.topics import TOPICS
 
@@ -105,6 +106,10 @@ def catalogue_page() -> str:
             f"On {', '.join(f'`{name}`' for name in event_type.topics)}; sequence per {event_type.aggregate}.",
             "",
         ]
+        effect = EFFECTS.get(event_type.name)
+        if effect is not None:
+            lines += ["| balance | days past due | case | contact |", "|---|---|---|---|"]
+            lines += [f"| {' | '.join(effect)} |", ""]
         lines += ["| field | required | meaning |", "|---|---|---|"]
         for name, field in event_type.model.model_fields.items():
             required = "yes" if field.is_required() else "no"

@@ -43,6 +43,12 @@ _CASE_STATE = _ON_CASE | {
         }
     ],
 }  # fmt: skip
+_STATED = _LOAN_FACT | {
+    "value_date": "2026-03-11", "booked_at": "2026-03-11T05:12:00Z", "balance": 975000,
+    "due_items": [_DUE_ITEM | {"principal": 120000}],
+}  # fmt: skip
+_CHARGE = _STATED | {"charge_ref": "C-000031", "amount": 5000}
+_HOLD_SEEN = {"hold_ref": "H-000005", "kind": "breathing_space", "scope": "party", "starts_on": "2026-03-09"}
 _INSTALMENT = {"number": 1, "due_date": "2026-04-05", "amount": cny(20000)}
 _HOLD = {
     "hold_id": OTHER, "party_id": PARTY, "kind": "plan_active", "valid_from": "2026-03-12T02:10:00Z",
@@ -69,6 +75,31 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "transaction_ref": "T-000917", "amount": 125000, "booked_at": "2026-03-12T05:12:00Z", "due_items": [_DUE_ITEM],
     },
     "loan.cured": _LOAN_FACT | {"balance": 855000},
+    "loan.due_items_changed": _STATED | {"cause": "due_date_moved"},
+    "loan.credit_posted": _LOAN_FACT | {
+        "transaction_ref": "T-000918", "amount": 5000, "value_date": "2026-03-11",
+        "booked_at": "2026-03-11T05:12:00Z", "reason": "goodwill", "allocation": [_DUE_ITEM | {"paid": 5000}],
+    },
+    "loan.charge_applied": _CHARGE,
+    "loan.charge_waived": _CHARGE,
+    "loan.charge_reversed": _CHARGE,
+    "loan.hold_started": _LOAN_FACT | _HOLD_SEEN,
+    "loan.hold_ended": _LOAN_FACT | {"hold_ref": "H-000005", "ended_on": "2026-03-11"},
+    "loan.rescheduled": _STATED | {"arrangement_ref": "R-000003"},
+    "loan.reaged": _STATED | {"arrangement_ref": "R-000004", "due_items": []},
+    "loan.charged_off": _LOAN_FACT | {"charged_off_on": "2026-03-10"},
+    "loan.written_off": _LOAN_FACT | {"written_off_on": "2026-03-10"},
+    "loan.recovery_received": _LOAN_FACT | {
+        "transaction_ref": "T-000919", "amount": 20000, "value_date": "2026-03-11",
+        "booked_at": "2026-03-11T05:12:00Z", "payer_ref": "payer-1",
+    },
+    "loan.transferred": _LOAN_FACT | {"kind": "sold", "transferred_on": "2026-03-10"},
+    "loan.closed": _LOAN_FACT | {"reason": "paid", "closed_on": "2026-03-10"},
+    "loan.obligor_changed": _LOAN_FACT | {
+        "obligors": [{"party_ref": "P-000042", "role": "borrower", "liability": "full"}],
+    },
+    "loan.corrected": _STATED | {"corrects": "core-a-000917"},
+    "loan.balance_stated": _LOAN_FACT | {"balance": 975000},
     "party.updated": _CORE_PARTY | {
         "name": "Synthetic Person 42", "language": "zh", "time_zones": ["Asia/Shanghai"], "jurisdiction": "CN",
         "contact_points": [
@@ -93,6 +124,9 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "case.payment_reversed": _ON_CASE | {"loan_id": LOAN, "transaction_ref": "T-000917", "amount": cny(125000)},
     "case.cured": _ON_CASE | {"business_date": "2026-03-11", "cause": "payment", "overdue_totals": [cny(0)]},
+    "case.loan_cured": _ON_CASE | {"loan_id": LOAN, "business_date": "2026-03-11", "cause": "credit"},
+    "case.hold_seen": _ON_CASE | _HOLD_SEEN | {"debt_id": OTHER, "ends_on": None},
+    "case.closed": _ON_CASE | {"business_date": "2026-03-11", "cause": "sold", "overdue_totals": [cny(0)]},
     "case.suspended": _ON_CASE | {"cause": "facts_incomplete"},
     "case.released": _ON_CASE | {"cause": "facts_incomplete"},
     "visit.proposed": _ON_VISIT | {

@@ -101,6 +101,143 @@ class LoanCured(LoanFact):
     balance: AmountMinor = Field(description="Balance, minor units.")
 
 
+class StatedFact(LoanFact):
+    """A change together with the complete state after it."""
+
+    value_date: date = Field(description="Date from which the state holds.")
+    booked_at: AwareDatetime = Field(description="When the core booked it.")
+    balance: AmountMinor = Field(description="Whole outstanding balance after it, minor units.")
+    due_items: list[DueItem] = Field(max_length=600, description="All items due and not settled after it; may be none.")
+
+
+class DueItemsChanged(StatedFact):
+    """What is due has changed: complete state. Unlike `loan.overdue` it may say that nothing is."""
+
+    cause: ShortText = Field(description="Why the core sent it.", examples=["due_date_moved"])
+
+
+class LoanRescheduled(StatedFact):
+    """The debt has a new schedule, agreed with the person: complete state under it."""
+
+    arrangement_ref: Reference = Field(description="The core's reference of the arrangement.", examples=["R-000003"])
+
+
+class LoanReaged(StatedFact):
+    """The core counts days past due anew. Its cure is a re-age, never a payment."""
+
+    arrangement_ref: Reference = Field(description="The core's reference of the re-age.", examples=["R-000004"])
+
+
+class LoanCorrected(StatedFact):
+    """An earlier record was wrong: complete state as it should have been and is."""
+
+    corrects: Reference = Field(description="Id of the event that this one corrects.")
+
+
+class ChargeFact(StatedFact):
+    """A charge, by the core's reference, and the complete state after it."""
+
+    charge_ref: Reference = Field(description="The core's reference of the charge.", examples=["C-000031"])
+    amount: AmountMinor = Field(gt=0, description="Amount of the charge, minor units.")
+
+
+class ChargeApplied(ChargeFact):
+    """A fee or penalty was put on the loan."""
+
+
+class ChargeWaived(ChargeFact):
+    """A fee or penalty is forgiven."""
+
+
+class ChargeReversed(ChargeFact):
+    """A fee or penalty should not have been: it is taken back."""
+
+
+class CreditPosted(LoanFact):
+    """Money that the person did not send lowers the debt: a refund, goodwill, an insurer's payment."""
+
+    transaction_ref: Reference = Field(description="The core's transaction reference.", examples=["T-000918"])
+    amount: AmountMinor = Field(gt=0, description="Amount in minor units.")
+    value_date: date = Field(description="Value date.")
+    booked_at: AwareDatetime = Field(description="When the core booked it.")
+    reason: Literal["refund", "goodwill", "insurance", "adjustment"] = Field(description="Why it was credited.")
+    allocation: list[DueItem] = Field(
+        default_factory=list, max_length=600, description="Due items after the core's allocation; empty: provisional."
+    )
+    balance: AmountMinor | None = Field(None, description="Balance after it, minor units, if the core says so.")
+
+
+class RecoveryReceived(LoanFact):
+    """Money for a loan that was written off. It opens no case and cures none."""
+
+    transaction_ref: Reference = Field(description="The core's transaction reference.", examples=["T-000919"])
+    amount: AmountMinor = Field(gt=0, description="Amount in minor units.")
+    value_date: date = Field(description="Value date.")
+    booked_at: AwareDatetime = Field(description="When the core booked it.")
+    payer_ref: Reference = Field(description="Pseudonymous payer reference.")
+
+
+class BalanceStated(LoanFact):
+    """The outstanding balance, and nothing else."""
+
+    balance: AmountMinor = Field(description="Whole outstanding balance, minor units.")
+
+
+HeldFor = Literal[
+    "dispute", "insolvency", "breathing_space", "mental_health_crisis", "hardship", "represented", "deceased",
+    "ombudsman", "cease_contact", "debt_advice", "minor", "disaster", "payment_holiday",
+]  # fmt: skip
+
+
+class HoldStarted(LoanFact):
+    """The core knows a reason why contact must rest, on this loan or with the person."""
+
+    hold_ref: Reference = Field(description="The core's reference of the hold.", examples=["H-000005"])
+    kind: HeldFor = Field(description="Why contact rests.")
+    scope: Literal["loan", "party"] = Field(description="Whether it is about this loan or all contact with the person.")
+    starts_on: date = Field(description="First day that it covers; may lie in the past.")
+    ends_on: date | None = Field(None, description="Last day that it covers; none: until it is ended.")
+
+
+class HoldEnded(LoanFact):
+    """A hold that the core had told of is over."""
+
+    hold_ref: Reference = Field(description="The core's reference of the hold.", examples=["H-000005"])
+    ended_on: date = Field(description="Last day that it covered.")
+
+
+class ChargedOff(LoanFact):
+    """The bank has booked the loan as a loss. Contact and debt are as before: it neither permits nor cures."""
+
+    charged_off_on: date = Field(description="Date of the booking.")
+
+
+class WrittenOff(LoanFact):
+    """The bank no longer claims the loan: it leaves the case."""
+
+    written_off_on: date = Field(description="Date of the decision.")
+
+
+class LoanTransferred(LoanFact):
+    """The loan was sold, or is serviced by somebody else from now on: we no longer contact anybody about it."""
+
+    kind: Literal["sold", "servicing"] = Field(description="Whether the debt or only its servicing has moved.")
+    transferred_on: date = Field(description="Date of the transfer.")
+
+
+class LoanClosed(LoanFact):
+    """The loan has ended."""
+
+    reason: Literal["paid", "settled", "refinanced", "cancelled"] = Field(description="How it ended.")
+    closed_on: date = Field(description="Date of the end.")
+
+
+class ObligorChanged(LoanFact):
+    """Who is bound by the loan has changed: the complete list."""
+
+    obligors: list[Obligor] = Field(min_length=1, max_length=50, description="Everyone bound by the loan.")
+
+
 class ContactPoint(EventData):
     """A way to reach the person, with the lawful source it came from (CBA guide 2026: six sources)."""
 

@@ -69,10 +69,10 @@ class PlanPaymentMatched(PlanFact):
 
 
 class PlanCompleted(PlanFact):
-    """Every instalment is paid, or the case cured."""
+    """Every instalment is paid, or the case cured, or all its loans have ended (`closed`)."""
 
     paid_total: Money = Field(description="Paid on the plan.")
-    cause: Literal["paid", "cured"] = Field(description="Why it is complete.")
+    cause: Literal["paid", "cured", "closed"] = Field(description="Why it is complete.")
 
 
 class PlanBroken(PlanFact):

@@ -19,6 +19,23 @@ StopCause = Literal[
     "represented",
     "sos",
     "complaint",
+    # What lowers or ends a debt, and what the core knows of a person.
+    "credit",
+    "due_changed",
+    "waiver",
+    "charge_reversed",
+    "restructure",
+    "reage",
+    "correction",
+    "paid",
+    "settled",
+    "refinanced",
+    "cancelled",
+    "written_off",
+    "sold",
+    "servicing",
+    "insolvency",
+    "hold",
 ]
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from shared.events.catalogue import CATALOGUE
 from shared.events.contracts import breaking_changes, schema_of, stale_files
+from shared.events.effects import EFFECTS
 from shared.events.examples import EXAMPLES
 from shared.events.topics import TOPICS
 
@@ -87,3 +88,7 @@ def test_no_personal_field_leaves_the_loan_topics() -> None:
     }
 
     assert leaking == set()
+
+
+def test_every_fact_of_a_core_says_what_it_does() -> None:
+    assert EFFECTS.keys() == {name for name, event_type in CATALOGUE.items() if "loan" in event_type.topics}

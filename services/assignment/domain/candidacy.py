@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Final, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,13 +16,14 @@ from services.assignment.domain.policy import CoolingCause, SelectionPolicy
 from services.assignment.domain.visits import OURS, PlannedVisit, VisitState
 from shared.events import NewEvent
 from shared.events.base import EventData
-from shared.events.case import CaseOpened
+from shared.events.case import CaseOpened, EndingKind
 from shared.events.visit import VisitWithdrawn
 from shared.messaging.intents import NewIntent
 from shared.money import Money
 
 HOLD_CAUSES: Final = {"plan_active": "plan_signed"}
 """Compliance's kinds of hold that the `stop` topic knows under another name; all others have the same name on both."""
+_ENDS: Final = frozenset({"cured", *get_args(EndingKind)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +56,10 @@ class Block:
     ended_at: datetime | None = None
 
     def active(self, now: datetime, case: CaseFacts | None) -> bool:
-        """Whether it blocks now. A cure only speaks of the case as it was: newer facts of the case outlive it."""
+        """Whether it blocks now. The end of a case speaks of it as it was: newer facts of the case outlive it."""
         if self.ended_at is not None or (self.until is not None and self.until <= now):
             return False
-        return not (self.cause == "cured" and case is not None and case.facts_at > self.since)
+        return not (self.cause in _ENDS and case is not None and case.facts_at > self.since)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from uuid import UUID
 from services.compliance import fact_desk, hindsight, hold_desk, moratorium_desk, reconsideration
 from services.compliance.domain.debts import Debt, debts_told
 from services.compliance.domain.fact_tasks import told_by_case
-from services.compliance.domain.holds import HoldKind
+from services.compliance.domain.hold_scopes import scope_key_of_debt
+from services.compliance.domain.holds import FOUR_EYES, HOLD_OF_CORE, HoldKind, days_anywhere
 from services.compliance.domain.places import Place
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
@@ -24,7 +25,10 @@ from shared.events import Event, Received
 from shared.events.base import EventData
 from shared.events.case import (
     CaseBucketChanged,
-    CaseCured,
+    CaseClosed,
+    CaseEnded,
+    CaseHoldSeen,
+    CaseLoanCured,
     CaseOpened,
     CasePaymentPosted,
     CasePaymentReversed,
@@ -36,11 +40,10 @@ from shared.messaging import InboxKey, Outcome, Subscription
 TYPES: Final = frozenset(
     {
         "case.opened", "case.updated", "case.bucket_changed", "case.payment_posted", "case.payment_reversed",
-        "case.cured",
-        "case.suspended", "case.released",
+        "case.cured", "case.closed", "case.loan_cured", "case.hold_seen", "case.suspended", "case.released",
     }
 )  # fmt: skip
-MONOTONE: Final = frozenset({"case.payment_posted", "case.cured"})
+MONOTONE: Final = frozenset({"case.payment_posted", "case.cured", "case.closed"})
 _INCOMPLETE: Final[HoldKind] = "facts_incomplete"
 
 
@@ -83,6 +86,8 @@ async def fold_cases(
             await hold_desk.end(uow, instruments, [ends])
         elif isinstance(data, CaseSuspended):
             await hold_desk.place(uow, instruments, [_suspension(one.event, data, uow)])
+        elif isinstance(data, CaseHoldSeen):
+            await _keep_hold(uow, instruments, one.event, data)
         elif not _apply(fold, one.event):
             fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
     await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
@@ -103,18 +108,18 @@ def _apply(fold: _Fold, event: Event[EventData]) -> bool:
     data = event.data
     if isinstance(data, CaseOpened):
         return _describe(fold, event, data)
-    if not isinstance(data, CaseBucketChanged | CasePaymentPosted | CasePaymentReversed | CaseCured):
+    if not isinstance(data, CaseBucketChanged | CasePaymentPosted | CasePaymentReversed | CaseLoanCured | CaseEnded):
         return False
     if isinstance(data, CasePaymentPosted):
         fold.recalls.append(_recall(event, data.party_id, "payment"))
-    elif isinstance(data, CaseCured):
-        fold.recalls.append(_recall(event, data.party_id, "cured"))
+    elif isinstance(data, CaseEnded):
+        fold.recalls.append(_recall(event, data.party_id, data.cause if isinstance(data, CaseClosed) else "cured"))
     known = fold.cases.get(data.party_id)
     if known is None or known.case_id != data.case_id or data.version < known.version:
         return False
-    if isinstance(data, CaseCured):
+    if isinstance(data, CaseEnded):
         fold.debts[data.party_id] = ()
-    is_open = known.is_open and not isinstance(data, CaseCured)
+    is_open = known.is_open and not isinstance(data, CaseEnded)
     _change(fold, replace(known, version=data.version, is_open=is_open))
     return True
 
@@ -179,3 +184,27 @@ def _suspension(event: Event[EventData], data: CaseSuspended, uow: UnitOfWork) -
 
 def _source(data: CaseSuspended) -> str:
     return f"case:{data.case_id}"
+
+
+async def _keep_hold(uow: UnitOfWork, instruments: Instruments, event: Event[EventData], seen: CaseHoldSeen) -> None:
+    """A hold of the core as it is known now takes the place of what was known before.
+
+    An end acts from now on, so what was known before stands until now; of some holds only two people see the end.
+    """
+    kind, source = HOLD_OF_CORE[seen.kind], f"core:{seen.hold_ref}"
+    valid_from, valid_to = days_anywhere(seen.starts_on, seen.ends_on)
+    by_two = kind in FOUR_EYES
+    if not by_two:
+        ends = hold_desk.EndHolds(party_id=seen.party_id, kind=kind, source_ref=source, cause="case.hold_seen")
+        await hold_desk.end(uow, instruments, [ends])
+    hold = hold_desk.NewHold(
+        party_id=seen.party_id,
+        kind=kind,
+        scope=seen.scope,
+        scope_key=scope_key_of_debt(seen.debt_id) if seen.scope == "loan" else "",
+        valid_from=valid_from,
+        valid_to=None if by_two else valid_to,
+        source_ref=f"{source}:{seen.starts_on if by_two else seen.version}",
+        fact_arrived_real=event.recorded_time,
+    )
+    await hold_desk.place(uow, instruments, [hold])

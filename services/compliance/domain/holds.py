@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
 from services.compliance.domain.local_time import Span
 from shared.events.contact import Purpose
+from shared.events.loan import HeldFor
 from shared.events.stop import StopCause
 from shared.web.problems import KnownProblem
 
@@ -35,9 +36,12 @@ AFTER_TREATMENT: Final = timedelta(days=30)
 LONGEST_REVIEW: Final = timedelta(days=366)
 COLLECTING: Final[frozenset[Purpose]] = frozenset({"collection", "appointment_admin"})
 
+_LESS_OWED: Final[tuple[StopCause, ...]] = (
+    "credit", "due_changed", "waiver", "charge_reversed", "restructure", "reage", "correction", "paid", "settled",
+    "refinanced", "cancelled", "written_off", "sold", "servicing",
+)  # fmt: skip
 # Causes that stop what is under way but leave no hold behind: a payment changes the balance, a cure closes the case,
-# and
-# the hold of a plan is placed by plans itself before it signs.
+# and the hold of a plan is placed by plans itself before it signs.
 HOLD_OF_STOP: Final[dict[StopCause, HoldKind | None]] = {
     "payment": None,
     "cured": None,
@@ -49,6 +53,26 @@ HOLD_OF_STOP: Final[dict[StopCause, HoldKind | None]] = {
     "represented": "represented",
     "complaint": "complaint",
     "sos": "safety",
+    "insolvency": "insolvency",
+    # `case.hold_seen` says which hold it is and how long it lasts.
+    "hold": None,
+    **dict.fromkeys(_LESS_OWED),
+}
+# What the core calls a hold, as ours.
+HOLD_OF_CORE: Final[dict[HeldFor, HoldKind]] = {
+    "dispute": "dispute",
+    "insolvency": "insolvency",
+    "breathing_space": "breathing_space",
+    "mental_health_crisis": "mental_health_crisis",
+    "hardship": "hardship",
+    "represented": "represented",
+    "deceased": "deceased",
+    "ombudsman": "ombudsman",
+    "cease_contact": "cease_contact",
+    "debt_advice": "debt_advice",
+    "minor": "minor",
+    "disaster": "disaster",
+    "payment_holiday": "plan_active",
 }
 
 
@@ -102,6 +126,12 @@ class SecondPersonEndsHold(KnownProblem):
     """Whoever asked for the end of this hold does not decide on it: a second person does."""
 
     kind, status, title = "second-person-ends-hold", 403, "A second person ends this hold"
+
+
+def days_anywhere(first: date, last: date | None) -> tuple[datetime, datetime | None]:
+    """The span of whole days that are days of some place on earth: from UTC+14 to UTC-12. `last` None: open."""
+    start = datetime.combine(first, time(), UTC) - timedelta(hours=14)
+    return start, None if last is None else datetime.combine(last, time(), UTC) + timedelta(days=1, hours=12)
 
 
 def lawful_end(kind: HoldKind, *, valid_from: datetime, valid_to: datetime | None) -> datetime | None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from services.intake.domain.calendar import FutureBusinessDateError
-from services.intake.folding import Folding, FoldRefusedError, core_of
+from services.intake.folding import REDUCING, Folding, FoldRefusedError, core_of
 from services.intake.schemas import FieldRefusal, LoanEvent, LoanEventResult, LoanEventResults, LoanEvents
 from services.intake.store import days
 from services.intake.store.parties import Parties, key_of, reserve
@@ -27,7 +27,6 @@ from shared.security.callers import Caller, scope
 from shared.web.commands import command
 
 _HTTP = "http"
-_REDUCING = frozenset({"loan.payment_received", "party.deceased"})
 
 
 def events_router(folding: Folding) -> APIRouter:
@@ -68,7 +67,7 @@ async def _receive(uow: UnitOfWork, folding: Folding, items: Sequence[Mapping[st
     parked = await parking.parked_among(uow, parties.ids.values())
     for index, event in list(events.items()):
         waits = not _is_day(event) and parties.ids[event.key] in parked
-        if waits and event.type not in _REDUCING:
+        if waits and event.type not in REDUCING:
             results[index] = LoanEventResult(id=event.id, outcome="parked")
             del events[index]
     outcomes = await _fold(uow, folding, events, parties)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from uuid import UUID
 
 from services.intake.domain.assessment import Assessment, LoanArrears
-from services.intake.domain.book import Case, Receipt, Reversal
-from services.intake.domain.trigger import CureCause, Trigger
+from services.intake.domain.book import Case, Ending, Receipt, Reversal, SeenHold
+from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
 from shared.events.base import EventData, trusted
 from shared.events.case import (
     Bucket,
     CaseBucketChanged,
+    CaseClosed,
     CaseCured,
+    CaseHoldSeen,
     CaseLoan,
+    CaseLoanCured,
     CaseObligor,
     CaseOpened,
     CasePaymentPosted,
@@ -23,6 +26,8 @@ from shared.events.case import (
     CaseReleased,
     CaseSuspended,
     CaseUpdated,
+    CureCause,
+    EndingKind,
 )
 from shared.events.stop import PartyStopped, StopCause
 from shared.ids import derived_id
@@ -66,6 +71,7 @@ class CaseWriter:
             booked_at=receipt.booked_at,
             cleared=receipt.cleared,
             payer_ref=receipt.payer_ref,
+            kind=receipt.kind,
             **self._identity(),
         )
         self._append("case.payment_posted", data)
@@ -83,17 +89,40 @@ class CaseWriter:
 
     def cured(self, state: Assessment, cause: CureCause, others: list[NewEvent[Any]]) -> None:
         """`case.cured`, and `party.stopped` appended to `others`."""
-        data = CaseCured(
+        self._append("case.cured", CaseCured(cause=cause, **self._end(state)))
+        others.append(self._ended("cured"))
+
+    def closed(self, state: Assessment, ending: Ending, others: list[NewEvent[Any]]) -> None:
+        """`case.closed`, and `party.stopped` appended to `others`."""
+        self._append("case.closed", CaseClosed(cause=ending.kind, **self._end(state)))
+        others.append(self._ended(ending.kind))
+
+    def loan_cured(self, loan_id: UUID, state: Assessment, cause: CureCause | EndingKind) -> None:
+        """`case.loan_cured`: one loan less, others remain."""
+        data = CaseLoanCured(
+            version=self._next(), loan_id=loan_id, business_date=state.as_of, cause=cause, **self._identity()
+        )
+        self._append("case.loan_cured", data)
+
+    def hold_seen(self, hold: SeenHold, loan_ref: str) -> None:
+        """`case.hold_seen`, once per span. Raises ValueError for a hold whose start is unknown."""
+        if hold.span is None or hold.kind is None:
+            raise ValueError("a hold without its start")
+        data = CaseHoldSeen(
             version=self._next(),
-            business_date=state.as_of,
-            cause=cause,
-            overdue_totals=totals(state.overdue_minor),
+            hold_ref=hold.reference,
+            kind=hold.kind,
+            scope=hold.scope,
+            debt_id=_debt_id(self._core, loan_ref),
+            starts_on=hold.span[0],
+            ends_on=hold.span[1],
             **self._identity(),
         )
-        self._append("case.cured", data)
-        others.append(
-            stopped(self._party_id, "cured", "collection", self.trigger, reference=f"{self._case_id}:{self.version}")
-        )
+        self._append("case.hold_seen", data)
+
+    def recalled(self, cause: StopCause, reference: str) -> NewEvent[Any]:
+        """`party.stopped`: what is planned about the debt must not happen any more."""
+        return stopped(self._party_id, cause, "collection", self.trigger, reference=reference)
 
     def suspended(self, cause: str) -> None:
         """`case.suspended`, once per cause."""
@@ -106,6 +135,17 @@ class CaseWriter:
     def _next(self) -> int:
         self.version += 1
         return self.version
+
+    def _end(self, state: Assessment) -> dict[str, Any]:
+        return {
+            "version": self._next(),
+            "business_date": state.as_of,
+            "overdue_totals": totals(state.overdue_minor),
+            **self._identity(),
+        }
+
+    def _ended(self, cause: StopCause) -> NewEvent[Any]:
+        return self.recalled(cause, f"{self._case_id}:{self.version}")
 
     def _identity(self) -> dict[str, Any]:
         return {"case_id": self._case_id, "party_id": self._party_id}
@@ -145,7 +185,7 @@ class CaseWriter:
 
 def stopped(
     party_id: UUID,
-    cause: str,
+    cause: StopCause,
     scope: Literal["party", "visit_channel", "collection"],
     trigger: Trigger,
     *,
@@ -154,7 +194,7 @@ def stopped(
     """`party.stopped` on the express topic."""
     data = PartyStopped(
         party_id=party_id,
-        cause=cast(StopCause, cause),
+        cause=cause,
         scope=scope,
         since=trigger.happened_at,
         arrived_at=trigger.learned_at,
@@ -187,8 +227,7 @@ def case_loans(state: Assessment, core: str) -> list[CaseLoan]:
 def _case_loan(loan: LoanArrears, core: str) -> CaseLoan:
     values = {
         "loan_id": loan.loan_id,
-        # The core's reference names the debt; our id of the loan belongs to the party in whose case it is.
-        "debt_id": derived_id("debt", core, loan.loan_ref),
+        "debt_id": _debt_id(core, loan.loan_ref),
         "originated_on": loan.originated_on,
         "obligors": [trusted(CaseObligor, one._asdict()) for one in loan.bound],
         "loan_ref": loan.loan_ref,
@@ -197,5 +236,11 @@ def _case_loan(loan: LoanArrears, core: str) -> CaseLoan:
         "balance": _money(loan.balance_minor, loan.currency),
         "oldest_due_date": loan.oldest_due_date,
         "dpd_contractual": loan.days,
+        "charged_off": loan.charged_off,
     }
     return trusted(CaseLoan, values)
+
+
+def _debt_id(core: str, loan_ref: str) -> UUID:
+    """The core's reference names the debt; our id of the loan belongs to the party in whose case it is."""
+    return derived_id("debt", core, loan_ref)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 
-from services.intake.domain.book import Book, Bound, Loan, Movement, Receipt, Statement
-from services.intake.domain.delinquency import arrears, effective_days
+from services.intake.domain.book import Book, Bound, Loan, Movement, Receipt, SeenHold, Statement
+from services.intake.domain.delinquency import Pause, arrears, effective_days
 from services.intake.domain.policy import DelinquencyPolicy
 from shared.events.case import Bucket
+from shared.events.stop import StopCause
 
 # Flags of a loan that stop action on its case. A charge-off alone neither permits nor cures.
 _SUSPENDING_FLAGS = frozenset({"disputed", "represented", "insolvent", "sold"})
+_STOP_OF_FLAG: Final[Mapping[str, StopCause]] = {
+    "disputed": "dispute", "represented": "represented", "insolvent": "insolvency", "sold": "sold",
+}  # fmt: skip
+# Days that the person has been given: they do not count towards effective days past due.
+_PAUSING_HOLDS = frozenset({"breathing_space", "mental_health_crisis", "payment_holiday", "disaster"})
 UNKNOWN_LANGUAGE = "und"  # ISO 639-2: undetermined
 
 
@@ -31,6 +38,7 @@ class LoanArrears(Struct, frozen=True):
     days: int
     originated_on: date
     bound: tuple[Bound, ...]
+    charged_off: bool
 
 
 class Assessment(Struct, frozen=True):
@@ -59,6 +67,11 @@ class Assessment(Struct, frozen=True):
 def newest_date(book: Book, closed: date | None) -> date:
     """The newest business date the book knows of; `closed`: the core's last closed date. Raises ValueError if empty."""
     dates = [loan.statement.position.business_date for loan in book.loans.values() if loan.statement is not None]
+    dates += [
+        position.business_date
+        for loan in book.loans.values()
+        if loan.standing is not None and (position := loan.standing.position) is not None
+    ]
     dates += [movement.position.business_date for movement in book.movements.values()]
     if book.case is not None:
         dates.append(book.case.as_of)
@@ -74,6 +87,7 @@ def assess(book: Book, as_of: date, policy: DelinquencyPolicy) -> Assessment:
     totals: dict[str, int] = {}
     jurisdiction = "" if profile is None else profile.jurisdiction
     days_effective = 0
+    holds = _holds(book)
     for loan_ref in sorted(book.loans):
         loan = book.loans[loan_ref]
         if loan.terms is None:
@@ -84,9 +98,8 @@ def assess(book: Book, as_of: date, policy: DelinquencyPolicy) -> Assessment:
             continue
         past_due.append(found)
         totals[found.currency] = totals.get(found.currency, 0) + found.overdue_minor
-        effective = effective_days(
-            found.oldest_due_date, as_of, grace_days=policy.grace_days, pauses=book.person.pauses
-        )
+        pauses = _pauses(book, holds, loan_ref) if holds else book.person.pauses
+        effective = effective_days(found.oldest_due_date, as_of, grace_days=policy.grace_days, pauses=pauses)
         days_effective = max(days_effective, effective)
     days = max((loan.days for loan in past_due), default=0)
     return Assessment(
@@ -106,13 +119,19 @@ def assess(book: Book, as_of: date, policy: DelinquencyPolicy) -> Assessment:
     )
 
 
-def suspensions(book: Book, past_due: Iterable[LoanArrears]) -> tuple[str, ...]:
-    """Why nobody may act on the case, sorted; empty when somebody may."""
+def suspensions(book: Book, state: Assessment) -> tuple[str, ...]:
+    """Why nobody may act on the case, sorted; empty when somebody may. `state`: the assessment of the same book."""
     causes: set[str] = set()
-    for found in past_due:
-        terms = book.loans[found.loan_ref].terms
-        if terms is not None and terms.flags:
-            causes.update(_SUSPENDING_FLAGS.intersection(terms.flags))
+    for found in state.loans:
+        loan = book.loans[found.loan_ref]
+        if loan.terms is not None and loan.terms.flags:
+            causes.update(_SUSPENDING_FLAGS.intersection(loan.terms.flags))
+        if loan.standing is not None:
+            causes.update(_doubts(loan, found))
+    past_due = {found.loan_ref for found in state.loans}
+    for loan_ref, hold in _holds(book):
+        if hold.covers(state.as_of) and (hold.scope == "party" or loan_ref in past_due):
+            causes.add("on_hold")
     if is_deceased(book):
         causes.add("deceased")
     if book.person.parked_by:
@@ -124,12 +143,44 @@ def suspensions(book: Book, past_due: Iterable[LoanArrears]) -> tuple[str, ...]:
     return tuple(sorted(causes)) if causes else ()
 
 
-def stops(book: Book) -> frozenset[str]:
+def _doubts(loan: Loan, found: LoanArrears) -> Iterable[str]:
+    """What the core has said of a loan that does not go together with collecting it from this party."""
+    newer = loan.newer_obligors
+    if newer is not None and not newer.binds_party:
+        yield "not_bound"
+    balance = None if loan.standing is None else loan.standing.balance
+    is_newest = balance is not None and (loan.statement is None or balance.position > loan.statement.position)
+    if balance is not None and is_newest and balance.balance_minor < found.overdue_minor:
+        yield "balance_differs"
+
+
+def _holds(book: Book) -> list[tuple[str, SeenHold]]:
+    """The core's holds, each with the loan it came with. Most people have none."""
+    return [
+        (loan_ref, hold)
+        for loan_ref, loan in book.loans.items()
+        if loan.standing is not None
+        for hold in loan.standing.holds
+    ]
+
+
+def _pauses(book: Book, holds: Iterable[tuple[str, SeenHold]], loan_ref: str) -> tuple[Pause, ...]:
+    """Days that do not count for a loan: of arrangements, and of holds that give the person time."""
+    given = tuple(
+        Pause(span[0], span[1] or date.max, hold.reference)
+        for held, hold in holds
+        if hold.kind in _PAUSING_HOLDS and (hold.scope == "party" or held == loan_ref)
+        if (span := hold.span) is not None
+    )
+    return (*book.person.pauses, *given)
+
+
+def stops(book: Book) -> frozenset[StopCause]:
     """Facts about the person that end contact at once, as causes of `party.stopped`."""
     flags = {flag for loan in book.loans.values() if loan.terms is not None for flag in loan.terms.flags}
     if not flags and book.person.deceased_on is None:
         return frozenset()
-    causes = {cause for flag, cause in (("disputed", "dispute"), ("represented", "represented")) if flag in flags}
+    causes = {_STOP_OF_FLAG[flag] for flag in flags if flag in _STOP_OF_FLAG}
     if is_deceased(book):
         causes.add("deceased")
     return frozenset(causes)
@@ -171,6 +222,9 @@ def balance_minor(loan: Loan, movements: Sequence[Movement]) -> int:
         for statement in _statements(movement):
             if statement.balance_minor is not None and (stated is None or statement.position > stated.position):
                 stated = statement
+    alone = None if loan.standing is None else loan.standing.balance
+    if alone is not None and (stated is None or alone.position > stated.position):
+        stated = Statement(alone.position, "", (), alone.balance_minor, "loan.balance_stated")
     if stated is None:
         return 0
     balance = stated.balance_minor or 0
@@ -217,7 +271,7 @@ def _loan_arrears(
     loan: Loan, movements: Sequence[Movement], as_of: date, policy: DelinquencyPolicy
 ) -> LoanArrears | None:
     statement = effective_statement(loan, movements)
-    if statement is None or loan.terms is None:
+    if statement is None or loan.terms is None or loan.ending is not None:
         return None
     currency = loan.terms.currency
     found = arrears(statement.items, as_of, threshold_minor=policy.threshold_minor(currency))
@@ -233,5 +287,12 @@ def _loan_arrears(
         oldest_due_date=found.oldest_due_date,
         days=found.days,
         originated_on=loan.terms.originated_on,
-        bound=loan.terms.bound,
+        bound=loan.bound,
+        charged_off=is_charged_off(loan),
     )
+
+
+def is_charged_off(loan: Loan) -> bool:
+    """Whether the bank has booked the loan as a loss, by a flag or a fact of its own."""
+    booked = loan.standing is not None and loan.standing.charge_off is not None
+    return booked or (loan.terms is not None and "charged_off" in loan.terms.flags)

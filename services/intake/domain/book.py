@@ -15,9 +15,11 @@ import msgspec
 from msgspec import Struct
 
 from services.intake.domain.delinquency import DueAmount, Pause
-from shared.events.case import Bucket
+from shared.events.case import Bucket, EndingKind
+from shared.events.loan import HeldFor
 
-CaseStatus = Literal["new", "open", "cured"]
+CaseStatus = Literal["new", "open", "cured", "closed"]
+MoneyKind = Literal["payment", "credit", "recovery"]
 _encode = msgspec.json.encode
 
 
@@ -82,6 +84,7 @@ class Receipt(Struct, frozen=True):
     payer_ref: str
     items: tuple[DueAmount, ...]
     balance_minor: int | None
+    kind: MoneyKind = "payment"
 
 
 class Reversal(Struct, frozen=True):
@@ -141,13 +144,131 @@ class Movement(Struct, frozen=True):
         return self.receipt is not None and not self.receipt.cleared and not self.is_reversed
 
 
+class Obligors(Struct, frozen=True):
+    """Who is bound, told apart from the terms; the newer of the two counts. `binds_party`: the party of the case is."""
+
+    position: Position
+    obligors: tuple[tuple[str, str, str], ...]
+    bound: tuple[Bound, ...]
+    binds_party: bool
+
+
+class Ending(Struct, frozen=True):
+    """How a loan left us. A newer statement of what is due brings it back."""
+
+    position: Position
+    kind: EndingKind
+    on: date
+
+
+class ChargeOff(Struct, frozen=True):
+    """The bank's booking as a loss."""
+
+    position: Position
+    on: date
+
+
+class StatedBalance(Struct, frozen=True):
+    """A balance told alone."""
+
+    position: Position
+    balance_minor: int
+
+
+class HoldStart(Struct, frozen=True):
+    """First and last day of a hold as it was told; no last day: until it is ended."""
+
+    position: Position
+    starts_on: date
+    ends_on: date | None
+
+
+class HoldEnd(Struct, frozen=True):
+    """The last day of a hold as it was told afterwards."""
+
+    position: Position
+    ended_on: date
+
+
+class SeenHold(Struct, frozen=True):
+    """A hold of the core under its reference. Its end may arrive before its start. `told`: the span last published."""
+
+    reference: str
+    kind: HeldFor | None = None
+    scope: Literal["loan", "party"] = "party"
+    start: HoldStart | None = None
+    end: HoldEnd | None = None
+    told: tuple[date, date | None] | None = None
+
+    @property
+    def span(self) -> tuple[date, date | None] | None:
+        """First and last day; None while its start is unknown.
+
+        A start told after an end begins it anew. Told to end before it began, it covers its first day.
+        """
+        if self.start is None:
+            return None
+        last = self.start.ends_on
+        if self.end is not None and self.end.position > self.start.position:
+            last = self.end.ended_on if last is None else min(last, self.end.ended_on)
+        return self.start.starts_on, last if last is None else max(last, self.start.starts_on)
+
+    def covers(self, day: date) -> bool:
+        """Whether it holds on `day`."""
+        span = self.span
+        return span is not None and span[0] <= day and (span[1] is None or day <= span[1])
+
+
+class Standing(Struct, frozen=True):
+    """What most loans never have: each part the newest that was told of its kind."""
+
+    obligors: Obligors | None = None
+    ending: Ending | None = None
+    charge_off: ChargeOff | None = None
+    balance: StatedBalance | None = None
+    holds: tuple[SeenHold, ...] = ()
+
+    @property
+    def position(self) -> Position | None:
+        """The newest position among its parts."""
+        parts = (self.obligors, self.ending, self.charge_off, self.balance, *(hold.start for hold in self.holds),
+                 *(hold.end for hold in self.holds))  # fmt: skip
+        return max((part.position for part in parts if part is not None), default=None)
+
+
 class Loan(Struct, frozen=True):
-    """One loan. Without `terms` it is only known from a cure: it waits for its `loan.overdue`."""
+    """One loan. Without `terms` it is only known from later facts: it waits for its `loan.overdue`."""
 
     loan_id: UUID
     loan_ref: str
     terms: Terms | None = None
     statement: Statement | None = None
+    standing: Standing | None = None
+
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended, unless a newer statement of something due has brought it back."""
+        ending = None if self.standing is None else self.standing.ending
+        stated = self.statement
+        if ending is None or (stated is not None and stated.items and stated.position > ending.position):
+            return None
+        return ending
+
+    @property
+    def newer_obligors(self) -> Obligors | None:
+        """Who is bound, where it was told after the terms."""
+        told = None if self.standing is None else self.standing.obligors
+        if told is not None and self.terms is not None and self.terms.position > told.position:
+            return None
+        return told
+
+    @property
+    def bound(self) -> tuple[Bound, ...]:
+        """Everyone bound by it where somebody else than the party of the case is among them."""
+        newer = self.newer_obligors
+        if newer is not None:
+            return newer.bound
+        return () if self.terms is None else self.terms.bound
 
 
 class Profile(Struct, frozen=True):

@@ -6,23 +6,27 @@ The case's version grows with each of its events, so version and `sequence` are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from services.intake.domain import announcement
 from services.intake.domain.assessment import Assessment, assess, newest_date, stops, suspensions
-from services.intake.domain.book import Book, Case, CaseStatus, Movement
+from services.intake.domain.book import Book, Case, CaseStatus, Ending, Loan, MoneyKind, Movement, Standing
 from services.intake.domain.merge import Names, merge
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
 from shared.events.base import EventData
+from shared.events.stop import StopCause
 from shared.messaging import Outcome
 
 _NOT_ANNOUNCED, _ANNOUNCED_UNCLEARED, _ANNOUNCED_CLEARED = 0, 1, 2
+_STOP_OF: Final[Mapping[MoneyKind, StopCause]] = {"payment": "payment", "credit": "credit", "recovery": "payment"}
+_OVER: Final = frozenset({"cured", "closed"})
 
 
 class Circumstances(Struct, frozen=True):
@@ -60,7 +64,7 @@ def conclude(
     stopping = stops(after)
     for cause in sorted(stopping - stops(before)) if stopping else ():
         scope: Literal["party", "collection"] = "party" if cause == "deceased" else "collection"
-        events.append(announcement.stopped(after.party_id, cause, scope, trigger, reference=trigger.event_id))
+        events.append(announcement.stopped(after.party_id, cause, scope, trigger, reference=trigger.reference))
     return after, events
 
 
@@ -87,10 +91,10 @@ def _conclude_case(
     }
     if case.status != "new":
         _announce_state(case, previous, present, writer, trigger)
-    status: CaseStatus = "open" if present.is_past_due else "cured"
-    if status == "cured" and case.status != "cured":
-        writer.cured(present, trigger.cure_cause, events)
-    suspended = suspensions(after, present.loans) if status == "open" else ()
+        _announce_relief(after, previous, present, writer, events)
+    loans = _announce_holds(after, writer, events) if any(_has_holds(one) for one in after.loans.values()) else None
+    status = _announce_end(after, case, present, writer, events)
+    suspended = suspensions(after, present) if status == "open" else ()
     _announce_suspensions(case, suspended, status, writer)
     events[:0] = writer.events
     concluded = Case(
@@ -106,13 +110,78 @@ def _conclude_case(
         overdue_minor=present.overdue_minor,
         held=present.held,
     )
-    return replace(after, case=concluded, movements=movements)
+    return replace(after, case=concluded, movements=movements, loans=loans or after.loans)
+
+
+def _announce_end(
+    book: Book, case: Case, present: Assessment, writer: announcement.CaseWriter, events: list[NewEvent[Any]]
+) -> CaseStatus:
+    """Where the case stands now. It is closed when every loan has ended, cured when nothing is past due any more."""
+    if present.is_past_due:
+        return "open"
+    ending = _last_ending(book)
+    if ending is None:
+        if case.status not in _OVER:
+            writer.cured(present, writer.trigger.cure_cause, events)
+        return "cured"
+    if case.status != "closed":
+        writer.closed(present, ending, events)
+    return "closed"
+
+
+def _last_ending(book: Book) -> Ending | None:
+    """How the last loan ended; None while one has not."""
+    endings = [loan.ending for loan in book.loans.values() if loan.terms is not None]
+    known = [ending for ending in endings if ending is not None]
+    return max(known, key=lambda ending: ending.position) if known and len(known) == len(endings) else None
+
+
+def _announce_relief(
+    book: Book, previous: Assessment | None, present: Assessment, writer: announcement.CaseWriter,
+    events: list[NewEvent[Any]],
+) -> None:  # fmt: skip
+    """What makes the case smaller without ending it: loans that are not past due any more, amounts that have fallen."""
+    if previous is None or not (previous.is_past_due and present.is_past_due):
+        return
+    trigger = writer.trigger
+    remaining = {loan.loan_ref for loan in present.loans}
+    for loan in previous.loans:
+        if loan.loan_ref not in remaining:
+            ending = book.loans[loan.loan_ref].ending
+            writer.loan_cured(loan.loan_id, present, trigger.cure_cause if ending is None else ending.kind)
+    cause = trigger.lowers_by
+    owed = dict(present.overdue_minor)
+    if cause is not None and any(owed.get(currency, 0) < amount for currency, amount in previous.overdue_minor):
+        events.append(writer.recalled(cause, trigger.reference))
+
+
+def _has_holds(loan: Loan) -> bool:
+    return loan.standing is not None and bool(loan.standing.holds)
+
+
+def _announce_holds(book: Book, writer: announcement.CaseWriter, events: list[NewEvent[Any]]) -> dict[str, Loan]:
+    """Tell of each hold whose span is not the one last told; the first telling also recalls what is planned."""
+    return {reference: _announce_holds_of(loan, writer, events) for reference, loan in book.loans.items()}
+
+
+def _announce_holds_of(loan: Loan, writer: announcement.CaseWriter, events: list[NewEvent[Any]]) -> Loan:
+    standing = loan.standing or Standing()
+    untold = {hold.reference for hold in standing.holds if hold.span is not None and hold.span != hold.told}
+    if not untold:
+        return loan
+    for hold in standing.holds:
+        if hold.reference in untold:
+            writer.hold_seen(hold, loan.loan_ref)
+            if hold.told is None:
+                events.append(writer.recalled("hold", hold.reference))
+    holds = tuple(replace(hold, told=hold.span) if hold.reference in untold else hold for hold in standing.holds)
+    return replace(loan, standing=replace(standing, holds=holds))
 
 
 def _announce_state(
     case: Case, previous: Assessment | None, present: Assessment, writer: announcement.CaseWriter, trigger: Trigger
 ) -> None:
-    if case.status == "cured":
+    if case.status in _OVER:
         if present.is_past_due:
             writer.opened(present)
         return
@@ -144,10 +213,7 @@ def _announce_movement(
     if movement.posted < reached:
         writer.payment_posted(loan.loan_id, movement.transaction_ref, receipt)
         if not movement.is_reversed:
-            stopped = announcement.stopped(
-                book.party_id, "payment", "collection", writer.trigger, reference=movement.transaction_ref
-            )
-            events.append(stopped)
+            events.append(writer.recalled(_STOP_OF[receipt.kind], movement.transaction_ref))
         movement = replace(movement, posted=reached)
     if reversal is not None and not movement.reversal_posted:
         writer.payment_reversed(loan.loan_id, movement.transaction_ref, reversal)

@@ -14,28 +14,53 @@ from services.intake.domain.book import (
     Book,
     Bound,
     Loan,
+    MoneyKind,
     Movement,
     Position,
     Profile,
     Receipt,
     Reversal,
+    Standing,
     Statement,
     Terms,
     digest_of,
 )
 from services.intake.domain.delinquency import DueAmount
+from services.intake.domain.merge_standing import merge_standing
 from shared.events.base import EventData
+from shared.events.catalogue import CATALOGUE
 from shared.events.loan import (
+    BalanceStated,
+    ChargeApplied,
+    ChargedOff,
+    ChargeReversed,
+    ChargeWaived,
+    CreditPosted,
     DueItem,
+    DueItemsChanged,
+    HoldEnded,
+    HoldStarted,
+    LoanClosed,
+    LoanCorrected,
     LoanCured,
     LoanFact,
     LoanOverdue,
+    LoanReaged,
+    LoanRescheduled,
+    LoanTransferred,
+    Obligor,
+    ObligorChanged,
     PartyDeceased,
     PartyUpdated,
     PaymentReceived,
     PaymentReversed,
+    RecoveryReceived,
+    StatedFact,
+    WrittenOff,
 )
 from shared.messaging import Outcome
+
+_TYPE_OF: Final = {event_type.model: name for name, event_type in CATALOGUE.items()}
 
 
 class Names(Struct, frozen=True):
@@ -63,33 +88,83 @@ def _merge_overdue(book: Book, fact: LoanOverdue, names: Names) -> tuple[Book, O
     flags = tuple(sorted(set(fact.flags))) if fact.flags else ()
     digest = digest_of(fact.currency, items, fact.balance, flags)
     position = Position(fact.business_date, fact.core_sequence, digest)
-    loan = book.loans.get(fact.loan_ref) or Loan(names.new_id(book.party_id), fact.loan_ref)
+    loan = _loan(book, fact, names)
     known = loan.terms is not None and loan.terms.position >= position
     stale = loan.statement is not None and loan.statement.position >= position
     if known and stale:
         return book, Outcome.IGNORED
     applied = effective_statement(loan, movements_of(book, fact.loan_ref))
-    repeated = applied is not None and applied.position[2] == digest and applied.position[0] == fact.business_date
+    said = None if applied is None else (applied.position.business_date, applied.position.digest)
+    repeated = said == (fact.business_date, digest) and loan.ending is None
     merged = Loan(
         loan_id=loan.loan_id,
         loan_ref=loan.loan_ref,
         terms=loan.terms if known else _terms(fact, position, flags, names.parties),
         statement=loan.statement if stale else Statement(position, fact.currency, items, fact.balance, "loan.overdue"),
+        standing=loan.standing,
     )
     # A repeated state still moves the position: facts between the two numbers must not win over it later.
     return _with_loan(book, merged), Outcome.IGNORED if repeated or stale else Outcome.APPLIED
 
 
 def _merge_cured(book: Book, fact: LoanCured, names: Names) -> tuple[Book, Outcome]:
-    position = Position(fact.business_date, fact.core_sequence, digest_of(fact.currency, (), fact.balance))
-    loan = book.loans.get(fact.loan_ref) or Loan(names.new_id(book.party_id), fact.loan_ref)
+    return _merge_statement(book, fact, (), names)
+
+
+def _merge_stated(book: Book, fact: StatedFact, names: Names) -> tuple[Book, Outcome]:
+    return _merge_statement(book, fact, due_amounts(fact.due_items), names)
+
+
+def _merge_statement(
+    book: Book, fact: LoanCured | StatedFact, items: tuple[DueAmount, ...], names: Names
+) -> tuple[Book, Outcome]:
+    position = Position(fact.business_date, fact.core_sequence, digest_of(fact.currency, items, fact.balance))
+    loan = _loan(book, fact, names)
     if loan.statement is not None and loan.statement.position >= position:
         return book, Outcome.IGNORED
-    merged = replace(loan, statement=Statement(position, fact.currency, (), fact.balance, "loan.cured"))
-    return _with_loan(book, merged), Outcome.PENDING if loan.terms is None else Outcome.APPLIED
+    stated = Statement(position, fact.currency, items, fact.balance, _TYPE_OF[type(fact)])
+    return _with_loan(book, replace(loan, statement=stated)), _unless_waiting(loan)
+
+
+def _merge_standing(book: Book, fact: LoanFact, names: Names) -> tuple[Book, Outcome]:
+    loan = _loan(book, fact, names)
+    before = loan.standing or Standing()
+    standing = merge_standing(before, fact, bound=lambda obligors: _bound(obligors, fact.party_ref, names.parties))
+    if standing == before:
+        return book, Outcome.IGNORED
+    return _with_loan(book, replace(loan, standing=standing)), _unless_waiting(loan)
+
+
+def _loan(book: Book, fact: LoanFact, names: Names) -> Loan:
+    return book.loans.get(fact.loan_ref) or Loan(names.new_id(book.party_id), fact.loan_ref)
+
+
+def _unless_waiting(loan: Loan) -> Outcome:
+    """What is known of a loan without terms waits for its `loan.overdue`."""
+    return Outcome.PENDING if loan.terms is None else Outcome.APPLIED
 
 
 def _merge_payment(book: Book, fact: PaymentReceived, _: Names) -> tuple[Book, Outcome]:
+    return _merge_receipt(
+        book, fact, "payment", cleared=fact.cleared, payer_ref=fact.payer_ref, allocation=fact.allocation,
+        balance_minor=fact.balance,
+    )  # fmt: skip
+
+
+def _merge_credit(book: Book, fact: CreditPosted, _: Names) -> tuple[Book, Outcome]:
+    return _merge_receipt(
+        book, fact, "credit", payer_ref=fact.reason, allocation=fact.allocation, balance_minor=fact.balance
+    )
+
+
+def _merge_recovery(book: Book, fact: RecoveryReceived, _: Names) -> tuple[Book, Outcome]:
+    return _merge_receipt(book, fact, "recovery", payer_ref=fact.payer_ref)
+
+
+def _merge_receipt(
+    book: Book, fact: PaymentReceived | CreditPosted | RecoveryReceived, kind: MoneyKind, *, payer_ref: str,
+    cleared: bool = True, allocation: Sequence[DueItem] = (), balance_minor: int | None = None,
+) -> tuple[Book, Outcome]:  # fmt: skip
     receipt = Receipt(
         position=_position(fact),
         loan_ref=fact.loan_ref,
@@ -97,10 +172,11 @@ def _merge_payment(book: Book, fact: PaymentReceived, _: Names) -> tuple[Book, O
         currency=fact.currency,
         value_date=fact.value_date,
         booked_at=fact.booked_at,
-        cleared=fact.cleared,
-        payer_ref=fact.payer_ref,
-        items=due_amounts(fact.allocation),
-        balance_minor=fact.balance,
+        cleared=cleared,
+        payer_ref=payer_ref,
+        items=due_amounts(allocation),
+        balance_minor=balance_minor,
+        kind=kind,
     )
     movement = book.movements.get(fact.transaction_ref) or Movement(fact.transaction_ref)
     if movement.receipt is not None and movement.receipt.position >= receipt.position:
@@ -173,15 +249,20 @@ def _terms(fact: LoanOverdue, position: Position, flags: tuple[str, ...], partie
         jurisdiction=fact.jurisdiction,
         obligors=tuple((obligor.party_ref, obligor.role, obligor.liability) for obligor in fact.obligors),
         flags=flags,
-        bound=tuple(Bound(parties[one.party_ref], one.role, one.liability) for one in fact.obligors)
-        if binds_others(fact)
-        else (),
+        bound=_bound(fact.obligors, fact.party_ref, parties),
     )
 
 
-def binds_others(fact: LoanOverdue) -> bool:
-    """Whether somebody else than the party of the case is bound by the loan."""
-    return any(one.party_ref != fact.party_ref for one in fact.obligors)
+def _bound(obligors: Sequence[Obligor], party_ref: str, parties: Mapping[str, UUID]) -> tuple[Bound, ...]:
+    """Everyone under our ids, where somebody else than the party of the case is among them."""
+    if not binds_others(obligors, party_ref):
+        return ()
+    return tuple(Bound(parties[one.party_ref], one.role, one.liability) for one in obligors)
+
+
+def binds_others(obligors: Sequence[Obligor], party_ref: str) -> bool:
+    """Whether somebody else than the party of the case is among the obligors."""
+    return any(one.party_ref != party_ref for one in obligors)
 
 
 def _with_loan(book: Book, loan: Loan) -> Book:
@@ -196,6 +277,12 @@ def _with_movement(book: Book, movement: Movement) -> tuple[Book, Outcome]:
 
 
 _Merger = Callable[[Book, Any, Names], tuple[Book, Outcome]]
+_STATED: Final = (
+    DueItemsChanged, LoanRescheduled, LoanReaged, LoanCorrected, ChargeApplied, ChargeWaived, ChargeReversed,
+)  # fmt: skip
+_STANDING: Final = (
+    BalanceStated, HoldStarted, HoldEnded, ChargedOff, WrittenOff, LoanTransferred, LoanClosed, ObligorChanged,
+)  # fmt: skip
 _MERGERS: Final[dict[type[EventData], _Merger]] = cast(
     "dict[type[EventData], _Merger]",
     {
@@ -203,6 +290,10 @@ _MERGERS: Final[dict[type[EventData], _Merger]] = cast(
         LoanCured: _merge_cured,
         PaymentReceived: _merge_payment,
         PaymentReversed: _merge_reversal,
+        CreditPosted: _merge_credit,
+        RecoveryReceived: _merge_recovery,
+        **dict.fromkeys(_STATED, _merge_stated),
+        **dict.fromkeys(_STANDING, _merge_standing),
         PartyUpdated: _merge_person,
         PartyDeceased: _merge_death,
     },

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Final
 
 from msgspec import Struct
 
-CureCause = Literal["payment", "core_statement", "correction"]
+from shared.events.case import CureCause
+from shared.events.stop import StopCause
+from shared.ids import derived_id
+
+_REFERENCE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_CURE_CAUSES: Final[Mapping[str, CureCause]] = {
+    "loan.payment_received": "payment",
+    "loan.credit_posted": "credit",
+    "loan.charge_waived": "waiver",
+    "loan.charge_reversed": "charge_reversed",
+    "loan.rescheduled": "restructure",
+    "loan.reaged": "reage",
+    "loan.corrected": "correction",
+}
+# Money announces itself (`conclusion`), and a new statement of an overdue loan only repeats what was announced.
+_LOWERING: Final[Mapping[str, StopCause]] = {
+    "loan.due_items_changed": "due_changed",
+    "loan.charge_waived": "waiver",
+    "loan.charge_reversed": "charge_reversed",
+    "loan.rescheduled": "restructure",
+    "loan.reaged": "reage",
+    "loan.corrected": "correction",
+}
 
 
 class Trigger(Struct, frozen=True):
@@ -24,6 +48,14 @@ class Trigger(Struct, frozen=True):
     @property
     def cure_cause(self) -> CureCause:
         """What a cure by this fact is put down to."""
-        if self.type == "loan.payment_received":
-            return "payment"
-        return "correction" if self.is_correction else "core_statement"
+        return _CURE_CAUSES.get(self.type, "correction" if self.is_correction else "core_statement")
+
+    @property
+    def reference(self) -> str:
+        """The fact's id where it can stand as a reference; of an id in other characters, what is derived from it."""
+        return self.event_id if _REFERENCE.fullmatch(self.event_id) else derived_id("fact", self.event_id).hex
+
+    @property
+    def lowers_by(self) -> StopCause | None:
+        """What recalls planned contact when the fact has lowered what is overdue; None: another event says so."""
+        return _LOWERING.get(self.type)

@@ -18,6 +18,7 @@ from services.intake.domain.book import (
     Profile,
     Receipt,
     Reversal,
+    Standing,
     Statement,
     Terms,
     matters,
@@ -29,6 +30,7 @@ from shared.database.columns import joined
 _encode = msgspec.json.encode
 _terms = msgspec.json.Decoder(Terms).decode
 _statement = msgspec.json.Decoder(Statement).decode
+_standing = msgspec.json.Decoder(Standing).decode
 _receipt = msgspec.json.Decoder(Receipt).decode
 _reversal = msgspec.json.Decoder(Reversal).decode
 _profile = msgspec.json.Decoder(Profile).decode
@@ -36,7 +38,7 @@ _pauses = msgspec.json.Decoder(tuple[Pause, ...]).decode
 _totals = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
 
 _LOANS = """
-SELECT party_id, core, loan_ref, loan_id, terms::text, statement::text FROM loan
+SELECT party_id, core, loan_ref, loan_id, terms::text, statement::text, standing FROM loan
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 _MOVEMENTS = """
@@ -60,12 +62,14 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 
 _SAVE_LOANS = """
-INSERT INTO loan (tenant, party_id, core, loan_ref, loan_id, terms, statement)
-SELECT $1, party_id, core, loan_ref, loan_id, terms, statement
+INSERT INTO loan (tenant, party_id, core, loan_ref, loan_id, terms, statement, standing)
+SELECT $1, party_id, core, loan_ref, loan_id, terms, statement, standing
 FROM unnest(string_to_array($2, chr(31))::uuid[], string_to_array($3, chr(31)), string_to_array($4, chr(31)),
-            string_to_array($5, chr(31))::uuid[], string_to_array($6, chr(31), ''), string_to_array($7, chr(31), ''))
-  AS n(party_id, core, loan_ref, loan_id, terms, statement)
-ON CONFLICT (tenant, party_id, core, loan_ref) DO UPDATE SET terms = excluded.terms, statement = excluded.statement
+            string_to_array($5, chr(31))::uuid[], string_to_array($6, chr(31), ''), string_to_array($7, chr(31), ''),
+            string_to_array($8, chr(31), ''))
+  AS n(party_id, core, loan_ref, loan_id, terms, statement, standing)
+ON CONFLICT (tenant, party_id, core, loan_ref) DO UPDATE
+SET terms = excluded.terms, statement = excluded.statement, standing = excluded.standing
 """
 _SAVE_MOVEMENTS = """
 INSERT INTO movement AS m (tenant, party_id, core, transaction_ref, loan_ref, receipt, reversal, posted,
@@ -120,10 +124,8 @@ async def load(
     if not ids:
         return {}
     loans: dict[UUID, dict[str, Loan]] = {}
-    for party_id, _core, loan_ref, loan_id, terms, statement in await uow.sql.fetch(_LOANS, uow.tenant, ids):
-        loans.setdefault(party_id, {})[loan_ref] = Loan(
-            loan_id, loan_ref, _terms(terms) if terms else None, _statement(statement) if statement else None
-        )
+    for row in await uow.sql.fetch(_LOANS, uow.tenant, ids):
+        loans.setdefault(row["party_id"], {})[row["loan_ref"]] = loan_of(row)
     movements: dict[UUID, dict[str, Movement]] = {}
     rows = await uow.sql.fetch(_MOVEMENTS, uow.tenant, ids)
     named = sorted(set(transactions))
@@ -221,6 +223,7 @@ async def _save_loans(uow: UnitOfWork, rows: Sequence[tuple[Book, Loan]]) -> Non
         joined(loan.loan_id.hex for _, loan in rows),
         joined("" if loan.terms is None else _encode(loan.terms).decode() for _, loan in rows),
         joined("" if loan.statement is None else _encode(loan.statement).decode() for _, loan in rows),
+        joined("" if loan.standing is None else _encode(loan.standing).decode() for _, loan in rows),
     )
 
 
@@ -268,6 +271,18 @@ async def _save_cases(uow: UnitOfWork, rows: Sequence[tuple[Book, Case]]) -> Non
 def _array(names: Sequence[str]) -> str:
     """An array literal of codes. Never empty: a joined column of one empty text would be no column at all."""
     return f"{{{','.join(names)}}}"
+
+
+def loan_of(row: asyncpg.Record) -> Loan:
+    """A row of `loan`."""
+    _, _, loan_ref, loan_id, terms, statement, standing = row
+    return Loan(
+        loan_id,
+        loan_ref,
+        _terms(terms) if terms else None,
+        _statement(statement) if statement else None,
+        _standing(standing) if standing else None,
+    )
 
 
 def movement_of(row: asyncpg.Record) -> Movement:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from services.plans.domain.affordability import PlanKind, Schedule
@@ -60,6 +60,9 @@ class SigningExpired(KnownProblem):
     """Placing the hold took longer than an attempt may last; sign again."""
 
     kind, status, title = "signing_expired", 409, "The signature came too late; sign again"
+
+
+Ending = Literal["cured", "closed"]
 
 
 class PlanState(StrEnum):
@@ -270,10 +273,10 @@ def payment_reversed(plan: Plan, transaction_ref: str, *, now: datetime) -> Chan
     return Change(plan=changed, events=(event,))
 
 
-def case_cured(plan: Plan, *, now: datetime, real_now: datetime) -> Change:
-    """Nothing is overdue any more: a signed plan is complete, a proposal has lost its reason."""
+def case_ended(plan: Plan, *, cause: Ending, now: datetime, real_now: datetime) -> Change:
+    """Nothing is to be collected any more: a signed plan is complete, a proposal has lost its reason."""
     if plan.state is PlanState.SIGNED:
-        return _complete(plan, cause="cured", now=now, real_now=real_now)
+        return _complete(plan, cause=cause, now=now, real_now=real_now)
     if plan.state is PlanState.PROPOSED:
         return Change(plan=replace(plan, state=PlanState.LAPSED, version=plan.version + 1))
     return Change(plan=plan)
@@ -325,7 +328,7 @@ def _require_signable(plan: Plan, now: datetime) -> None:
         raise PlanNotOpen("the proposal is older than 30 days; circumstances change, propose again", state="expired")
 
 
-def _complete(plan: Plan, *, cause: str, now: datetime, real_now: datetime) -> Change:
+def _complete(plan: Plan, *, cause: Literal["paid"] | Ending, now: datetime, real_now: datetime) -> Change:
     completed = replace(plan, state=PlanState.COMPLETED, version=plan.version + 1, completed_at=now)
     data = PlanCompleted(
         plan_id=plan.plan_id,
@@ -333,7 +336,7 @@ def _complete(plan: Plan, *, cause: str, now: datetime, real_now: datetime) -> C
         party_id=plan.party_id,
         version=completed.version,
         paid_total=plan.paid,
-        cause="cured" if cause == "cured" else "paid",
+        cause=cause,
     )
     end = NewIntent(
         kind=END_HOLD,

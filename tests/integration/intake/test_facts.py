@@ -13,7 +13,19 @@ from shared.events.stop import PartyParked, PartyUnparked
 from shared.messaging import TimerDue, intent_store
 from shared.money import Money
 from tests.integration.intake.conftest import NOW, record_of
-from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person, reversal
+from tests.unit.intake.facts import (
+    DAY,
+    closed,
+    day_closed,
+    due,
+    hold,
+    hold_end,
+    overdue,
+    payment,
+    person,
+    reversal,
+    sold,
+)
 
 
 async def party_of(intake, ref="P-1"):
@@ -43,6 +55,16 @@ async def test_state_survives_between_batches(intake):
         "case.opened",
     ]  # fmt: skip
     assert (await case_of(intake))["status"] == "open"
+
+
+async def test_holds_and_ends_survive_between_batches(intake):
+    await intake.tell(overdue(1), overdue(2, loan="L-2"))
+    await intake.tell(hold(3, starts_on=DAY - timedelta(days=2)), sold(4, loan="L-2"))
+    await intake.tell(hold_end(5), hold(3, starts_on=DAY - timedelta(days=2)))
+    await intake.tell(closed(6))
+    told = [name for name in await intake.types() if name in {"case.hold_seen", "case.loan_cured", "case.closed"}]
+    assert told == ["case.hold_seen", "case.loan_cured", "case.hold_seen", "case.closed"]
+    assert (await case_of(intake))["status"] == "closed"
 
 
 async def test_version_equals_the_streams_sequence(intake):

@@ -4,16 +4,34 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from shared.events.loan import (
+    BalanceStated,
     BusinessDayClosed,
+    ChargeApplied,
+    ChargedOff,
+    ChargeReversed,
+    ChargeWaived,
     ContactPoint,
+    CreditPosted,
     DueItem,
+    DueItemsChanged,
+    HoldEnded,
+    HoldStarted,
+    LoanClosed,
+    LoanCorrected,
     LoanCured,
     LoanOverdue,
+    LoanReaged,
+    LoanRescheduled,
+    LoanTransferred,
     Obligor,
+    ObligorChanged,
     PartyDeceased,
     PartyUpdated,
     PaymentReceived,
     PaymentReversed,
+    RecoveryReceived,
+    StatedFact,
+    WrittenOff,
 )
 from shared.geo import Point
 
@@ -99,6 +117,84 @@ def reversal(
 def cured(sequence: int, *, loan: str = "L-1", party: str = "P-1", **more: Any) -> LoanCured:
     """The core says that nothing is past due any more."""
     return LoanCured(**{**_fact(sequence, loan, party), "balance": 90_000, **more})
+
+
+def credit(
+    sequence: int, amount: int, *after: DueItem, ref: str = "T-1", loan: str = "L-1", party: str = "P-1", **more: Any
+) -> CreditPosted:
+    """A goodwill credit; `after` are the due items after its allocation."""
+    money = {"transaction_ref": ref, "amount": amount, "value_date": DAY, "booked_at": BOOKED, "reason": "goodwill"}
+    return CreditPosted(**{**_fact(sequence, loan, party), **money, "allocation": list(after), **more})
+
+
+def recovery(
+    sequence: int, amount: int, *, ref: str = "T-1", loan: str = "L-1", party: str = "P-1", **more: Any
+) -> RecoveryReceived:
+    """Money for a loan that was written off."""
+    money = {"transaction_ref": ref, "amount": amount, "value_date": DAY, "booked_at": BOOKED, "payer_ref": "payer"}
+    return RecoveryReceived(**{**_fact(sequence, loan, party), **money, **more})
+
+
+_NAMING: dict[type[StatedFact], dict[str, Any]] = {
+    DueItemsChanged: {"cause": "due_date_moved"},
+    LoanRescheduled: {"arrangement_ref": "R-1"},
+    LoanReaged: {"arrangement_ref": "R-1"},
+    LoanCorrected: {"corrects": "e-0"},
+    **{model: {"charge_ref": "C-1", "amount": 10} for model in (ChargeApplied, ChargeWaived, ChargeReversed)},
+}
+
+
+def stated(
+    model: type[StatedFact], sequence: int, *after: DueItem, loan: str = "L-1", party: str = "P-1", **more: Any
+) -> StatedFact:
+    """A change of the given kind; `after` is all that is due after it."""
+    state = {"value_date": DAY, "booked_at": BOOKED, "balance": 95_000, "due_items": list(after)}
+    return model(**{**_fact(sequence, loan, party), **state, **_NAMING[model], **more})
+
+
+def closed(sequence: int, *, loan: str = "L-1", party: str = "P-1", **more: Any) -> LoanClosed:
+    """The loan was paid to its end."""
+    return LoanClosed(**{**_fact(sequence, loan, party), "reason": "paid", "closed_on": DAY, **more})
+
+
+def sold(sequence: int, *, loan: str = "L-1", party: str = "P-1", **more: Any) -> LoanTransferred:
+    """The loan belongs to somebody else."""
+    return LoanTransferred(**{**_fact(sequence, loan, party), "kind": "sold", "transferred_on": DAY, **more})
+
+
+def written_off(sequence: int, *, loan: str = "L-1", party: str = "P-1", **more: Any) -> WrittenOff:
+    """The bank claims the loan no longer."""
+    return WrittenOff(**{**_fact(sequence, loan, party), "written_off_on": DAY, **more})
+
+
+def charge_off(sequence: int, *, loan: str = "L-1", party: str = "P-1", **more: Any) -> ChargedOff:
+    """The bank has booked a loss."""
+    return ChargedOff(**{**_fact(sequence, loan, party), "charged_off_on": DAY, **more})
+
+
+def balance(sequence: int, amount: int, *, loan: str = "L-1", party: str = "P-1", **more: Any) -> BalanceStated:
+    """The balance, and nothing else."""
+    return BalanceStated(**{**_fact(sequence, loan, party), "balance": amount, **more})
+
+
+def obligors(sequence: int, *references: str, loan: str = "L-1", party: str = "P-1", **more: Any) -> ObligorChanged:
+    """Everyone bound from now on: the first borrows, the others stand surety."""
+    bound = [
+        Obligor(party_ref=reference, role="borrower" if number == 0 else "guarantor", liability="full")
+        for number, reference in enumerate(references)
+    ]
+    return ObligorChanged(**{**_fact(sequence, loan, party), "obligors": bound, **more})
+
+
+def hold(sequence: int, *, ref: str = "H-1", loan: str = "L-1", party: str = "P-1", **more: Any) -> HoldStarted:
+    """A breathing space on everything, from today on."""
+    told = {"hold_ref": ref, "kind": "breathing_space", "scope": "party", "starts_on": DAY}
+    return HoldStarted(**{**_fact(sequence, loan, party), **told, **more})
+
+
+def hold_end(sequence: int, *, ref: str = "H-1", loan: str = "L-1", party: str = "P-1", **more: Any) -> HoldEnded:
+    """The hold `ref` is over."""
+    return HoldEnded(**{**_fact(sequence, loan, party), "hold_ref": ref, "ended_on": DAY, **more})
 
 
 def person(sequence: int, *, party: str = "P-1", **more: Any) -> PartyUpdated:

@@ -142,12 +142,12 @@ def test_payment_on_a_proposal_is_not_matched() -> None:
 
 
 def test_cure_completes_a_signed_plan() -> None:
-    change = plans.case_cured(signed(), now=NOW, real_now=NOW)
+    change = plans.case_ended(signed(), cause="cured", now=NOW, real_now=NOW)
     assert types(change) == ["plan.completed"]
 
 
 def test_cure_lapses_a_proposal() -> None:
-    assert plans.case_cured(proposal(), now=NOW, real_now=NOW).plan.state is PlanState.LAPSED
+    assert plans.case_ended(proposal(), cause="cured", now=NOW, real_now=NOW).plan.state is PlanState.LAPSED
 
 
 class SigningMachine(RuleBasedStateMachine):

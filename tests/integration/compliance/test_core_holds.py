@@ -1,0 +1,75 @@
+"""Holds that a core has told of: compliance keeps them as they are known now, and permits follow."""
+
+from datetime import timedelta
+from typing import Any, get_args
+
+from services.compliance.domain.holds import HOLD_OF_CORE, HOLD_OF_STOP, Hold
+from services.compliance.store.holds import load_holds
+from shared.events.case import CaseClosed, CaseHoldSeen, CaseOpened
+from shared.events.loan import HeldFor
+from shared.events.stop import StopCause
+from shared.ids import derived_id
+
+from .conftest import Desk, visit_request
+
+
+def seen(desk: Desk, case: CaseOpened, version: int, **changes: Any) -> CaseHoldSeen:
+    """An insolvency from today on, without an end."""
+    told = {
+        "hold_ref": "H-1", "kind": "insolvency", "scope": "party", "debt_id": derived_id("debt", "core-a", "L-1"),
+        "starts_on": desk.clock.business.date(), "ends_on": None,
+    }  # fmt: skip
+    return CaseHoldSeen(**{"case_id": case.case_id, "party_id": case.party_id, "version": version, **told, **changes})
+
+
+async def holds_of(desk: Desk, case: CaseOpened) -> list[Hold]:
+    async with desk.database.read_only() as uow:
+        return (await load_holds(uow, [case.party_id])).get(case.party_id, [])
+
+
+async def test_a_hold_of_the_core_revokes_and_refuses(desk: Desk) -> None:
+    case = await desk.open_case()
+    (granted,) = await desk.ask(visit_request(case))
+    await desk.deliver("case", ("case.hold_seen", seen(desk, case, 2)))
+    (revoked,) = await desk.events("compliance.permit_revoked")
+    assert revoked["permit_id"] == granted["permit_id"]
+    (refused,) = await desk.ask(visit_request(case))
+    assert refused["decision"] == "deny"
+
+
+async def test_what_is_known_now_takes_the_place_of_what_was_known(desk: Desk) -> None:
+    case = await desk.open_case()
+    await desk.deliver("case", ("case.hold_seen", seen(desk, case, 2)))
+    past = desk.clock.business.date() - timedelta(days=3)
+    await desk.deliver("case", ("case.hold_seen", seen(desk, case, 3, starts_on=past, ends_on=past)))
+    before, now = sorted(await holds_of(desk, case), key=lambda hold: hold.source_ref)
+    assert before.ended_at == desk.clock.business
+    assert now.valid_to is not None
+    assert now.valid_to < desk.clock.business
+    (answer,) = await desk.ask(visit_request(case))
+    assert answer["decision"] == "allow"
+
+
+async def test_the_core_alone_does_not_end_what_two_people_end(desk: Desk) -> None:
+    case = await desk.open_case()
+    await desk.deliver("case", ("case.hold_seen", seen(desk, case, 2, kind="deceased")))
+    past = desk.clock.business.date() - timedelta(days=3)
+    await desk.deliver("case", ("case.hold_seen", seen(desk, case, 3, kind="deceased", starts_on=past, ends_on=past)))
+    assert {(hold.kind, hold.until) for hold in await holds_of(desk, case)} == {("deceased", None)}
+
+
+async def test_a_closed_case_revokes_what_is_planned_by_its_cause(desk: Desk) -> None:
+    case = await desk.open_case()
+    await desk.ask(visit_request(case))
+    closed = CaseClosed(
+        case_id=case.case_id, party_id=case.party_id, version=2, business_date=desk.clock.business.date(),
+        cause="sold", overdue_totals=[],
+    )  # fmt: skip
+    await desk.deliver("case", ("case.closed", closed))
+    (revoked,) = await desk.events("compliance.permit_revoked")
+    assert revoked["cause"] == "sold"
+
+
+def test_every_word_of_the_events_has_a_meaning() -> None:
+    assert HOLD_OF_CORE.keys() == set(get_args(HeldFor))
+    assert HOLD_OF_STOP.keys() == set(get_args(StopCause))
