@@ -1183,6 +1183,8 @@ class Lives:
             return
         state = self.STATES[self._state[place]]
         after = {"permit_use": "used", "release": "released"}.get(kind, state)
+        if kind == "permit_use" and state == "recorded":
+            after = state  # an earlier contact came out later: the permit is its
         if kind == "contact" and state in ("granted", "used"):
             after = "recorded"
         self._state[place] = self.STATES.index(after)

@@ -19,13 +19,13 @@ from services.compliance.domain.debts import Debt, Obligor
 from services.compliance.domain.decisions import Decision, decide
 from services.compliance.domain.dossier import DossierEntry, DossierName, FactValue, GivenOverride
 from services.compliance.domain.facts import Balance, Freshness, Inconvenient, Override, PartyFacts, Question
-from services.compliance.domain.hindsight import Past, changes
+from services.compliance.domain.hindsight import Past, changes, of_use, told, use_came_late
 from services.compliance.domain.holds import Hold, HoldKind, HoldScope, end_by, ended, lawful_end, same_source
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.moratoria import debts_under, reaching
 from services.compliance.domain.overrides import passable
 from services.compliance.domain.packs import RuleBook
-from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased, grant, recorded, release, use
+from services.compliance.domain.permits import Permit, PermitState, grant, recorded, release, use
 from services.compliance.domain.preferences import Hours, Wish, inconvenient_of
 from services.compliance.domain.recalls import Recall, recall_of, revoked_by
 from services.compliance.domain.reconsidering import outstanding, refused_now
@@ -94,14 +94,22 @@ class Bureau:
         self._leaf(case, "decision", moment, permit_id=None if permit is None else str(permit.permit_id))
         return decision, permit
 
-    def use(self, party_id: UUID, permit_id: UUID, *, contact_id: UUID, used_at: datetime) -> None:
-        """The use is reported; a second one, or one of a released permit, changes nothing here."""
-        permits = self.cases[party_id].permits
-        if permit_id in permits:
-            try:
-                permits[permit_id] = use(permits[permit_id], contact_id=contact_id, used_at=used_at)
-            except (PermitAlreadyUsed, PermitReleased):
-                return
+    def use(self, party_id: UUID, permit_id: UUID, moment: Moment, *, contact_id: UUID, used_at: datetime) -> None:
+        """The use is reported: of several the earliest is covered. Of a released permit it changes nothing here."""
+        case = self.cases[party_id]
+        before = case.permits.get(permit_id)
+        if before is None or before.state is PermitState.RELEASED:
+            return
+        after = case.permits[permit_id] = use(before, contact_id=contact_id, used_at=used_at)
+        if before.contact_id not in (None, contact_id):
+            if after.contact_id == contact_id:
+                self._judge_since(case, used_at, moment)
+            self._judge_uses(case, after, before.contact_id, contact_id)
+
+    def _judge_uses(self, case: Case, permit: Permit, *contact_ids: UUID | None) -> None:
+        known = [(one, case.findings.get(one, {}).get(audit.REUSED)) for one in contact_ids if one is not None]
+        changed = [of_use(permit, contact_id, standing) for contact_id, standing in known]
+        self._keep(case, [one for one in changed if one is not None])
 
     def give_back(self, party_id: UUID, permit_id: UUID, moment: Moment, *, cause: str) -> None:
         """The holder gives an unused permit back. Raises PermitNotReleasable."""
@@ -281,6 +289,7 @@ class Bureau:
         if contact.contact_id in case.judged:
             return
         permit = None if contact.permit_id is None else case.permits.get(contact.permit_id)
+        standing = tuple(case.findings.get(contact.contact_id, {}).values())
         evidence = evidence_of(
             contact,
             permit=permit,
@@ -288,17 +297,20 @@ class Bureau:
             dossier=case.dossier(),
             others=case.told(),
             freshness_limit=self._limit,
-            use_came_first=use_came_first,
+            use_came_late=use_came_first and use_came_late(contact.contact_id, permit, standing),
         )
         found = audit.judge_contact(contact, evidence, self.book)
         case.judged[contact.contact_id] = contact
         case.made[contact.contact_id] = audit.counted(contact, evidence.as_it_began.zones, told_real=moment.real)
-        self._keep(case, [_version(contact, one) for one in found])
-        if permit is not None and permit.reserves:
-            after = recorded(permit, contact_id=contact.contact_id, used_at=contact.started_at)
-            case.permits[permit.permit_id] = after
+        self._keep(case, told(contact, found, standing))
+        taken_over = None
+        if permit is not None and permit.state is not PermitState.RELEASED:
+            taken_over = recorded(permit, contact_id=contact.contact_id, used_at=contact.started_at)
+            case.permits[permit.permit_id] = taken_over
         self._leaf(case, "contact", moment, contact_id=str(contact.contact_id), verdict=audit.verdict(found))
         self._judge_since(case, contact.started_at, moment, but=contact.contact_id)
+        if permit is not None and taken_over is not None and taken_over.contact_id != permit.contact_id:
+            self._judge_uses(case, taken_over, permit.contact_id)
         self._reconsider(case, moment, arrived=reached)
 
     def _told(self, case: Case, facts: PartyFacts, *, at: datetime) -> PartyFacts:
@@ -371,9 +383,3 @@ class Bureau:
         built = leaves.build(leaf, case.chain, self._draw_bytes)
         case.chain = built.chain
         case.leaves.append(built.content)
-
-
-def _version(contact: ContactRecorded, finding: audit.Finding) -> findings.FindingVersion:
-    return findings.of_contact(
-        finding, party_id=contact.party_id, contact_id=contact.contact_id, permit_id=contact.permit_id
-    )

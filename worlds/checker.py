@@ -245,13 +245,11 @@ class _Checker:
             yield "permit", contact.start_real > grant.void_since_real + FRESHNESS_LIMIT
 
     def _first_user(self, grant: Grant) -> Contact | None:
-        """The contact whose use of the permit was told first."""
+        """The contact on the permit that began first, of those of which at least the use was told, whenever it was."""
         told = [
-            (moment, one.contact_id, one)
+            (one.start, one.contact_id, one)
             for one in self.ledger.contacts[grant.party_id]
-            if one.permit_id == grant.permit_id
-            for moment in (one.told_real, one.use_told_real)
-            if moment is not None
+            if one.permit_id == grant.permit_id and (one.told_real, one.use_told_real) != (None, None)
         ]
         return min(told)[2] if told else None
 

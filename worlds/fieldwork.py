@@ -235,7 +235,10 @@ class Fieldwork:
         if contact.permit_id is None:
             return
         contact.use_told_real = self.world.real_now
-        self.world.bureau.use(contact.party_id, contact.permit_id, contact_id=contact.contact_id, used_at=contact.start)
+        self.world.bureau.use(
+            contact.party_id, contact.permit_id, self.world.moment(), contact_id=contact.contact_id,
+            used_at=contact.start,
+        )  # fmt: skip
 
     def _record(self, contact: Contact, reached: datetime) -> None:
         told = ContactRecorded.model_construct(

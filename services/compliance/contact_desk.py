@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +11,7 @@ from services.compliance import (
     announcements,
     finding_desk,
     hindsight,
+    permit_life,
     reconsideration,
     sharing_desk,
     third_person_desk,
@@ -21,7 +22,9 @@ from services.compliance.domain.audited_on import Made, evidence_of, keys_named,
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import Counted, PartyFacts
-from services.compliance.domain.findings import FindingVersion, of_contact
+from services.compliance.domain.findings import FindingVersion
+from services.compliance.domain.hindsight import told as versions_told
+from services.compliance.domain.hindsight import use_came_late
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.permits import Permit, PermitState, recorded
 from services.compliance.domain.places import Place
@@ -30,6 +33,7 @@ from services.compliance.instruments import Instruments
 from services.compliance.store.audits import AuditRow, insert_audits, load_made
 from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts_untold
+from services.compliance.store.findings import load_of_contacts
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.permits import load_permits, update_permits
 from services.compliance.store.places import load_places
@@ -61,6 +65,7 @@ class _Known:
     places: Mapping[UUID, Sequence[Place]]
     made: Mapping[UUID, list[Made]]
     permits: Mapping[UUID, Permit]
+    standing: Mapping[UUID, Sequence[FindingVersion]]
 
 
 @dataclass(slots=True)
@@ -72,6 +77,7 @@ class _Audit:
     leaves: list[NewLeaf] = field(default_factory=list)
     permits: dict[UUID, Permit] = field(default_factory=dict)
     used: list[Permit] = field(default_factory=list)
+    taken_over: list[tuple[Permit, Permit]] = field(default_factory=list)
     told: list[tuple[ContactRecorded, Permit | None]] = field(default_factory=list)
     concern_others: list[Counted] = field(default_factory=list)
 
@@ -93,6 +99,7 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
         places=await load_places(uow, parties),
         made=await load_made(uow, parties),
         permits=permits,
+        standing=await load_of_contacts(uow, [one.contact_id for one in contacts]) if permits else {},
     )
     audit = _Audit()
     before = {one.contact_id for made in known.made.values() for one in made}
@@ -105,6 +112,8 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     arrived_real = min(arrivals, default=uow.real_now)
     await _save(uow, instruments, audit, arrived_real=arrived_real)
     await hindsight.judge_later_contacts(uow, instruments, [row.contact for row in audit.rows])
+    for permit, after in audit.taken_over:
+        await permit_life.prove_taken_over(uow, instruments, after, before=permit)
     await trace_desk.judge(uow, instruments, {row.contact.party_id for row in audit.rows})
     parties = {row.contact.party_id for row in audit.rows}
     await reconsideration.reconsider(uow, instruments, parties, arrived_real=arrived_real)
@@ -123,6 +132,7 @@ def _permit_of(contact: ContactRecorded, *known: Mapping[UUID, Permit]) -> Permi
 def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told, known: _Known) -> Made:
     contact = told.contact
     permit = _permit_of(contact, audit.permits, known.permits)
+    standing = known.standing.get(contact.contact_id, ())
     evidence = evidence_of(
         contact,
         permit=permit,
@@ -131,7 +141,7 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
         places=known.places[contact.party_id],
         others=known.made[contact.party_id],
         freshness_limit=instruments.freshness_limit,
-        use_came_first=told.use_came_first,
+        use_came_late=told.use_came_first and use_came_late(contact.contact_id, permit, standing),
     )
     findings = judge_contact(contact, evidence, instruments.book)
     leaf = _leaf(uow, instruments, contact, findings)
@@ -149,7 +159,7 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
     audit.leaves.append(leaf)
     audit.rows.append(row)
     audit.told.append((contact, permit))
-    audit.findings += _versions(contact, findings)
+    audit.findings += versions_told(contact, findings, standing)
     made_since = any(one.span.start >= contact.started_at for one in known.facts[contact.party_id].shared)
     if made_since or comes_unreserved(row.counted, permit):
         audit.concern_others.append(row.counted)
@@ -163,20 +173,16 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
 
 def _hand_over(audit: _Audit, permit: Permit, contact: ContactRecorded) -> None:
     """From now on the contact's own record counts, not the reservation; a released permit stays released."""
-    if permit.state in (PermitState.GRANTED, PermitState.USED):
-        after = recorded(permit, contact_id=contact.contact_id, used_at=contact.started_at)
-        audit.permits[permit.permit_id] = after
-        if permit.state is PermitState.GRANTED:
-            audit.used.append(after)
-
-
-def _versions(contact: ContactRecorded, findings: Iterable[Finding]) -> list[FindingVersion]:
-    return [
-        of_contact(
-            finding, party_id=contact.party_id, contact_id=contact.contact_id, permit_id=contact.permit_id
-        )
-        for finding in findings
-    ]  # fmt: skip
+    if permit.state is PermitState.RELEASED:
+        return
+    after = recorded(permit, contact_id=contact.contact_id, used_at=contact.started_at)
+    if after == permit:
+        return
+    audit.permits[permit.permit_id] = after
+    if permit.state is PermitState.GRANTED:
+        audit.used.append(after)
+    elif (permit.contact_id, permit.used_at) != (after.contact_id, after.used_at):
+        audit.taken_over.append((permit, after))
 
 
 def _leaf(uow: UnitOfWork, instruments: Instruments, contact: ContactRecorded, findings: Sequence[Finding]) -> NewLeaf:
@@ -213,4 +219,6 @@ async def _save(uow: UnitOfWork, instruments: Instruments, audit: _Audit, *, arr
     await append_leaves(uow, instruments.cipher, audit.leaves)
     for permit in audit.used:
         uow.emit(announcements.used(permit, uow.now))
-    await finding_desk.record(uow, instruments, audit.findings, proved=True)
+    first = [one for one in audit.findings if one.version == 1]
+    await finding_desk.record(uow, instruments, first, proved=True)
+    await finding_desk.record(uow, instruments, [one for one in audit.findings if one.version > 1])

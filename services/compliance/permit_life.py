@@ -5,26 +5,35 @@ Each change is a leaf (the hand-over is the contact's), so that a permit's state
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.compliance import announcements, finding_desk, sharing_desk, third_person_desk
-from services.compliance.domain.audit import PERMIT_RULES, Finding
+from services.compliance import (
+    announcements,
+    finding_desk,
+    hindsight,
+    reconsideration,
+    sharing_desk,
+    third_person_desk,
+)
+from services.compliance.domain.audit import PERMIT_RULES, REUSED, Finding
 from services.compliance.domain.canonical import format_time
-from services.compliance.domain.findings import FindingVersion
+from services.compliance.domain.findings import FindingVersion, finding_id_of
+from services.compliance.domain.hindsight import of_use
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.lost_devices import stays_counted
 from services.compliance.domain.permits import (
     Permit,
-    PermitAlreadyUsed,
     PermitReleased,
+    PermitState,
     release,
     use,
     use_after_release,
 )
 from services.compliance.instruments import Instruments
 from services.compliance.store import permits as store
+from services.compliance.store.findings import load_current
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.lost_devices import load_lost
 from shared.database import UnitOfWork
@@ -34,30 +43,49 @@ from shared.ids import derived_id, event_id
 async def use_permit(
     uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None, used_at: datetime
 ) -> Permit:
-    """Record the use. The party is locked. Raises PermitReleased, PermitAlreadyUsed."""
+    """Record the use; returns the permit with the contact that it covers now: of several the one that began first.
+
+    The others are findings. The party is locked. Raises PermitReleased.
+    """
     after = use(permit, contact_id=contact_id, used_at=used_at)
     if after != permit:
         await _keep_use(uow, instruments, after)
     if after.state is not permit.state:
         uow.emit(announcements.used(after, uow.now))
+    if contact_id is None or permit.contact_id in (None, contact_id):
+        return after
+    if after.contact_id == contact_id:
+        await hindsight.judge_since(uow, instruments, [(after.party_id, hindsight.Since(used_at))])
+    await _judge_uses(uow, instruments, after, {permit.contact_id, contact_id})
+    await reconsideration.reconsider(uow, instruments, [after.party_id])
     return after
 
 
-async def report_second_use(
-    uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None
-) -> PermitAlreadyUsed:
-    """Open the finding of a second use and return the refusal, so that both are kept. The party is locked."""
-    await _find_misuse(uow, instruments, permit, "PERMIT-REUSED", "a second use was reported", contact_id=contact_id)
-    return PermitAlreadyUsed()
+async def prove_taken_over(uow: UnitOfWork, instruments: Instruments, after: Permit, *, before: Permit) -> None:
+    """A contact was recorded that began before the use that was known: the leaf that says so, and what that changes.
+
+    The permit's row and the contacts recorded since are judged already. The party is locked.
+    """
+    await _prove_use(uow, instruments, after)
+    if before.contact_id not in (None, after.contact_id):
+        await _judge_uses(uow, instruments, after, {before.contact_id})
+
+
+async def _judge_uses(uow: UnitOfWork, instruments: Instruments, permit: Permit, contact_ids: Iterable[UUID]) -> None:
+    """Of contacts that are not recorded yet only their use says that they were made; of others nothing changes here."""
+    ids = {contact_id: finding_id_of(contact_id, REUSED) for contact_id in sorted(set(contact_ids))}
+    standing = await load_current(uow, ids.values())
+    found = [of_use(permit, contact_id, standing.get(finding_id)) for contact_id, finding_id in ids.items()]
+    await finding_desk.record(uow, instruments, [one for one in found if one is not None])
 
 
 async def report_use_after_release(
     uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None, used_at: datetime
 ) -> PermitReleased:
     """Count the use again, open its finding and return the refusal, so that all are kept. The party is locked."""
-    await count_again(uow, instruments, permit, contact_id=contact_id, used_at=used_at)
-    detail = "a use was reported after the permit was given back"
-    await _find_misuse(uow, instruments, permit, "PERMIT-RELEASED", detail, contact_id=contact_id)
+    if permit.state is PermitState.RELEASED:
+        await count_again(uow, instruments, permit, contact_id=contact_id, used_at=used_at)
+    await _find_use_after_release(uow, instruments, permit, contact_id=contact_id)
     return PermitReleased()
 
 
@@ -72,8 +100,12 @@ async def count_again(
 
 
 async def _keep_use(uow: UnitOfWork, instruments: Instruments, used: Permit) -> None:
-    """Its row and its leaf, which says what is known of the use now."""
     await store.update_permits(uow, [used])
+    await _prove_use(uow, instruments, used)
+
+
+async def _prove_use(uow: UnitOfWork, instruments: Instruments, used: Permit) -> None:
+    """The leaf that says what is known of the use now."""
     used_at = used.used_at or uow.now
     leaf = NewLeaf(
         kind="permit_use",
@@ -90,11 +122,14 @@ async def _keep_use(uow: UnitOfWork, instruments: Instruments, used: Permit) -> 
     await append_leaves(uow, instruments.cipher, [leaf])
 
 
-async def _find_misuse(
-    uow: UnitOfWork, instruments: Instruments, permit: Permit, rule: str, detail: str, *, contact_id: UUID | None
+async def _find_use_after_release(
+    uow: UnitOfWork, instruments: Instruments, permit: Permit, *, contact_id: UUID | None
 ) -> None:
+    rule, detail = "PERMIT-RELEASED", "a use was reported after the permit was given back"
     finding = FindingVersion(
-        finding_id=derived_id("finding", str(permit.permit_id), str(contact_id), rule),
+        finding_id=derived_id("finding", str(permit.permit_id), str(contact_id), rule)
+        if contact_id is None
+        else finding_id_of(contact_id, rule),
         version=1,
         finding=Finding(rule, PERMIT_RULES[rule], "high", detail),
         party_id=permit.party_id,

@@ -33,7 +33,6 @@ from services.compliance.instruments import REVOCATIONS_KIND, Instruments
 from services.compliance.permit_desk import decide_permits
 from services.compliance.permit_life import (
     release_permits,
-    report_second_use,
     report_use_after_release,
     use_permit,
 )
@@ -146,20 +145,19 @@ async def _decide(
 async def report_use(request: Request, permit_id: PermitId, body: UsePermit) -> Response:
     """Record that the permit's one contact began.
 
-    A second contact on it, and a use after it was given back, are refused, count, and become findings.
+    It covers the contact that began first, whichever is reported first. A second contact on it, and a use after it was
+    given back, are refused, count, and become findings.
     """
     instruments = instruments_of(request)
 
     async def record(uow: UnitOfWork) -> PermitView | Problem:
         permit = await _load(uow, instruments, permit_id)
-        try:
-            return _view(await use_permit(uow, instruments, permit, contact_id=body.contact_id, used_at=body.used_at))
-        except PermitAlreadyUsed:
-            return await report_second_use(uow, instruments, permit, contact_id=body.contact_id)
-        except PermitReleased:
+        if permit.release_cause is not None:
             return await report_use_after_release(
                 uow, instruments, permit, contact_id=body.contact_id, used_at=body.used_at
             )
+        used = await use_permit(uow, instruments, permit, contact_id=body.contact_id, used_at=body.used_at)
+        return _view(used) if body.contact_id in (None, used.contact_id) else PermitAlreadyUsed()
 
     return await command(request, body=body, parties=[await _party(request, permit_id)], handler=record)
 

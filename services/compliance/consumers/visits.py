@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance import appointment_desk, hold_desk
-from services.compliance.domain.permits import Permit, PermitAlreadyUsed, PermitReleased
+from services.compliance.domain.permits import Permit, PermitReleased
 from services.compliance.instruments import Instruments
 from services.compliance.permit_life import count_again, release_permits, use_permit
 from services.compliance.store.facts import see_versions
@@ -102,8 +102,6 @@ async def _check_in(uow: UnitOfWork, instruments: Instruments, data: VisitChecke
         await use_permit(uow, instruments, permit, contact_id=None, used_at=data.checked_in_at)
     except PermitReleased:
         await count_again(uow, instruments, permit, contact_id=None, used_at=data.checked_in_at)
-    except PermitAlreadyUsed:
-        return False
     # What was wrong, the audit of the contact names.
     return True
 

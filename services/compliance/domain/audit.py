@@ -22,7 +22,7 @@ from services.compliance.domain.packs import (
     RuleBook,
     Severity,
 )
-from services.compliance.domain.permits import Permit, PermitState
+from services.compliance.domain.permits import Permit
 from services.compliance.domain.rule_records import (
     ClosedDaysRule,
     ConductRule,
@@ -36,15 +36,17 @@ from services.compliance.domain.rules.caps import busiest, matching
 from services.compliance.domain.rules.records import misconduct, shown
 from shared.events.contact import ContactRecorded
 
+REUSED: Final = "PERMIT-REUSED"
+USE_LATE: Final = "PERMIT-USE-LATE"
 PERMIT_RULES: Final[dict[str, str]] = {
     "PERMIT-MISSING": "Doorstep: no contact without a permit",
     "PERMIT-FOREIGN": "Doorstep: a permit is for one party, channel, purpose and subject",
     "PERMIT-WINDOW": "Doorstep: a permit is valid from the start to the end of its window",
     "PERMIT-CREW": "Doorstep: only the permit's collectors make the visit",
     "PERMIT-RELEASED": "Doorstep: a released permit covers nothing",
-    "PERMIT-REUSED": "Doorstep: a permit covers one contact",
+    REUSED: "Doorstep: a permit covers one contact, the one that began first",
     "PERMIT-REVOKED": "Doorstep: no contact begins on a revoked permit",
-    "PERMIT-USE-LATE": "Doorstep: the use of a permit is reported before the contact begins",
+    USE_LATE: "Doorstep: the use of a permit is reported before the contact begins",
 }
 
 
@@ -66,16 +68,33 @@ def judge_contact(contact: ContactRecorded, evidence: Evidence, book: RuleBook) 
 
 
 def judge_again(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Finding]:
-    """What the contact broke of the rules of law and policy, which later facts can change; its permit is judged once.
+    """What the contact broke of the rules that later facts can change: law and policy, and one contact for a permit.
 
     A hold that only says that facts were missing forbids nothing in hindsight.
     """
     asked = hindsight_rules(book)
-    return [one for one in _rule_findings(contact, evidence, book) if one.rule in asked]
+    found = [one for one in _rule_findings(contact, evidence, book) if one.rule in asked]
+    return [*found, *([second_use_found()] if _is_second_use(contact, evidence.permit) else [])]
+
+
+def asked_again(contact: ContactRecorded, permit: Permit | None, rules: frozenset[str]) -> frozenset[str]:
+    """The rules whose findings judging the contact again may change. Only the contact that a permit covers owed the
+    report of its use.
+    """
+    return rules | {REUSED} | ({USE_LATE} if _is_second_use(contact, permit) else set())
+
+
+def second_use_found() -> Finding:
+    """The finding of a second contact on a permit."""
+    return _permit_finding(REUSED, "another contact on the permit began earlier")
+
+
+def _is_second_use(contact: ContactRecorded, permit: Permit | None) -> bool:
+    return permit is not None and permit.second_use(contact.contact_id, contact.started_at)
 
 
 def hindsight_rules(book: RuleBook) -> frozenset[str]:
-    """The ids of the rules that `judge_again` asks."""
+    """The ids of the rules of law and policy that `judge_again` asks."""
     return frozenset(
         rule.id for pack in book.packs for rule in pack.rule if not (isinstance(rule, HoldRule) and rule.needs_fact)
     )
@@ -104,15 +123,16 @@ def _permit_findings(contact: ContactRecorded, evidence: Evidence) -> Iterator[F
         yield _permit_finding("PERMIT-FOREIGN", "granted for another channel, purpose or subject")
     if permit.release_cause is not None:
         yield _permit_finding("PERMIT-RELEASED", "given back before the contact")
-    if permit.contact_id is not None and permit.contact_id != contact.contact_id:
-        yield _permit_finding("PERMIT-REUSED", "already used for another contact")
+    second = _is_second_use(contact, permit)
+    if second:
+        yield second_use_found()
     if not permit.window.holds(Span(contact.started_at, contact.ended_at)):
         yield _permit_finding("PERMIT-WINDOW", "began or ended outside the permitted window", "medium")
     # Of a person who was erased since, nobody knows the permitted crew: what cannot be shown is not held against them.
     if contact.channel == "visit" and not permit.erased and not set(contact.crew) <= set(permit.crew):
         yield _permit_finding("PERMIT-CREW", "a collector at the door is not of the permitted crew")
-    if evidence.use_came_first and permit.state is PermitState.GRANTED:
-        yield _permit_finding("PERMIT-USE-LATE", "the use came only with the record of the contact", "medium")
+    if evidence.use_came_late and not second:
+        yield _permit_finding(USE_LATE, "the use came only with the record of the contact", "medium")
     yield from _revocation_finding(contact, permit, evidence.freshness_limit)
 
 

@@ -55,15 +55,15 @@ class Evidence:
     """What the audit looks at beside the contact itself. All facts are those of the moment at which it began.
 
     `facts`: as they are known now. `known`: as they were known when it began and, where something was learnt between,
-    a freshness limit before that; empty when nothing was learnt since. `use_came_first`: whoever reports it had to
-    report the permit's use before it (visits report it with the check-in).
+    a freshness limit before that; empty when nothing was learnt since. `use_came_late`: whoever reports it had to
+    report the permit's use before it (visits report it with the check-in), and no use was reported before a record.
     """
 
     permit: Permit | None
     facts: PartyFacts
     known: tuple[PartyFacts, ...] = ()
     freshness_limit: timedelta
-    use_came_first: bool = False
+    use_came_late: bool = False
 
     @property
     def as_it_began(self) -> PartyFacts:
@@ -98,7 +98,7 @@ def _point_of(contact: ContactRecorded) -> Keys:
 
 def evidence_of(
     contact: ContactRecorded, *, permit: Permit | None, party: PartyFacts, dossier: Dossier,
-    places: Sequence[Place] = (), others: Iterable[Made], freshness_limit: timedelta, use_came_first: bool = False,
+    places: Sequence[Place] = (), others: Iterable[Made], freshness_limit: timedelta, use_came_late: bool = False,
 ) -> Evidence:  # fmt: skip
     """The evidence for one contact of the person. `party` holds every hold ever placed; what it counts is not read.
 
@@ -135,7 +135,7 @@ def evidence_of(
         facts=now,
         known=known,
         freshness_limit=freshness_limit,
-        use_came_first=use_came_first,
+        use_came_late=use_came_late,
     )
 
 

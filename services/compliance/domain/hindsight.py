@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from services.compliance.domain.audit import Finding, hindsight_rules, judge_again
+from services.compliance.domain.audit import (
+    REUSED,
+    Finding,
+    asked_again,
+    hindsight_rules,
+    judge_again,
+    second_use_found,
+)
 from services.compliance.domain.audited_on import Made, evidence_of
 from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import PartyFacts
@@ -45,13 +52,14 @@ def changes(
     The earliest first: what is found of one decides whether it opened a gate for the next.
     """
     made = {one.contact_id: one for one in past.made}
-    asked = hindsight_rules(book)
+    rules = hindsight_rules(book)
     added: list[FindingVersion] = []
     for contact in sorted(again, key=lambda one: (one.started_at, one.contact_id)):
         permit = None if contact.permit_id is None else past.permits.get(contact.permit_id)
+        permit = permit if permit is not None and permit.party_id == contact.party_id else None
         evidence = evidence_of(
             contact,
-            permit=permit if permit is not None and permit.party_id == contact.party_id else None,
+            permit=permit,
             party=past.party,
             dossier=past.dossier,
             places=past.places,
@@ -59,7 +67,8 @@ def changes(
             freshness_limit=freshness_limit,
         )
         known = standing.get(contact.contact_id, ())
-        changed = _changes(contact, judge_again(contact, evidence, book), known, asked)
+        asked = asked_again(contact, permit, rules)
+        changed = versions_of(contact, judge_again(contact, evidence, book), known, asked)
         added += changed
         now = {one.finding_id: one for one in (*known, *changed)}.values()
         made[contact.contact_id] = made[contact.contact_id].judged(
@@ -68,9 +77,44 @@ def changes(
     return added
 
 
-def _changes(
+def use_came_late(contact_id: UUID, permit: Permit | None, standing: Iterable[FindingVersion]) -> bool:
+    """Whether the contact is told now and its use was not told before.
+
+    `standing`: what was found of it before: its use, if that was told and was the second on the permit.
+    """
+    if permit is None or permit.release_cause or permit.unnamed_use or permit.contact_id == contact_id:
+        return False
+    return not any(one.finding.rule == REUSED for one in standing)
+
+
+def of_use(permit: Permit, contact_id: UUID, standing: FindingVersion | None) -> FindingVersion | None:
+    """What changes for a contact on the permit of which perhaps only the use was told; None: nothing.
+
+    `standing`: its finding as second use. The permit is as it is after all that was told.
+    """
+    if permit.release_cause is None and permit.contact_id not in (None, contact_id):
+        found = second_use_found()
+        if standing is None:
+            return of_contact(found, party_id=permit.party_id, contact_id=contact_id, permit_id=permit.permit_id)
+        after = judged_again(standing, found)
+    elif standing is not None:
+        after = not_broken(standing, detail=_NOT_BROKEN)
+    else:
+        return None
+    return None if after is standing else after
+
+
+def told(
+    contact: ContactRecorded, broken: Sequence[Finding], standing: Sequence[FindingVersion]
+) -> list[FindingVersion]:
+    """The versions that a contact's first judgement makes: of its use something may have been found before."""
+    return versions_of(contact, broken, standing, frozenset({REUSED}))
+
+
+def versions_of(
     contact: ContactRecorded, broken: Sequence[Finding], known: Sequence[FindingVersion], asked: frozenset[str]
 ) -> list[FindingVersion]:
+    """What a judgement adds to the versions known: nothing where a verdict of the rules asked stays as it was."""
     now = {finding.rule: finding for finding in broken}
     before = [version for version in known if version.finding.rule in asked]
     after = [

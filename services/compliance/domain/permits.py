@@ -56,6 +56,8 @@ class PermitReleased(KnownProblem):
 class Permit:
     """One permit. `window` and `used_at` are business time, `granted_real` and `revoked_real` real time.
 
+    `contact_id`: the contact that it covers, `used_at`: when that began, or its use was reported to begin if earlier.
+    While no contact is named, `used_at` is when a use was reported.
     `debts`: those that its contact is about; None: all of the party's. `keys`: what it reserves beside the person.
     """
 
@@ -79,6 +81,8 @@ class Permit:
     state: PermitState = PermitState.GRANTED
     contact_id: UUID | None = None
     used_at: datetime | None = None
+    unnamed_use: bool = False
+    """A use was reported that named no contact: it may be of any contact on the permit."""
     release_cause: str | None = None
     revoked_real: datetime | None = None
     revoke_cause: str | None = None
@@ -127,6 +131,16 @@ class Permit:
         """The question to a third person that it reserves."""
         return None if self.third_person is None else inquiry(self.third_person, self.window.start, self.zones)
 
+    def covers(self, contact_id: UUID, began: datetime) -> bool:
+        """Whether it is this contact's, which began then: of all that are told of it, it is that of the earliest."""
+        if self.contact_id is None or self.used_at is None or self.contact_id == contact_id:
+            return True
+        return (began, contact_id) < (self.used_at, self.contact_id)
+
+    def second_use(self, contact_id: UUID, began: datetime) -> bool:
+        """Whether another contact on it came first. One that was given back covers nothing, whoever came first."""
+        return self.release_cause is None and not self.covers(contact_id, began)
+
     @property
     def reserves(self) -> bool:
         """Whether it holds the budget itself."""
@@ -168,19 +182,25 @@ def grant(
 
 
 def use(permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> Permit:
-    """The permit after its one use was reported. A revoked one is used too, if it was: the audit judges that.
+    """The permit after a use was reported. A revoked one is used too, if it was: the audit judges that.
 
-    Raises PermitAlreadyUsed, PermitReleased.
+    A use of another contact takes it over if it began earlier, and leaves it as it is if not. Raises PermitReleased.
     """
     if permit.state is PermitState.RELEASED:
         raise PermitReleased()
-    if permit.state is PermitState.GRANTED:
-        return replace(permit, state=PermitState.USED, contact_id=contact_id, used_at=used_at.astimezone(UTC))
-    if permit.contact_id is None and contact_id is not None:
-        return replace(permit, contact_id=contact_id)
-    if contact_id is not None and contact_id != permit.contact_id:
-        raise PermitAlreadyUsed()
-    return permit
+    after = _used(permit, contact_id, used_at)
+    return replace(after, state=PermitState.USED) if permit.state is PermitState.GRANTED else after
+
+
+def _used(permit: Permit, contact_id: UUID | None, began: datetime) -> Permit:
+    """The earliest of all uses told, in whatever order; one that names no contact is whichever contact comes first."""
+    if contact_id is None:
+        return replace(permit, unnamed_use=True, used_at=permit.used_at or began.astimezone(UTC))
+    if permit.contact_id == contact_id and permit.used_at is not None and permit.used_at <= began:
+        return permit
+    if not permit.covers(contact_id, began):
+        return permit
+    return replace(permit, contact_id=contact_id, used_at=began.astimezone(UTC))
 
 
 def use_after_release(permit: Permit, *, contact_id: UUID | None, used_at: datetime) -> Permit:
@@ -210,9 +230,4 @@ def revoke(permit: Permit, *, cause: str, fact_arrived_real: datetime, real_now:
 
 def recorded(permit: Permit, *, contact_id: UUID, used_at: datetime) -> Permit:
     """The permit after its contact's own record took over the count."""
-    return replace(
-        permit,
-        state=PermitState.RECORDED,
-        contact_id=permit.contact_id or contact_id,
-        used_at=permit.used_at or used_at,
-    )
+    return replace(_used(permit, contact_id, used_at), state=PermitState.RECORDED)

@@ -54,10 +54,12 @@ FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::uui
 """
 _UPDATE = """
 UPDATE permit SET state = p.state, contact_id = p.contact_id, used_at = p.used_at, release_cause = p.release_cause,
-       revoked_real = p.revoked_real, revoke_cause = p.revoke_cause, fact_arrived_real = p.fact_arrived_real
+       revoked_real = p.revoked_real, revoke_cause = p.revoke_cause, fact_arrived_real = p.fact_arrived_real,
+       unnamed_use = p.unnamed_use
 FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::timestamptz[], $7::text[], $8::timestamptz[],
-            $9::text[], $10::timestamptz[])
-  AS p(party_id, permit_id, state, contact_id, used_at, release_cause, revoked_real, revoke_cause, fact_arrived_real)
+            $9::text[], $10::timestamptz[], $11::bool[])
+  AS p(party_id, permit_id, state, contact_id, used_at, release_cause, revoked_real, revoke_cause, fact_arrived_real,
+       unnamed_use)
 WHERE permit.tenant = $1 AND permit.party_id = p.party_id AND permit.permit_id = p.permit_id
 """
 _REVOKE = """
@@ -191,6 +193,7 @@ async def update_permits(uow: UnitOfWork, permits: Sequence[Permit]) -> None:
             [p.revoked_real for p in permits],
             [p.revoke_cause for p in permits],
             [p.fact_arrived_real for p in permits],
+            [p.unnamed_use for p in permits],
         )
 
 
@@ -251,6 +254,7 @@ def _permit(row: asyncpg.Record, terms: Terms | None) -> Permit:
         state=PermitState(row["state"]),
         contact_id=row["contact_id"],
         used_at=row["used_at"],
+        unnamed_use=row["unnamed_use"],
         release_cause=row["release_cause"],
         revoked_real=row["revoked_real"],
         revoke_cause=row["revoke_cause"],

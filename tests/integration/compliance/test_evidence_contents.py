@@ -1,7 +1,7 @@
 """What a pack says beside its leaves: complaints, the facts judged on, the state of permits; each is proved."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -143,6 +143,26 @@ async def test_replaced_permit_is_released_by_a_leaf(desk: Desk, tmp_path: Path)
     assert {(one["state"], one["release_cause"]) for one in rows(pack, "permits.jsonl")} == {
         ("released", "replaced"), ("granted", None),
     }  # fmt: skip
+
+
+async def test_permit_is_proved_to_be_of_the_contact_that_came_first(desk: Desk, tmp_path: Path) -> None:
+    """Told after the second one was recorded, by its use and by its record."""
+    case = await desk.open_case()
+    (permit,) = await desk.ask(visit_request(case))
+    contacts = [
+        visit_contact(case, permit, started_at=begins, ended_at=begins + timedelta(minutes=5))
+        for begins in (datetime(2026, 3, 2, 6, minute, tzinfo=UTC) for minute in (30, 20, 10))
+    ]
+    for told in contacts[:2]:
+        await desk.deliver("contact", ("contact.recorded", told))
+    use = {"contact_id": str(contacts[2].contact_id), "used_at": contacts[2].started_at.isoformat()}
+    assert (await desk.post(f"/v1/permits/{permit['permit_id']}/use", use)).status_code == 200
+    await seal(desk)
+    archive = archive_of(desk)
+    pack = await write_pack(archive, await scope_of_party(archive, case.party_id), tmp_path / "twice")
+    found = report(pack, desk)
+    assert (found.problems, found.permits_proved) == ([], 1)
+    assert [(one["state"], one["contact_id"]) for one in rows(pack, "permits.jsonl")] == [("recorded", use["contact_id"])]
 
 
 async def test_month_holds_them_too(desk: Desk, tmp_path: Path) -> None:

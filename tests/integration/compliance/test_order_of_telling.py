@@ -16,6 +16,8 @@ from .test_traces import a_day_later, told
 # Eleven o'clock in London, days before anything is told.
 BEGAN = datetime(2026, 2, 23, 11, tzinfo=UTC)
 DAY = timedelta(days=1)
+# When one call is permitted.
+PERMITTED = BEGAN + DAY * 2.1
 SEED = 20260302
 
 Telling = Callable[[Desk, CaseOpened], Awaitable[Any]]
@@ -42,6 +44,43 @@ def visited(days: float, number: int) -> Telling:
         await desk.deliver("contact", ("contact.recorded", contact))
 
     return tell
+
+
+def permitted(number: int, minutes: int, *, only_used: bool = False) -> Telling:
+    """A call on the one permit, or only its use."""
+
+    async def tell(desk: Desk, case: CaseOpened) -> None:
+        start = PERMITTED + timedelta(minutes=minutes)
+        async with desk.database.read_only() as uow:
+            permit_id = await uow.sql.fetchval("SELECT permit_id FROM permit WHERE party_id = $1", case.party_id)
+        contact_id = UUID(int=case.case_id.int ^ (100 + number))
+        if only_used:
+            body = {"contact_id": str(contact_id), "used_at": start.isoformat()}
+            response = await desk.post(f"/v1/permits/{permit_id}/use", body)
+            assert response.status_code in (200, 409), response.text
+        else:
+            contact = visit_contact(
+                case, {"permit_id": permit_id}, contact_id=contact_id, channel="call", started_at=start,
+                ended_at=start + timedelta(minutes=5),
+                started_real=desk.clock.real - (desk.clock.business - start),
+            )  # fmt: skip
+            await desk.deliver("contact", ("contact.recorded", contact))
+
+    return tell
+
+
+async def permitted_case(desk: Desk) -> CaseOpened:
+    """Somebody who may be called once: asked for while nothing is known yet that stands in the way."""
+    case = await desk.open_case(jurisdiction="GB", time_zones=["Europe/London"])
+    start = PERMITTED
+    await wished(0)(desk, case)
+    request = visit_request(
+        case, channel="call", jurisdiction="GB", time_zones=["Europe/London"],
+        window={"start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()},
+    )  # fmt: skip
+    (answer,) = await desk.ask(request)
+    assert answer["decision"] == "allow", answer
+    return case
 
 
 def held(kind: str, days: float) -> Telling:
@@ -78,11 +117,11 @@ TELLINGS: list[Telling] = [
     visited(1, 1), visited(3, 2), held("dispute", 1.9), held("complaint", 4),
     wished(0.5, never("call", "10:00", "12:00")), wished(1.5, never("visit", "10:00", "12:00")),
     traced(1, 0), traced(2, 5),
+    permitted(1, 20), permitted(2, 10), permitted(3, 5, only_used=True), permitted(4, 30, only_used=True),
 ]  # fmt: skip
 
 
-async def ends_as(desk: Desk, order: list[Telling]) -> tuple[Any, ...]:
-    case = await desk.open_case(jurisdiction="GB", time_zones=["Europe/London"])
+async def ends_as(desk: Desk, case: CaseOpened, order: list[Telling]) -> tuple[Any, ...]:
     await declare_source(desk, f"dialler-{case.party_id}")
     await declare_source(desk, f"carrier-{case.party_id}", kind="carrier_calls")
     for tell in order:
@@ -95,7 +134,8 @@ async def ends_as(desk: Desk, order: list[Telling]) -> tuple[Any, ...]:
     stands = sorted(
         (one["rule"], one["conduct"], one["harm"], one["severity"], one["state"])
         for one in found
-        if one["conduct"] or one["harm"]
+        # Whether a report came too late is about its telling.
+        if one["harm"] or (one["conduct"] and one["rule"] != "CONTACT-UNREPORTED")
     )
     asked = [
         visit_request(
@@ -113,7 +153,13 @@ async def test_the_order_and_number_of_tellings_change_nothing(desk: Desk) -> No
     draw = Random(SEED)
     other = [*TELLINGS, *draw.sample(TELLINGS, 4)]
     draw.shuffle(other)
-    first = await ends_as(desk, TELLINGS)
-    assert {rule for rule, *_ in first[0]} >= {"UK-CONC-TIMES-WISH", "CONTACT-UNREPORTED", "PERMIT-MISSING"}
+    until = desk.clock.business - BEGAN
+    desk.clock.business = BEGAN
+    one, another = await permitted_case(desk), await permitted_case(desk)
+    desk.clock.business += until
+    first = await ends_as(desk, one, TELLINGS)
+    assert {rule for rule, *_ in first[0]} >= {
+        "UK-CONC-TIMES-WISH", "CONTACT-UNREPORTED", "PERMIT-MISSING", "PERMIT-REUSED"
+    }  # fmt: skip
     desk.clock.business -= timedelta(hours=28)
-    assert await ends_as(desk, other) == first
+    assert await ends_as(desk, another, other) == first

@@ -1,9 +1,9 @@
 """Permits over HTTP: one budget, one permit; what is unknown is never allowed."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -201,11 +201,44 @@ async def test_second_use_is_refused_and_found(desk: Desk) -> None:
     (answer,) = await desk.ask(visit_request(case))
     path = f"/v1/permits/{answer['permit_id']}/use"
     first = {"used_at": "2026-03-02T06:05:00Z", "contact_id": str(uuid4())}
+    second = {"used_at": "2026-03-02T06:06:00Z", "contact_id": str(uuid4())}
     assert (await desk.post(path, first)).json()["state"] == "used"
     assert (await desk.post(path, first)).status_code == 200
-    assert (await desk.post(path, first | {"contact_id": str(uuid4())})).status_code == 409
-    findings = (await desk.get("/v1/findings")).json()["items"]
-    assert [finding["rule"] for finding in findings] == ["PERMIT-REUSED"]
+    assert (await desk.post(path, second)).status_code == 409
+    assert await reused(desk) == {second["contact_id"]: (True, "open")}
+
+
+async def reused(desk: Desk) -> dict[str, tuple[bool, str]]:
+    findings = (await desk.get("/v1/findings", rule="PERMIT-REUSED")).json()["items"]
+    return {one["contact_id"]: (one["conduct"], one["state"]) for one in findings}
+
+
+async def test_a_use_that_began_earlier_takes_the_permit_though_it_is_told_later(desk: Desk) -> None:
+    case = await desk.open_case()
+    permit = await granted(desk, case)
+    path = f"/v1/permits/{permit['permit_id']}/use"
+    uses = [{"used_at": f"2026-03-02T06:{minute}:00Z", "contact_id": str(uuid4())} for minute in (20, 10, 30)]
+    assert [(await desk.post(path, one)).status_code for one in uses] == [200, 200, 409]
+    late, early, last = (str(one["contact_id"]) for one in uses)
+    assert await reused(desk) == {late: (True, "open"), last: (True, "open")}
+    record = visit_contact(case, permit, contact_id=UUID(last), started_at=datetime(2026, 3, 2, 6, 5, tzinfo=UTC))
+    await desk.deliver("contact", ("contact.recorded", record))
+    assert await reused(desk) == {late: (True, "open"), last: (False, "dismissed"), early: (True, "open")}
+    view = (await desk.get(f"/v1/permits/{permit['permit_id']}")).json()
+    assert (view["state"], view["contact_id"]) == ("recorded", last)
+
+
+async def test_a_contact_that_began_earlier_takes_the_permit_from_one_that_was_recorded(desk: Desk) -> None:
+    case = await desk.open_case()
+    permit = await granted(desk, case)
+    first, told_first = (
+        visit_contact(case, permit, started_at=at, ended_at=at + timedelta(minutes=5))
+        for at in (datetime(2026, 3, 2, 6, minute, tzinfo=UTC) for minute in (2, 10))
+    )
+    await desk.deliver("contact", ("contact.recorded", told_first))
+    assert await reused(desk) == {}
+    await desk.deliver("contact", ("contact.recorded", first))
+    assert await reused(desk) == {str(told_first.contact_id): (True, "open")}
 
 
 async def test_decision_shows_every_rule(desk: Desk) -> None:

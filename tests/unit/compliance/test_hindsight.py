@@ -41,6 +41,11 @@ facts = st.tuples(
 )
 traces = st.tuples(st.just("trace"), hours_after, st.sampled_from(("door_code", "device_track")))
 tellings = st.lists(contacts | holds | wishes | facts | traces, min_size=2, max_size=7, unique_by=lambda one: one[:2])
+# On a permit that was granted: one more contact so many minutes from the first, recorded or only its use reported.
+twice = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from((-9, -4, 2, 6)), st.sampled_from(("again", "used"))), max_size=3,
+    unique_by=lambda one: one[:2],
+)  # fmt: skip
 permitted = st.lists(st.tuples(hours_after, st.sampled_from(CHANNELS)), max_size=4, unique_by=lambda one: one[0])
 
 
@@ -92,12 +97,22 @@ class Desk:
         tell(self.begins + timedelta(hours=one[1]), *one[2:])
         self._look_at_traces()
 
+    def tell_again(self, start: datetime, channel: Channel, minutes: int, permit_id: UUID) -> None:
+        self.tell_contact(start, channel, True, None, permit_id, minutes)
+
+    def tell_used(self, start: datetime, channel: Channel, minutes: int, permit_id: UUID) -> None:
+        began = start + timedelta(minutes=10 + minutes)
+        self.bureau.use(
+            self.case.party_id, permit_id, self.moment, contact_id=an_id("used", start, channel, minutes), used_at=began
+        )  # fmt: skip
+
     def tell_contact(
-        self, start: datetime, channel: Channel, reached: bool, flag: str | None, permit_id: UUID | None = None
-    ) -> None:
-        begins = start + timedelta(minutes=10)
+        self, start: datetime, channel: Channel, reached: bool, flag: str | None, permit_id: UUID | None = None,
+        minutes: int = 0,
+    ) -> None:  # fmt: skip
+        begins = start + timedelta(minutes=10 + minutes)
         contact = ContactRecorded(
-            contact_id=an_id("contact", start, channel), party_id=self.case.party_id, permit_id=permit_id,
+            contact_id=an_id("contact", begins, channel), party_id=self.case.party_id, permit_id=permit_id,
             visit_id=an_id("subject", round((start - self.begins) / timedelta(hours=1)), channel), channel=channel,
             purpose="collection", started_at=begins, ended_at=begins + timedelta(minutes=10),
             started_real=begins + REAL, outcome="told", contact=reached, conversation=reached,
@@ -167,21 +182,30 @@ def lived(place: str, granted: list[tuple[int, Channel]], known: list[Told], tol
     permits = {(hours, channel): desk.ask(hours, channel)[1] for hours, channel in granted}
     desk.now = desk.begins + timedelta(days=12)
     for one in told:
-        permit_id = permits.get((one[1], one[2])) if one[0] == "contact" else None
-        desk.tell(one if permit_id is None else (*one, permit_id))
+        permit_id = permits.get((one[1], one[2])) if one[0] in ("contact", "again", "used") else None
+        if permit_id is not None:
+            desk.tell((*one, permit_id))
+        elif one[0] not in ("again", "used"):
+            desk.tell(one)
     return desk.ends()
+
+
+def second_contacts(granted: list[tuple[int, Channel]], drawn: list[tuple[int, int, str]]) -> list[Told]:
+    named = [(granted[place], minutes, how) for place, minutes, how in drawn if place < len(granted)]
+    return [(how, *on_permit, minutes) for on_permit, minutes, how in named]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from(sorted(TEN)), permitted, st.lists(holds | wishes | facts, max_size=1), tellings, st.data()
+    st.sampled_from(sorted(TEN)), permitted, st.lists(holds | wishes | facts, max_size=1), tellings, twice, st.data()
 )  # fmt: skip
 def test_the_order_and_number_of_tellings_change_nothing(
-    place: str, granted: list[tuple[int, Channel]], known: list[Told], told: list[Told], data: st.DataObject
-) -> None:
+    place: str, granted: list[tuple[int, Channel]], known: list[Told], told: list[Told],
+    drawn: list[tuple[int, int, str]], data: st.DataObject,
+) -> None:  # fmt: skip
     made: list[Told] = [("contact", hours, channel, False, None) for hours, channel in granted]
     taken = {one[1] for one in made}
-    told = made + [one for one in told if one[1] not in taken]
+    told = made + second_contacts(granted, drawn) + [one for one in told if one[1] not in taken]
     again = data.draw(st.lists(st.sampled_from(told), max_size=3)) if told else []
     shuffled = data.draw(st.permutations([*told, *again]))
     assert lived(place, granted, known, told) == lived(place, granted, known, shuffled)

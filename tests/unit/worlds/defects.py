@@ -117,6 +117,10 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         ],
         "the audit differs",
     ),
+    "permit of the contact told first": (
+        [lambda: patch.object(Permit, "covers", lambda self, contact_id, _: self.contact_id in (None, contact_id))],
+        "the audit differs",
+    ),
     "used reservation lapses": (
         [lambda: patch.object(Permit, "reserves", property(lambda self: self.state is PermitState.GRANTED))],
         "granted against: limit",
