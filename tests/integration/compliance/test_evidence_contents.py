@@ -162,7 +162,9 @@ async def test_permit_is_proved_to_be_of_the_contact_that_came_first(desk: Desk,
     pack = await write_pack(archive, await scope_of_party(archive, case.party_id), tmp_path / "twice")
     found = report(pack, desk)
     assert (found.problems, found.permits_proved) == ([], 1)
-    assert [(one["state"], one["contact_id"]) for one in rows(pack, "permits.jsonl")] == [("recorded", use["contact_id"])]
+    assert [(one["state"], one["contact_id"]) for one in rows(pack, "permits.jsonl")] == [
+        ("recorded", use["contact_id"])
+    ]
 
 
 async def test_month_holds_them_too(desk: Desk, tmp_path: Path) -> None:
