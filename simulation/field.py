@@ -35,6 +35,7 @@ class FieldDay:
         self._directory = directory
         self._behaviour = behaviour
         self._inside: list[AtTheDoor] = []
+        self._devices: set[str] = set()
         self.spared: set[str] = set()
         self.signed: dict[str, Loan] = {}
         """Plan id -> loan of plans that were signed at a door."""
@@ -48,8 +49,11 @@ class FieldDay:
         await asyncio.gather(*(self._ring(visit) for visit in due))
 
     async def finish(self) -> None:
-        """Nobody stays inside. Raises UnexpectedAnswer."""
+        """Nobody stays inside, and each device tells that it has told everything. Raises UnexpectedAnswer."""
         await self._leave_all()
+        body = {"synced_to": self._pace.now.isoformat()}
+        for device_id in sorted(self._devices):
+            (await self._api.post("visits", f"/v1/devices/{device_id}/sync", body)).expected()
 
     async def ready(self, day: date) -> list[dict[str, Any]]:
         """Visits of a day that are assigned and not begun, with their permits."""
@@ -58,6 +62,7 @@ class FieldDay:
             found += [
                 visit async for visit in self._api.pages("visits", "/v1/visits", field_day=day.isoformat(), state=state)
             ]
+        self._devices |= {visit["device_id"] for visit in found}
         return found
 
     def may_ring(self, visit: dict[str, Any]) -> bool:

@@ -21,12 +21,13 @@ from services.visits.domain.recall import recall
 from services.visits.domain.visit import Change, Visit
 from services.visits.store import facts as fact_store
 from services.visits.store import visits as visit_store
+from services.visits.store.devices import drop_held
 from services.visits.store.erasing import erase
 from services.visits.store.facts import PartyFact, Revocation
 from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.case import CaseEnded, CaseOpened
-from shared.events.compliance import ContactAudited, PermitRevoked
+from shared.events.compliance import ContactAudited, PermitReleased, PermitRevoked
 from shared.events.platform import ServiceHeartbeat
 from shared.events.stop import PartyStopped
 from shared.events.visit import VisitAssigned, VisitProposed, VisitWithdrawn
@@ -90,7 +91,9 @@ def subscriptions(*, link_secret: Callable[[], bytes]) -> list[Subscription]:
         with_erasure(
             Subscription(
                 topic="compliance",
-                types=frozenset({"compliance.permit_revoked", "compliance.contact_audited"}),
+                types=frozenset(
+                    {"compliance.permit_revoked", "compliance.permit_released", "compliance.contact_audited"}
+                ),
                 handle=handle_compliance,
                 monotone_types=frozenset({"compliance.permit_revoked"}),
             ),
@@ -154,10 +157,13 @@ async def handle_stops(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> Outco
 
 
 async def handle_compliance(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> Outcomes:
-    """Revoked permits recall their visit; an audited contact completes its record."""
+    """Revoked permits recall their visit; what is given back is held no more; an audited contact completes its
+    record.
+    """
     parties = _parties(batch)
     fold = Fold(uow, await visit_store.load_visits_of(uow, parties))
     revocations: list[Revocation] = []
+    released: list[tuple[UUID, UUID]] = []
     for received in batch:
         data = received.event.data
         if isinstance(data, PermitRevoked):
@@ -175,6 +181,8 @@ async def handle_compliance(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> 
             # permit.
             if visit is not None and visit.permit_id == data.permit_id:
                 _recall(fold, visit, data.cause, data.fact_arrived_at, caused_by=received.event)
+        elif isinstance(data, PermitReleased):
+            released.append((data.party_id, data.permit_id))
         else:
             assert isinstance(data, ContactAudited)
             found = [v for v in fold.of_party(data.party_id) if v.contact_id == data.contact_id]
@@ -183,6 +191,7 @@ async def handle_compliance(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> 
             if not found:
                 fold.ignore(received.event)
     await fact_store.save_revocations(uow, revocations)
+    await drop_held(uow, released)
     return await fold.save()
 
 

@@ -15,6 +15,7 @@ from services.visits.schemas import (
     CheckedIn,
     CheckIn,
     CheckOut,
+    DeviceSynced,
     DoorView,
     LinkView,
     OfferView,
@@ -22,6 +23,8 @@ from services.visits.schemas import (
     SomeoneCame,
     Sos,
     Summary,
+    SyncDevice,
+    UnsyncedDeviceView,
     VisitView,
 )
 from shared.events.story import (
@@ -79,6 +82,12 @@ _ALARM: Final[dict[str, Any]] = {
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     AnswerOffer: {"answer": "agree", "wished": None, "link_token": _LINK_TOKEN},
     SomeoneCame: {"came_at": "2026-03-12T02:05:00Z", "link_token": _LINK_TOKEN},
+    SyncDevice: {"synced_to": "2026-03-12T10:00:00Z"},
+    DeviceSynced: {"device_id": DEVICE, "synced_to": "2026-03-12T10:00:00Z"},
+    UnsyncedDeviceView: {
+        "device_id": DEVICE, "oldest_valid_to": "2026-03-12T04:00:00Z", "permits": 2,
+        "synced_to": "2026-03-11T10:00:00Z", "heard_real": "2026-03-11T10:00:02Z",
+    },
     CameView: {"visit_id": VISIT, "came_at": "2026-03-12T02:05:00Z"},
     RequestStop: {"heard_at": "2026-03-12T01:40:00Z"},
     CheckIn: {

@@ -47,7 +47,7 @@ def handlers(*, database: DatabaseOf, neighbours: NeighboursOf) -> list[IntentHa
         LearnPermitKeys(neighbours),
         LearnCrew(neighbours),
         Timer(kinds.ANSWER_DUE, lambda visit, now, _: appointment.answer_overdue(visit, now=now)),
-        Timer(kinds.WINDOW_ENDED, lambda visit, now, real: appointment.window_over(visit, now=now, real_now=real)),
+        Timer(kinds.WINDOW_ENDED, lambda visit, now, _: appointment.window_over(visit, now=now)),
         Timer(kinds.STAY_OVERDUE, lambda visit, now, real: door.stay_over(visit, now=now, real_now=real)),
         *trace_intents.handlers(database=database, neighbours=neighbours),
     ]

@@ -57,6 +57,31 @@ class SomeoneCame(_Request):
     link_token: LinkToken
 
 
+class SyncDevice(_Request):
+    """All that was done with a device has been sent."""
+
+    synced_to: AwareDatetime = Field(
+        description="Business time by the device up to which everything done with it was sent; later than now: now."
+    )
+
+
+class DeviceSynced(BaseModel):
+    """Up to when everything done with the device is known."""
+
+    device_id: str = Field(description="The device.")
+    synced_to: AwareDatetime = Field(description="Business time; never earlier than what was told before.")
+
+
+class UnsyncedDeviceView(BaseModel):
+    """A device that holds unused permits whose window is over: they count as used until it is heard."""
+
+    device_id: str = Field(description="The device.")
+    oldest_valid_to: AwareDatetime = Field(description="End of the oldest permit's window, business time.")
+    permits: int = Field(description="Permits that wait for it.")
+    synced_to: AwareDatetime | None = Field(description="Business time of its last sync; null: it never synced.")
+    heard_real: AwareDatetime | None = Field(description="Real time of its last sync.")
+
+
 class CameView(BaseModel):
     """What was passed on."""
 

@@ -71,6 +71,7 @@ _ALL: Final = (
     _scope("visits.set-off", "Report that the collector is on the way.", "collector-app"),
     _scope("visits.check-in", "Begin a visit at the door, with its permit.", "collector-app"),
     _scope("visits.check-out", "End a visit; always accepted.", "collector-app"),
+    _scope("visits.sync-device", "Say that a device has told everything done with it.", "collector-app", "dispatcher"),
     _scope("visits.send-sos", "Call for help; always accepted.", "collector-app", "dispatcher"),
     _scope(
         "visits.request-stop",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from services.visits.api.customer import router as customer_router
+from services.visits.api.devices import router as devices_router
 from services.visits.api.field import router as field_router
 from services.visits.api.office import router as office_router
 from services.visits.examples import EXAMPLES
@@ -14,7 +15,7 @@ from shared.security.tokens import TokenVerifier
 from shared.service import ServiceRuntime
 from shared.web.app import ApiDefinition, create_app
 
-ROUTERS: tuple[APIRouter, ...] = (customer_router, field_router, office_router)
+ROUTERS: tuple[APIRouter, ...] = (customer_router, field_router, devices_router, office_router)
 
 
 def build(

@@ -215,14 +215,14 @@ def answer_overdue(visit: Visit, *, now: datetime) -> Change:
     return decline(visit, cause="expired", now=now)
 
 
-def window_over(visit: Visit, *, now: datetime, real_now: datetime) -> Change:
-    """The timer of the window: a visit that nobody began ends, and its permit goes back."""
+def window_over(visit: Visit, *, now: datetime) -> Change:
+    """The timer of the window: a visit that nobody began ends; its permit goes back when its device has told all."""
     if visit.state not in {State.AGREED, *READY} or now < visit.window_end:
         return Change(visit=visit)
     expired = visit.to(State.EXPIRED, end_cause="permit_expired")
     data = VisitAborted(**expired.fact(), cause="permit_expired")
-    release = () if visit.permit_id is None else (_release(visit, visit.permit_id, "window_ended", real_now),)
-    return Change(visit=expired, events=(event(expired, "visit.aborted", data, now=now),), intents=release)
+    aborted = event(expired, "visit.aborted", data, now=now)
+    return Change(visit=expired, events=(aborted,), held=visit.held_permit("window_ended"))
 
 
 def _require_open_offer(visit: Visit, *, now: datetime) -> None:

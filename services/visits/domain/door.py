@@ -27,7 +27,6 @@ from shared.events.contact import ContactRecorded
 from shared.events.stop import StopCause
 from shared.events.visit import Outcome, SosRaised, VisitAborted, VisitCheckedIn, VisitCompleted
 from shared.ids import derived_id
-from shared.messaging import NewIntent
 
 # Outcomes at which the customer told us something that stops contact; everyone learns it on the express topic.
 _STOPS: Final[dict[Outcome, StopCause]] = {
@@ -150,17 +149,10 @@ def raise_sos(visit: Visit, call: CallForHelp, *, now: datetime, real_now: datet
             _contact(over, _UNKNOWN, "aborted_safety", visit.checked_in_at, now, visit.checked_in_real or real_now)
         )
     events.append(party_stopped(over, cause="sos", scope="visit_channel", now=now, real_now=real_now))
-    release: tuple[NewIntent, ...] = ()
-    if visit.state in READY and visit.permit_id is not None:
-        release = (
-            intents.permit_release(
-                party_id=visit.party_id, permit_id=visit.permit_id, cause="aborted_safety", real_now=real_now
-            ),
-        )
     return Change(
         visit=over,
         events=events,
-        intents=release,
+        held=visit.held_permit("aborted_safety") if visit.state in READY else None,
         alarm=sos_alarm(visit, call, real_now=real_now),
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from services.visits.domain import intents
 from services.visits.domain.appointment import decline, event, party_stopped
 from services.visits.domain.visit import BEFORE_THE_DOOR, Change, Recall, RecallKind, State, Visit
 from shared.events.visit import VisitRecalled
@@ -51,19 +50,10 @@ def _recall(visit: Visit, *, cause: str, fact_arrived_at: datetime, now: datetim
         recalled_at=real_now,
         state_before=str(visit.state),
     )
-    release = (
-        ()
-        if visit.permit_id is None
-        else (
-            intents.permit_release(
-                party_id=visit.party_id, permit_id=visit.permit_id, cause=f"recalled_{cause}", real_now=real_now
-            ),
-        )
-    )
     return Change(
         visit=recalled,
         events=(event(recalled, "visit.recalled", data, now=now),),
-        intents=release,
+        held=visit.held_permit(f"recalled_{cause}"),
         recall=_met(visit, "recalled", cause, fact_arrived_at, real_now),
     )
 

@@ -141,6 +141,15 @@ class Visit:
         """The window, business time."""
         return TimeWindow(start=self.window_start, end=self.window_end)
 
+    def held_permit(self, cause: str) -> HeldPermit | None:
+        """The permit that its device holds; None while it has none."""
+        if self.permit_id is None:
+            return None
+        return HeldPermit(
+            party_id=self.party_id, permit_id=self.permit_id, visit_id=self.visit_id, device_id=self.device_id,
+            valid_to=self.window_end, cause=cause,
+        )  # fmt: skip
+
     def to(self, state: State, **changes: Any) -> Self:
         """The visit one version later, in `state`. Raises IllegalTransitionError."""
         if state is not self.state and state not in TRANSITIONS[self.state]:
@@ -211,6 +220,21 @@ class PermitUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPermit:
+    """An unused permit of a visit that is over, as far as its device has told: it may have been used unheard.
+
+    It counts as used until the device has synced past `valid_to` (business time). `cause`: why the visit is over.
+    """
+
+    party_id: UUID
+    permit_id: UUID
+    visit_id: UUID
+    device_id: str
+    valid_to: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One step of one visit and everything that must be committed with it."""
 
@@ -221,3 +245,4 @@ class Change:
     recall: Recall | None = None
     alarm: Alarm | None = None
     permit_use: PermitUse | None = None
+    held: HeldPermit | None = None

@@ -10,6 +10,7 @@ from shared.database import UnitOfWork
 
 _STATEMENTS: Final = (
     "DELETE FROM visit WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM held_permit WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM party_fact WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "UPDATE alarm SET party_id = NULL WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     # Uses, refusals, recalls, messages: append-only for us but for this.

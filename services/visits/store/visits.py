@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from services.visits.domain.visit import Alarm, Change, Message, PermitUse, Recall, Visit
+from services.visits.store.devices import hold
 from shared.database import UnitOfWork
 
 _ROWS: Final = TypeAdapter(list[Visit])
@@ -94,6 +95,7 @@ async def save_changes(uow: UnitOfWork, changes: Sequence[Change]) -> None:
     await _insert(uow, _RECALLS, [change.recall for change in changes if change.recall])
     await _insert(uow, _ALARMS, [change.alarm for change in changes if change.alarm])
     await _insert(uow, _USES, [change.permit_use for change in changes if change.permit_use])
+    await hold(uow, [change.held for change in changes if change.held])
 
 
 async def save_alarm(uow: UnitOfWork, alarm: Alarm) -> None:

@@ -125,6 +125,7 @@ class World:
         self.party_id, self.case_id, self.visit_id, self.permit_id = (entity_id(shard) for _ in range(4))
         self.window = TimeWindow(start=START + timedelta(hours=20), end=START + timedelta(hours=24))
         self.api: httpx.AsyncClient
+        self.issuer: DevelopmentIssuer
         self.subscriptions = {s.topic: s for s in consumers.subscriptions(link_secret=lambda: b"k" * 32)}
         self.handlers = intents.handlers(database=lambda: database, neighbours=lambda: neighbours)
         self._sequence = itertools.count(1)
@@ -329,6 +330,7 @@ async def world(service_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
                 state={"neighbours": neighbours, "link_secret": b"k" * 32, "visit_settings": settings},
             )
         )
+        world.issuer = issuer
         token = issuer.issue(DRIVER, {"grant_type": "client_credentials"})["access_token"]
         world.api = await stack.enter_async_context(
             httpx.AsyncClient(

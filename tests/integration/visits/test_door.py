@@ -245,5 +245,5 @@ async def test_nothing_of_an_erased_person_stays(world: Any) -> None:
     erased = PartyErased(party_id=world.party_id, erasure_id=uuid4(), erased_at=now, complete_from=now)
     await world.deliver("compliance", ("compliance.party_erased", erased))
     async with world.database.read_only() as uow:
-        for table in ("visit", "permit_use", "message_out", "party_fact", "recall", "check_in_refusal"):
+        for table in ("visit", "held_permit", "permit_use", "message_out", "party_fact", "recall", "check_in_refusal"):
             assert await uow.sql.fetchval(f"SELECT count(*) FROM {table}") == 0, table

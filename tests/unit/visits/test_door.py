@@ -149,4 +149,5 @@ def test_recall_carries_real_times(make_visit: Callable[..., Visit], now: dateti
     )
     data = change.events[0].data
     assert (data.recalled_at - data.fact_arrived_at, data.state_before) == (timedelta(milliseconds=240), "en_route")
-    assert [intent.kind for intent in change.intents] == ["permit_release"]
+    assert change.held is not None
+    assert (change.held.valid_to, change.held.cause) == (change.visit.window_end, "recalled_payment")

@@ -72,6 +72,7 @@ class VisitMachine(RuleBasedStateMachine):
         self.events: list[Any] = []
         self.intents: list[Any] = []
         self.alarms = 0
+        self.held: list[Any] = []
 
     @initialize()
     def proposed(self) -> None:
@@ -92,6 +93,7 @@ class VisitMachine(RuleBasedStateMachine):
         self.events += change.events
         self.intents += change.intents
         self.alarms += change.alarm is not None
+        self.held += [change.held] if change.held is not None else []
 
     def _try(self, step: Any) -> None:
         try:
@@ -175,7 +177,7 @@ class VisitMachine(RuleBasedStateMachine):
     @rule()
     def timers_fire(self) -> None:
         self._take(appointment.answer_overdue(self.visit, now=self.now))
-        self._take(appointment.window_over(self.visit, now=self.now, real_now=REAL))
+        self._take(appointment.window_over(self.visit, now=self.now))
         self._take(door.stay_over(self.visit, now=self.now, real_now=REAL))
         if self.now >= WINDOW.end:
             assert self.visit.state not in BEFORE_THE_DOOR, "a visit outlived its window"
@@ -210,10 +212,12 @@ class VisitMachine(RuleBasedStateMachine):
         assert sum(event.type in endings for event in self.events) <= 1
 
     @invariant()
-    def an_unused_permit_goes_back(self) -> None:
+    def an_unused_permit_waits_for_its_device(self) -> None:
         over = self.visit.state in {State.RECALLED, State.EXPIRED, State.ABORTED_SAFETY}
         if over and self.visit.permit_id is not None and self.visit.checked_in_at is None:
-            assert [i.key for i in self.intents if i.kind == "permit_release"].count(str(PERMIT)) >= 1
+            assert [(one.permit_id, one.device_id, one.valid_to) for one in self.held] == [
+                (PERMIT, self.visit.device_id, WINDOW.end)
+            ]
 
     @invariant()
     def waiting_states_have_a_timer(self) -> None:
