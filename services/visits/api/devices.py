@@ -36,7 +36,7 @@ async def sync_device(
     device_id: DeviceId,
     body: SyncDevice,
     request: Request,
-    caller: Annotated[Caller, Depends(scope("visits.sync-device"))],
+    caller: _Syncer,
 ) -> Response:
     """The app says so after it has sent all that was done with the device. Unused permits that ended before go back to
     the contact budget; until then they count as used. A collector speaks for devices of the own crew only (403).
