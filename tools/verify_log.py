@@ -216,6 +216,7 @@ _HASH_LINE = re.compile("[0-9a-f]{64}")
 _LEAF_LINE = re.compile(r'\{"index":(0|[1-9][0-9]*),"leaf":"([A-Za-z0-9+/]*={0,2})"\}')
 _LARGEST = 1 << 62
 KEPT_FILES = 16
+MOST_TOLD, SHOWN = 1_000, 20
 
 
 class Files:
@@ -488,14 +489,26 @@ class Report:
     """Decisions whose facts are open (and are those that the record names), erased or not kept."""
     permits_proved: int = 0
     permits_told: int = 0
-    """Permits older than leaves of their use, or changed after the pack's checkpoint."""
+    """Permits older than leaves of their use, granted or changed after the pack's checkpoint."""
     complaints: int = 0
     releases: int = 0
     """Packs of rules that decisions were made by and that two named people had released by then."""
     custody: list[str] = field(default_factory=list)
     elsewhere: int = 0
     """Rows of a pack whose leaf is not under its checkpoint, or before its range."""
+    told: list[str] = field(default_factory=list)
+    """What the pack tells and no leaf of it proves: rows elsewhere and permits that changed later, as far as named."""
     problems: list[str] = field(default_factory=list)
+
+    def tell(self, what: str) -> None:
+        """Name something that is told, not proved."""
+        if len(self.told) < MOST_TOLD:
+            self.told.append(what)
+
+    def tell_elsewhere(self, where: str) -> None:
+        """Count and name a row that no leaf under the pack's checkpoint, and in its range, proves."""
+        self.elsewhere += 1
+        self.tell(f"{where}: its leaf is not under the pack's checkpoint, or before its range")
 
     def add_to(self, other: Report) -> None:
         """Give what was found in the leaves to the report of everything."""
@@ -1741,7 +1754,7 @@ def _check_rows(pack: Pack, catalogue: Catalogue, kind: str, report: Report) -> 
     for number, row in enumerate(pack.files.documents(f"{table}.jsonl"), start=1):
         index = row["leaf_index"]
         if index is None or (not pack.is_subject and index < pack.export.first):
-            report.elsewhere += 1
+            report.tell_elsewhere(f"{table}.jsonl line {number}")
             continue
         leaf = catalogue.record(index)
         differs = [name for name in names if row.get(name) != leaf.get(name)]
@@ -1770,7 +1783,7 @@ def _check_findings(pack: Pack, catalogue: Catalogue, report: Report) -> None:
             if any(row[one] != leaf[one] for one in FINDING_FIELDS):
                 changed[name] = f"findings.jsonl: finding {name[0]} version {name[1]} is not what leaf {index} says"
         elif not (row["version"] == 1 and pair in catalogue.found):
-            report.elsewhere += 1
+            report.tell_elsewhere(f"findings.jsonl: finding {name[0]} version {name[1]}")
             if pack.is_subject and row["party_id"] is not None and row["version"] > 1:
                 leafless.append(f"findings.jsonl: finding {name[0]} version {name[1]} has no leaf")
     for name, index in catalogue.findings.items():
@@ -1790,7 +1803,7 @@ def _check_facts(pack: Pack, catalogue: Catalogue, report: Report) -> None:
         index, state = line["leaf_index"], line["state"]
         where = f"facts.jsonl line {number}"
         if not pack.is_subject and index < pack.export.first:
-            report.elsewhere += 1
+            report.tell_elsewhere(where)
             continue
         record, kept = catalogue.record(index), catalogue.kept(index)
         if record.get("kind") != "decision" or record["decision_id"] != line["decision_id"]:
@@ -1814,7 +1827,7 @@ def _check_complaints(pack: Pack, catalogue: Catalogue, report: Report) -> None:
         missing.pop(name, None)
         index = catalogue.complaints.get(name)
         if index is None:
-            report.elsewhere += 1
+            report.tell_elsewhere(f"complaints.jsonl line {number}")
             continue
         leaf = catalogue.record(index)
         differs = [column for column, stated in COMPLAINT_FIELDS if row[column] != leaf[stated]]
@@ -1841,24 +1854,42 @@ def _is_opened(
 
 
 def _check_permits(pack: Pack, catalogue: Catalogue, report: Report) -> None:
-    """Each permit that a decision granted has its row, and its state is what its leaves say."""
+    """Each permit that a decision granted has its row, and its state is what its leaves say.
+
+    A row that says that it changed after the pack's checkpoint may be ahead of its leaves, never behind or beside them.
+    """
     missing = dict(catalogue.permits)
     for number, row in enumerate(pack.files.documents("permits.jsonl"), start=1):
-        missing.pop(row["permit_id"], None)
-        stated = None if row.get("changed_later") else catalogue.lives.row(row["permit_id"], catalogue.record)
+        where = f"permits.jsonl line {number}"
+        granted = missing.pop(row["permit_id"], None) is not None
+        stated = catalogue.lives.row(row["permit_id"], catalogue.record)
         if stated is None:
             report.permits_told += 1
+            if not granted:
+                report.tell(f"{where}: no leaf of the pack grants the permit")
             continue
         times = ("used_at", "revoked_real", "fact_arrived_real")
         told = row | {name: _moment(row[name]) for name in times}
         differs = [name for name, value in stated.items() if told[name] != value]
+        later = differs if row.get("changed_later") else []
+        differs = [one for one in differs if not (later and _may_follow(one, stated[one], told[one]))]
         if differs:
-            where = f"permits.jsonl line {number}"
             report.problems.append(f"{where}: {', '.join(differs)} is not what the leaves of the permit say")
+        elif later:
+            report.permits_told += 1
+            report.tell(f"{where}: {', '.join(later)} is said to have changed after the pack's checkpoint")
         else:
             report.permits_proved += 1
     for index in sorted(missing.values()):
         report.problems.append(f"leaf {index}: its permit is left out of permits.jsonl")
+
+
+def _may_follow(column: str, before: str | None, after: str | None) -> bool:
+    """Whether a later leaf of the permit can have made this of what its leaves say now."""
+    if column == "state":
+        states = ("granted", "released", "used", "recorded")
+        return after in states[states.index(str(before)) :]
+    return before is None
 
 
 def _check_holds(pack: Pack, catalogue: Catalogue, problems: list[str]) -> None:
@@ -1970,7 +2001,8 @@ def _tell(report: Report, key: Key, witnesses: Witnesses) -> None:
     if report.facts:
         print("facts judged on: " + ", ".join(f"{count} {state}" for state, count in sorted(report.facts.items())))
     if report.permits_proved or report.permits_told:
-        print(f"permits: the state of {report.permits_proved} is what their leaves say, {report.permits_told} are told")
+        proved, told = report.permits_proved, report.permits_told
+        print(f"permits: the state of {proved} is what their leaves say, {told} are told, not proved")
     if report.complaints:
         print(f"{report.complaints} versions of complaints are what their leaves say")
     for line in report.custody:
@@ -1978,7 +2010,11 @@ def _tell(report: Report, key: Key, witnesses: Witnesses) -> None:
     if report.complete_until:
         print(f"complete up to {report.complete_until}: the person's chain reaches every manifest until then")
     if report.elsewhere:
-        print(f"{report.elsewhere} rows whose leaf is not under the pack's checkpoint or before its range")
+        print(f"{report.elsewhere} rows are told, not proved: no leaf under the checkpoint and in the range says them")
+    for line in report.told[:SHOWN]:
+        print(f"TOLD {line}")
+    if len(report.told) > SHOWN:
+        print(f"TOLD and {len(report.told) - SHOWN} more")
 
 
 def _tell_releases(report: Report, approvers: Sequence[str]) -> None:

@@ -128,6 +128,34 @@ async def test_recall_and_change_after_the_checkpoint(desk: Desk, tmp_path: Path
     later = await write_pack(archive, scope, tmp_path / "later")
     found = report(later, desk)
     assert (found.problems, found.permits_proved, found.permits_told) == ([], 0, 1)
+    told = "state, release_cause is said to have changed after the pack's checkpoint"
+    assert found.told == [f"permits.jsonl line 1: {told}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"state": "granted"}, "state is not what the leaves of the permit say"),
+        ({"used_at": None}, "used_at is not what the leaves of the permit say"),
+        ({"channel": "call"}, "channel is not what the leaves of the permit say"),
+        ({"decision_id": str(UUID(int=1))}, "decision_id is not what the leaves of the permit say"),
+    ],
+)
+async def test_saying_changed_later_hides_nothing_that_leaves_say(
+    desk: Desk, pack: Pack, changes: dict[str, Any], expected: str
+) -> None:
+    recorded = next(number for number, row in enumerate(rows(pack, "permits.jsonl")) if row["state"] == "recorded")
+    forged = {"changed_later": True, **changes}
+    rewrite(pack, "permits.jsonl", lambda documents: documents[recorded].update(forged))
+    assert faults(pack, desk) == [f"permits.jsonl line {recorded + 1}: {expected}"]
+
+
+async def test_row_of_a_permit_that_nobody_granted_is_named(desk: Desk, pack: Pack) -> None:
+    invented = rows(pack, "permits.jsonl")[0] | {"permit_id": str(UUID(int=1))}
+    rewrite(pack, "permits.jsonl", lambda documents: documents.append(invented))
+    found = report(pack, desk)
+    number = len(rows(pack, "permits.jsonl"))
+    assert found.told == [f"permits.jsonl line {number}: no leaf of the pack grants the permit"]
 
 
 async def test_replaced_permit_is_released_by_a_leaf(desk: Desk, tmp_path: Path) -> None:
