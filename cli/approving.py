@@ -1,5 +1,6 @@
-"""`rules approver-key`, `rules approve`, `rules released`: four eyes, each with a key of their own, signed offline."""
+"""`rules approver-key`, `vouch`, `approve`, `released`: four eyes, each with a key of their own, signed offline."""
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,14 @@ class Approver:
         self.signing.rotate()
         return successor(old, self.key, on=on, sign=self.signing.versions[1].sign_bytes)
 
+    def vouches(self, person: str, *, lost: str, new: str, on: date) -> "Registration":
+        """The registration of somebody else's new key in the place of a lost one, with this person's word for it."""
+        from services.compliance.domain.approvers import Registration, Voucher, vouch_statement
+
+        signature = self.signing.sign_bytes(vouch_statement(person, lost, new, on))
+        voucher = Voucher(person=self.person, key=self.key.vkey, signature=base64.b64encode(signature).decode())
+        return Registration(person=person, key=new, registered_on=on, previous=lost, vouched_by=(voucher,))
+
     def approves(self, book: "RuleBook", label: str, *, on: date) -> "Approval":
         """The signed approval of a pack of the book."""
         from services.compliance.domain.releases import approve
@@ -80,9 +89,26 @@ def approver_key(
 ) -> None:
     """Make a person's key and print its registration for approvers.toml; the fingerprint is to be published."""
     approver = Approver.open(keys, person)
-    registration = approver.rotated(approval_day(on)) if rotate else approver.registration(approval_day(on))
+    registration = approver.rotated(approvalapproval_day(on)) if rotate else approver.registration(approvalapproval_day(on))
     print(toml_table("approver", registration.model_dump(exclude_none=True)), end="")
     print(f"# fingerprint {approver.key.fingerprint}")
+
+
+def vouch(
+    person: Annotated[str, typer.Option("--for", help="Whose key was lost, as registered.")],
+    lost: Annotated[str, typer.Option(help="The lost key, as registered: name+id+key.")],
+    new: Annotated[str, typer.Option(help="The new key, as its owner read it out to you in person.")],
+    by: Annotated[str, typer.Option("--person", help="Who vouches: another registered approver.")],
+    keys: Keys,
+    on: Day = None,
+) -> None:
+    """Vouch for another approver's new key; prints its registration for approvers.toml.
+
+    One voucher and the new key count as one approver. A second one vouches with the same --on; both entries then stand
+    in `vouched_by`, and the key counts as its owner's own.
+    """
+    registration = Approver.open(keys, by).vouches(person, lost=lost, new=new, on=approval_day(on))
+    print(toml_table("approver", registration.model_dump(exclude_none=True)), end="")
 
 
 def approve_packs(
@@ -105,7 +131,7 @@ def approve_packs(
     approver = Approver.open(keys, person)
     labels = [label for label, sha256 in book.hashes.items() if sha256 in wanted]
     print(
-        "".join(toml_table("approval", _said(approver.approves(book, label, on=approval_day(on)))) for label in labels),
+        "".join(tomltoml_table("approval", _said(approver.approves(book, label, on=approvalapproval_day(on)))) for label in labels),
         end="",
     )
 
@@ -158,8 +184,18 @@ def _write(path: Path, name: str, entries: Iterable[Mapping[str, object]]) -> No
 
 
 def toml_table(name: str, values: Mapping[str, object]) -> str:
-    """One table of a TOML list. Basic strings of TOML are written like those of JSON."""
-    lines = (
-        f"{key} = {value if isinstance(value, date | int) else json.dumps(value)}" for key, value in values.items()
-    )
+    """One table of a TOML list."""
+    lines = (f"{key} = {_toml(value)}" for key, value in values.items() if value != ())
     return "\n".join([f"[[{name}]]", *lines, ""])
+
+
+def _toml(value: object) -> str:
+    """Basic strings of TOML are written like those of JSON."""
+    match value:
+        case date() | int():
+            return str(value)
+        case dict():
+            return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+        case tuple():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.approving import approve_packs, approver_key, released
+from cli.approving import approve_packs, approver_key, released, vouch
 from cli.lookback import lookback
 from cli.replay import replay
 from shared.embedded.home import PROJECT_FOLDER
@@ -17,6 +17,7 @@ rules_app = typer.Typer(no_args_is_help=True, help="Rule packs: what the law and
 rules_app.command("lookback")(lookback)
 rules_app.command("replay")(replay)
 rules_app.command("approver-key")(approver_key)
+rules_app.command("vouch")(vouch)
 rules_app.command("approve")(approve_packs)
 rules_app.command("released")(released)
 console = Console()

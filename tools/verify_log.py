@@ -17,7 +17,8 @@ that the record of their decision names, that a permit's state is what its leave
 the manifests: only then the pack is complete.
 
 With --approver (the fingerprint of a person's key, once for each person who may approve): that every pack of rules by
-which a decision was made was released before it, signed by two of these people. Their later keys are followed.
+which a decision was made was released before it, signed by two of these people. Their later keys are followed, also
+those for which others vouched in the place of a lost one (one voucher and the new key count as one person).
 
 Each contact is counted as witnessed-before (its permit's leaf was under a checkpoint that K witnesses had cosigned
 before the contact began), claimed-before (the leaf only says so itself), or after. Without --witness none is witnessed;
@@ -805,7 +806,8 @@ def _approver_name(person: str) -> str:
 class Releases:
     """Who released the rules: each pack by two people, each with a key of their own, before a decision was made by it.
 
-    `approvers`: fingerprints of the keys that count. A later key counts when one that counts signed it.
+    `approvers`: fingerprints of the keys that count. A later key counts when one that counts signed it; in the place of
+    a lost one, when others whose keys count vouched for it. Who alone vouched might hold it: the two count as one.
     """
 
     KINDS = ("rule_set", "approver_key", "pack_release")
@@ -814,6 +816,10 @@ class Releases:
         self._trusted = set(approvers)
         self._until: dict[str, str] = {}
         """Until which day a key that was replaced counts."""
+        self._registered: dict[str, str] = {}
+        """The last key of each name that a leaf registered."""
+        self._counts_as: dict[str, str] = {}
+        """By fingerprint: the name as which a key counts, where that is not its own."""
         self._named = bool(self._trusted)
         self._report = report
         self._sets: dict[str, dict[str, str]] = {}
@@ -841,21 +847,53 @@ class Releases:
         if _signer(record["key"]).name != own:
             self._fault(f"leaf {index}: the key of {record['approver']} carries another name")
             return
+        known, self._registered[own] = self._registered.get(own), record["key"]
         if record["previous"] is None:
+            if known not in (None, record["key"]):
+                self._fault(f"leaf {index}: a new key of {record['approver']} that nobody signed or vouched for")
             return
-        old = _signer(record["previous"])
-        message = f"doorstep-approver-key/v1\n{record['previous']}\n{record['key']}\n".encode()
-        self._report.signatures += 1
-        signature = _strict_base64(record["signature"] or "") or b""
-        if old.name != own or not ed25519_verifies(old.public_key, message, signature):
-            self._fault(f"leaf {index}: a new key of {record['approver']} that the key before it did not sign")
-        elif _fingerprint(record["previous"]) in self._trusted:
-            self._trusted.add(_fingerprint(record["key"]))
-            self._until[_fingerprint(record["previous"])] = record["registered_on"]
+        before, new = _fingerprint(record["previous"]), _fingerprint(record["key"])
+        vouched = record.get("vouched_by", [])
+        if vouched:
+            counts_as = self._vouched(index, record, own)
+        else:
+            old = _signer(record["previous"])
+            message = f"doorstep-approver-key/v1\n{record['previous']}\n{record['key']}\n".encode()
+            self._report.signatures += 1
+            signature = _strict_base64(record["signature"] or "") or b""
+            counts_as = self._counts_as.get(before, own)
+            if old.name != own or not ed25519_verifies(old.public_key, message, signature):
+                self._fault(f"leaf {index}: a new key of {record['approver']} that the key before it did not sign")
+                return
+        if before in self._trusted and counts_as:
+            self._trusted.add(new)
+            self._until[before] = record["registered_on"]
+            if counts_as != own:
+                self._counts_as[new] = counts_as
+
+    def _vouched(self, index: int, record: dict[str, Any], own: str) -> str:
+        """As whom a key counts for which others vouched; nothing where nobody did whose key counts."""
+        stated = "\n".join((own, record["previous"], record["key"], record["registered_on"]))
+        message = f"doorstep-approver-vouch/v1\n{stated}\n".encode()
+        others: set[str] = set()
+        for one in record["vouched_by"]:
+            key, fingerprint = _signer(one["key"]), _fingerprint(one["key"])
+            self._report.signatures += 1
+            signature = _strict_base64(one["signature"]) or b""
+            named = key.name == _approver_name(one["person"]) != own
+            if not named or not ed25519_verifies(key.public_key, message, signature):
+                self._fault(f"leaf {index}: the word of {one['person']} for the key of {record['approver']} is forged")
+                return ""
+            until = self._until.get(fingerprint, record["registered_on"])
+            if fingerprint in self._trusted and record["registered_on"] <= until:
+                others.add(self._counts_as.get(fingerprint, key.name))
+        others.discard(own)
+        return own if len(others) > 1 else others.pop() if others else ""
 
     def _judge(self, index: int, record: dict[str, Any]) -> None:
         label = f"{record['pack']}/{record['version']}"
         people: dict[str, bytes] = {}
+        answering: set[str] = set()
         short: list[str] = []
         for approval in record["approvals"]:
             who = approval["approver"]
@@ -876,8 +914,11 @@ class Releases:
                 short.append(f"the key of {who} had been replaced by then")
             else:
                 people[key.name] = key.public_key
+                answering.add(self._counts_as.get(_fingerprint(approval["key"]), key.name))
         release = label, record["sha256"]
-        if len(people) >= 2 and len(set(people.values())) >= 2:
+        if len(people) > len(answering) == 1:
+            short.append("who alone vouched for the other's key counts as one with them")
+        if len(answering) >= 2 and len(set(people.values())) >= 2:
             self._released.setdefault(release, index)
         else:
             self._short[release] = short

@@ -7,10 +7,12 @@ import logging
 from typing import Final
 
 from services.compliance import finding_desk
+from services.compliance.domain.approvers import key_name
 from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.packs import PackError
 from services.compliance.instruments import Instruments
 from services.compliance.store.leaves import append_leaves
-from services.compliance.store.log import are_integrated, has_entry, has_kind, known_entries
+from services.compliance.store.log import are_integrated, has_entry, has_kind, known_entries, load_leaves_of
 from services.compliance.store.rule_sources import keep_parts
 from shared.database import Database, UnitOfWork
 from shared.ids import derived_id
@@ -67,6 +69,13 @@ async def await_releases(database: Database, instruments: Instruments) -> None:
 
 
 async def _record_approvers(uow: UnitOfWork, instruments: Instruments) -> None:
+    """Raises PackError for another first key of a person: what follows a lost one is vouched for by others."""
+    logged: dict[str, set[str]] = {}
+    for said in await load_leaves_of(uow, "approver_key"):
+        logged.setdefault(key_name(said["approver"]), set()).add(said["key"])
+    for one in instruments.approver_keys:
+        if one.previous is None and one.key not in logged.get(key_name(one.person), {one.key}):
+            raise PackError(f"approvers: {one.person} had another key, and nobody signed or vouched for this one")
     known = await known_entries(uow, [one.leaf_id for one in instruments.approver_keys])
     leaves = [
         NewLeaf(

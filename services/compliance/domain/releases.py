@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.compliance.domain.approvers import Approvers, decoded, key_name
+from services.compliance.domain.approvers import Approvers, Held, decoded, key_name
 from services.compliance.domain.audit import Finding
 from services.compliance.domain.canonical import Json, canonical
 from services.compliance.domain.findings import FindingVersion
@@ -165,14 +165,19 @@ def releases(book: RuleBook, approvals: Sequence[Approval], approvers: Approvers
             if (one.pack, one.version, one.sha256) == (pack.id, pack.version, book.hashes[label])
         ]
         people: dict[str, Approval] = {}
+        answering: set[str] = set()
         faults: list[str] = []
         for one in own:
-            fault = _fault(one, pack.effective_from, approvers)
+            held = approvers.held_by(one.approver, one.key, one.approved_on)
+            fault = _fault(one, pack.effective_from, held)
             if fault:
                 faults.append(f"{one.approver}: {fault}")
-            else:
+            elif held is not None:
                 people.setdefault(key_name(one.approver), one)
-        if len(people) < 2:
+                answering.add(held.answers_for)
+        if len(people) > len(answering) == 1:
+            faults.append("who alone vouched for the other's key counts as one with them")
+        if len(answering) < 2:
             missing.append(f"{label} ({'; '.join(faults)})" if faults else label)
             continue
         release = Release(
@@ -183,11 +188,14 @@ def releases(book: RuleBook, approvals: Sequence[Approval], approvers: Approvers
     return Released(tuple(found), tuple(missing))
 
 
-def _fault(one: Approval, effective_from: date, approvers: Approvers) -> str:
+def _fault(one: Approval, effective_from: date, held: Held | None) -> str:
     """Why the approval counts for nothing; empty when it counts."""
     if not one.signature:
         return "not signed"
-    key = approvers.key_of(one.approver, one.key, one.approved_on)
-    if key is None:
+    if held is None:
         return f"the key was not registered for this person on {one.approved_on}"
-    return "" if key.verifies(one.statement(effective_from), decoded(one.signature)) else "the signature does not hold"
+    return (
+        ""
+        if held.key.verifies(one.statement(effective_from), decoded(one.signature))
+        else "the signature does not hold"
+    )

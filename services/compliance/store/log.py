@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -89,6 +90,7 @@ SELECT l.leaf_index, e.leaf_id, e.kind, e.leaf, e.leaf_hash FROM log_entry e JOI
 WHERE e.party_id = $1 AND l.generation = (SELECT log_generation()) AND l.leaf_index > $2 ORDER BY l.leaf_index LIMIT $3
 """
 _HAS_KIND = "SELECT EXISTS (SELECT FROM log_entry WHERE kind = $1)"
+_OF_KIND = "SELECT leaf FROM log_entry WHERE kind = $1 AND party_id IS NULL ORDER BY recorded_at, leaf_id"
 _KNOWN_ENTRIES = "SELECT leaf_id FROM log_entry WHERE leaf_id = ANY($1::uuid[])"
 _INTEGRATED = "SELECT count(DISTINCT leaf_id) FROM log_leaf WHERE leaf_id = ANY($1::uuid[])"
 _HAS_ENTRY = "SELECT EXISTS (SELECT FROM log_entry WHERE leaf_id = $1)"
@@ -339,6 +341,11 @@ async def has_entry(uow: UnitOfWork, leaf_id: UUID) -> bool:
 async def has_kind(uow: UnitOfWork, kind: LeafKind) -> bool:
     """Whether any leaf of that kind was appended, in the tree or waiting for it."""
     return bool(await uow.sql.fetchval(_HAS_KIND, kind))
+
+
+async def load_leaves_of(uow: UnitOfWork, kind: LeafKind) -> list[dict[str, Any]]:
+    """What the leaves of a kind say that few leaves of nobody have, the oldest first."""
+    return [json.loads(row["leaf"]) for row in await uow.sql.fetch(_OF_KIND, kind)]
 
 
 async def known_entries(uow: UnitOfWork, leaf_ids: Iterable[UUID]) -> set[UUID]:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cli.approving import Approver, release_folder
 from cli.rules import rules_app
-from services.compliance.domain.approvers import Approvers, approvers, read_approvers
+from services.compliance.domain.approvers import Approvers, Registration, approvers, read_approvers
 from services.compliance.domain.packs import PackError, RuleBook
 from services.compliance.domain.releases import releases
 from services.compliance.rule_book import read_packs, read_releases, sources_of
@@ -119,3 +119,70 @@ def test_key_command_prints_a_registration_and_the_next_one(tmp_path: Path) -> N
     registry = read_approvers("".join(printed).encode())
     assert [one.person for one in registry.registrations] == ["Wang Li", "Wang Li"]
     assert all("# fingerprint " in text for text in printed)
+
+
+@pytest.fixture
+def cid(tmp_path: Path) -> Approver:
+    return Approver.open(tmp_path / "c", "Cid Roe")
+
+
+def replaced(ada: Approver, *vouchers: Approver, folder: Path) -> tuple[Approver, Registration]:
+    """Ada's key is lost; the next one, and its registration with these people's word."""
+    new = Approver.open(folder / "new", ada.person)
+    said = [one.vouches(ada.person, lost=ada.key.vkey, new=new.key.vkey, on=LATER) for one in vouchers]
+    return new, said[0].model_copy(update={"vouched_by": tuple(one.vouched_by[0] for one in said)})
+
+
+def test_lost_key_is_followed_by_one_that_two_others_vouch_for(
+    shipped: RuleBook, ada: Approver, ben: Approver, cid: Approver, tmp_path: Path
+) -> None:
+    new, registration = replaced(ada, ben, cid, folder=tmp_path)
+    registry = approvers([*(one.registration(DAY) for one in (ada, ben, cid)), registration])
+    both = [one.approves(shipped, LABEL, on=LATER) for one in (new, ben)]
+    assert reasons(shipped, both, registry) == ""
+
+
+def test_who_alone_vouched_counts_as_one_with_the_new_key(
+    shipped: RuleBook, ada: Approver, ben: Approver, cid: Approver, tmp_path: Path
+) -> None:
+    """Else one person could sign twice: by their own key, and by one that they say is somebody else's."""
+    new, registration = replaced(ada, ben, folder=tmp_path)
+    registry = approvers([*(one.registration(DAY) for one in (ada, ben, cid)), registration])
+    with_ben, with_cid = ([one.approves(shipped, LABEL, on=LATER) for one in (new, who)] for who in (ben, cid))
+    assert "counts as one with them" in reasons(shipped, with_ben, registry)
+    assert reasons(shipped, with_cid, registry) == ""
+    # What that key vouches for counts as Ben's, too: a chain of words of one person stays one person.
+    newest, chained = replaced(cid, new, ben, folder=tmp_path / "cid")
+    registry = approvers([*registry.registrations, chained])
+    both = [one.approves(shipped, LABEL, on=LATER) for one in (newest, ben)]
+    assert "counts as one with them" in reasons(shipped, both, registry)
+
+
+def test_nobody_vouches_alone_for_oneself_or_by_another_s_name(
+    ada: Approver, ben: Approver, cid: Approver, tmp_path: Path
+) -> None:
+    first = [one.registration(DAY) for one in (ada, ben)]
+    _, by_herself = replaced(ada, ada, folder=tmp_path)
+    with pytest.raises(PackError, match="Ada Lovelace cannot vouch"):
+        approvers([*first, by_herself])
+    _, by_a_stranger = replaced(ada, cid, folder=tmp_path)
+    with pytest.raises(PackError, match="Cid Roe cannot vouch"):
+        approvers([*first, by_a_stranger])
+    _, word = replaced(ada, ben, folder=tmp_path)
+    with pytest.raises(PackError, match="Ben Li did not sign"):
+        approvers([*first, word.model_copy(update={"registered_on": date(2026, 2, 2)})])
+    with pytest.raises(PackError, match="is not signed by the one before"):
+        approvers([*first, word.model_copy(update={"vouched_by": ()})])
+
+
+def test_word_for_a_new_key_is_given_on_the_command_line(ada: Approver, ben: Approver, tmp_path: Path) -> None:
+    new = Approver.open(tmp_path / "new", ada.person)
+    arguments = ["--for", ada.person, "--lost", ada.key.vkey, "--new", new.key.vkey, "--on", LATER.isoformat()]
+    result = RUN.invoke(rules_app, ["vouch", *arguments, "--person", ben.person, "--keys", str(tmp_path / "b")])
+    assert result.exit_code == 0, result.output
+    first = "".join(
+        f'[[approver]]\nperson = "{one.person}"\nkey = "{one.key.vkey}"\nregistered_on = {DAY}\n' for one in (ada, ben)
+    )
+    held = read_approvers((first + result.output).encode()).held_by(ada.person, new.key.vkey, LATER)
+    assert held is not None
+    assert held.answers_for == "ben_li"

@@ -10,7 +10,7 @@ import pytest
 
 from cli.approving import Approver
 from services.compliance.domain.approvers import approvers
-from services.compliance.domain.releases import releases
+from services.compliance.domain.releases import Release, releases
 from services.compliance.rule_book import read_packs, sources_of
 from tools import verify_log
 
@@ -148,3 +148,44 @@ def test_a_key_is_followed_by_the_one_it_signed(people: list[Approver]) -> None:
     assert "the key of Ada had been replaced by then" in fault
     registered[2]["signature"] = registered[2]["signature"][::-1]
     assert any("the key before it did not sign" in fault for fault in problems([*registered, *records[2:]]))
+
+
+def after_a_loss(tmp_path: Path, vouchers: list[Approver], signers: Callable[[Approver], list[Approver]]) -> Records:
+    """Ada, Ben and Cid are registered; Ada's key is lost, others vouch for the next one; then a pack is released."""
+    ada, ben, cid = (Approver.open(tmp_path, who) for who in ("Ada", "Ben", "Cid"))
+    new = Approver.open(tmp_path / "new", "Ada")
+    said = [one.vouches("Ada", lost=ada.key.vkey, new=new.key.vkey, on=DAY) for one in vouchers]
+    vouched = said[0].model_copy(update={"vouched_by": tuple(one.vouched_by[0] for one in said)})
+    registrations = [*(one.registration(DAY) for one in (ada, ben, cid)), vouched]
+    approvals = [one.approves(BOOK, LABEL, on=DAY) for one in signers(new)]
+    pack = next(one for one in BOOK.packs if f"{one.id}/{one.version}" == LABEL)
+    release = Release(
+        pack=pack.id, version=pack.version, sha256=SHA256, effective_from=pack.effective_from,
+        approvals=tuple(approvals),
+    )  # fmt: skip
+    return [
+        *({"kind": "approver_key", **one.document()} for one in registrations),
+        {"kind": "pack_release", **release.document()},
+        {"kind": "rule_set", "rule_set": "r", "packs": {LABEL: SHA256}},
+        {"kind": "decision", "rule_set": "r"},
+    ]
+
+
+def test_a_lost_key_is_followed_by_the_one_that_others_vouch_for(tmp_path: Path) -> None:
+    ada, ben, cid = named = [Approver.open(tmp_path, who) for who in ("Ada", "Ben", "Cid")]
+    assert judged(after_a_loss(tmp_path, [ben, cid], lambda new: [new, ben]), named).problems == []
+    (fault,) = judged(after_a_loss(tmp_path, [ben], lambda new: [new, ben]), named).problems
+    assert "counts as one with them" in fault
+    assert judged(after_a_loss(tmp_path, [ben], lambda new: [new, cid]), named).problems == []
+    (fault,) = judged(after_a_loss(tmp_path, [ben], lambda new: [new, cid]), [ada, cid]).problems
+    assert "the key of Ada was not named" in fault  # whoever vouched was not
+
+
+def test_a_forged_or_missing_word_for_a_key_is_named(tmp_path: Path) -> None:
+    _, ben, _ = named = [Approver.open(tmp_path, who) for who in ("Ada", "Ben", "Cid")]
+    records = after_a_loss(tmp_path, [ben], lambda new: [new, ben])
+    word = records[3]["vouched_by"][0]
+    records[3]["vouched_by"] = [word | {"signature": word["signature"][::-1]}]
+    assert any("the word of Ben for the key of Ada is forged" in one for one in judged(records, named).problems)
+    records[3] = {**records[3], "previous": None, "vouched_by": []}
+    assert any("that nobody signed or vouched for" in one for one in judged(records, named).problems)
