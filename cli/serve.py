@@ -15,9 +15,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cli.approving import released_for_development
 from cli.platform import ISSUER, Platform
 from cli.processes import ProcessFailedError
 from cli.progress import StepProgress
+from shared.clock import SystemClock
 from shared.embedded.home import (
     PROJECT_FOLDER,
     EmbeddedServerError,
@@ -52,7 +54,8 @@ async def _serve(prefix: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     state_file = _state_file(Home())
-    async with Platform(prefix=prefix, environment=_kept_clock(Home(), prefix), fixed_ports=True) as platform:
+    environment = _kept_clock(Home(), prefix) | _released_rules(Home(), prefix)
+    async with Platform(prefix=prefix, environment=environment, fixed_ports=True) as platform:
         _write_state(state_file, platform, ready=False)
         try:
             with StepProgress() as platform.on_progress:
@@ -156,6 +159,15 @@ def _kept_clock(home: Home, prefix: str) -> dict[str, str]:
     """A demo that was kept stands still at its last business time; anything else runs on the system's clock."""
     clock_file = home.folder / "runs" / (prefix.rstrip("_") or "default") / "business-clock"
     return {"DOORSTEP_CLOCK_FILE": str(clock_file)} if clock_file.exists() else {}
+
+
+def _released_rules(home: Home, prefix: str) -> dict[str, str]:
+    """The bank's own packs where it names some; else the shipped ones, released by the development approvers."""
+    if os.environ.get("DOORSTEP_PACK_FOLDER"):
+        return {}
+    folder = home.folder / "runs" / (prefix.rstrip("_") or "default")
+    rules = released_for_development(folder, on=SystemClock().real_now().date())
+    return {"DOORSTEP_PACK_FOLDER": str(rules)}
 
 
 def _state_file(home: Home) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
@@ -20,6 +21,7 @@ from shared.security.party_keys import PartyCipher
 from shared.security.signing import SigningKey
 from shared.settings import ServiceSettings
 
+_log = logging.getLogger(__name__)
 PERMIT_KIND = "permit+jwt"
 REVOCATIONS_KIND = "revocations+jwt"
 
@@ -73,10 +75,14 @@ class Instruments:
         checkpoint_key = SigningKey.open(settings.key_folder, "checkpoint")
         origin = origin_of(settings.tenant, settings.log_generation)
         book = rule_book(folder=settings.pack_folder, production=settings.environment == "production")
+        released = read_releases(book, folder=settings.pack_folder)
+        if released.missing:
+            count = len(released.missing)
+            _log.warning("RULES NOT RELEASED: %s packs lack two signed approvals; refused in production", count)
         return cls(
             tenant=settings.tenant,
             book=book,
-            releases=read_releases(book, folder=settings.pack_folder).releases,
+            releases=released.releases,
             approver_keys=registered_approvers(settings.pack_folder).registrations,
             rule_parts=present_parts(settings.pack_folder),
             cipher=PartyCipher(LocalKeyManagement.open(settings.key_folder, "compliance"), tenant=settings.tenant),

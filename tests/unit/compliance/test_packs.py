@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.approving import Approver, release_folder
+from cli.approving import Approver, release_folder, released_for_development
 from services.compliance.domain.differences import differences
 from services.compliance.domain.packs import PackError, RuleBook, load
 from services.compliance.domain.rules.known import _JUDGES
@@ -188,6 +188,18 @@ def test_production_refuses_what_nobody_approved(tmp_path: Path) -> None:
     release_folder(tmp_path / "one", people[:1], on=date(2026, 1, 1))
     with pytest.raises(PackError, match="not approved by two people"):
         rule_book(folder=tmp_path / "one", production=True)
+
+
+def test_development_starts_with_released_packs_until_they_change(tmp_path: Path) -> None:
+    rules = released_for_development(tmp_path, on=date(2026, 1, 1))
+    approvals = (rules / "approvals.toml").read_bytes()
+    assert rule_book(folder=rules, production=True).hashes == read_packs(SHIPPED).hashes
+    assert released_for_development(tmp_path, on=date(2026, 1, 2)) == rules
+    assert (rules / "approvals.toml").read_bytes() == approvals
+    (rules / "cn-contact.toml").write_bytes(SHIPPED["cn-contact.toml"] + b"\n# otherwise\n")
+    released_for_development(tmp_path, on=date(2026, 1, 3))
+    assert (rules / "cn-contact.toml").read_bytes() == SHIPPED["cn-contact.toml"]
+    assert (rules / "approvals.toml").read_bytes() != approvals
 
 
 def test_difference_is_said_in_words() -> None:
