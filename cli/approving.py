@@ -91,7 +91,7 @@ def approver_key(
 ) -> None:
     """Make a person's key and print its registration for approvers.toml; the fingerprint is to be published."""
     approver = Approver.open(keys, person)
-    registration = approver.rotated(approvalapproval_day(on)) if rotate else approver.registration(approvalapproval_day(on))
+    registration = approver.rotated(approval_day(on)) if rotate else approver.registration(approval_day(on))
     print(toml_table("approver", registration.model_dump(exclude_none=True)), end="")
     print(f"# fingerprint {approver.key.fingerprint}")
 
@@ -133,7 +133,7 @@ def approve_packs(
     approver = Approver.open(keys, person)
     labels = [label for label, sha256 in book.hashes.items() if sha256 in wanted]
     print(
-        "".join(tomltoml_table("approval", _said(approver.approves(book, label, on=approvalapproval_day(on)))) for label in labels),
+        "".join(toml_table("approval", _said(approver.approves(book, label, on=approval_day(on)))) for label in labels),
         end="",
     )
 
