@@ -26,6 +26,8 @@ _PARKED: Final = "parked"
 _PASSING: Final = frozenset(
     {"payment", "credit", "due_changed", "waiver", "charge_reversed", "restructure", "reage", "correction", "hold"}
 )
+# A complaint becomes a hold of compliance under a reference of its own, which ends with the complaint.
+_UNTIL_HELD: Final = timedelta(days=1)
 
 
 def subscriptions(policy: SelectionPolicy) -> list[Subscription]:
@@ -83,6 +85,8 @@ def _case_version(candidacy: Candidacy, event: Event[Any], _policy: SelectionPol
 def _stopped(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
     data = event.data
     until = data.since + timedelta(days=policy.cooling_days["payment"]) if data.cause in _PASSING else None
+    if data.cause == "complaint":
+        until = data.since + _UNTIL_HELD
     fact = Block(cause=data.cause, reference=data.reference, since=data.since, until=until)
     return parties.block(candidacy, fact, policy=policy, now=now)
 
@@ -109,6 +113,9 @@ def _held(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now:
 def _released(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:
     data = event.data
     cause = HOLD_CAUSES.get(data.kind, data.kind)
+    if data.valid_to is not None and data.valid_to > event.time:
+        fact = Block(cause=cause, reference=data.source_ref, since=data.valid_from, until=data.valid_to)
+        return parties.block_until(candidacy, fact, at=event.time)
     return parties.unblock(candidacy, cause=cause, reference=data.source_ref, at=event.time)
 
 

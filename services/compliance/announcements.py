@@ -8,9 +8,11 @@ from uuid import UUID
 
 from services.compliance.domain.erasures import Erasure
 from services.compliance.domain.findings import FindingVersion
-from services.compliance.domain.hold_scopes import channels_of
 from services.compliance.domain.holds import Hold
+from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitState
+from services.compliance.domain.recalls import channels_held
+from services.compliance.domain.shown_holds import without_reasons
 from shared.events import NewEvent
 from shared.events.base import EventData, TimeWindow
 from shared.events.compliance import (
@@ -115,14 +117,16 @@ def violation(version: FindingVersion, *, party_id: UUID, now: datetime) -> NewE
     return _event("compliance.violation_found", party_id, data, now)
 
 
-def hold_placed(hold: Hold, now: datetime) -> NewEvent[EventData]:
-    """`compliance.hold_placed`."""
-    return _event("compliance.hold_placed", hold.party_id, HoldPlaced.model_validate(_hold_fields(hold)), now)
+def hold_placed(hold: Hold, book: RuleBook, now: datetime, *, through_debt: bool = False) -> NewEvent[EventData]:
+    """`compliance.hold_placed`. `through_debt`: it reaches the party through a debt that others share."""
+    data = HoldPlaced.model_validate(_hold_fields(hold, book) | {"through_debt": through_debt})
+    return _event("compliance.hold_placed", hold.party_id, data, now)
 
 
-def hold_ended(hold: Hold, now: datetime) -> NewEvent[EventData]:
-    """`compliance.hold_ended`; its `valid_to` is when it stopped to hold."""
-    return _event("compliance.hold_ended", hold.party_id, HoldEnded.model_validate(_hold_fields(hold)), now)
+def hold_ended(hold: Hold, book: RuleBook, now: datetime, *, through_debt: bool = False) -> NewEvent[EventData]:
+    """`compliance.hold_ended`; its `valid_to` is when it stopped to hold, or will."""
+    data = HoldEnded.model_validate(_hold_fields(hold, book) | {"through_debt": through_debt})
+    return _event("compliance.hold_ended", hold.party_id, data, now)
 
 
 def party_erased(erasure: Erasure, now: datetime) -> NewEvent[EventData]:
@@ -148,15 +152,18 @@ def stopped(
     return _event("party.stopped", party_id, data, since)
 
 
-def _hold_fields(hold: Hold) -> dict[str, object]:
+def _hold_fields(hold: Hold, book: RuleBook) -> dict[str, object]:
+    told = without_reasons(hold)
     return {
-        "hold_id": hold.hold_id,
-        "party_id": hold.party_id,
-        "kind": hold.kind,
-        "valid_from": hold.valid_from,
-        "valid_to": hold.until,
-        "source_ref": hold.source_ref,
-        "channels": channels_of(hold),
+        "hold_id": told.hold_id,
+        "party_id": told.party_id,
+        "kind": told.kind,
+        "valid_from": told.valid_from,
+        "valid_to": told.until,
+        "source_ref": told.source_ref,
+        "channels": channels_held(hold, book),
+        "scope": told.scope,
+        "debt_id": told.scope_key if told.scope == "loan" else None,
     }
 
 

@@ -95,7 +95,7 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
     await store.insert_holds(uow, [(hold, reasons.get(hold.hold_id)) for hold, _ in fresh])
     await append_leaves(uow, instruments.cipher, [_leaf(hold, uow) for hold, _ in fresh])
     for hold, _ in fresh:
-        uow.emit(announcements.hold_placed(hold, uow.now))
+        uow.emit(announcements.hold_placed(hold, instruments.book, uow.now))
     recalls = [recall_of(hold, instruments.book, fact_arrived_real=one.fact_arrived_real) for hold, one in fresh]
     await recall(uow, instruments, recalls)
     await hindsight.judge_under_holds(uow, instruments, [hold for hold, _ in fresh])
@@ -138,8 +138,9 @@ async def _end(uow: UnitOfWork, instruments: Instruments, over: Sequence[store.E
     await store.end_holds(uow, over)
     await append_leaves(uow, instruments.cipher, [_end_leaf(one, uow) for one in over])
     for one in over:
-        uow.emit(announcements.hold_ended(one.hold, uow.now))
+        uow.emit(announcements.hold_ended(one.hold, instruments.book, uow.now))
     await fact_desk.hear_completed(uow, [one.hold.party_id for one in over if one.hold.kind == "facts_incomplete"])
+    await moratorium_desk.follow_holds(uow, [(one.hold, uow.real_now) for one in over])
 
 
 async def list_shown(

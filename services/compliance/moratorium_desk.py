@@ -2,7 +2,8 @@
 
 Decisions read it by themselves (`store.moratoria`). What was permitted or done before is looked at here, after the
 moratorium or the liability was committed: in a transaction of its own, which locks all whom the debts bind at once, in
-the one sorted order. A handler that has locked one party never locks a second.
+the one sorted order. A handler that has locked one party never locks a second. Other services hear of it here, too, and
+of its end.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.compliance import hindsight
+from services.compliance import announcements, hindsight
 from services.compliance.domain.holds import Hold
-from services.compliance.domain.moratoria import MORATORIA, debts_under, jointly_liable
+from services.compliance.domain.moratoria import MORATORIA, as_reaching, debts_under, jointly_liable, to_tell
 from services.compliance.domain.recalls import recall_of
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import recall
+from services.compliance.store import moratoria as store
 from services.compliance.store.debts import load_debts, load_liable
-from services.compliance.store.moratoria import load_reaching
 from services.compliance.watch import Timer
 from shared.database import UnitOfWork
 from shared.ids import event_id
@@ -65,12 +66,13 @@ async def reach(uow: UnitOfWork, instruments: Instruments, debt_ids: Sequence[UU
     Nobody is locked yet. Repeated, nothing changes.
     """
     bound = {one.party_id for liable in (await load_liable(uow, debt_ids)).values() for one in liable}
-    if len(bound) < 2:
+    heard = await store.parties_told(uow, debt_ids)
+    if len(bound) < 2 and not heard:
         return
-    await uow.lock_parties(bound)
+    await uow.lock_parties(bound | heard)
     debts = await load_debts(uow, bound)
     wanted = set(debt_ids) & jointly_liable(debt for own in debts.values() for debt in own).keys()
-    reached = await load_reaching(
+    reached = await store.load_reaching(
         uow, {party: [debt for debt in own if debt.debt_id in wanted] for party, own in debts.items()}
     )
     holds = [hold for party in sorted(reached) for hold in reached[party]]
@@ -79,3 +81,15 @@ async def reach(uow: UnitOfWork, instruments: Instruments, debt_ids: Sequence[UU
     recalls = [recall_of(one, instruments.book, fact_arrived_real=arrived_real) for one in standing]
     await recall(uow, instruments, recalls)
     await hindsight.judge_under_holds(uow, instruments, holds)
+    await _tell(uow, instruments, debt_ids, holds)
+
+
+async def _tell(uow: UnitOfWork, instruments: Instruments, debt_ids: Sequence[UUID], holds: Sequence[Hold]) -> None:
+    """Let other services hear what reaches people through these debts, and what no longer does; each change once."""
+    told = await store.load_told(uow, debt_ids)
+    placed, ended = to_tell(told, [as_reaching(one) for one in holds], now=uow.now)
+    await store.save_told(uow, [*placed, *ended])
+    for hold in placed:
+        uow.emit(announcements.hold_placed(hold, instruments.book, uow.now, through_debt=True))
+    for hold in ended:
+        uow.emit(announcements.hold_ended(hold, instruments.book, uow.now, through_debt=True))

@@ -27,7 +27,7 @@ from services.visits.store.facts import PartyFact, Revocation
 from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.case import CaseEnded, CaseOpened
-from shared.events.compliance import ContactAudited, PermitReleased, PermitRevoked
+from shared.events.compliance import ContactAudited, HoldPlaced, PermitReleased, PermitRevoked
 from shared.events.platform import ServiceHeartbeat
 from shared.events.stop import PartyStopped
 from shared.events.visit import VisitAssigned, VisitProposed, VisitWithdrawn
@@ -92,10 +92,13 @@ def subscriptions(*, link_secret: Callable[[], bytes]) -> list[Subscription]:
             Subscription(
                 topic="compliance",
                 types=frozenset(
-                    {"compliance.permit_revoked", "compliance.permit_released", "compliance.contact_audited"}
-                ),
+                    {
+                        "compliance.permit_revoked", "compliance.permit_released", "compliance.contact_audited",
+                        "compliance.hold_placed",
+                    }
+                ),  # fmt: skip
                 handle=handle_compliance,
-                monotone_types=frozenset({"compliance.permit_revoked"}),
+                monotone_types=frozenset({"compliance.permit_revoked", "compliance.hold_placed"}),
             ),
             erase,
         ),
@@ -147,21 +150,18 @@ async def handle_stops(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> Outco
     for received in batch:
         stop = received.event.data
         assert isinstance(stop, PartyStopped)
-        known = facts[stop.party_id]
-        if known.stop_arrived_at is None or known.stop_arrived_at < stop.arrived_at:
-            facts[stop.party_id] = replace(known, stop_cause=stop.cause, stop_arrived_at=stop.arrived_at)
-        for visit in fold.of_party(stop.party_id):
-            _recall(fold, visit, stop.cause, stop.arrived_at, caused_by=received.event)
+        _stop(fold, facts, stop.party_id, stop.cause, stop.arrived_at, caused_by=received.event)
     await fact_store.save_facts(uow, list(facts.values()))
     return await fold.save()
 
 
 async def handle_compliance(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> Outcomes:
-    """Revoked permits recall their visit; what is given back is held no more; an audited contact completes its
-    record.
+    """Revoked permits recall their visit, a hold every visit that it keeps away; what is given back is held no more; an audited
+    contact completes its record.
     """
     parties = _parties(batch)
     fold = Fold(uow, await visit_store.load_visits_of(uow, parties))
+    facts = await fact_store.load_facts(uow, parties)
     revocations: list[Revocation] = []
     released: list[tuple[UUID, UUID]] = []
     for received in batch:
@@ -183,6 +183,11 @@ async def handle_compliance(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> 
                 _recall(fold, visit, data.cause, data.fact_arrived_at, caused_by=received.event)
         elif isinstance(data, PermitReleased):
             released.append((data.party_id, data.permit_id))
+        elif isinstance(data, HoldPlaced):
+            if _keeps_away(data, uow.now):
+                _stop(fold, facts, data.party_id, data.kind, received.event.recorded_time, caused_by=received.event)
+            else:
+                fold.ignore(received.event)
         else:
             assert isinstance(data, ContactAudited)
             found = [v for v in fold.of_party(data.party_id) if v.contact_id == data.contact_id]
@@ -192,6 +197,8 @@ async def handle_compliance(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> 
                 fold.ignore(received.event)
     await fact_store.save_revocations(uow, revocations)
     await drop_held(uow, released)
+    if any(isinstance(received.event.data, HoldPlaced) for received in batch):
+        await fact_store.save_facts(uow, list(facts.values()))
     return await fold.save()
 
 
@@ -224,6 +231,24 @@ async def keep_watermarks(uow: UnitOfWork, heartbeats: Sequence[Event[Any]]) -> 
     await fact_store.save_heartbeats(
         uow, (event.data for event in heartbeats if isinstance(event.data, ServiceHeartbeat))
     )
+
+
+def _stop(
+    fold: Fold, facts: dict[UUID, PartyFact], party_id: UUID, cause: str, arrived_at: datetime, *, caused_by: Event[Any]
+) -> None:
+    """Every visit of the party meets the fact; it is kept for proposals that come later and were made before it."""
+    known = facts[party_id]
+    if known.stop_arrived_at is None or known.stop_arrived_at < arrived_at:
+        facts[party_id] = replace(known, stop_cause=cause, stop_arrived_at=arrived_at)
+    for visit in fold.of_party(party_id):
+        _recall(fold, visit, cause, arrived_at, caused_by=caused_by)
+
+
+def _keeps_away(hold: HoldPlaced, now: datetime) -> bool:
+    """Whether it stops every visit from now on. What is on one loan or number only, the permits it revokes tell."""
+    on_visits = hold.channels is None or "visit" in hold.channels
+    stands = hold.valid_from <= now and (hold.valid_to is None or hold.valid_to > now)
+    return on_visits and stands and hold.scope in ("party", "collection", "visit_channel")
 
 
 def _recall(fold: Fold, visit: Visit, cause: str, arrived_at: datetime, *, caused_by: Event[Any]) -> None:

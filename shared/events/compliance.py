@@ -103,6 +103,13 @@ class HoldPlaced(EventData):
     channels: list[Channel] | None = Field(
         None, max_length=6, description="Only contact on these channels; none: on every channel."
     )
+    scope: Reference | None = Field(
+        None, description="How much it covers: `party`, `visit_channel`, `collection`, `loan` or `contact_point`."
+    )
+    debt_id: UUID | None = Field(None, description="Of scope `loan`: the debt.")
+    through_debt: bool = Field(
+        False, description="A moratorium of somebody else who is liable for that debt, too; it names nobody."
+    )
 
 
 class HoldEnded(HoldPlaced):

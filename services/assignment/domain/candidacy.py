@@ -21,7 +21,7 @@ from shared.events.visit import VisitWithdrawn
 from shared.messaging.intents import NewIntent
 from shared.money import Money
 
-HOLD_CAUSES: Final = {"plan_active": "plan_signed"}
+HOLD_CAUSES: Final = {"plan_active": "plan_signed", "safety": "sos"}
 """Compliance's kinds of hold that the `stop` topic knows under another name; all others have the same name on both."""
 _ENDS: Final = frozenset({"cured", *get_args(EndingKind)})
 
@@ -173,6 +173,15 @@ def unblock(candidacy: Candidacy, *, cause: str, reference: str, at: datetime) -
     ended = replace(kept, ended_at=at) if kept else Block(cause=cause, reference=reference, since=at, ended_at=at)
     others = tuple(b for b in candidacy.blocks if b is not kept)
     return Step(candidacy=replace(candidacy, blocks=(*others, ended)))
+
+
+def block_until(candidacy: Candidacy, fact: Block, *, at: datetime) -> Step:
+    """The end of a block is known and lies ahead, as that of a moratorium after a treatment. Order does not matter."""
+    kept = next((b for b in candidacy.blocks if (b.cause, b.reference) == (fact.cause, fact.reference)), None)
+    if kept is not None and (kept.until == fact.until or (kept.ended_at is not None and kept.ended_at >= at)):
+        return ignored(candidacy)
+    others = tuple(b for b in candidacy.blocks if b is not kept)
+    return Step(candidacy=replace(candidacy, blocks=(*others, fact)))
 
 
 def refusal(candidacy: Candidacy, field_day: date, *, policy: SelectionPolicy, now: datetime) -> str | None:

@@ -60,16 +60,6 @@ def may_cover(hold: Hold, channel: Channel, purpose: Purpose) -> bool:
     return covers(hold, channel, purpose, debts=None, keys={})
 
 
-def channels_of(hold: Hold) -> list[Channel] | None:
-    """The only channels that it may cover, sorted; None: any."""
-    if hold.scope == "visit_channel":
-        return ["visit"]
-    if hold.scope != "contact_point":
-        return None
-    channels = [one for kind, one in CHANNELS_OF_POINT.items() if hold.scope_key.startswith(f"{kind}:")]
-    return sorted(channels[0]) if channels else None
-
-
 def debts_asked(named: frozenset[UUID] | None, known: frozenset[UUID]) -> frozenset[UUID] | None:
     """The debts that a contact is about, where all that were named are known to be the person's; None: all of them.
 

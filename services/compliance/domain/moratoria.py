@@ -9,7 +9,7 @@ second record. Source: Doorstep's decision on holds (a moratorium on a debt reac
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -17,6 +17,7 @@ from uuid import UUID
 from services.compliance.domain.debts import Debt, Liability
 from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import Hold, HoldKind
+from shared.ids import derived_id
 
 MORATORIA: Final[frozenset[HoldKind]] = frozenset({"insolvency", "breathing_space", "mental_health_crisis"})
 # Who only stands behind a debt neither protects those who owe it nor is protected with them.
@@ -62,6 +63,41 @@ def reaching(
                     recorded_real=max(hold.recorded_real, *known) if known else hold.recorded_real,
                 )  # fmt: skip
     return list(found.values())
+
+
+def as_reaching(hold: Hold) -> Hold:
+    """A moratorium that reaches a person, under an id and a source that name nobody; always the same ones."""
+    own = derived_id("reaching-hold", str(hold.hold_id), str(hold.party_id), hold.scope_key)
+    return replace(hold, hold_id=own, source_ref=f"shared-debt:{own}", end_asked_by=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What others were told of a moratorium that reaches a person, and until when it holds (None: open)."""
+
+    hold: Hold
+    until: datetime | None
+
+
+def to_tell(told: Iterable[Told], reaching_now: Iterable[Hold], *, now: datetime) -> tuple[list[Hold], list[Hold]]:
+    """(placed, ended): what nobody was told yet, and what ends otherwise than was told. Repeated, it tells nothing.
+
+    `reaching_now`: what reaches these people, ended ones included, under the ids that are told.
+    """
+    present = {hold.hold_id: hold for hold in reaching_now}
+    known = {one.hold.hold_id: one for one in told}
+    heard = {hold_id for hold_id, one in known.items() if one.until is None or one.until > now}
+    placed = [
+        hold for hold in present.values() if hold.hold_id not in heard and (hold.until is None or hold.until > now)
+    ]
+    ended = []
+    for hold_id, one in known.items():
+        hold = present.get(hold_id)
+        if hold is None and (one.until is None or one.until > now):
+            ended.append(replace(one.hold, ended_at=now))
+        elif hold is not None and hold_id in heard and hold.until is not None and hold.until != one.until:
+            ended.append(hold)
+    return placed, ended
 
 
 def _on(debt_id: UUID, parties: Iterable[UUID], holds: Mapping[UUID, Sequence[Hold]]) -> Iterator[Hold]:

@@ -55,6 +55,16 @@ def recall_of(hold: Hold, book: RuleBook, *, fact_arrived_real: datetime) -> Rec
     )
 
 
+def channels_held(hold: Hold, book: RuleBook) -> list[Channel] | None:
+    """The only channels on which it keeps collection away, sorted; None: all of them."""
+    kept_away = {
+        channel
+        for channel, purpose in book.blocked_by(hold.kind)
+        if purpose in COLLECTING and may_cover(hold, channel, purpose)
+    }
+    return None if kept_away == set(ALL_CHANNELS) else sorted(kept_away)
+
+
 def revoked_by(
     recalls: Sequence[Recall], permits: Iterable[Permit], *, now: datetime, real_now: datetime
 ) -> list[tuple[Permit, Recall]]:

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.holds import COMPLAINT_SOURCE, Hold, HoldKind
-from shared.ids import derived_id
+from services.compliance.domain.moratoria import as_reaching
 
 WITHHELD: Final = "withheld"
 # Their source, or their very kind, says more of a person's health or life than what is needed from us.
@@ -43,23 +43,13 @@ def is_complaint(hold: Hold) -> bool:
 
 def reaching_holds(holds: Iterable[Hold]) -> list[ShownHold]:
     """Others' moratoria as they reach the person, each under an id and a source that name nobody."""
-    return [
-        ShownHold(
-            replace(
-                one,
-                hold_id=reaching_id(one),
-                source_ref=f"shared-debt:{one.scope_key}",
-                end_asked_by=None,
-            ),
-            through=UUID(one.scope_key),
-        )
-        for one in holds
-    ]
+    return [ShownHold(as_reaching(one), through=UUID(one.scope_key)) for one in holds]
 
 
-def reaching_id(hold: Hold) -> UUID:
-    """The id under which a hold of another person reaches this one on a shared debt, always the same."""
-    return derived_id("reaching-hold", str(hold.hold_id), str(hold.party_id), hold.scope_key)
+def without_reasons(hold: Hold) -> Hold:
+    """The hold as other services hear of it: of some kinds neither the source nor a diagnosis in its name."""
+    public = _PRIVATE.get(hold.kind)
+    return hold if public is None else replace(hold, kind=public, source_ref=f"hold:{hold.hold_id}")
 
 
 def to_collections(shown: ShownHold) -> ShownHold | None:

@@ -69,8 +69,8 @@ async def load_liable(uow: UnitOfWork, debt_ids: Iterable[UUID]) -> dict[UUID, t
 async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> set[UUID]:
     """Keep what the cases of these parties (which are locked) say now: a debt they no longer name is not overdue.
 
-    What has not changed is not written. Returns the debts of several people by which somebody is bound who was not
-    known to be.
+    What has not changed is not written. Returns the debts of several people for which others are liable than was
+    known, or differently.
     """
     if not told:
         return set()
@@ -94,8 +94,16 @@ async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> se
         await uow.sql.execute(_BIND, uow.tenant, *zip(*sorted(after - before), strict=True), uow.real_now)
     if before - after:
         await uow.sql.execute(_UNBIND, uow.tenant, *zip(*sorted(before - after), strict=True))
-    shared = {debt.debt_id for debt in now.values() if len(debt.obligors) > 1}
-    return shared.intersection(debt_id for _, debt_id, _ in after - before)
+    return {
+        debt.debt_id
+        for place, debt in {**settled, **now}.items()
+        if _liable(known.get(place)) != (liable := _liable(debt))
+        and max(len(liable), len(_liable(known.get(place)))) > 1
+    }
+
+
+def _liable(debt: Debt | None) -> frozenset[tuple[UUID, str]]:
+    return frozenset() if debt is None else frozenset((one.party_id, one.liability) for one in debt.obligors)
 
 
 def _binding(debt: Debt, obligor: Obligor) -> tuple[UUID, UUID, UUID]:

@@ -148,3 +148,35 @@ async def test_list_shows_what_reaches_a_person_and_names_nobody(desk: Desk) -> 
     await end(desk, hold)
     items = (await desk.get("/v1/holds", party_id=str(second.party_id))).json()["items"]
     assert [one["kind"] for one in items] == ["dispute"]
+
+
+async def test_other_services_hear_of_what_reaches_people_and_of_its_end(desk: Desk) -> None:
+    first, second, shared, _ = await joint(desk)
+    hold = await place(desk, first, kind="mental_health_crisis", source_ref="amhp-3", valid_to="2026-05-01T00:00:00Z")
+    await carry(desk)
+    own, reached = await desk.events("compliance.hold_placed")
+    assert (own["party_id"], own["kind"], own["scope"]) == (str(first.party_id), "breathing_space", "collection")
+    assert (reached["party_id"], reached["debt_id"], reached["through_debt"]) == (
+        str(second.party_id), str(shared), True
+    )  # fmt: skip
+    for event in (own, reached):
+        assert not {"mental_health_crisis", "amhp-3"} & set(map(str, event.values()))
+    assert not {str(first.party_id), hold["hold_id"]} & set(map(str, reached.values()))
+    await carry(desk)
+    await end(desk, hold)
+    assert await carry(desk) == 1
+    ended = [one for one in await desk.events("compliance.hold_ended") if one["through_debt"]]
+    assert [(one["hold_id"], one["source_ref"]) for one in ended] == [(reached["hold_id"], reached["source_ref"])]
+    assert ended[0]["valid_to"] == "2026-04-01T02:00:00Z", "thirty days after the treatment"
+    assert len(await desk.events("compliance.hold_placed")) == 2
+
+
+async def test_who_is_no_longer_liable_is_told_to_be_free(desk: Desk) -> None:
+    first, second, shared, _ = await joint(desk)
+    await place(desk, first, kind="breathing_space")
+    await carry(desk)
+    for case in (first, second):
+        await desk.deliver("case", ("case.updated", updated(case, loans=[loan(debt_id=shared)])))
+    await carry(desk)
+    (ended,) = await desk.events("compliance.hold_ended")
+    assert (ended["party_id"], ended["through_debt"]) == (str(second.party_id), True)

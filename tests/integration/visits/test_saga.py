@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from shared.events.compliance import ContactAudited
+from shared.events.compliance import ContactAudited, HoldPlaced
 
 OUT = {
     "outcome": "met_customer", "reason": "income_lost", "right_party": True, "household_contacted": True,
@@ -169,3 +169,40 @@ async def test_link_shows_a_recall(world: Any) -> None:
     await world.deliver("stop", world.stopped())
     shown = await world.get(f"/v1/links/{token}")
     assert (shown["state"], shown["can_answer"]) == ("recalled", False)
+
+
+def held(world: Any, **changes: Any) -> tuple[str, HoldPlaced]:
+    values = {
+        "hold_id": uuid4(), "party_id": world.party_id, "kind": "insolvency", "valid_from": world.clock.business,
+        "source_ref": "court-1", "scope": "collection",
+    } | changes  # fmt: skip
+    return "compliance.hold_placed", HoldPlaced.model_validate(values)
+
+
+async def test_hold_recalls_what_is_on_its_way_and_what_was_planned_before(world: Any) -> None:
+    await world.offered()
+    await world.deliver("compliance", hold := held(world))
+    assert await world.state() == "recalled"
+    assert (await world.get(f"/v1/visits/{world.visit_id}"))["end_cause"] == "insolvency"
+    before = await world.emitted()
+    await world.deliver("compliance", hold)
+    assert await world.emitted() == before
+
+
+async def test_proposal_that_overtook_a_hold_is_recalled(world: Any) -> None:
+    await world.deliver("case", world.case())
+    await world.deliver("compliance", held(world))
+    await world.deliver("visit", world.proposal())
+    assert await world.state() == "recalled"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"scope": "loan", "debt_id": UUID(int=1)}, {"channels": ["call", "sms"]}, {"valid_from": "2099-01-01T00:00:00Z"},
+     {"valid_to": "2026-01-01T00:00:00Z", "valid_from": "2025-01-01T00:00:00Z"}],
+    ids=["one loan", "other channels", "later", "over"],
+)  # fmt: skip
+async def test_hold_that_is_not_on_visits_now_recalls_none(world: Any, changes: Any) -> None:
+    await world.offered()
+    await world.deliver("compliance", held(world, **changes))
+    assert await world.state() == "offered"

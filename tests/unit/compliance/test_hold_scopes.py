@@ -9,7 +9,6 @@ import pytest
 
 from services.compliance.domain.decisions import decide, decide_plainly
 from services.compliance.domain.hold_scopes import (
-    channels_of,
     covers,
     debts_asked,
     scope_key_of_debt,
@@ -17,7 +16,7 @@ from services.compliance.domain.hold_scopes import (
 )
 from services.compliance.domain.holds import Hold, same_source
 from services.compliance.domain.packs import RuleBook
-from services.compliance.domain.recalls import recall_of, revoked_by
+from services.compliance.domain.recalls import channels_held, recall_of, revoked_by
 from services.compliance.domain.rulings import Answer
 
 from .conftest import NOW, PARTY, REAL, at, facts, question
@@ -117,5 +116,7 @@ def test_hold_revokes_exactly_the_permits_it_covers(book: RuleBook, permit: Any,
         ("contact_point", scope_key_of_point("address", "a"), ["visit"]),
     ],
 )
-def test_others_are_told_of_the_channels_that_it_covers(scope: Any, key: str, channels: list[str] | None) -> None:
-    assert channels_of(a_hold(scope=scope, scope_key=key)) == channels
+def test_others_are_told_of_the_channels_that_it_covers(
+    book: RuleBook, scope: Any, key: str, channels: list[str] | None
+) -> None:
+    assert channels_held(a_hold(scope=scope, scope_key=key), book) == channels

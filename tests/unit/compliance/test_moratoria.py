@@ -10,7 +10,7 @@ import pytest
 from services.compliance.domain.debts import Debt, Obligor
 from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import Hold
-from services.compliance.domain.moratoria import debts_under, jointly_liable, reaching
+from services.compliance.domain.moratoria import Told, as_reaching, debts_under, jointly_liable, reaching, to_tell
 
 from .conftest import NOW, REAL
 
@@ -90,3 +90,24 @@ def test_nobody_could_know_before_the_liability_was_known() -> None:
     later = REAL + timedelta(days=3)
     (found,) = reached(a_hold(), known={(BOB, DEBT): later, (ANN, DEBT): REAL})
     assert found.recorded_real == later
+
+
+def test_each_change_is_told_once_and_names_nobody() -> None:
+    (found,) = reached(hold := a_hold(source_ref="register-7"))
+    known = as_reaching(found)
+    assert (known.party_id, known.hold_id == hold.hold_id, "register-7" in known.source_ref) == (BOB, False, False)
+    assert to_tell([], [known], now=NOW) == ([known], [])
+    told = [Told(known, known.until)]
+    assert to_tell(told, [known], now=NOW) == ([], [])
+    over = replace(known, ended_at=NOW + timedelta(days=3))
+    assert to_tell(told, [over], now=NOW + timedelta(days=3)) == ([], [over])
+    assert to_tell([Told(known, over.until)], [over], now=NOW + timedelta(days=3)) == ([], [])
+
+
+def test_end_of_a_liability_is_told_as_an_end() -> None:
+    known = as_reaching(reached(a_hold())[0])
+    later = NOW + timedelta(days=3)
+    (ended,) = to_tell([Told(known, known.until)], [], now=later)[1]
+    assert ended.until == later
+    assert to_tell([Told(known, later)], [], now=later) == ([], [])
+    assert to_tell([Told(known, later)], [known], now=later) == ([known], []), "bound again"
