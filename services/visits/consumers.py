@@ -93,10 +93,12 @@ def subscriptions(*, link_secret: Callable[[], bytes]) -> list[Subscription]:
                 topic="compliance",
                 types=frozenset(
                     {
-                        "compliance.permit_revoked", "compliance.permit_released", "compliance.contact_audited",
+                        "compliance.permit_revoked",
+                        "compliance.permit_released",
+                        "compliance.contact_audited",
                         "compliance.hold_placed",
                     }
-                ),  # fmt: skip
+                ),
                 handle=handle_compliance,
                 monotone_types=frozenset({"compliance.permit_revoked", "compliance.hold_placed"}),
             ),
@@ -156,8 +158,8 @@ async def handle_stops(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> Outco
 
 
 async def handle_compliance(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> Outcomes:
-    """Revoked permits recall their visit, a hold every visit that it keeps away; what is given back is held no more; an audited
-    contact completes its record.
+    """Revoked permits recall their visit, a hold every visit that it keeps away; what is given back is held no more;
+    an audited contact completes its record.
     """
     parties = _parties(batch)
     fold = Fold(uow, await visit_store.load_visits_of(uow, parties))
