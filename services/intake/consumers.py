@@ -7,7 +7,7 @@ from functools import partial
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from services.intake.folding import REDUCING, Folding
+from services.intake.folding import REDUCING, Folding, keys_bound
 from services.intake.following import Following
 from services.intake.store.erasing import erase
 from services.intake.store.parties import Parties, names_a_person, reserve
@@ -62,6 +62,7 @@ def subscriptions(folding: Folding, following: Following) -> list[Subscription]:
                 handle=facts.handle,
                 monotone_types=REDUCING,
                 parties_of=facts.parties_of,
+                others_named=keys_bound,
             )
             for topic in ("loan", "loan-urgent")
         ),

@@ -148,18 +148,29 @@ async def _everyone_bound(
     Somebody of whom the core has told us nothing yet gets the id that they will have.
     """
     wanted = {
-        key_of(uow.tenant, core, one.party_ref): (core, one.party_ref)
+        key_of(uow.tenant, core, party_ref): (core, party_ref)
         for event, _, core in facts
-        if isinstance(event.data, LoanOverdue | ObligorChanged)
-        and binds_others(event.data.obligors, event.data.party_ref)
-        for one in event.data.obligors
+        for party_ref in _bound_by(event.data)
     }
+    # A replay of a parked record; whoever reads a batch has resolved them with its own parties.
     missing = [key for key in wanted if key not in parties.ids]
     ids = {**parties.ids, **((await reserve(uow, missing)).ids if missing else {})}
     found: dict[str, dict[str, UUID]] = {}
     for key, (core, party_ref) in wanted.items():
         found.setdefault(core, {})[party_ref] = ids[key]
     return found
+
+
+def _bound_by(fact: EventData) -> list[str]:
+    """The core's references of everyone bound by the loan, where somebody else than the party of the case is."""
+    if not isinstance(fact, LoanOverdue | ObligorChanged) or not binds_others(fact.obligors, fact.party_ref):
+        return []
+    return [one.party_ref for one in fact.obligors]
+
+
+def keys_bound(event: Event[EventData]) -> list[str]:
+    """The keys of everyone whom the fact binds beside its own party."""
+    return [key_of(event.tenant, core_of(event.data), party_ref) for party_ref in _bound_by(event.data)]
 
 
 def day_close_intent(uow: UnitOfWork, *, core: str, closed_on: date, after: UUID | None = None) -> NewIntent:

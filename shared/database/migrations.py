@@ -32,36 +32,36 @@ def script_folder(package: str) -> Path:
     return folder
 
 
-async def migrate(owner_url: str, package: str) -> None:
-    """Bring the database at `owner_url` to the newest revision of `package`, in one transaction.
+async def migrate(owner_url: str, package: str, *, revision: str = "heads") -> None:
+    """Bring the database at `owner_url` to the newest revision of `package`, or to `revision`, in one transaction.
 
     Concurrent runs wait for each other. A statement that cannot get its table lock within 4 s fails instead of queueing
     everybody behind it; the run is then rolled back and can be repeated. Raises sqlalchemy.exc.DBAPIError.
     """
-    await asyncio.to_thread(_migrate, owner_url, ScriptDirectory(str(script_folder(package))))
+    await asyncio.to_thread(_migrate, owner_url, ScriptDirectory(str(script_folder(package))), revision)
 
 
-def _migrate(owner_url: str, scripts: ScriptDirectory) -> None:
+def _migrate(owner_url: str, scripts: ScriptDirectory, revision: str) -> None:
     with _ONE_AT_A_TIME:
-        asyncio.run(_upgrade_database(owner_url, scripts))
+        asyncio.run(_upgrade_database(owner_url, scripts, revision))
 
 
-async def _upgrade_database(owner_url: str, scripts: ScriptDirectory) -> None:
+async def _upgrade_database(owner_url: str, scripts: ScriptDirectory, revision: str) -> None:
     engine = create_async_engine(make_url(owner_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade, scripts)
+            await connection.run_sync(_upgrade, scripts, revision)
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection, scripts: ScriptDirectory) -> None:
+def _upgrade(connection: Connection, scripts: ScriptDirectory, wanted: str) -> None:
     connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_FOR_OTHER_RUN_SECONDS}s'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), _MIGRATION_LOCK)
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
 
     def steps(revision: str | tuple[str, ...], _context: MigrationContext) -> list[MigrationStep]:
-        return scripts._upgrade_revs("heads", revision)  # type: ignore[arg-type,return-value]
+        return scripts._upgrade_revs(wanted, revision)  # type: ignore[arg-type,return-value]
 
     with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(connection=connection)

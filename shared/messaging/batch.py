@@ -70,7 +70,7 @@ class BatchProcessor:
         parties_of = self.subscription.parties_of
         if parties_of is not None:
             keys = {entry.core_key: entry for entry in entries if entry.core_key}
-            known = dict(await parties_of(uow, sorted(keys))) if keys else {}
+            known = dict(await parties_of(uow, sorted(keys.keys() | self._others_named(entries)))) if keys else {}
             unknown = sorted(keys.keys() - known.keys())
             if unknown:
                 await uow.lock_parties(key_id for key in unknown if (key_id := keys[key].key_id) is not None)
@@ -80,6 +80,12 @@ class BatchProcessor:
                 entry.party_known = party_id is not None
                 entry.party_id = party_id if party_id is not None else entry.key_id
         await uow.lock_parties(entry.party_id for entry in entries if entry.party_id is not None)
+
+    def _others_named(self, entries: Sequence[Entry]) -> set[str]:
+        named = self.subscription.others_named
+        if named is None:
+            return set()
+        return {key for entry in entries if entry.received is not None for key in named(entry.received.event)}
 
     async def _order(
         self, uow: UnitOfWork, entries: Sequence[Entry], *, any_gap: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -43,6 +43,8 @@ Handle = Callable[["UnitOfWork", Sequence["Received[EventData]"]], Awaitable[Map
 HeartbeatHook = Callable[["UnitOfWork", Sequence["Event[EventData]"]], Awaitable[None]]
 PartiesOf = Callable[["UnitOfWork", Sequence[str]], Awaitable[Mapping[str, UUID]]]
 
+OthersNamed = Callable[["Event[EventData]"], Iterable[str]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Subscription:
@@ -54,7 +56,9 @@ class Subscription:
 
     `parties_of` is for topics whose Kafka key is not a party id (`loan*`: `tenant|core|party_ref`). It resolves keys to
     our party ids inside the transaction, before locks are taken; a key it leaves out is locked and parked under an id
-    derived from the key, which `handle` finds in no table.
+    derived from the key, which `handle` finds in no table. `others_named`: keys of others whom an event names and
+    `handle` will resolve as well. They are resolved with the batch's own, in one sorted order: of two batches that name
+    each other's parties one waits.
     """
 
     topic: str
@@ -62,6 +66,7 @@ class Subscription:
     handle: Handle
     monotone_types: frozenset[str] = frozenset()
     parties_of: PartiesOf | None = None
+    others_named: OthersNamed | None = None
 
     @cached_property
     def types_by_header(self) -> Mapping[bytes, str]:

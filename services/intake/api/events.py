@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from services.intake.domain.calendar import FutureBusinessDateError
-from services.intake.folding import REDUCING, Folding, FoldRefusedError, core_of
+from services.intake.folding import REDUCING, Folding, FoldRefusedError, core_of, keys_bound
 from services.intake.schemas import FieldRefusal, LoanEvent, LoanEventResult, LoanEventResults, LoanEvents
 from services.intake.store import days
 from services.intake.store.parties import Parties, key_of, reserve
@@ -62,9 +62,11 @@ async def _receive(uow: UnitOfWork, folding: Folding, items: Sequence[Mapping[st
             events[index] = read
         else:
             results[index] = read
-    parties = await reserve(uow, [event.key for event in events.values() if not _is_day(event)])
-    await uow.lock_parties(parties.ids.values())
-    parked = await parking.parked_among(uow, parties.ids.values())
+    own = [event.key for event in events.values() if not _is_day(event)]
+    parties = await reserve(uow, [*own, *(key for event in events.values() for key in keys_bound(event))])
+    party_ids = {parties.ids[key] for key in own}
+    await uow.lock_parties(party_ids)
+    parked = await parking.parked_among(uow, party_ids)
     for index, event in list(events.items()):
         waits = not _is_day(event) and parties.ids[event.key] in parked
         if waits and event.type not in REDUCING:

@@ -1,10 +1,13 @@
 """Facts of the core through the consumer's transaction into the tables."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
+from services.intake import consumers, folding
 from services.intake.ageing import DayClose
+from services.intake.store.parties import reserve
 from shared.events.base import TimeWindow
 from shared.events.compliance import PartyErased, PermitGranted
 from shared.events.loan import Obligor
@@ -228,6 +231,36 @@ async def test_an_obligor_has_the_id_that_the_person_gets(intake):
     opened = [data for name, data in await intake.told() if name == "case.opened"]
     assert opened[0]["loans"][0]["obligors"][1]["party_id"] == str(await party_of(intake, "P-2"))
     assert opened[1]["party_id"] == str(await party_of(intake, "P-2"))
+
+
+async def test_two_who_first_hear_of_each_other_in_opposite_roles_do_not_deadlock(intake, monkeypatch):
+    """Both transactions reserve before either goes on, as far as one lets the other."""
+    both = asyncio.Barrier(2)
+
+    async def reserve_and_wait(uow, keys):
+        found = await reserve(uow, keys)
+        with suppress(TimeoutError, asyncio.BrokenBarrierError):
+            async with asyncio.timeout(0.5):
+                await both.wait()
+        return found
+
+    monkeypatch.setattr(consumers, "reserve", reserve_and_wait)
+    monkeypatch.setattr(folding, "reserve", reserve_and_wait)
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    before = await intake.fetch(deadlocks)
+    roles = {"P-1": "borrower", "P-2": "co_borrower"}
+    facts = [
+        overdue(
+            1, party=party, loan=f"L-{party}",
+            obligors=[Obligor(party_ref=one, role=roles[one], liability="joint") for one in order],
+        )
+        for party, order in (("P-1", ("P-1", "P-2")), ("P-2", ("P-2", "P-1")))
+    ]  # fmt: skip
+    await asyncio.gather(intake.tell(facts[0]), intake.tell(facts[1], topic="loan-urgent"))
+    assert await intake.fetch(deadlocks) == before
+    opened = [data for name, data in await intake.told() if name == "case.opened"]
+    bound = [{one["party_id"] for one in data["loans"][0]["obligors"]} for data in opened]
+    assert bound == [{str(await party_of(intake, one)) for one in ("P-1", "P-2")}] * 2
 
 
 async def test_nothing_of_an_erased_person_stays(intake):
