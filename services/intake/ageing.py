@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import DAY_CLOSE, OWN_NAMES, Folding, day_close_intent
+from services.intake.score_desk import first_step
 from services.intake.store import books, days
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, TimerDue
@@ -19,7 +20,10 @@ from shared.messaging import Answer, Intent, TimerDue
 
 @dataclass(frozen=True)
 class DayClose:
-    """Intent handler: recomputes days past due of the open cases of a core, and publishes bucket changes only."""
+    """Intent handler: recomputes days past due of the open cases of a core, and publishes bucket changes only.
+
+    After the last of them the cases are scored.
+    """
 
     folding: Folding
     kind: str = DAY_CLOSE
@@ -44,6 +48,8 @@ class DayClose:
     async def _step(self, uow: UnitOfWork, *, core: str, closed_on: date, after: UUID | None, trigger: Trigger) -> None:
         limit = self.folding.settings.ageing_batch
         parties = await days.parties_to_age(uow, core, closed_on, after=after, limit=limit)
+        if len(parties) < limit:
+            uow.intend(first_step(uow, core=core, closed_on=closed_on))
         if not parties:
             return
         await uow.lock_parties(parties)

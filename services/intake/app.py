@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,12 +12,16 @@ from services.intake.ageing import DayClose
 from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
 from services.intake.api.people import people_router
+from services.intake.api.scores import scores_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
 from services.intake.core_port import CorePort
 from services.intake.examples import EXAMPLES
 from services.intake.folding import Folding
 from services.intake.following import Following
+from services.intake.score_desk import ScoreRun, Scoring
+from services.intake.scoring.release import Release, read_folder, release
+from services.intake.scoring.shipped import SHIPPED
 from services.intake.settings import IntakeSettings
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
@@ -29,6 +34,8 @@ from shared.web.app import ApiDefinition, create_app
 from shared.web.client import ServiceClient
 from shared.web.jwks import jwks_router
 
+log = logging.getLogger(__name__)
+
 _DESCRIPTION = """What a bank core says of loans and people becomes cases, free of names and addresses: one case per
 party over all its overdue loans. Personal data are sealed per party and read under purpose only, with a record."""
 # A batch of 1,000 facts of about 1 kB each, with room for long due lists.
@@ -40,6 +47,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     own = IntakeSettings()
     keys = LocalKeyManagement.open(settings.key_folder, "intake")
     folding = Folding(own, own.policy(), PartyCipher(keys, tenant=settings.tenant))
+    scored_by = _release(settings, own)
     key = SigningKey.open(settings.key_folder, "balance")
     tokens = ClientCredentials.from_settings(settings)
     core = ServiceClient(service="core", base_url=settings.core_url, token_source=tokens) if settings.core_url else None
@@ -60,6 +68,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                     cases_router(balances),
                     control_router(balances),
                     people_router(runtime.database, folding.cipher),
+                    scores_router(runtime.database, scored_by),
                     jwks_router(key),
                 ],
                 settings=settings,
@@ -84,6 +93,14 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         settings=settings,
         build_api=build_api,
         subscriptions=subscriptions(folding, Following(folding)),
-        intent_handlers=[DayClose(folding)],
+        intent_handlers=[DayClose(folding), ScoreRun(Scoring(scored_by, own.time_zone, own.scoring_batch))],
         lifespan=lifespan,
     )
+
+
+def _release(settings: ServiceSettings, own: IntakeSettings) -> Release:
+    """The model that scores. A file that was changed ends the process; one that may not be used leaves the rules."""
+    found = release(read_folder(own.score_folder or SHIPPED), production=settings.environment == "production")
+    if found.not_used is not None:
+        log.warning("no scores: the model is not used", extra={"reason": found.not_used})
+    return found

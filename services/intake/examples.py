@@ -20,6 +20,7 @@ from services.intake.schemas import (
     PointQuestion,
     Reconciliation,
 )
+from services.intake.score_schemas import AvailableScore, CaseScore, UnavailableScore
 from shared.events.examples import EXAMPLES as EVENTS
 from shared.events.story import CASE, CELL, CHECKED_OUT_AT, HOME, LOAN, PARTY, TOKEN, VISIT, cny
 from shared.web.examples import ExampleKey
@@ -36,7 +37,31 @@ _LOAN: Final[dict[str, Any]] = {
 _CLOUD_EVENT: Final[dict[str, Any]] = {"specversion": "1.0", "source": "core-a", "time": "2026-03-09T17:00:00Z"}
 _UNDATED: Final = {name: value for name, value in EVENTS["loan.cured"].items() if name != "business_date"}
 
+_CURE: Final[dict[str, Any]] = {
+    "state": "available", "probability": 0.2742, "points": -70,
+    "reasons": [
+        {"code": "late_month_ago:1-2", "points": -27}, {"code": "paid_last_month:0-39", "points": -21},
+        {"code": "late_now:0-2", "points": 4},
+    ],
+}  # fmt: skip
+_NO_SCORE: Final[dict[str, Any]] = {
+    "state": "unavailable", "because": "segment_not_shown", "citation": "docs/model-card.md",
+    "detail": "In this segment the model was not shown to know more than the base rate.",
+}  # fmt: skip
+_NO_CONTROLS: Final[dict[str, Any]] = _NO_SCORE | {
+    "because": "no_randomised_controls",
+    "detail": "Needs cases left alone, or not visited, by lot; the bank's data hold none.",
+}
+
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
+    AvailableScore: _CURE,
+    UnavailableScore: _NO_SCORE,
+    CaseScore: {
+        "case_id": CASE, "as_of": "2026-03-10", "scored_at": "2026-03-10T17:20:00Z", "segment": "1-60 days, known",
+        "model": {"version": "demonstration-1", "sha256": "b0" * 32, "purpose": "demonstration"},
+        "treatment": "unknown", "cure": _CURE, "roll": _NO_SCORE, "payment": _NO_SCORE,
+        "without_contact": _NO_CONTROLS, "recovery": _NO_CONTROLS, "uplift": _NO_CONTROLS,
+    },
     LoanEvents: {
         "items": [
             _CLOUD_EVENT | {"id": "core-a-000917", "type": "loan.overdue", "data": EVENTS["loan.overdue"]},

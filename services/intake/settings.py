@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,11 @@ class IntakeSettings(BaseSettings):
     materiality_minor: dict[str, int] = Field(
         default_factory=dict, description="Unpaid rest per currency, minor units, up to which an item is not past due."
     )
+    score_folder: Path | None = Field(
+        None,
+        description="The bank's score model, its back-test and approvals; the shipped one when left out.",
+    )
+    scoring_batch: int = Field(20_000, ge=1, le=100_000, description="Cases scored in one transaction.")
     ageing_batch: int = Field(500, ge=1, le=5_000, description="Cases aged in one transaction of the day close.")
 
     @field_validator("time_zone")

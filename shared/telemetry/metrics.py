@@ -54,6 +54,8 @@ MetricName = Literal[
     "doorstep.check_ins",
     "doorstep.alarms.raised",
     "doorstep.tokens.refused",
+    "doorstep.score.cases",
+    "doorstep.score.drift",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
 # Labels are few and closed: never an id of a party, case, visit or person.
@@ -142,6 +144,10 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.check_ins": Metric("counter", "{check_in}", "Check-ins, by outcome: accepted, or the reason of refusal."),
     "doorstep.alarms.raised": Metric("counter", "{alarm}", "Alarms (SOS, crew that did not check out), by kind."),
     "doorstep.tokens.refused": Metric("counter", "{token}", "Access tokens refused, by reason."),
+    "doorstep.score.cases": Metric("counter", "{case}", "Cases scored, by question and whether the score is shown."),
+    "doorstep.score.drift": Metric(
+        "gauge", "1", "How far today's cases are from those of the training (PSI), by characteristic; alert above 0.25."
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from services.intake.store.score_features import wait_for_scorings
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
 
@@ -17,11 +18,14 @@ _DELETE: Final = (
     "DELETE FROM movement WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM case_entry WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM person WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM score WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM past_due_seen WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
 )
 
 
 async def erase(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:
     """Delete the keys, and what is in the clear. Who read contact data stays: it names readers, not what they read."""
+    await wait_for_scorings(uow)
     await cipher.erase(uow, party_ids)
     for statement in _DELETE:
         await uow.sql.execute(statement, uow.tenant, list(party_ids))

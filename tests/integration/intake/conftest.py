@@ -15,11 +15,14 @@ from aiokafka import TopicPartition
 from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
 from services.intake.api.people import people_router
+from services.intake.api.scores import scores_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
 from services.intake.core_port import CorePort
 from services.intake.folding import Folding
 from services.intake.following import Following
+from services.intake.scoring.release import Release, read_folder, release
+from services.intake.scoring.shipped import SHIPPED
 from services.intake.settings import IntakeSettings
 from shared.clock import FixedClock
 from shared.database import Database
@@ -61,6 +64,7 @@ class Service:
     issuer: DevelopmentIssuer
     offsets: dict[str, int] = field(default_factory=dict)
     core: httpx.MockTransport | None = None
+    scored_by: Release = field(default_factory=lambda: release(read_folder(SHIPPED), production=False))
 
     async def tell(self, *facts: EventData | KeptRecord, topic: str = "loan") -> None:
         """Facts of the core (or records), as one batch of partition 0."""
@@ -131,6 +135,7 @@ class Service:
                     cases_router(balances),
                     control_router(balances),
                     people_router(self.database, self.folding.cipher),
+                    scores_router(self.database, self.scored_by),
                 ],
                 settings=self.settings,
                 database=self.database,

@@ -1,0 +1,265 @@
+"""Scores on a real database: what is read, what is stored, what is told, and that nothing else happens by them."""
+
+import dataclasses
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from services.intake.ageing import DayClose
+from services.intake.score_desk import ScoreRun, Scoring
+from services.intake.scoring.artefact import encode
+from services.intake.scoring.features import CHARACTERISTICS, UNKNOWN
+from services.intake.store import score_features
+from shared.events.compliance import PartyErased
+from shared.messaging import TimerDue, intent_store
+from tests.integration.intake.conftest import NOW
+from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person, reversal
+
+
+async def carry_out(intake, *, batch=20_000, scored_by=None):
+    """Run day closes and scorings until none is due; how many steps of scoring ran."""
+    scoring = ScoreRun(Scoring(scored_by or intake.scored_by, "Asia/Shanghai", batch))
+    ran = 0
+    for handler in (DayClose(intake.folding), scoring):
+        while True:
+            lease = uuid4()
+            async with intake.database.unit_of_work() as uow:
+                leased = await intent_store.lease(
+                    uow, handler.kind, limit=1, lease_id=lease, duration=timedelta(seconds=30)
+                )
+            if not leased:
+                break
+            async with intake.database.unit_of_work() as uow:
+                await handler.commit(uow, [(intent, TimerDue()) for intent in leased])
+                await intent_store.finish(uow, [intent.id for intent in leased], lease_id=lease)
+            ran += handler is scoring
+    return ran
+
+
+async def set_past(intake, *seen):
+    """Pretend that scorings found the case past due since some day, so many days ago."""
+    party_id = (await intake.fetch("SELECT party_id FROM case_file"))[0][0]
+    async with intake.database.unit_of_work() as uow:
+        for days_ago, late in seen:
+            on = DAY - timedelta(days=days_ago)
+            await uow.sql.execute(
+                "INSERT INTO past_due_seen VALUES ('bank', $1, $2, $3)",
+                party_id, on, on - timedelta(days=late) if late else None,
+            )  # fmt: skip
+
+
+async def features_of(intake):
+    """The one case's characteristics by name."""
+    async with intake.database.unit_of_work() as uow:
+        where = await score_features.next_range(uow, "core-a", after=score_features.FIRST, limit=10)
+        heard = await score_features.heard_since(uow, "core-a", time_zone="Asia/Shanghai")
+        cases = await score_features.load_cases(uow, where, heard=heard, time_zone="Asia/Shanghai")
+    assert len(cases) == 1
+    return {name: int(cases.features.column(name)[0]) for name in CHARACTERISTICS}
+
+
+async def score_of(intake):
+    case_id = (await intake.fetch("SELECT case_id FROM case_file"))[0][0]
+    async with intake.api() as client:
+        return (await client.get(f"/v1/cases/{case_id}/score")).json()
+
+
+async def test_case_just_told_is_known_by_todays_lateness_only(intake):
+    await intake.tell(overdue(1, due(40, 500)))
+
+    assert await features_of(intake) == {
+        "late_now": 2, "late_month_ago": UNKNOWN, "late_two_months_ago": UNKNOWN, "paid_last_month": UNKNOWN,
+        "paid_month_before": UNKNOWN,
+    }  # fmt: skip
+
+
+async def test_lateness_before_is_what_scorings_saw(intake):
+    await intake.tell(overdue(1, due(40, 500)))
+    await set_past(intake, (70, 5), (45, 0), (35, 70))
+
+    found = await features_of(intake)
+
+    assert (found["late_month_ago"], found["late_two_months_ago"]) == (3, 1), "75 days and 15 days"
+
+
+async def test_case_that_came_while_we_listened_was_not_late_before(intake):
+    await intake.tell(overdue(1, due(10, 500)), overdue(1, due(50, 5), party="P-2", loan="L-2"))
+    async with intake.database.unit_of_work() as uow:
+        await uow.sql.execute(
+            "UPDATE case_file SET opened_at = $1, status = 'cured' WHERE days_contractual = 50",
+            NOW - timedelta(days=99),
+        )
+
+    found = await features_of(intake)
+
+    assert (found["late_month_ago"], found["late_two_months_ago"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("payments", "share"),
+    [
+        ([(10_000, 5, True)], 100),
+        ([(10_000, 5, False)], 0),
+        ([(10_000, 35, True)], 0),
+        ([], 0),
+    ],
+    ids=["cleared", "uncleared", "a month before", "nothing"],
+)
+async def test_share_paid_is_of_the_balance_before(intake, payments, share):
+    paid_back = [
+        payment(2 + n, amount, value_date=DAY - timedelta(days=ago), cleared=cleared, ref=f"T-{n}")
+        for n, (amount, ago, cleared) in enumerate(payments)
+    ]
+    await intake.tell(overdue(1, due(40, 500), balance=100_000), *paid_back)
+    await set_past(intake, (40, 1))
+
+    assert (await features_of(intake))["paid_last_month"] == share
+
+
+async def test_payment_in_the_stated_balance_is_not_taken_off_twice(intake):
+    await intake.tell(payment(1, 10_000, value_date=DAY - timedelta(days=5)))
+    await intake.tell(overdue(2, due(40, 500), balance=90_000))
+    await set_past(intake, (40, 1))
+
+    assert (await features_of(intake))["paid_last_month"] == 100
+
+
+async def test_payment_taken_back_is_no_payment(intake):
+    await intake.tell(overdue(1, due(40, 500)), payment(2, 10_000), reversal(3, 10_000, due(40, 500)))
+    await set_past(intake, (40, 1))
+
+    assert (await features_of(intake))["paid_last_month"] == 0
+
+
+async def test_share_paid_is_not_known_of_a_case_that_was_not_open(intake):
+    await intake.tell(overdue(1, due(10, 500)), payment(2, 10_000, due(10, 500)))
+    await set_past(intake, (40, 0))
+
+    assert (await features_of(intake))["paid_last_month"] == UNKNOWN
+
+
+async def test_currencies_are_never_added(intake):
+    await intake.tell(
+        overdue(1, due(40, 500), balance=100_000),
+        overdue(1, due(40, 500), balance=100, currency="JPY", loan="L-2"),
+        payment(2, 50, currency="JPY", loan="L-2"),
+    )
+    await set_past(intake, (40, 1))
+
+    assert (await features_of(intake))["paid_last_month"] == 0, "the currency in which least was paid"
+
+
+async def test_day_close_scores_with_three_reasons(intake):
+    await intake.tell(person(1), overdue(2, due(40, 500)), payment(3, 10_000, due(40, 500)))
+    await set_past(intake, (70, 20), (40, 1))
+    await intake.tell(day_closed(DAY))
+    assert await carry_out(intake) == 1
+
+    told = await score_of(intake)
+
+    assert (told["segment"], told["treatment"], told["as_of"]) == ("1-60 days, known", "unknown", DAY.isoformat())
+    assert told["cure"]["state"] == "available"
+    assert 0 < told["cure"]["probability"] < 1
+    points = [one["points"] for one in told["cure"]["reasons"]]
+    assert (len(points), points) == (3, sorted(points))
+    assert told["roll"] == {
+        "state": "unavailable", "because": "segment_not_shown", "citation": "docs/model-card.md",
+        "detail": "In this segment the model was not shown to know more than the base rate.",
+    }  # fmt: skip
+    assert {told[name]["because"] for name in ("without_contact", "recovery", "uplift")} == {"no_randomised_controls"}
+
+
+async def test_closed_segment_stores_no_number(intake):
+    await intake.tell(overdue(1, due(40, 500)), day_closed(DAY))
+    await carry_out(intake)
+
+    row = (await intake.fetch("SELECT * FROM score"))[0]
+
+    assert {row[f"{target}_{part}"] for target in ("cure", "roll", "payment") for part in ("points", "reasons")} == {
+        None
+    }
+
+
+async def test_score_makes_nothing_happen(intake):
+    await intake.tell(person(1), overdue(2, due(40, 500)))
+    await set_past(intake, (40, 1))
+    before = await intake.types()
+    await intake.tell(day_closed(DAY))
+    await carry_out(intake)
+
+    assert (await score_of(intake))["cure"]["state"] == "available"
+    assert await intake.types() == before
+    assert {row[0] for row in await intake.fetch("SELECT kind FROM intent")} <= {"day_close", "score_run"}
+
+
+async def test_run_in_small_steps_scores_everybody_once(intake):
+    await intake.tell(*(overdue(1, due(40, 500), party=f"P-{n}", loan=f"L-{n}") for n in range(7)), day_closed(DAY))
+
+    assert await carry_out(intake, batch=3) == 3
+
+    assert len(await intake.fetch("SELECT 1 FROM score")) == 7
+    assert [row["cases"] for row in await intake.fetch("SELECT cases FROM score_run")] == [7]
+
+
+async def test_cured_case_keeps_no_score(intake):
+    await intake.tell(overdue(1, due(10, 500)), day_closed(DAY - timedelta(days=1)))
+    await carry_out(intake)
+    assert len(await intake.fetch("SELECT 1 FROM score")) == 1
+    await intake.tell(payment(2, 500, due(10, 500, 500)), day_closed(DAY))
+    await carry_out(intake)
+
+    assert await intake.fetch("SELECT 1 FROM score") == []
+    assert [row["since"] for row in await intake.fetch("SELECT since FROM past_due_seen ORDER BY seen_on")][-1] is None
+    assert (await score_of(intake))["cure"]["because"] == "not_overdue"
+
+
+async def test_unchanged_arrears_are_noted_once(intake):
+    await intake.tell(overdue(1, due(10, 500)), day_closed(DAY - timedelta(days=1)))
+    await carry_out(intake)
+    await intake.tell(day_closed(DAY))
+    await carry_out(intake)
+
+    assert len(await intake.fetch("SELECT 1 FROM past_due_seen")) == 1
+
+
+async def test_model_that_may_not_be_used_scores_nobody_and_says_why(intake):
+    intake.scored_by = dataclasses.replace(intake.scored_by, not_used="not_approved")
+    await intake.tell(overdue(1, due(40, 500)), day_closed(DAY))
+    await carry_out(intake)
+
+    assert await intake.fetch("SELECT 1 FROM score") == []
+    assert len(await intake.fetch("SELECT 1 FROM past_due_seen")) == 1, "a later model needs the history"
+    assert (await score_of(intake))["cure"]["because"] == "not_approved"
+
+
+async def test_score_is_read_by_the_model_that_made_it(intake):
+    await intake.tell(overdue(1, due(40, 500)), day_closed(DAY))
+    await set_past(intake, (40, 1))
+    await carry_out(intake)
+    before = await score_of(intake)
+    other = dataclasses.replace(intake.scored_by.model, version="other", cards=())
+    intake.scored_by = dataclasses.replace(intake.scored_by, model=other, sha256="0" * 64)
+
+    assert await score_of(intake) == before
+    assert before["model"]["version"] != "other"
+    assert b"other" in encode(other)
+
+
+async def test_erased_person_has_no_score_and_gets_none(intake):
+    await intake.tell(person(1), overdue(2, due(40, 500)), day_closed(DAY - timedelta(days=1)))
+    await carry_out(intake)
+    party_id = (await intake.fetch("SELECT party_id FROM score"))[0][0]
+    await intake.hear(
+        PartyErased(party_id=party_id, erasure_id=uuid4(), erased_at=NOW, complete_from=NOW), topic="compliance"
+    )
+    await intake.tell(day_closed(DAY))
+    await carry_out(intake)
+
+    assert await intake.fetch("SELECT 1 FROM score") == []
+    assert await intake.fetch("SELECT 1 FROM past_due_seen") == []
+
+
+async def test_unknown_case_has_no_score(intake):
+    async with intake.api() as client:
+        assert (await client.get(f"/v1/cases/{uuid4()}/score")).status_code == 404
