@@ -24,6 +24,7 @@ from services.compliance import (
 from services.compliance.balances import IntakeBalances
 from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
+from services.compliance.erased import unless_erased
 from services.compliance.examination_desk import examination_watch
 from services.compliance.instruments import Instruments
 from services.compliance.log.cosigner import Cosigner
@@ -57,10 +58,10 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
 
     subscriptions = (
         stops.subscription(instruments),
-        cases.subscription(instruments),
-        visits.visit_subscription(instruments),
-        visits.plan_subscription(instruments),
-        contacts.subscription(instruments),
+        unless_erased(cases.subscription(instruments)),
+        unless_erased(visits.visit_subscription(instruments)),
+        unless_erased(visits.plan_subscription(instruments)),
+        unless_erased(contacts.subscription(instruments)),
     )
     publishers = _publishers(settings)
     reconciliation = Reconciliation(instruments, streams_of(subscriptions), publishers)

@@ -305,7 +305,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
                 },
             },
         ],
-        "recorded": 1, "repeated": 0, "refused": 1,
+        "recorded": 1, "repeated": 0, "refused": 1, "erased": 0,
     },
     SummaryView: {
         "permits": {"granted": 430, "used": 3, "recorded": 84, "released": 83}, "permits_granted": 600,

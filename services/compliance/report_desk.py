@@ -18,12 +18,15 @@ from services.compliance.domain.reports import (
     counters,
 )
 from services.compliance.domain.third_persons import INQUIRY
+from services.compliance.erased import pass_over
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.contacts import ItemProblem, ReportedContact, ReportedResult
 from services.compliance.store import reports as store
 from services.compliance.store.audits import load_verdicts
 from services.compliance.store.feeds import load_feeds
 from services.compliance.store.findings import load_of_contacts
+from services.compliance.store.leaves import load_erased
+from services.compliance.store.told_of_erased import insert_numbers
 from shared.database import UnitOfWork
 from shared.events import NewEvent
 from shared.events.contact import ContactRecorded
@@ -35,6 +38,7 @@ class _Batch:
     """What becomes of the records, by position."""
 
     refused: dict[int, Problem] = field(default_factory=dict)
+    erased: set[int] = field(default_factory=set)
     repeated: dict[int, UUID] = field(default_factory=dict)
     recorded: dict[int, ContactRecorded] = field(default_factory=dict)
     rows: list[store.ReportRow] = field(default_factory=list)
@@ -54,7 +58,11 @@ async def record_reports(
         for position, contact in sorted(batch.recorded.items(), key=lambda one: (one[1].started_at, one[0]))
     ]
     await contact_desk.audit(uow, instruments, told)
+    of_erased = [reports[position] for position in sorted(batch.erased)]
+    await pass_over(uow, [one.source for one in of_erased])
+    new = await insert_numbers(uow, [(one.source, one.number) for one in of_erased])
     heard = [reports[position] for position in batch.recorded]
+    heard += [one for one in of_erased if (one.source, one.number) in new]
     await feed_desk.hear_records(uow, instruments, [(one.source, one.number, one.channel) for one in heard])
     for contact in batch.recorded.values():
         uow.emit(_announced(contact))
@@ -66,6 +74,7 @@ async def _sort(uow: UnitOfWork, reports: Mapping[int, ReportedContact], by_clie
     feeds = {feed.source: feed for feed in await load_feeds(uow)}
     known = await store.load_known(uow, [(one.source, one.record_id) for one in reports.values()])
     taken = await store.load_taken(uow, [(one.source, one.number) for one in reports.values()])
+    erased = await load_erased(uow, [one.party_id for one in reports.values()])
     batch = _Batch()
     for position, report in sorted(reports.items()):
         record, digest = (report.source, report.record_id), _digest(report)
@@ -73,6 +82,8 @@ async def _sort(uow: UnitOfWork, reports: Mapping[int, ReportedContact], by_clie
         foreign = source_refused(feeds.get(report.source), client_id=by_client, kinds=OF_CONTACTS)
         if foreign is not None:
             batch.refused[position] = foreign
+        elif report.party_id in erased:
+            batch.erased.add(position)
         elif before is not None and before.record_sha256 == digest:
             batch.repeated[position] = before.contact_id
         elif before is not None:
@@ -169,6 +180,11 @@ async def _results(uow: UnitOfWork, reports: Mapping[int, ReportedContact], batc
         )
         for position, contact_id in contacts.items()
     }
+    for position in batch.erased:
+        report = reports[position]
+        results[position] = ReportedResult(
+            position=position, source=report.source, record_id=report.record_id, status="erased"
+        )  # fmt: skip
     for position, problem in batch.refused.items():
         results[position] = refusal(position, problem, reports[position].source, reports[position].record_id)
     return results

@@ -7,7 +7,7 @@ does, so that a report that comes late closes the finding.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
@@ -24,13 +24,16 @@ from services.compliance.domain.traces import (
     unreported_found,
     unreported_id,
 )
+from services.compliance.erased import pass_over
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.contacts import ItemProblem
 from services.compliance.schemas.traces import ToldTrace, TraceResult
 from services.compliance.store import traces as store
 from services.compliance.store.feeds import load_feeds
 from services.compliance.store.findings import load_current
+from services.compliance.store.leaves import load_erased
 from services.compliance.store.reports import load_taken
+from services.compliance.store.told_of_erased import insert_numbers
 from services.compliance.watch import Timer
 from shared.database import UnitOfWork
 from shared.messaging import Intent
@@ -48,6 +51,7 @@ class _Known:
     feeds: Mapping[str, Feed]
     records: dict[tuple[str, str], store.KnownTrace]
     taken: set[tuple[str, int]]
+    erased: Collection[UUID]
 
 
 async def record_traces(
@@ -58,11 +62,16 @@ async def record_traces(
         feeds={feed.source: feed for feed in await load_feeds(uow)},
         records=await store.load_known(uow, [(one.source, one.record_id) for one in told]),
         taken=await load_taken(uow, [(one.source, one.number) for one in told]),
+        erased=await load_erased(uow, [one.party_id for one in told]),
     )
     rows: list[store.TraceRow] = []
     results = [_record(uow, known, rows, position, one, by_client) for position, one in enumerate(told)]
     await store.insert_traces(uow, rows)
+    of_erased = [told[result.position] for result in results if result.status == "erased"]
+    await pass_over(uow, [one.source for one in of_erased])
+    new = await insert_numbers(uow, [(one.source, one.number) for one in of_erased])
     heard = [told[result.position] for result in results if result.status == "recorded"]
+    heard += [one for one in of_erased if (one.source, one.number) in new]
     await feed_desk.hear_records(uow, instruments, [(one.source, one.number, one.channel) for one in heard])
     for row in rows:
         trace = row.trace
@@ -79,6 +88,8 @@ def _record(
     digest = hashlib.sha256(one.model_dump_json().encode()).digest()
     before = known.records.get((one.source, one.record_id))
     problem: Problem | None = source_refused(feed, client_id=by_client, kinds=TRACE_KINDS)
+    if problem is None and one.party_id in known.erased:
+        return _result(position, one, "erased")
     if problem is None and before is not None and before.record_sha256 != digest:
         problem = ContactRecordChanged()
     elif problem is None and before is None and one.seen_at > uow.now + CLOCK_SKEW:
@@ -135,7 +146,7 @@ def due_timer(instruments: Instruments) -> Timer:
 def _result(
     position: int,
     one: ToldTrace,
-    status: Literal["recorded", "repeated", "refused"],
+    status: Literal["recorded", "repeated", "refused", "erased"],
     *,
     trace_id: UUID | None = None,
     problem: Problem | None = None,

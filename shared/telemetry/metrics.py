@@ -39,6 +39,8 @@ MetricName = Literal[
     "doorstep.fact_tasks.overdue",
     "doorstep.feeds.silent",
     "doorstep.feeds.incomplete",
+    "doorstep.feeds.unclosed",
+    "doorstep.records.erased",
     "doorstep.reconciliation.compared.until",
     "doorstep.reconciliation.differences",
     "doorstep.samples.waiting",
@@ -112,6 +114,10 @@ METRICS: Final[dict[MetricName, Metric]] = {
     ),
     "doorstep.fact_tasks.overdue": Metric("gauge", "{task}", "Facts that should have been found out, by owner."),
     "doorstep.feeds.silent": Metric("gauge", "{feed}", "Feeds that should have spoken; alert above zero."),
+    "doorstep.feeds.unclosed": Metric("gauge", "{feed}", "Feeds that owe the signed total of a day; alert above zero."),
+    "doorstep.records.erased": Metric(
+        "counter", "{record}", "Records told of erased people, by who tells them; not kept."
+    ),
     "doorstep.feeds.incomplete": Metric("gauge", "{day}", "Closed days of feeds that lack records; alert above zero."),
     "doorstep.reconciliation.compared.until": Metric(
         "gauge", "s", "Unix time up to which every stream was compared with its publisher."

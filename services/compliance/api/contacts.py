@@ -42,7 +42,8 @@ async def report_contacts(request: Request, body: ReportedContacts) -> Response:
     Records may come late, out of order and again: a record counts once by its source and id, and one that was recorded
     before answers `repeated` with its result. Each is answered for itself (HTTP 200): a record that cannot be recorded
     is `refused` with a problem document and harms no other; the problems of records that are listed here stand in the
-    result of the record, never for the whole request. A contact without a permit, or one whose use was not
+    result of the record, never for the whole request. A record about a person who was erased is `erased`: it is counted
+    apart, and only its number is kept. A contact without a permit, or one whose use was not
     reported before, is recorded, counts, and opens a finding. A client reports for the sources that are bound to it,
     and for no other (`feed-foreign`); a source that was not declared is refused (`feed-unknown`).
     """
@@ -64,6 +65,7 @@ async def report_contacts(request: Request, body: ReportedContacts) -> Response:
             recorded=status.count("recorded"),
             repeated=status.count("repeated"),
             refused=status.count("refused"),
+            erased=status.count("erased"),
         )
 
     parties = {one.party_id for one in readable.values()}

@@ -127,8 +127,9 @@ class ReportedResult(BaseModel):
     record_id: str | None = Field(
         None, description="The system's id, if it could be read.", examples=["call-20260302-000917"]
     )
-    status: Literal["recorded", "repeated", "refused"] = Field(
-        description="`recorded` now; `repeated`: recorded before, with the result of then; `refused`: see `problem`."
+    status: Literal["recorded", "repeated", "refused", "erased"] = Field(
+        description="`recorded` now; `repeated`: recorded before, with the result of then; `refused`: see `problem`; "
+        "`erased`: the person was erased, nothing of the record is kept but its number."
     )
     contact_id: UUID | None = Field(None, description="The contact.")
     verdict: Literal["lawful", "violation"] | None = Field(
@@ -145,3 +146,4 @@ class ReportedResults(BaseModel):
     recorded: int = Field(description="How many were recorded now.", examples=[1])
     repeated: int = Field(description="How many had been recorded before.", examples=[0])
     refused: int = Field(description="How many were refused.", examples=[0])
+    erased: int = Field(description="How many were about people who were erased.", examples=[0])

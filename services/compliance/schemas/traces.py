@@ -46,8 +46,9 @@ class TraceResult(BaseModel):
     position: int = Field(ge=0, description="Its place in the request, from 0.", examples=[0])
     source: str = Field(description="The source.", examples=["carrier-1"])
     record_id: str = Field(description="The source's id.", examples=["cdr-20260302-000917"])
-    status: Literal["recorded", "repeated", "refused"] = Field(
-        description="`recorded` now; `repeated`: recorded before; `refused`: see `problem`."
+    status: Literal["recorded", "repeated", "refused", "erased"] = Field(
+        description="`recorded` now; `repeated`: recorded before; `refused`: see `problem`; `erased`: the person was "
+        "erased, nothing of the record is kept but its number."
     )
     trace_id: UUID | None = Field(None, description="The trace.")
     problem: ItemProblem | None = Field(None, description="Why it was refused.")
