@@ -115,9 +115,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.fact_tasks.overdue": Metric("gauge", "{task}", "Facts that should have been found out, by owner."),
     "doorstep.feeds.silent": Metric("gauge", "{feed}", "Feeds that should have spoken; alert above zero."),
     "doorstep.feeds.unclosed": Metric("gauge", "{feed}", "Feeds that owe the signed total of a day; alert above zero."),
-    "doorstep.records.erased": Metric(
-        "counter", "{record}", "Records told of erased people, by who tells them; not kept."
-    ),
+    "doorstep.records.erased": Metric("counter", "{record}", "Records told of erased people and not kept, by teller."),
     "doorstep.feeds.incomplete": Metric("gauge", "{day}", "Closed days of feeds that lack records; alert above zero."),
     "doorstep.reconciliation.compared.until": Metric(
         "gauge", "s", "Unix time up to which every stream was compared with its publisher."

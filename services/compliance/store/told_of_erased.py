@@ -13,9 +13,9 @@ INSERT INTO told_of_erased AS t (tenant, told_by, day, records)
 SELECT $1, c.told_by, $4, c.records FROM unnest($2::text[], $3::bigint[]) AS c(told_by, records) ORDER BY c.told_by
 ON CONFLICT (tenant, told_by, day) DO UPDATE SET records = t.records + excluded.records
 """
-_COUNTS: Final = (
-    "SELECT told_by, sum(records)::bigint AS records FROM told_of_erased WHERE tenant = $1 GROUP BY told_by"
-)
+_COUNTS: Final = """
+SELECT told_by, sum(records)::bigint AS records FROM told_of_erased WHERE tenant = $1 GROUP BY told_by
+"""
 _NUMBERS: Final = """
 INSERT INTO feed_number (tenant, source, number, recorded_real)
 SELECT $1, n.*, $4 FROM unnest($2::text[], $3::bigint[]) AS n ON CONFLICT DO NOTHING RETURNING source, number
