@@ -12,7 +12,8 @@ before), signatures and cosignatures (each day's last; all with --all-signatures
 last checkpoint, each party's chain of leaves, and every manifest against the leaves it covers.
 
 Of an evidence pack (`./doorstep evidence`) besides: every file against SHA256SUMS, the inclusion proof of each leaf,
-every opening against its commitment, that each row is what its leaf says and none is left out, that facts are those
+every opening against its commitment, that each row is what its leaf says and none is left out, that whatever no longer
+opens was deleted by a rule of retention, or erased with the person, as a leaf says, that facts are those
 that the record of their decision names, that a permit's state is what its leaves say, and that a person's chain reaches
 the manifests: only then the pack is complete.
 
@@ -486,6 +487,8 @@ class Report:
     complete_until: str = ""
     """When the last manifest was recorded that a person's chain reaches."""
     openings: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    """Fields that no longer open, by what ended them and which leaf says so."""
     facts: dict[str, int] = field(default_factory=dict)
     """Decisions whose facts are open (and are those that the record names), erased or not kept."""
     permits_proved: int = 0
@@ -1148,8 +1151,8 @@ def _seconds(moment: str) -> float:
 
 # --- Evidence packs: the files of a person, a case or a period, described in docs/evidence-pack.md
 
-# Packs of the first form hold no complaints and no facts.
-PACK_FORMATS = ("doorstep-evidence-1", "doorstep-evidence-2")
+# The first form holds no complaints and no facts; the first two do not say by which leaf records ended.
+PACK_FORMATS = ("doorstep-evidence-1", "doorstep-evidence-2", "doorstep-evidence-3")
 SUMS, UNSUMMED = "SHA256SUMS", {"SHA256SUMS", "custody.jsonl", "custody-leaf.json"}
 # Which columns of a row the leaf says itself; `occurred_at` is the leaf's.
 ROWS_OF = {
@@ -1168,6 +1171,18 @@ COMPLAINT_TIMES = ("received_at", "answer_by")
 COMPLAINT_OPENED = ("by_whom", "words", "owner", "about")
 PERIOD_FIELDS = {"record", "detail"}
 KINDS = tuple(ROWS_OF)
+# The leaves whose openings go with each sort of a person's records, as a leaf of kind `retention` names it.
+ENDS_WITH = {
+    "contact": ("contact",),
+    "decision": ("decision",),
+    "permit": ("permit_use", "release", "revocation"),
+    "evidence": ("override", "override_end", "sample_judgement"),
+    "complaint": ("complaint",),
+    "finding": ("finding",),
+    "hold": ("hold", "hold_end", "hold_end_asked"),
+    "fact": ("told",),
+}
+SORT_OF = {kind: sort for sort, kinds in ENDS_WITH.items() for kind in kinds}
 
 
 @dataclass
@@ -1188,6 +1203,11 @@ class Pack:
     def has_facts(self) -> bool:
         """Whether it holds complaints and the facts that decisions were judged on."""
         return bool(self.header["format"] != PACK_FORMATS[0])
+
+    @property
+    def has_endings(self) -> bool:
+        """Whether what no longer opens names the leaf by which it ended."""
+        return bool(self.header["format"] not in PACK_FORMATS[:2])
 
     def opens(self, kind: str, name: str) -> bool:
         """Whether that field of a leaf in scope must be opened."""
@@ -1299,6 +1319,31 @@ class Catalogue:
         self.holds: dict[str, int] = {}
         self.findings: dict[tuple[str, int], int] = {}
         self.found: dict[tuple[str, str], int] = {}
+        self._endings: dict[tuple[str, int], dict[str, str] | str] = {}
+        """By party and leaf: what each sort of records is said to have ended by, or everything."""
+
+    def end(self, index: int, record: dict[str, Any]) -> None:
+        """One leaf by which records of a person ended, in the pack or behind its checkpoint."""
+        on = f"on {record['occurred_at'][:10]} (leaf {index})"
+        if record["kind"] == "retention":
+            rules = {one["records"]: one["rule"] for one in record["deleted"]}
+            ended = {sort: f"deleted by retention under rule {rule} {on}" for sort, rule in rules.items()}
+            self._endings[record["party"], index] = ended
+        elif record["kind"] == "erasure" and record["state"] == "erased":
+            self._endings[record["party"], index] = f"erased with the person {on}"
+
+    def ended(self, index: int, record: dict[str, Any], by_leaf: Any) -> str | None:
+        """How the leaf's openings ended by that other leaf; None when that one does not say so."""
+        found = self._endings.get((record["party"], by_leaf))
+        if found is None or by_leaf < index:
+            return None
+        return found if isinstance(found, str) else found.get(SORT_OF.get(record["kind"], ""))
+
+    @property
+    def endings(self) -> set[str]:
+        """Everything that the pack's leaves say of how records ended."""
+        each = (one if isinstance(one, dict) else {"": one} for one in self._endings.values())
+        return {words for one in each for words in one.values()}
 
     def add(self, index: int, record: dict[str, Any]) -> bool:
         """One leaf; whether the pack must show its contents."""
@@ -1306,6 +1351,8 @@ class Catalogue:
         if place is None:
             return False
         kind, within = record["kind"], self._is_within(index, record)
+        if kind in ("retention", "erasure") and record.get("party") is not None:
+            self.end(index, record)
         while len(self._kinds) <= place:
             self._kinds.append(0)
             self._expected.append(0)
@@ -1545,6 +1592,7 @@ def _verify_pack(pack: Pack, key: Key, all_signatures: bool, witnesses: Witnesse
         persons.finish(report)
     chains.finish(heads)
     chains.report.add_to(report)
+    _check_later(pack, heads.last, catalogue, report)
     _check_openings(pack, catalogue, chains.parties, report)
     for kind in ROWS_OF:
         _check_rows(pack, catalogue, kind, report)
@@ -1555,6 +1603,7 @@ def _verify_pack(pack: Pack, key: Key, all_signatures: bool, witnesses: Witnesse
     _check_permits(pack, catalogue, report)
     if pack.is_subject:
         _check_holds(pack, catalogue, report.problems)
+    _check_deleted(pack, catalogue, report.problems)
     return report
 
 
@@ -1747,6 +1796,41 @@ def _named_in(parts: Sequence[_Part], party: str) -> int | str | None:
     return "nothing that shows its absence"
 
 
+def _check_later(pack: Pack, own: SignedHead, catalogue: Catalogue, report: Report) -> None:
+    """Leaves behind the pack's checkpoint by which records in it ended, under a later checkpoint that extends it."""
+    lines = list(pack.files.documents("later.jsonl"))
+    if not lines:
+        return
+    rotations = Rotations(key_at(report.keys, _LARGEST))
+    leaves = [(line["index"], _strict_base64(line["leaf"]) or b"", line["path"]) for line in lines[1:]]
+    for index, leaf, _ in leaves:
+        rotations.read(index, leaf)
+    head = parse_head(1, json.dumps(lines[0]))
+    key = key_at(rotations.keys, head.size)
+    extends = [_strict_base64(one) or b"" for one in lines[0]["consistency"]]
+    report.signatures += 1
+    if head.problem or head.origin != key.name or not signed_by(head, key):
+        report.problems.append("later.jsonl: its checkpoint is not one that the log signed")
+    elif not consistent(own.size, head.size, (own.root, head.root), extends):
+        report.problems.append("later.jsonl: its checkpoint does not extend the pack's: a forked head")
+    else:
+        for index, leaf, path in leaves:
+            steps = [_strict_base64(one) or b"" for one in path]
+            if index < own.size or not included(leaf_hash(leaf), index, head.size, steps, head.root):
+                report.problems.append(f"later.jsonl: leaf {index} is not what the signed tree holds there")
+            elif (record := _parsed(leaf)).get("party") is not None:
+                catalogue.end(index, record)
+
+
+def _check_deleted(pack: Pack, catalogue: Catalogue, problems: list[str]) -> None:
+    """A row that says that it was deleted says what a leaf says."""
+    said = catalogue.endings
+    for table in ("contacts", "decisions", "permits", "findings", "complaints", "holds", "facts"):
+        for number, line in enumerate(pack.files.lines(f"{table}.jsonl"), start=1):
+            if b'"deleted":' in line and (words := json.loads(line).get("deleted")) is not None and words not in said:
+                problems.append(f"{table}.jsonl line {number}: no leaf of the person says '{words}': it is left out")
+
+
 def _check_openings(pack: Pack, catalogue: Catalogue, chains: Collection[str], report: Report) -> None:
     for number, line in enumerate(pack.files.documents("openings.jsonl"), start=1):
         index, name = line["index"], line["name"]
@@ -1757,8 +1841,18 @@ def _check_openings(pack: Pack, catalogue: Catalogue, chains: Collection[str], r
             report.problems.append(f"{where}: the pack holds no such commitment")
             continue
         catalogue.open(index, sorted(committed).index(name))
-        report.openings[line["state"]] = report.openings.get(line["state"], 0) + 1
-        if line["state"] != "open":
+        state = line["state"]
+        report.openings[state] = report.openings.get(state, 0) + 1
+        if state in ("deleted", "erased") and pack.has_endings:
+            words = catalogue.ended(index, record, line["by_leaf"])
+            if words is None or not words.startswith(state):
+                detail = f"is said to be {state}, and leaf {line['by_leaf']} does not say so"
+                report.problems.append(f"{where}: {detail}: it is left out")
+            else:
+                report.ended[words] = report.ended.get(words, 0) + 1
+        elif state != "open":
+            report.tell(f"{where}: {state}, which no leaf says")
+        if state != "open":
             continue
         salt, value = _strict_base64(line["salt"]) or b"", _strict_base64(line["value"]) or b""
         if commitment(salt, name, value) != committed[name]:
@@ -2039,6 +2133,8 @@ def _tell(report: Report, key: Key, witnesses: Witnesses) -> None:
         print("contacts: " + ", ".join(f"{report.contacts.get(place, 0)} {place}" for place in places))
     if report.openings:
         print("openings: " + ", ".join(f"{count} {state}" for state, count in sorted(report.openings.items())))
+    for words, count in sorted(report.ended.items()):
+        print(f"{count} fields {words}")
     if report.facts:
         print("facts judged on: " + ", ".join(f"{count} {state}" for state, count in sorted(report.facts.items())))
     if report.permits_proved or report.permits_told:

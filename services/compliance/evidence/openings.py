@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from services.compliance.evidence.endings import Ending, load_endings
 from services.compliance.evidence.scope import Scope
 from services.compliance.store import evidence as store
 from services.compliance.store.leaves import load_chain_salt, load_openings
@@ -19,11 +20,13 @@ Document = dict[str, Any]
 
 
 async def openings(
-    uow: UnitOfWork, cipher: PartyCipher, scope: Scope, leaves: Sequence[tuple[store.EvidenceLeaf, Document]]
-) -> list[Document]:
+    uow: UnitOfWork, cipher: PartyCipher, scope: Scope, leaves: Sequence[tuple[store.EvidenceLeaf, Document]], *,
+    size: int, ended_by: set[int],
+) -> list[Document]:  # fmt: skip
     """One line for each committed field in scope of these leaves (with their parsed documents), in their order.
 
-    `state` says `open`; `erased` when the person's key is gone; `not_kept` when the leaf is older than keeping values.
+    `state` says `open`; `deleted` or `erased` by a leaf of the first `size`, which is added to `ended_by`; `not_kept`
+    when the leaf is older than keeping values. Raises NotYetSealed.
     """
     wanted = [
         (leaf, document)
@@ -34,6 +37,7 @@ async def openings(
     leaf_ids = [leaf.leaf_id for leaf, _ in wanted]
     kept = await load_openings(uow, cipher, parties, leaf_ids)
     records = await store.decision_records(uow, cipher, parties, leaf_ids)
+    endings = await load_endings(uow, parties, size=size)
     lines: list[Document] = []
     for leaf, document in wanted:
         for name in sorted(document["committed"]):
@@ -42,7 +46,9 @@ async def openings(
             line: Document = {"index": leaf.index, "name": name}
             one = kept.get(leaf.leaf_id, {}).get(name)
             if one is None:
-                lines.append(line | {"state": "erased"})
+                ending = endings.of_leaf(document["kind"], leaf)
+                lines.append(line | _ended(ending))
+                ended_by |= set() if ending is None else {ending.leaf.index}
                 continue
             value = records.get(leaf.leaf_id) if one.value is None and name == "record" else one.value
             if value is None:
@@ -50,6 +56,13 @@ async def openings(
             else:
                 lines.append(line | {"state": "open", "salt": _base64(one.salt), "value": _base64(value)})
     return lines
+
+
+def _ended(ending: Ending | None) -> Document:
+    """Without a leaf that says so nobody has to believe it."""
+    if ending is None:
+        return {"state": "erased", "by_leaf": None}
+    return {"state": "erased" if ending.sorts is None else "deleted", "by_leaf": ending.leaf.index}
 
 
 async def subject_opening(uow: UnitOfWork, cipher: PartyCipher, party_id: UUID) -> Document:

@@ -27,7 +27,7 @@ from services.compliance.store.log import StoredCheckpoint
 from shared.database import Database, UnitOfWork
 from shared.security.party_keys import PartyCipher
 
-FORMAT: Final = "doorstep-evidence-2"
+FORMAT: Final = "doorstep-evidence-3"
 BATCH: Final = 1_000
 
 
@@ -60,10 +60,13 @@ class _Plan:
     """Which leaves and rows the pack shows."""
 
     head: StoredCheckpoint
+    newest: StoredCheckpoint
+    """What came after the closing one is proved under this one: by which leaves records were deleted since."""
     first: int = 0
     chain: list[store.EvidenceLeaf] = field(default_factory=list)
     other_permits: set[UUID] = field(default_factory=set)
     other_leaves: set[int] = field(default_factory=set)
+    ended_by: set[int] = field(default_factory=set)
 
 
 async def write_pack(
@@ -82,8 +85,10 @@ async def write_pack(
             else:
                 await _write_range(uow, archive, scope, plan, files, on_progress)
             await write_tables(
-                uow, archive.cipher, scope, files, on_progress, size=plan.head.size, other_permits=plan.other_permits
-            )
+                uow, archive.cipher, scope, files, on_progress, size=plan.head.size, newest=plan.newest.size,
+                other_permits=plan.other_permits,
+            )  # fmt: skip
+            await _write_later(uow, plan, files)
             _write_header(archive, scope, plan, files, uow.real_now, await proofs.left_edge(uow, plan.first))
         page.write(files, scope, plan.head)
     return Pack(folder=folder, digest=files.digest, tree_size=plan.head.size, counts=files.counts)
@@ -114,7 +119,7 @@ async def _plan(uow: UnitOfWork, archive: Archive, scope: Scope) -> _Plan:
     if not newest:
         raise ScopeError("the log has no checkpoint yet")
     if scope.party_id is not None:
-        plan = _Plan(head=newest, chain=await store.leaves_of_party(uow, scope.party_id, newest.size))
+        plan = _Plan(head=newest, newest=newest, chain=await store.leaves_of_party(uow, scope.party_id, newest.size))
         if not plan.chain:
             raise ScopeError("no leaf of the person is under a checkpoint yet")
         if scope.case_id is not None:
@@ -126,7 +131,7 @@ async def _plan(uow: UnitOfWork, archive: Archive, scope: Scope) -> _Plan:
     if found is None or found[0] >= newest.size:
         raise ScopeError("nothing of the period is under a checkpoint")
     first, last = found
-    return _Plan(head=await _closing(uow, newest, last, required), first=first)
+    return _Plan(head=await _closing(uow, newest, last, required), newest=newest, first=first)
 
 
 async def _closing(uow: UnitOfWork, newest: StoredCheckpoint, last: int, required: int) -> StoredCheckpoint:
@@ -152,7 +157,7 @@ async def _write_chain(
             lines.add(entry)
     await _write_leaves(uow, [*plan.chain, *parts, *await store.foundations(uow, size)], plan, files, on_progress)
     with files.lines("openings.jsonl") as lines:
-        opened = await openings(uow, archive.cipher, scope, documents)
+        opened = await openings(uow, archive.cipher, scope, documents, size=size, ended_by=plan.ended_by)
         _withhold(scope, plan, documents, opened)
         for line in opened:
             if line["index"] not in plan.other_leaves:
@@ -208,7 +213,9 @@ async def _write_range(
                     lines.add_text(f'{{"index":{leaf.index},"leaf":"{_base64(leaf.content)}"}}')
                     hashes.add_text(leaf.hash.hex())
             documents = [(leaf, json.loads(leaf.content)) for leaf in leaves if leaf.party_id is not None]
-            for line in await openings(uow, archive.cipher, scope, documents):
+            for line in await openings(
+                uow, archive.cipher, scope, documents, size=plan.newest.size, ended_by=plan.ended_by
+            ):
                 opened.add(line)
             on_progress("leaves", leaves[-1].index + 1 - plan.first)
     await _write_leaves(uow, await store.foundations(uow, plan.first), plan, files, on_progress)
@@ -220,6 +227,23 @@ async def _write_range(
             on_progress("checkpoints", lines.count)
         for head in await store.checkpoints_at(uow, [plan.head.size]):
             lines.add(_head(head))
+
+
+async def _write_later(uow: UnitOfWork, plan: _Plan, files: PackFolder) -> None:
+    """Leaves behind the closing checkpoint by which records in the range were deleted, under the newest one."""
+    size = plan.newest.size
+    behind = sorted(index for index in plan.ended_by if index >= plan.head.size)
+    leaves = await store.leaves_at(uow, behind) if behind else []
+    leaves += await store.key_rotations(uow, after=plan.head.size, size=size) if behind else []
+    ordered = sorted({leaf.index: leaf for leaf in leaves}.items())
+    paths = await proofs.inclusion_paths(uow, [index for index, _ in ordered], size)
+    extends = await log_store.load_proof(uow, proofs.consistency(plan.head.size, size)) if behind else []
+    with files.lines("later.jsonl") as lines:
+        if behind:
+            lines.add(_head(plan.newest) | {"consistency": [_base64(value) for value in extends]})
+        for index, leaf in ordered:
+            path = [_base64(value) for value in paths[index]]
+            lines.add({"index": index, "leaf": _base64(leaf.content), "path": path})
 
 
 def _write_header(

@@ -90,6 +90,8 @@ def _write_table(lines: Lines, path: Path, table: str, columns: tuple[str, ...],
         for line in itertools.islice(rows, SHOWN):
             row = json.loads(line)
             lines.add_text("<tr>" + "".join(f"<td>{_cell(row.get(name))}</td>" for name in columns) + "</tr>")
+            if "deleted" in row:
+                lines.add_text(f"<tr><td colspan='{len(columns)}'>↳ {escape(row['deleted'])}</td></tr>")
     lines.add_text("</table></div>")
     if count > SHOWN:
         lines.add_text(f"<p>The other {count - SHOWN} are in <a href='{path.name}'>{path.name}</a>.</p>")

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from services.compliance.complaint_desk import WORDS
 from services.compliance.domain.judged_on import UnreadableFactsError, unpacked
+from services.compliance.evidence.endings import load_endings
 from services.compliance.evidence.files import Lines, PackFolder
 from services.compliance.evidence.rows import document_of, is_of_scope
 from services.compliance.evidence.scope import Scope
@@ -31,17 +32,23 @@ _OPENED_ELSEWHERE: Final = frozenset({"record"})
 
 async def write_tables(
     uow: UnitOfWork, cipher: PartyCipher, scope: Scope, files: PackFolder, on_progress: Progress, *, size: int,
-    other_permits: set[UUID],
+    newest: int, other_permits: set[UUID],
 ) -> None:  # fmt: skip
-    """One file for each table, and the facts of the decisions. `size`: leaves under the pack's checkpoint."""
+    """One file for each table, and the facts of the decisions. `size`: leaves under the pack's checkpoint, `newest`:
+    under the last one, by which what was deleted since is proved.
+    """
     with files.lines(FACTS) as facts:
         for table in TABLES:
             with files.lines(f"{table}.jsonl") as lines:
                 async for rows in _batches(uow, cipher, table, scope, other_permits):
-                    for document in await _documents(uow, cipher, table, rows, size):
-                        lines.add(document)
+                    endings = await load_endings(uow, {row["party_id"] for row in rows} - {None}, size=newest)
+                    deleted = [endings.of_row(table, row) for row in rows]
+                    documents = await _documents(uow, cipher, table, rows, size)
+                    for words, document in zip(deleted, documents, strict=True):
+                        lines.add(document if words is None else document | {"deleted": words})
                     if table == "decisions":
-                        await _write_facts(uow, cipher, rows, facts, size)
+                        gone = {row["decision_id"]: words for row, words in zip(rows, deleted, strict=True) if words}
+                        await _write_facts(uow, cipher, rows, facts, size, gone)
                     on_progress(table, lines.count)
                 on_progress(table, lines.count)
 
@@ -79,14 +86,18 @@ async def _documents(
     return documents
 
 
-async def _write_facts(uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[Row], lines: Lines, size: int) -> None:
+async def _write_facts(
+    uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[Row], lines: Lines, size: int, deleted: Mapping[UUID, str]
+) -> None:
     """The facts of each decision under the pack's checkpoint, in the bytes that its record names by their digest."""
     shown = [row for row in rows if row["leaf_index"] is not None and row["leaf_index"] < size]
     kept = [row for row in shown if row["sealed_facts"] is not None]
     sealed = [Sealed(row["party_id"], SEALED_FACTS, bytes(row["sealed_facts"])) for row in kept]
     opened = dict(zip((row["decision_id"] for row in kept), await cipher.open_many(uow, sealed), strict=True))
     for row in shown:
-        lines.add(_facts_line(row, opened))
+        line = _facts_line(row, opened)
+        words = deleted.get(row["decision_id"])
+        lines.add(line if words is None else line | {"state": words.split(" ", 1)[0], "deleted": words})
 
 
 def _facts_line(row: Mapping[str, Any], opened: Mapping[UUID, str | None]) -> dict[str, Any]:

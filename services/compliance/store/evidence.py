@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -106,6 +106,22 @@ _MANIFESTS = """
 SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash, m.entries
 FROM log_entry e JOIN log_leaf l USING (leaf_id) LEFT JOIN log_manifest m USING (leaf_id)
 WHERE e.kind = 'manifest' AND l.generation = (SELECT log_generation()) AND l.leaf_index > $1 AND l.leaf_index < $2
+ORDER BY l.leaf_index
+"""
+# By which leaves records ended; those without a place in the first $2 leaves come last.
+_ENDINGS = """
+SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash
+FROM log_entry e LEFT JOIN log_leaf l ON l.leaf_id = e.leaf_id AND l.generation = (SELECT log_generation())
+  AND l.leaf_index < $2
+WHERE e.party_id = ANY($1::uuid[]) AND e.kind IN ('retention', 'erasure') ORDER BY l.leaf_index
+"""
+_LEAVES_AT = """
+SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_leaf l JOIN log_entry e USING (leaf_id)
+WHERE l.generation = (SELECT log_generation()) AND l.leaf_index = ANY($1::bigint[]) ORDER BY l.leaf_index
+"""
+_KEY_ROTATIONS = """
+SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
+WHERE e.kind = 'key_rotation' AND l.generation = (SELECT log_generation()) AND l.leaf_index >= $1 AND l.leaf_index < $2
 ORDER BY l.leaf_index
 """
 _FIRST_COVERING = """
@@ -225,6 +241,29 @@ async def leaves_of_party(uow: UnitOfWork, party_id: UUID, size: int) -> list[Ev
 async def foundations(uow: UnitOfWork, size: int) -> list[EvidenceLeaf]:
     """Leaves of no person on which every chain rests."""
     return [_leaf(row) for row in await uow.sql.fetch(_FOUNDATIONS, size, list(_FOUNDATION_KINDS))]
+
+
+async def endings(
+    uow: UnitOfWork, party_ids: Collection[UUID], *, size: int
+) -> list[tuple[EvidenceLeaf, bool]]:  # fmt: skip
+    """The people's leaves of deletion and erasure, and whether each is among the first `size`; others have index -1."""
+    rows = await uow.sql.fetch(_ENDINGS, sorted(party_ids), size)
+    return [
+        (_leaf(row), True)
+        if row["leaf_index"] is not None
+        else (EvidenceLeaf(-1, row["leaf_id"], row["party_id"], bytes(row["leaf"]), bytes(row["leaf_hash"])), False)
+        for row in rows
+    ]
+
+
+async def leaves_at(uow: UnitOfWork, indexes: Sequence[int]) -> list[EvidenceLeaf]:
+    """The leaves with these indexes."""
+    return [_leaf(row) for row in await uow.sql.fetch(_LEAVES_AT, list(indexes))]
+
+
+async def key_rotations(uow: UnitOfWork, *, after: int, size: int) -> list[EvidenceLeaf]:
+    """Changes of the log's key among the leaves [after, size)."""
+    return [_leaf(row) for row in await uow.sql.fetch(_KEY_ROTATIONS, after, size)]
 
 
 async def manifests(uow: UnitOfWork, *, after: int, size: int) -> AsyncIterator[tuple[EvidenceLeaf, bytes | None]]:

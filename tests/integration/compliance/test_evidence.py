@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.compliance import erasure_desk
 from services.compliance.evidence.custody import CustodyBroken, Handling, add_entry, log_export, prove_export
 from services.compliance.evidence.files import PackExists
 from services.compliance.evidence.pack import Archive, Pack, scope_of_case, scope_of_party, write_pack
 from services.compliance.evidence.scope import Scope, ScopeError
 from services.compliance.log.note import NoteKey, sign
-from services.compliance.store.leaves import erase_openings
 from services.compliance.store.sealed import open_terms
 from shared.security.signing import SigningKey
 from tools import verify_log
@@ -321,11 +321,20 @@ async def test_pack_of_a_case_withholds_the_other_case(desk: Desk, tmp_path: Pat
         await scope_of_case(archive, uuid4())
 
 
-async def test_pack_of_an_erased_person_proves_and_says_nothing(desk: Desk, tmp_path: Path) -> None:
-    party_id = await history(desk)
+async def erase(desk: Desk, party_id: UUID) -> None:
+    """The person is erased, and the log's head holds the leaf that says so."""
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([party_id])
-        await erase_openings(uow, desk.instruments.cipher, [party_id])
+        await erasure_desk.erase_due(uow, desk.instruments, [party_id])
+    await desk.sequencer.step()
+    desk.clock.real += timedelta(minutes=2)
+    await desk.sequencer.add_manifest()
+    await desk.sequencer.publish_checkpoint()
+
+
+async def test_pack_of_an_erased_person_proves_and_says_nothing(desk: Desk, tmp_path: Path) -> None:
+    party_id = await history(desk)
+    await erase(desk, party_id)
     archive = archive_of(desk)
     pack = await write_pack(archive, await scope_of_party(archive, party_id), tmp_path / "erased")
     states = {json.loads(line)["state"] for line in (pack.folder / "openings.jsonl").read_text().splitlines()}

@@ -10,12 +10,11 @@ import pytest
 
 from services.compliance.evidence.pack import Pack, scope_of_party, write_pack
 from services.compliance.evidence.scope import Scope
-from services.compliance.store.leaves import erase_openings
 from tools import verify_log
 
 from .conftest import Desk, visit_contact, visit_request
 from .test_complaints import close, complain
-from .test_evidence import archive_of, faults, rewrite
+from .test_evidence import archive_of, erase, faults, rewrite
 
 pytestmark = pytest.mark.usefixtures("hurried")
 
@@ -209,9 +208,7 @@ async def test_month_holds_them_too(desk: Desk, tmp_path: Path) -> None:
 
 async def test_of_an_erased_person_nothing_opens(desk: Desk, tmp_path: Path) -> None:
     party_id = await history(desk)
-    async with desk.database.unit_of_work() as uow:
-        await uow.lock_parties([party_id])
-        await erase_openings(uow, desk.instruments.cipher, [party_id])
+    await erase(desk, party_id)
     archive = archive_of(desk)
     pack = await write_pack(archive, await scope_of_party(archive, party_id), tmp_path / "erased")
     found = report(pack, desk)
