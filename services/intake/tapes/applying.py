@@ -1,0 +1,228 @@
+"""One transaction's worth of rows: their facts through the fold, their digests, their refusals, and the progress."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+from uuid import UUID
+
+import numpy as np
+
+from services.intake.domain.calendar import FutureBusinessDateError
+from services.intake.folding import Folding, FoldRefusedError
+from services.intake.store import days, tape_files, tape_loans
+from services.intake.store.parties import Parties, reserve
+from services.intake.store.tape_files import ProgressLostError, Rejection, Step, TapeFile
+from services.intake.store.tape_loans import OverdueLoan
+from services.intake.tapes.facts import Origin
+from services.intake.tapes.repairing import Repairing
+from services.intake.tapes.rows import Work
+from services.intake.tapes.understanding import Refusal
+from shared.database import Database, UnitOfWork
+from shared.database.unit_of_work import Cause
+from shared.events import Event
+from shared.events.base import EventData
+from shared.messaging import parking
+from shared.messaging.failures import is_transient
+from shared.security.sealing import RecordSealer
+
+KeyT = TypeVar("KeyT")
+_ATTEMPTS = 5
+_FIRST_PAUSE_SECONDS = 0.2
+PARKED = Refusal("party_ref", "party_parked")
+UNPROCESSABLE = Refusal("row", "unprocessable")
+
+
+@dataclass
+class _Part:
+    """Rows [first, end) of a work. `poison`: the one row that the fold cannot take."""
+
+    work: Work
+    first: int
+    end: int
+    poison: int | None = None
+    refused: dict[int, Refusal] = field(default_factory=dict)
+
+    def spoken(self) -> list[int]:
+        places = np.flatnonzero(self.work.speaks[self.first : self.end]) + self.first
+        return [int(place) for place in places if place != self.poison]
+
+
+@dataclass(frozen=True)
+class Applying:
+    """Applies rows of one file."""
+
+    database: Database
+    folding: Folding
+    sealer: RecordSealer
+    origin: Origin
+    file: TapeFile
+    repair: Repairing | None
+
+    async def rows(self, work: Work, first: int, end: int) -> None:
+        """Apply rows [first, end). What passes by itself is tried again; poison is found by halving and set aside."""
+        try:
+            await _patiently(lambda: self._commit(_Part(work, first, end)))
+        except ProgressLostError:
+            raise
+        except Exception as error:
+            if is_transient(error):
+                raise
+            if end - first > 1:
+                middle = (first + end) // 2
+                await self.rows(work, first, middle)
+                await self.rows(work, middle, end)
+            else:
+                await self._commit(_Part(work, first, end, poison=first))
+
+    async def vanished(self, loans: Sequence[OverdueLoan], *, before: str, after: str) -> None:
+        """Cure loans that the file does not name any more; progress moves from one reference to another."""
+
+        async def commit() -> None:
+            async with self.database.unit_of_work() as uow:
+                events = {one.loan_ref: self._gone(one) for one in loans}
+                waiting = await self._fold(uow, events)
+                cured = [one for one in events if one not in waiting]
+                await tape_loans.forget(uow, self.file.feed, cured)
+                await tape_files.advance(
+                    uow,
+                    self.file,
+                    Step(self.file.total_rows, before),
+                    Step(self.file.total_rows, after, facts=len(cured), vanished=len(cured)),
+                )
+
+        await _patiently(commit)
+
+    async def _commit(self, part: _Part) -> None:
+        async with self.database.unit_of_work() as uow:
+            part.refused |= {row: why for row, why in part.work.refused.items() if part.first <= row < part.end}
+            if part.poison is not None:
+                part.refused.setdefault(part.poison, UNPROCESSABLE)
+            events = await self._events(uow, part)
+            part.refused |= await self._fold(uow, events)
+            await self._keep(uow, part)
+            done = len([row for row in events if row not in part.refused])
+            await tape_files.advance(
+                uow,
+                self.file,
+                Step(part.work.done_before(part.first)),
+                Step(part.work.done_after(part.end), facts=done, refused_rows=len(part.refused)),
+            )
+
+    async def _events(self, uow: UnitOfWork, part: _Part) -> dict[int, Event[EventData]]:
+        understood = part.work.understood
+        gone = await self._removed(uow, part)
+        events: dict[int, Event[EventData]] = {}
+        for row in part.spoken():
+            if part.work.removed[row]:
+                if row in gone:
+                    events[row] = gone[row]
+            elif part.work.overdue[row]:
+                events[row] = self.origin.overdue(understood, row)
+            else:
+                events[row] = self.origin.cured(understood, row)
+        return events
+
+    async def _removed(self, uow: UnitOfWork, part: _Part) -> dict[int, Event[EventData]]:
+        """A delta's removals of loans that were overdue, where the contract says that they are cures."""
+        rows = [row for row in part.spoken() if part.work.removed[row]]
+        if not rows or self.origin.contract.content.removed != "cured":
+            return {}
+        references = {part.work.understood.reference("loan_ref", row): row for row in rows}
+        found = await tape_loans.overdue_among(uow, self.file.feed, sorted(references))
+        numbers = {one: self.origin.number_of(part.work.understood, row) for one, row in references.items()}
+        return {references[one.loan_ref]: self._gone(one, numbers[one.loan_ref]) for one in found}
+
+    def _gone(self, loan: OverdueLoan, number: int | None = None) -> Event[EventData]:
+        at = self.file.position_number if number is None else number
+        return self.origin.gone(
+            loan_ref=loan.loan_ref, party_ref=loan.party_ref, currency=loan.currency,
+            balance_minor=loan.balance_minor, number=at or 1,
+        )  # fmt: skip
+
+    async def _fold(self, uow: UnitOfWork, events: dict[KeyT, Event[EventData]]) -> dict[KeyT, Refusal]:
+        """Fold the facts; returns those that were not, and why. Others of their parties may be folded all the same."""
+        refused: dict[KeyT, Refusal] = {}
+        parties = await reserve(uow, [event.key for event in events.values()])
+        await uow.lock_parties(parties.ids.values())
+        parked = await parking.parked_among(uow, parties.ids.values())
+        closed = await days.closed_dates(uow)
+        today = self.folding.settings.local_date(uow.now)
+        for key, event in events.items():
+            try:
+                self.folding.check(event.data, tenant=uow.tenant, closed=closed, today=today)
+            except FutureBusinessDateError:
+                refused[key] = Refusal("business_date", "future_business_date")
+            except FoldRefusedError as error:
+                refused[key] = Refusal(error.pointer.rpartition("/")[2], error.kind)
+            if parties.ids[event.key] in parked:
+                refused[key] = PARKED
+        facts = [event for key, event in events.items() if key not in refused]
+        cause = Cause(str(self.file.file_id), "")
+        uow.causes = dict.fromkeys((fact.id for fact in facts), cause)
+        await self.folding.fold(uow, facts, _of(parties, facts))
+        return refused
+
+    async def _keep(self, uow: UnitOfWork, part: _Part) -> None:
+        """The loans' last rows, the refused rows, and what a repair has mended."""
+        work, feed = part.work, self.file.feed
+        first, end = np.searchsorted(work.places, [part.first, part.end])
+        places = work.places[first:end]
+        taken = np.ones(len(places), bool)
+        taken[np.isin(places, list(part.refused))] = False
+        if self.repair is None or self.repair.is_newest:
+            rows, known = work.rows.slice(first, end - first), work.known[places]
+            await tape_loans.insert(uow, feed, rows.filter(taken & ~known))
+            await tape_loans.update(uow, feed, rows.filter(taken & known))
+            removed = [row for row in part.spoken() if work.removed[row] and row not in part.refused]
+            await tape_loans.forget(uow, feed, [work.understood.reference("loan_ref", row) for row in removed])
+        await tape_files.reject(uow, self.file, self._rejections(part))
+        if self.repair is not None:
+            numbers = work.understood.sheet.numbers
+            mended = [row for row in range(part.first, part.end) if row not in part.refused]
+            originals = [self.repair.original_row(int(numbers[row])) for row in mended]
+            await tape_files.repaired(uow, self.repair.original, originals, self.file.file_id)
+
+    def _rejections(self, part: _Part) -> list[Rejection]:
+        rows = sorted(part.refused)
+        understood = part.work.understood
+        found = []
+        for row, original in zip(rows, understood.sheet.originals(rows), strict=True):
+            number = int(understood.sheet.numbers[row])
+            refusal = part.refused[row]
+            found.append(
+                Rejection(
+                    row_number=number,
+                    field=refusal.field,
+                    reason=refusal.reason,
+                    loan_ref=understood.named("loan_ref", row),
+                    party_ref=understood.named("party_ref", row),
+                    original=self.sealer.seal(original, place=place_of(self.file.file_id, number)),
+                )
+            )
+        return found
+
+
+def place_of(file_id: UUID, row_number: int) -> str:
+    """Where a refused row belongs, for its seal."""
+    return f"tape/{file_id}/{row_number}"
+
+
+def _of(parties: Parties, facts: Sequence[Event[EventData]]) -> Parties:
+    """The parties of these facts only: of the others nothing is to be loaded."""
+    keys = {fact.key for fact in facts}
+    return Parties({key: party_id for key, party_id in parties.ids.items() if key in keys}, parties.fresh)
+
+
+async def _patiently(action: Callable[[], Awaitable[None]]) -> None:
+    """Try again what can pass by itself, with growing pauses."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            await action()
+            return
+        except Exception as error:
+            if not is_transient(error) or attempt + 1 == _ATTEMPTS:
+                raise
+            await asyncio.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)

@@ -1,0 +1,163 @@
+"""From an understood row to the fact it states, at the tape's watermark. The same events as from the topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from services.intake.store.parties import key_of
+from services.intake.tapes.contract import Contract
+from services.intake.tapes.understanding import Understood
+from shared.events import Event
+from shared.events.base import EventData, trusted
+from shared.events.catalogue import CATALOGUE
+from shared.events.loan import DueItem, LoanCured, LoanOverdue, Obligor
+
+CAUSE: Final = "tape"
+
+
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    return {
+        name: field.get_default(call_default_factory=True)
+        for name, field in model.model_fields.items()
+        if not field.is_required()
+    }
+
+
+_OVERDUE, _CURED = _defaults(LoanOverdue), _defaults(LoanCured)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file that the facts are from, and where it stands among the core's facts (`number` None: each row says)."""
+
+    tenant: str
+    contract: Contract
+    file_id: UUID
+    business_date: date
+    watermark: datetime
+    number: int | None
+    learned_at: datetime
+
+    def number_of(self, understood: Understood, row: int) -> int:
+        """The row's place among the core's facts of the business date."""
+        return int(understood.numbers["core_sequence"][row]) if self.number is None else self.number
+
+    def overdue(self, understood: Understood, row: int) -> Event[EventData]:
+        """The row as `loan.overdue`."""
+        party_ref = understood.reference("party_ref", row)
+        core_dpd = int(understood.numbers["core_dpd"][row]) if "core_dpd" in understood.numbers else -1
+        flag = understood.text("flag", row) if "flag" in understood.texts else ""
+        originated_on = understood.dates["originated_on"].at(row)
+        data = trusted(
+            LoanOverdue,
+            _OVERDUE
+            | self._loan(understood, row, party_ref)
+            | {
+                "obligors": self._obligors(understood, row, party_ref),
+                "value_date": self.business_date,
+                "booked_at": self.watermark,
+                "cause": CAUSE,
+                "product_class": understood.text("product_class", row),
+                "creditor": understood.text("creditor", row),
+                "servicer": understood.text("servicer", row),
+                "originated_on": originated_on,
+                "jurisdiction": understood.text("jurisdiction", row),
+                "balance": int(understood.minor["balance"][row]),
+                "due_items": self._due_items(understood, row),
+                "core_dpd": core_dpd if core_dpd >= 0 else None,
+                "flags": [flag] if flag else [],
+                "feed": self.contract.feed,
+            },
+        )
+        return self._event("loan.overdue", data, party_ref, f"{self.file_id}:{understood.sheet.numbers[row]}")
+
+    def cured(self, understood: Understood, row: int) -> Event[EventData]:
+        """The row as `loan.cured`."""
+        party_ref = understood.reference("party_ref", row)
+        data = trusted(
+            LoanCured,
+            _CURED | self._loan(understood, row, party_ref) | {"balance": int(understood.minor["balance"][row])},
+        )
+        return self._event("loan.cured", data, party_ref, f"{self.file_id}:{understood.sheet.numbers[row]}")
+
+    def gone(
+        self, *, loan_ref: str, party_ref: str, currency: str, balance_minor: int, number: int
+    ) -> Event[EventData]:
+        """A loan that the file does not name any more as `loan.cured`, with the balance that was stated last."""
+        data = trusted(
+            LoanCured,
+            _CURED | self._identity(loan_ref, party_ref, currency, number) | {"balance": balance_minor},
+        )
+        return self._event("loan.cured", data, party_ref, f"{self.file_id}:{loan_ref}")
+
+    def _loan(self, understood: Understood, row: int, party_ref: str) -> dict[str, Any]:
+        return self._identity(
+            understood.reference("loan_ref", row),
+            party_ref,
+            understood.text("currency", row),
+            self.number_of(understood, row),
+        )
+
+    def _identity(self, loan_ref: str, party_ref: str, currency: str, number: int) -> dict[str, Any]:
+        return {
+            "tenant": self.tenant,
+            "core": self.contract.core,
+            "loan_ref": loan_ref,
+            "party_ref": party_ref,
+            "business_date": self.business_date,
+            "core_sequence": number,
+            "currency": currency,
+        }
+
+    def _obligors(self, understood: Understood, row: int, party_ref: str) -> list[Obligor]:
+        found = [trusted(Obligor, {"party_ref": party_ref, "role": "borrower", "liability": "full"})]
+        for number in range(len(self.contract.obligor)):
+            prefix = f"obligor.{number}."
+            if reference := understood.reference(prefix + "party_ref", row):
+                role, liability = understood.text(prefix + "role", row), understood.text(prefix + "liability", row)
+                found.append(trusted(Obligor, {"party_ref": reference, "role": role, "liability": liability}))
+        return found
+
+    def _due_items(self, understood: Understood, row: int) -> list[DueItem]:
+        found = []
+        for number in range(len(self.contract.due_item)):
+            prefix = f"due_item.{number}."
+            due_date = understood.dates[prefix + "due_date"].at(row)
+            if due_date is None or due_date == date.max:
+                continue
+            parts = {
+                part: int(understood.minor[prefix + part][row]) if prefix + part in understood.minor else 0
+                for part in ("principal", "interest", "fee", "penalty", "paid")
+            }
+            if any(parts.values()):
+                found.append(
+                    trusted(DueItem, {"kind": understood.text(prefix + "kind", row), "due_date": due_date, **parts})
+                )
+        return found
+
+    def _event(self, name: str, data: EventData, party_ref: str, identity: str) -> Event[EventData]:
+        event_type = CATALOGUE[name]
+        key = key_of(self.tenant, self.contract.core, party_ref)
+        return Event(
+            id=identity,
+            source=f"{self.contract.core}/tapes/{self.contract.feed}",
+            type=name,
+            version=event_type.version,
+            tenant=self.tenant,
+            key=key,
+            party_id=None,
+            aggregate_type=event_type.aggregate,
+            aggregate_id=key,
+            sequence=int(getattr(data, "core_sequence", 0)),
+            time=self.watermark,
+            recorded_time=self.learned_at,
+            correlation_id=str(self.file_id),
+            causation_id="",
+            traceparent="",
+            data=data,
+        )

@@ -1,0 +1,181 @@
+"""The second reading: which rows of a sheet have changed since the loan's last row, and what each of them means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.intake.store.tape_loans import Changed
+from services.intake.tapes.columns import references
+from services.intake.tapes.contract import VOLATILE, Contract
+from services.intake.tapes.facts import Origin
+from services.intake.tapes.sheets import Sheet, read_sheets
+from services.intake.tapes.survey import LoanSet, loan_hashes
+from services.intake.tapes.understanding import Refusal, Understood, understand
+
+_DIGEST_BYTES: Final = 16
+
+
+@dataclass(frozen=True)
+class Fingerprinted:
+    """A sheet with the hash of each row's loan and the digest of what the row says of it, as hexadecimal text."""
+
+    sheet: Sheet
+    hashes: np.ndarray
+    digests: list[str]
+    nameless: np.ndarray
+
+    @property
+    def named(self) -> np.ndarray:
+        """Places of the rows that say which loan they are about."""
+        return np.flatnonzero(~self.nameless)
+
+
+def fingerprints(path: Path, contract: Contract, contract_sha256: str, *, after: int) -> Iterator[Fingerprinted]:
+    """The sheets of a file behind row `after`. A changed contract changes every digest: its rows are read anew."""
+    slots = contract.slots()
+    told = [slot for slot, source in slots.items() if source.value is None and slot not in VOLATILE]
+    key = bytes.fromhex(contract_sha256)
+    for sheet in read_sheets(path, contract):
+        if sheet.numbers[-1] <= after:
+            continue
+        rest = sheet.take(np.flatnonzero(sheet.numbers > after))
+        joined = pc.binary_join_element_wise(*(rest.columns[slot] for slot in told), b"\x1f").to_pylist()
+        nameless = np.zeros(rest.count, bool)
+        nameless[list(references(rest.columns["loan_ref"]) | rest.broken)] = True
+        yield Fingerprinted(
+            rest,
+            loan_hashes(rest.columns["loan_ref"].to_pylist()),
+            [blake2b(row, digest_size=_DIGEST_BYTES, key=key).hexdigest() for row in joined],
+            nameless,
+        )
+
+
+@dataclass(frozen=True)
+class Work:
+    """Rows that may have an effect. All arrays are by place in `understood.sheet`."""
+
+    understood: Understood
+    refused: dict[int, Refusal]
+    speaks: np.ndarray
+    """Rows that state a fact."""
+    overdue: np.ndarray
+    removed: np.ndarray
+    known: np.ndarray
+    """Rows of loans that the feed has named before."""
+    rows: pa.Table
+    """What is to be kept of each row that can be taken (columns of `tape_loans.COLUMNS`)."""
+    places: np.ndarray
+    """The places of `rows`."""
+    last_row: int
+    """The last row of the sheet, changed or not."""
+    first_done: int
+    """The last row before the sheet."""
+
+    def groups(self, most: int) -> list[tuple[int, int]]:
+        """The rows in consecutive groups with up to `most` facts each; at least one group."""
+        ends = [int(place) + 1 for place in np.flatnonzero(self.speaks)[most - 1 :: most]]
+        count = self.understood.sheet.count
+        if not ends or ends[-1] < count:
+            ends.append(count)
+        return list(zip([0, *ends[:-1]], ends, strict=True))
+
+    def done_before(self, first: int) -> int:
+        """The row up to which everything is done before the group that begins at `first`."""
+        return int(self.understood.sheet.numbers[first - 1]) if first else self.first_done
+
+    def done_after(self, end: int) -> int:
+        """The row up to which everything is done after the group that ends before `end`."""
+        sheet = self.understood.sheet
+        return int(sheet.numbers[end - 1]) if end < sheet.count else self.last_row
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of loans besides the file: those with more than one row in it, and those others have spoken of."""
+
+    repeated: LoanSet
+    spoken_of: LoanSet
+
+    def always(self, hashes: np.ndarray) -> np.ndarray:
+        """Rows that are looked at even where they repeat the loan's last row."""
+        found: np.ndarray = self.repeated.holds(hashes) | self.spoken_of.holds(hashes)
+        return found
+
+
+def work_of(
+    found: Fingerprinted, changed: Sequence[Changed], knowledge: Knowledge, origin: Origin
+) -> Work:  # fmt: skip
+    """What the changed rows of a sheet mean. `changed` also holds rows that name no loan."""
+    ordered = sorted(changed, key=lambda one: one.place)
+    places = np.array([one.place for one in ordered], np.int64)
+    known = np.array([one.known for one in ordered], bool)
+    was_overdue = np.array([one.was_overdue for one in ordered], bool)
+    sheet, hashes = found.sheet.take(places), found.hashes[places]
+    understood = understand(sheet, origin.contract, origin.business_date)
+    refused = dict(understood.refused)
+    for row in np.flatnonzero(knowledge.repeated.holds(hashes)):
+        refused.setdefault(int(row), Refusal("loan_ref", "repeated_loan"))
+    fit = np.ones(sheet.count, bool)
+    fit[list(refused)] = False
+    removed = fit & _removed(understood)
+    overdue = fit & ~removed & (understood.overdue_minor > 0)
+    spoken_of = knowledge.spoken_of.holds(hashes)
+    speaks = fit & (overdue | was_overdue | spoken_of | removed)
+    kept = np.flatnonzero(fit & ~removed)
+    digests = [found.digests[place] for place in places[kept]]
+    return Work(
+        understood=understood,
+        refused=refused,
+        speaks=speaks,
+        overdue=overdue,
+        removed=removed,
+        known=known,
+        rows=_rows(understood, kept, digests, overdue[kept], speaks[kept], origin),
+        places=kept,
+        last_row=int(found.sheet.numbers[-1]),
+        first_done=int(found.sheet.numbers[0]) - 1,
+    )
+
+
+def _removed(understood: Understood) -> np.ndarray:
+    if (operations := understood.texts.get("operation")) is None:
+        return np.zeros(understood.sheet.count, bool)
+    return operations.mask("remove".__eq__)
+
+
+def _rows(
+    understood: Understood,
+    kept: np.ndarray,
+    digests: list[str],
+    overdue: np.ndarray,
+    speaks: np.ndarray,
+    origin: Origin,
+) -> pa.Table:
+    columns = understood.sheet.columns
+    is_overdue, is_spoken = pa.array(overdue), pa.array(speaks)
+    numbers = understood.numbers["core_sequence"][kept] if origin.number is None else np.full(len(kept), origin.number)
+    currencies = understood.texts["currency"]
+    currency = pa.array([code or "" for code in currencies.values], pa.string()).take(
+        pa.array(currencies.indices[kept])
+    )
+    nothing = pa.scalar(None)
+    return pa.table(
+        {
+            "loan_ref": columns["loan_ref"].take(pa.array(kept)).cast(pa.string()),
+            "digest": pa.array(digests, pa.string()),
+            "overdue": is_overdue,
+            "party_ref": pc.if_else(is_overdue, columns["party_ref"].take(pa.array(kept)).cast(pa.string()), nothing),
+            "currency": pc.if_else(is_overdue, currency, nothing),
+            "balance_minor": pc.if_else(is_overdue, pa.array(understood.minor["balance"][kept]), nothing),
+            "stated_on": pc.if_else(is_spoken, pa.scalar(origin.business_date), nothing),
+            "stated_number": pc.if_else(is_spoken, pa.array(numbers, pa.int64()), nothing),
+        }
+    )

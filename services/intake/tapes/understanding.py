@@ -1,0 +1,279 @@
+"""What the rows of a sheet say, as the contract reads them: exact values per row, or the field that spoils the row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from services.intake.tapes.columns import (
+    Categories,
+    Refusals,
+    ValueRefusedError,
+    amounts,
+    categories,
+    date_reader,
+    references,
+    whole_numbers,
+)
+from services.intake.tapes.contract import PARTS, Contract, Source
+from services.intake.tapes.sheets import Sheet
+from shared.events.loan import DueItem, LoanOverdue, Obligor
+from shared.money import EXPONENTS
+
+_LONGEST_AGE_DAYS: Final = 40_000
+_LONGEST_TEXT: Final = 200
+_NO_DATE: Final = date.max
+_EVEN: Final = 10**9
+Operation = Literal["put", "remove"]
+
+
+def _allowed(model: type[Any], name: str) -> frozenset[str]:
+    annotation = model.model_fields[name].annotation
+    inner = get_args(annotation)
+    return frozenset(inner if all(isinstance(one, str) for one in inner) else get_args(inner[0]))
+
+
+_WORDS: Final[dict[str, frozenset[str]]] = {
+    "currency": frozenset(EXPONENTS),
+    "product_class": _allowed(LoanOverdue, "product_class"),
+    "flag": _allowed(LoanOverdue, "flags") | {""},
+    "operation": frozenset(get_args(Operation)),
+    "kind": _allowed(DueItem, "kind"),
+    "role": _allowed(Obligor, "role") | {""},
+    "liability": _allowed(Obligor, "liability") | {""},
+}
+_WRONG_WORD: Final = {"currency": "unknown_currency"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a row is not taken. `field` is the contract's name of the place, or `row` where the line cannot be split."""
+
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Understood:
+    """The rows of a sheet. Values of refused rows mean nothing."""
+
+    sheet: Sheet
+    refused: dict[int, Refusal]
+    texts: dict[str, Categories[str]]
+    dates: dict[str, Categories[date]]
+    minor: dict[str, np.ndarray]
+    numbers: dict[str, np.ndarray]
+    overdue_minor: np.ndarray
+    """Unpaid rest over all due items."""
+    uncounted: set[int]
+    """Rows whose currency or amounts could not be taken."""
+    nameless: set[int]
+    """Rows of which it is not known which loan they are about."""
+
+    @property
+    def fit(self) -> np.ndarray:
+        """Which rows can be taken."""
+        mask = np.ones(self.sheet.count, bool)
+        mask[list(self.refused)] = False
+        return mask
+
+    def text(self, slot: str, row: int) -> str:
+        """A text of a row."""
+        return self.texts[slot].at(row) or ""
+
+    def reference(self, slot: str, row: int) -> str:
+        """A reference of a row that was not refused."""
+        text: str = self.sheet.columns[slot][row].as_py().decode()
+        return text
+
+    def named(self, slot: str, row: int) -> str | None:
+        """A reference of any row; None where it is none."""
+        raw = self.sheet.columns[slot].slice(row, 1)
+        return None if references(raw) else self.reference(slot, row)
+
+
+def understand(sheet: Sheet, contract: Contract, business_date: date) -> Understood:
+    """Read every place of every row. A row is refused by the first field, in the contract's order, that fails."""
+    return _Reading(sheet, contract, business_date).read()
+
+
+class _Reading:
+    def __init__(self, sheet: Sheet, contract: Contract, business_date: date) -> None:
+        self._sheet = sheet
+        self._contract = contract
+        self._business_date = business_date
+        self._slots = contract.slots()
+        self._refused: dict[int, Refusal] = {row: Refusal("row", reason) for row, reason in sheet.broken.items()}
+        self._found: dict[str, Refusals] = {}
+        self._texts: dict[str, Categories[str]] = {}
+        self._dates: dict[str, Categories[date]] = {}
+        self._minor: dict[str, np.ndarray] = {}
+        self._numbers: dict[str, np.ndarray] = {}
+
+    def read(self) -> Understood:
+        for slot, source in self._slots.items():
+            self._found[slot] = self._read_slot(slot, source)
+        overdue_minor = self._read_items()
+        self._check_obligors()
+        self._forgive_removals()
+        uncounted = set(self._sheet.broken) | set(self._found["currency"])
+        for slot in self._slots:
+            if slot in self._minor:
+                uncounted.update(self._found[slot])
+            for row, reason in self._found[slot].items():
+                self._refused.setdefault(row, Refusal(slot, reason))
+        return Understood(
+            sheet=self._sheet,
+            refused=self._refused,
+            texts=self._texts,
+            dates=self._dates,
+            minor=self._minor,
+            numbers=self._numbers,
+            overdue_minor=overdue_minor,
+            uncounted=uncounted,
+            nameless=set(self._sheet.broken) | set(self._found["loan_ref"]),
+        )
+
+    def _read_slot(self, slot: str, source: Source) -> Refusals:
+        name = slot.rpartition(".")[2]
+        if name in ("loan_ref", "party_ref"):
+            return self._references(slot, optional=slot.startswith("obligor."))
+        if name in ("balance", *PARTS):
+            self._minor[slot], refused = amounts(self._column(slot), self._contract.amounts, self._exponents())
+            if name == "balance":
+                refused |= {int(row): "missing" for row in np.flatnonzero(self._is_empty(slot))}
+            return refused
+        if name in ("core_sequence", "core_dpd"):
+            self._numbers[slot], refused = whole_numbers(self._column(slot))
+            if name == "core_sequence":
+                refused |= {int(row): "missing" for row in np.flatnonzero(self._numbers[slot] < 1)}
+            return refused
+        if name in ("due_date", "originated_on", "business_date"):
+            return self._read_dates(slot, name, source)
+        self._texts[slot], refused = self._categories(slot, source, _word_reader(name, source))
+        return refused
+
+    def _references(self, slot: str, *, optional: bool) -> Refusals:
+        refused = references(self._column(slot))
+        return {row: reason for row, reason in refused.items() if not (optional and reason == "missing")}
+
+    def _read_dates(self, slot: str, name: str, source: Source) -> Refusals:
+        read, latest = date_reader(self._contract.dates), self._business_date
+
+        def checked(text: str) -> date:
+            found = read(text)
+            if found is _NO_DATE:
+                if name != "due_date":
+                    raise ValueRefusedError("missing")
+                return found
+            if found > latest:
+                raise ValueRefusedError("future_date")
+            if name == "business_date" and found < latest:
+                raise ValueRefusedError("older_business_date")
+            if (latest - found).days > _LONGEST_AGE_DAYS:
+                raise ValueRefusedError("absurd_date")
+            return found
+
+        self._dates[slot], refused = self._categories(slot, source, checked)
+        return refused
+
+    def _read_items(self) -> np.ndarray:
+        """The unpaid rest over all due items; an amount without a date is refused."""
+        rests = _zeros(self._sheet)
+        for number in range(len(self._contract.due_item)):
+            prefix = f"due_item.{number}."
+            owed = sum((self._minor.get(prefix + part, 0) for part in PARTS[:-1]), _zeros(self._sheet))
+            rest = np.maximum(owed - self._minor.get(prefix + "paid", 0), 0)
+            dated = self._dates[prefix + "due_date"].mask(lambda day: day is not _NO_DATE)
+            for row in np.flatnonzero((owed > 0) & ~dated):
+                self._found[prefix + "due_date"].setdefault(int(row), "missing")
+            rests = rests + rest
+        return rests
+
+    def _check_obligors(self) -> None:
+        """Somebody who is named is bound in some capacity."""
+        for number in range(len(self._contract.obligor)):
+            prefix = f"obligor.{number}."
+            named = ~self._is_empty(prefix + "party_ref")
+            for slot in (prefix + "role", prefix + "liability"):
+                for row in np.flatnonzero(named & self._texts[slot].mask(lambda text: not text)):
+                    self._found[slot].setdefault(int(row), "missing")
+
+    def _forgive_removals(self) -> None:
+        """A delta that takes a loan away need not say anything else of it."""
+        if "operation" not in self._texts:
+            return
+        removed = set(np.flatnonzero(self._texts["operation"].mask("remove".__eq__)))
+        for slot in set(self._found) - {"loan_ref", "operation", "business_date", "core_sequence"}:
+            self._found[slot] = {row: why for row, why in self._found[slot].items() if row not in removed}
+
+    def _column(self, slot: str) -> pa.Array:
+        source = self._slots[slot]
+        if source.value is None:
+            return self._sheet.columns[slot]
+        return pa.array([source.value.encode()] * self._sheet.count, pa.binary())
+
+    def _categories(self, slot: str, source: Source, convert: Callable[[str], Any]) -> tuple[Categories[Any], Refusals]:
+        if source.value is not None:
+            try:
+                value, refused = convert(source.value), {}
+            except ValueRefusedError as error:
+                value, refused = None, dict.fromkeys(range(self._sheet.count), error.reason)
+            return Categories(np.zeros(self._sheet.count, np.int32), [value]), refused
+        return categories(self._sheet.columns[slot], self._sheet.encoding, convert)
+
+    def _exponents(self) -> np.ndarray:
+        """Decimals of each row's currency. The currency stands before every amount in the contract's order."""
+        currency = self._texts["currency"]
+        decimals = np.array([EXPONENTS.get(code or "", 2) for code in currency.values] or [2], np.int64)
+        return decimals[currency.indices] if len(currency.values) else _zeros(self._sheet)
+
+    def _is_empty(self, slot: str) -> np.ndarray:
+        column = self._column(slot)
+        ends = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+        empty: np.ndarray = np.diff(ends) == 0
+        return empty
+
+
+def _word_reader(name: str, source: Source) -> Callable[[str], str]:
+    words = _WORDS.get(name)
+
+    def read(text: str) -> str:
+        if source.codes and source.value is None:
+            if text not in source.codes:
+                raise ValueRefusedError(_WRONG_WORD.get(name, "unknown_code"))
+            text = source.codes[text]
+        if words is not None:
+            if text not in words:
+                raise ValueRefusedError(_WRONG_WORD.get(name, "unknown_code"))
+            return text
+        if not text:
+            raise ValueRefusedError("missing")
+        if len(text) > _LONGEST_TEXT:
+            raise ValueRefusedError("too_long")
+        if name == "jurisdiction" and not _is_place(text):
+            raise ValueRefusedError("not_a_place")
+        return text
+
+    return read
+
+
+def _is_place(text: str) -> bool:
+    country, _, part = text.partition("-")
+    if not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
+        return False
+    return "-" not in text or (1 <= len(part) <= 3 and part.isascii() and part.isalnum() and part == part.upper())
+
+
+def _zeros(sheet: Sheet) -> np.ndarray:
+    return np.zeros(sheet.count, np.int64)
+
+
+def sums(values: np.ndarray) -> int:
+    """The exact sum, which may be larger than 64 bits hold."""
+    return int((values // _EVEN).sum()) * _EVEN + int((values % _EVEN).sum())
