@@ -134,22 +134,29 @@ def _minor(
     numbers: np.ndarray, decimals: int | None, form: Amounts, exponents: np.ndarray, refused: Refusals
 ) -> tuple[np.ndarray, Refusals]:
     """From units of 10^-`decimals` (None: minor units already) to minor units."""
-    powers = 10 ** np.arange(19, dtype=np.int64)
-    # Larger amounts are absurd in every unit; without them no product below overflows.
-    limits = form.largest * powers[exponents if decimals is None else np.full(len(exponents), decimals)]
-    limits = np.minimum(limits, MAX_AMOUNT_MINOR) if decimals is None else limits
-    minor = np.where(numbers > limits, 0, numbers)
-    refused |= {int(row): "absurd_amount" for row in np.flatnonzero(numbers > limits)}
-    if decimals is not None:
-        divisors = powers[np.maximum(decimals - exponents, 0)]
-        inexact = minor % divisors != 0
-        minor = minor // divisors * powers[np.maximum(exponents - decimals, 0)]
-        refused |= {int(row): "inexact_amount" for row in np.flatnonzero(inexact)}
+    found = np.zeros(len(numbers), np.int64)
+    # Mostly one currency: then these are divisions by one number, a tenth of the price.
+    for exponent in np.unique(exponents):
+        rows = exponents == exponent
+        exact, absurd, inexact = _scaled(numbers[rows], decimals, form.largest, int(exponent))
+        found[rows] = exact
+        for reason, which in (("absurd_amount", absurd), ("inexact_amount", inexact)):
+            if which.any():
+                refused |= dict.fromkeys(np.flatnonzero(rows)[which].tolist(), reason)
+    return found, refused
+
+
+def _scaled(
+    numbers: np.ndarray, decimals: int | None, largest: int, exponent: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Minor units, and which of them are absurd or inexact (then 0). Numbers below 10^18: no product overflows."""
+    unit = exponent if decimals is None else decimals
+    absurd = numbers > min(largest * 10**unit, MAX_AMOUNT_MINOR * 10 ** max(unit - exponent, 0))
+    divisor, factor = 10 ** max(unit - exponent, 0), 10 ** max(exponent - unit, 0)
+    inexact = numbers % divisor != 0 if divisor > 1 else np.zeros(len(numbers), bool)
+    minor = np.where(absurd | inexact, 0, numbers) // divisor * factor
     too_large = minor > MAX_AMOUNT_MINOR
-    if too_large.any():
-        refused |= {int(row): "absurd_amount" for row in np.flatnonzero(too_large)}
-        minor = np.where(too_large, 0, minor)
-    return minor, refused
+    return np.where(too_large, 0, minor), absurd | too_large, inexact & ~absurd
 
 
 def _micros(column: pa.Array) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
 _LONGEST_LINE = 64 * 1024
 _UTF8_MARK = codecs.BOM_UTF8
 

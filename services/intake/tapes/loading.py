@@ -61,14 +61,20 @@ class Loader:
         file = await self._begun(manifest)
         if file is not None and file.state == "loaded":
             return file
+        resumed = file is not None and file.state == "loading"
+        async with self.database.read_only() as uow:
+            repair = await repairing(uow, manifest)
+            last = await tape_files.last_loaded(uow, manifest.feed)
+            objections = [] if resumed else await self._objections(uow, manifest, released, last, repair, path)
+        if objections:
+            return await self._record(_new_file(manifest, released, Survey(manifest.sha256), repair, objections))
         found = await asyncio.to_thread(
             survey, path, released.contract, manifest.business_date, tell, expected=manifest.rows
         )
-        async with self.database.read_only() as uow:
-            repair = await repairing(uow, manifest)
-        if file is None or file.state == "refused":
-            file = await self._begin(manifest, released, found, repair, path)
-            if file.state == "refused":
+        if file is None or not resumed:
+            objections = await self._objections_to_content(manifest, released, last, found)
+            file = await self._record(_new_file(manifest, released, found, repair, objections))
+            if objections:
                 return file
         elif found.sha256 != manifest.sha256 or file.contract_sha256 != released.sha256:
             raise ContractChangedError("file or contract are not those the interrupted load began with")
@@ -81,28 +87,39 @@ class Loader:
                 raise FeedBusyError(f"file {loading} of feed {manifest.feed} is not finished")
             return await tape_files.load(uow, manifest.feed, manifest.file_id)
 
-    async def _begin(
-        self, manifest: Manifest, released: Released, found: Survey, repair: Repairing | None, path: Path
-    ) -> TapeFile:
-        contract = released.contract
+    async def _objections(
+        self,
+        uow: UnitOfWork,
+        manifest: Manifest,
+        released: Released,
+        last: TapeFile | None,
+        repair: Repairing | None,
+        path: Path,
+    ) -> list[Objection]:
+        """What can be seen without reading the file."""
+        contract, settings = released.contract, self.folding.settings
+        closed = (await days.closed_dates(uow)).get(contract.core)
+        latest = latest_possible_date(closed, settings.local_date(uow.now), days_ahead=settings.days_ahead)
+        objections = on_manifest(manifest, contract, None if last is None else _before(last), latest)
+        if not released.is_released:
+            people = ", ".join(released.approvers) or "nobody"
+            objections.append(Objection("not_released", f"two people must approve the contract, and {people} has"))
+        if manifest.repairs is not None:
+            objections += await objections_to(uow, manifest, repair, path, contract)
+        return objections
+
+    async def _objections_to_content(
+        self, manifest: Manifest, released: Released, last: TapeFile | None, found: Survey
+    ) -> list[Objection]:
+        before = None if last is None or manifest.repairs is not None else _before(last)
+        vanished = 0
+        if before is not None and released.contract.content.change == "full":
+            async with self.database.read_only() as uow:
+                vanished = await _count_vanished(uow, manifest.feed, found.loans)
+        return on_content(manifest, released.contract, found, before, vanished)
+
+    async def _record(self, file: TapeFile) -> TapeFile:
         async with self.database.unit_of_work() as uow:
-            last = await tape_files.last_loaded(uow, manifest.feed)
-            closed = (await days.closed_dates(uow)).get(contract.core)
-            latest = latest_possible_date(
-                closed, self.folding.settings.local_date(uow.now), days_ahead=self.folding.settings.days_ahead
-            )
-            before = None if last is None else _before(last)
-            objections = on_manifest(manifest, contract, before, latest)
-            if not released.is_released:
-                objections.append(
-                    Objection("not_released", f"the contract was approved by {released.approvers or 'nobody'}")
-                )
-            if manifest.repairs is not None:
-                objections += await objections_to(uow, manifest, repair, path, contract)
-            concludes = contract.content.vanished == "cured" and manifest.repairs is None
-            vanished = await _count_vanished(uow, manifest.feed, found.loans) if concludes and before else 0
-            objections += on_content(manifest, contract, found, before, vanished)
-            file = _new_file(manifest, released, found, repair, objections)
             await tape_files.record(uow, file)
         return file
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from services.intake.tapes.contract import Contract, CsvForm, FixedForm, ParquetForm, Source
 from services.intake.tapes.lines import Block, UnreadableTapeError, blocks
 
-PARQUET_BATCH_ROWS = 32_768
+PARQUET_BATCH_ROWS = 16_384
 WRONG_COLUMNS: Final = "wrong_columns"
 WRONG_LENGTH: Final = "wrong_length"
 
@@ -45,6 +45,8 @@ class Sheet:
 
     def originals(self, rows: Sequence[int]) -> list[bytes]:
         """Rows as they came (of Parquet: their values as JSON)."""
+        if not rows:
+            return []
         if self.block is not None and self.lines is not None:
             lines = self.block.lines()
             return [lines[self.lines[row]] for row in rows]

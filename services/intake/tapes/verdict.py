@@ -67,7 +67,7 @@ def _on_manifest(
 def on_content(
     manifest: Manifest, contract: Contract, found: Survey, before: Before | None, vanished: int
 ) -> list[Objection]:
-    """What the content shows. `vanished`: loans that were overdue by the file before and are not in this one."""
+    """What the content shows; a repair is compared with no file before. `vanished`: loans that were overdue by the file before and are not in this one."""
     return list(_on_content(manifest, contract, found, before, vanished))
 
 
@@ -85,9 +85,8 @@ def _on_content(
         yield Objection(
             "too_many_refused", f"{refused} of {found.rows} rows cannot be taken: {worst or 'repeated loans'}"
         )
-    if before is None or contract.content.change == "delta" or manifest.repairs is not None:
-        return
-    yield from _drops(contract, found, before, vanished)
+    if before is not None and contract.content.change == "full":
+        yield from _drops(contract, found, before, vanished)
 
 
 def _totals(manifest: Manifest, contract: Contract, found: Survey) -> Iterator[Objection]:

@@ -36,6 +36,7 @@ def contract_text(
     vanished: str = "cured",
     order: str = "manifest",
     refused_per_mille: int = 5,
+    totals: str = "required",
     more: str = "",
 ) -> bytes:
     """A contract of the feed over `COLUMNS`."""
@@ -63,6 +64,7 @@ vanished = "{vanished}"
 removed = "cured"
 order = "{order}"
 [checks]
+totals = "{totals}"
 most_refused_per_mille = {refused_per_mille}
 most_drop_percent = 60
 [amounts]
