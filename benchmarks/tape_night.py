@@ -9,6 +9,7 @@ import gc
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from services.intake.settings import IntakeSettings
 from services.intake.tapes.approvals import Released
 from services.intake.tapes.contract import contract_hash, read_contract
 from services.intake.tapes.loading import Loader
-from services.intake.tapes.manifest import read_manifest
+from services.intake.tapes.manifest import Manifest, read_manifest
 from shared.clock import SystemClock
 from shared.database import Database
 from shared.security.key_management import LocalKeyManagement
@@ -48,9 +49,7 @@ async def night(task: dict[str, Any]) -> dict[str, Any]:
         Folding(own, own.policy(), PartyCipher(keys, tenant=settings.tenant)),
         RecordSealer(keys, service="intake"),
     )
-    contract = Path(task["contract"]).read_bytes()
-    path = Path(task["file"])
-    manifest = read_manifest(path.with_name(path.name + ".manifest.json").read_bytes())
+    path, contract, manifest = _given(task)
     checked: list[float] = []
 
     def tell(what: str, _done: int, _total: int) -> None:
@@ -82,14 +81,25 @@ async def floor(task: dict[str, Any]) -> dict[str, Any]:
     connection = await asyncpg.connect(task["database_url"])
     await connection.execute("CREATE TABLE IF NOT EXISTS floor_row (line bytea NOT NULL)")
     started, cpu, rows = time.perf_counter(), time.process_time(), 0
-    with Path(task["file"]).open("rb") as file:
-        while lines := [(line,) for _, line in zip(range(_FLOOR_ROWS), file, strict=False)]:
-            await connection.copy_records_to_table("floor_row", records=lines, columns=["line"])
-            rows += len(lines)
+    for lines in _lines(Path(task["file"])):
+        await connection.copy_records_to_table("floor_row", records=lines, columns=["line"])
+        rows += len(lines)
     seconds = time.perf_counter() - started
     await connection.execute("DROP TABLE floor_row")
     await connection.close()
     return {"rows": rows, "seconds": seconds, "cpu_seconds": time.process_time() - cpu}
+
+
+def _given(task: dict[str, Any]) -> tuple[Path, bytes, Manifest]:
+    path = Path(task["file"])
+    manifest = read_manifest(path.with_name(path.name + ".manifest.json").read_bytes())
+    return path, Path(task["contract"]).read_bytes(), manifest
+
+
+def _lines(path: Path) -> Iterator[list[tuple[bytes]]]:
+    with path.open("rb") as file:
+        while lines := [(line,) for _, line in zip(range(_FLOOR_ROWS), file, strict=False)]:
+            yield lines
 
 
 def _peak_mb() -> float:

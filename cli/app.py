@@ -13,6 +13,7 @@ from cli.evidence import evidence_app
 from cli.log import log_app
 from cli.rules import rules_app
 from cli.scoring import score_app
+from cli.tapes import tape_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +27,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(log_app, name="log")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(score_app, name="score")
+app.add_typer(tape_app, name="tape")
 app.command("access")(access)
 console = Console(stderr=True)
 

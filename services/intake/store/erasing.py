@@ -12,7 +12,18 @@ from shared.security.party_keys import PartyCipher
 
 # Without the reference nothing joins our id to anybody. A core that names the reference again begins a new person: what
 # the core itself has to erase is the core's.
+# What tapes keep goes first: it is found by the references.
 _DELETE: Final = (
+    """
+    DELETE FROM tape_rejection r USING party_alias a, tape_file f
+    WHERE a.tenant = $1 AND a.party_id = ANY($2::uuid[]) AND r.tenant = $1 AND r.party_ref = a.party_ref
+      AND f.tenant = $1 AND f.feed = r.feed AND f.file_id = r.file_id AND f.core = a.core
+    """,
+    """
+    DELETE FROM tape_loan t USING loan l, (SELECT DISTINCT feed, core FROM tape_file WHERE tenant = $1) AS f
+    WHERE l.tenant = $1 AND l.party_id = ANY($2::uuid[]) AND f.core = l.core
+      AND t.tenant = $1 AND t.feed = f.feed AND t.loan_ref = l.loan_ref
+    """,
     "DELETE FROM party_alias WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM movement WHERE tenant = $1 AND party_id = ANY($2::uuid[])",

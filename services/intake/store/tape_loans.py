@@ -44,12 +44,13 @@ COLUMNS: Final = (
     "stated_on",
     "stated_number",
 )
-# A statement of somebody else than this feed, or money that came after the statement.
+# A statement of somebody else than this feed, an end, a hold or a charge-off, or money that came after the statement.
 _SPOKEN_OF = """
 SELECT l.loan_ref FROM loan l
 LEFT JOIN tape_loan t ON t.tenant = $1 AND t.feed = $3 AND t.loan_ref = l.loan_ref
 WHERE l.tenant = $1 AND l.core = $2 AND (
-    t.stated_on IS NULL AND l.terms IS NOT NULL
+    l.standing IS NOT NULL
+    OR t.stated_on IS NULL AND l.terms IS NOT NULL
     OR t.stated_on IS NOT NULL AND (
         l.statement IS NULL OR (l.statement::json #>> '{position,0}') <> t.stated_on::text
         OR (l.statement::json #>> '{position,1}') <> t.stated_number::text

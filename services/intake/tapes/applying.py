@@ -11,9 +11,9 @@ from uuid import UUID
 import numpy as np
 
 from services.intake.domain.calendar import FutureBusinessDateError
-from services.intake.folding import Folding, FoldRefusedError
+from services.intake.folding import Folding, FoldRefusedError, keys_bound
 from services.intake.store import days, tape_files, tape_loans
-from services.intake.store.parties import Parties, reserve
+from services.intake.store.parties import reserve
 from services.intake.store.tape_files import ProgressLostError, Rejection, Step, TapeFile
 from services.intake.store.tape_loans import OverdueLoan
 from services.intake.tapes.facts import Origin
@@ -145,9 +145,11 @@ class Applying:
     async def _fold(self, uow: UnitOfWork, events: dict[KeyT, Event[EventData]]) -> dict[KeyT, Refusal]:
         """Fold the facts; returns those that were not, and why. Others of their parties may be folded all the same."""
         refused: dict[KeyT, Refusal] = {}
-        parties = await reserve(uow, [event.key for event in events.values()])
-        await uow.lock_parties(parties.ids.values())
-        parked = await parking.parked_among(uow, parties.ids.values())
+        own = {event.key for event in events.values()}
+        parties = await reserve(uow, [*own, *(key for event in events.values() for key in keys_bound(event))])
+        party_ids = [parties.ids[key] for key in own]
+        await uow.lock_parties(party_ids)
+        parked = await parking.parked_among(uow, party_ids)
         closed = await days.closed_dates(uow)
         today = self.folding.settings.local_date(uow.now)
         for key, event in events.items():
@@ -162,7 +164,7 @@ class Applying:
         facts = [event for key, event in events.items() if key not in refused]
         cause = Cause(str(self.file.file_id), "")
         uow.causes = dict.fromkeys((fact.id for fact in facts), cause)
-        await self.folding.fold(uow, facts, _of(parties, facts))
+        await self.folding.fold(uow, facts, parties)
         return refused
 
     async def _keep(self, uow: UnitOfWork, part: _Part) -> None:
@@ -208,12 +210,6 @@ class Applying:
 def place_of(file_id: UUID, row_number: int) -> str:
     """Where a refused row belongs, for its seal."""
     return f"tape/{file_id}/{row_number}"
-
-
-def _of(parties: Parties, facts: Sequence[Event[EventData]]) -> Parties:
-    """The parties of these facts only: of the others nothing is to be loaded."""
-    keys = {fact.key for fact in facts}
-    return Parties({key: party_id for key, party_id in parties.ids.items() if key in keys}, parties.fresh)
 
 
 async def _patiently(action: Callable[[], Awaitable[None]]) -> None:

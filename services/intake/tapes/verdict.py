@@ -67,7 +67,10 @@ def _on_manifest(
 def on_content(
     manifest: Manifest, contract: Contract, found: Survey, before: Before | None, vanished: int
 ) -> list[Objection]:
-    """What the content shows; a repair is compared with no file before. `vanished`: loans that were overdue by the file before and are not in this one."""
+    """What the content shows; a repair is compared with no file before.
+
+    `vanished`: loans that were overdue by the file before and are not in this one.
+    """
     return list(_on_content(manifest, contract, found, before, vanished))
 
 

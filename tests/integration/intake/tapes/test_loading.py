@@ -30,7 +30,7 @@ async def _statuses(intake):
     found = await intake.fetch(
         "SELECT a.party_ref, c.status FROM case_file c JOIN party_alias a USING (party_id) ORDER BY 1"
     )
-    return {reference: status for reference, status in found}
+    return dict(found)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -66,9 +66,7 @@ async def test_originals_are_masked_unless_somebody_reads_them_by_name(intake, l
 async def test_a_repair_replaces_rows_as_of_the_watermark_of_their_file(intake, load):
     file = await load("t.csv", [row(1, late=5, ccy="XXX"), row(2, late=5), row(3, late=5, product="Q")])
     await intake.tell(payment(150, 500, due(9, 500, 500), loan="L-1", party="P-1", balance=0))
-    repair = await load(
-        "r.csv", [row(3, late=5), row(1, late=5)], repairs={"sha256": file.sha256, "rows": [3, 1]}
-    )
+    repair = await load("r.csv", [row(3, late=5), row(1, late=5)], repairs={"sha256": file.sha256, "rows": [3, 1]})
     assert (repair.state, repair.facts, repair.repairs) == ("loaded", 2, file.file_id)
     assert [(one.number, one.repaired, one.original) for one in await _report(intake, file)] == [
         (1, True, None), (3, True, None),

@@ -128,18 +128,18 @@ def write(folder: Path, name: str, form: str, rows: Sequence[Mapping[str, str]],
     return path
 
 
-def manifest(path: Path, rows: Sequence[Mapping[str, str]], **given: Any) -> Manifest:
+def manifest(path: Path, content: Sequence[Mapping[str, str]], **given: Any) -> Manifest:
     """The manifest that the bank would write."""
-    return read_manifest(json.dumps(manifest_document(path, rows, **given)).encode())
+    return read_manifest(json.dumps(manifest_document(path, content, **given)).encode())
 
 
-def manifest_document(path: Path, rows: Sequence[Mapping[str, str]], **given: Any) -> dict[str, Any]:
+def manifest_document(path: Path, content: Sequence[Mapping[str, str]], **given: Any) -> dict[str, Any]:
     """The same, as it stands in its file."""
-    balance = sum((Decimal(one["balance"]) for one in rows), Decimal())
+    balance = sum((Decimal(one["balance"]) for one in content), Decimal())
     overdue = sum(
         (
             max(Decimal(one["principal"] or 0) + Decimal(one["interest"] or 0) - Decimal(one["paid"] or 0), Decimal())
-            for one in rows
+            for one in content
         ),
         Decimal(),
     )
@@ -149,10 +149,10 @@ def manifest_document(path: Path, rows: Sequence[Mapping[str, str]], **given: An
         "business_date": DAY.isoformat(),
         "sequence": 1,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "rows": len(rows),
+        "rows": len(content),
         "extracted_at": WATERMARK.isoformat(),
         "core_sequence": 100,
-        "totals": [{"currency": "CNY", "balance": str(balance), "overdue": str(overdue)}] if rows else [],
+        "totals": [{"currency": "CNY", "balance": str(balance), "overdue": str(overdue)}] if content else [],
         **given,
     }
 

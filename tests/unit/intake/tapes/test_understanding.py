@@ -127,7 +127,7 @@ def test_currencies_with_no_and_three_decimals(tmp_path):
     [
         ('decimal = ","\ngroup = "."', "1.234,50", 123_450),
         ('group = ","', "1,234.5", 123_450),
-        ("group = \"'\"", "1'234.50", 123_450),
+        ('group = "\'"', "1'234.50", 123_450),
         ('unit = "minor"', "123450", 123_450),
         ('unit = "implied"\nimplied_decimals = 3', "1234500", 123_450),
     ],

@@ -1,0 +1,222 @@
+"""`tape`: what a core says in files: preview, load, status, rejections; and the two signatures under a contract."""
+
+import asyncio
+import csv
+import json
+import os
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.attached import Prefix, attached_settings, refusal
+from cli.progress import StepProgress
+from shared.clock import SystemClock
+from shared.security.signing import SigningKey
+
+if TYPE_CHECKING:
+    from services.intake.store.tape_files import TapeFile
+    from services.intake.tapes.approvals import Released
+    from services.intake.tapes.loading import Loader
+    from services.intake.tapes.manifest import Manifest
+
+tape_app = typer.Typer(no_args_is_help=True, help="Tapes: files of a core's loans, full or only what changed.")
+console = Console(soft_wrap=True)
+T = TypeVar("T")
+MANIFEST = ".manifest.json"
+_STATUS_FILES = 20
+
+TapePath = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The data file.")]
+Feed = Annotated[str, typer.Option(help="Name of the feed.")]
+ManifestPath = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="FILE.manifest.json when left out.")
+]
+Contracts = Annotated[
+    Path,
+    typer.Option(
+        exists=True, file_okay=False, envvar="DOORSTEP_INTAKE_FEED_FOLDER",
+        help="Folder of contracts, approvers.toml, approvals.toml.",
+    ),
+]  # fmt: skip
+
+
+@tape_app.command()
+def preview(
+    file: TapePath,
+    feed: Feed,
+    contracts: Contracts,
+    rows: Annotated[int, typer.Option(min=1, max=1_000, help="How many rows.")] = 5,
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Business date; today when left out.")
+    ] = None,
+) -> None:
+    """Show the first rows as they would be understood. Nothing is written, and no database is asked."""
+    from services.intake.tapes.lines import UnreadableTapeError
+    from services.intake.tapes.preview import preview as first_rows
+
+    business_date = SystemClock().real_now().date() if day is None else day.date()
+    released = _contract(contracts, feed, business_date.isoformat())
+    try:
+        found = list(first_rows(file, released.contract, business_date, limit=rows))
+    except UnreadableTapeError as error:
+        raise refusal(f"refused: {error}") from error
+    for row in found:
+        said = "overdue" if row.overdue else "not overdue"
+        if row.refusal is not None:
+            said = f"refused: {row.refusal.field}: {row.refusal.reason}"
+        console.print(f"row {row.number}: {said}", markup=False)
+        for name, value in row.values.items():
+            console.print(f"  {name}: {value}", markup=False)
+    people = ", ".join(released.approvers) or "nobody"
+    console.print(f"contract {feed} version {released.contract.version}, approved by {people}", markup=False)
+
+
+@tape_app.command()
+def load(
+    file: TapePath, feed: Feed, contracts: Contracts, manifest: ManifestPath = None, prefix: Prefix = None
+) -> None:
+    """Load a file, or go on where a killed load stopped. Exit code 1, with every reason, when it is refused."""
+    told = _manifest(manifest or file.with_name(file.name + MANIFEST))
+    released = _contract(contracts, feed, told.business_date.isoformat())
+    with StepProgress() as bars:
+
+        async def run(loader: "Loader") -> "TapeFile":
+            return await loader.load(file, told, released, bars)
+
+        done = _run(prefix, run)
+    _tell(done)
+
+
+@tape_app.command()
+def status(feed: Feed, prefix: Prefix = None) -> None:
+    """Show the newest files of a feed: state, rows, facts, refused rows, and why a file was refused."""
+
+    async def run(loader: "Loader") -> "list[TapeFile]":
+        from services.intake.store import tape_files
+
+        async with loader.database.read_only() as uow:
+            return await tape_files.newest(uow, feed, limit=_STATUS_FILES)
+
+    files = _run(prefix, run)
+    table = Table("business date", "number", "state", "rows", "done", "facts", "vanished", "refused", "SHA-256")
+    for one in files:
+        kind = f"{one.sequence}{' repair' if one.repairs else ''}"
+        counts = (one.total_rows, one.rows_done, one.facts, one.vanished, one.refused_rows)
+        table.add_row(str(one.business_date), kind, one.state, *(f"{count:,}" for count in counts), one.sha256[:12])
+    console.print(table)
+    for one in files:
+        for reason in one.reasons:
+            console.print(f"{one.business_date} {one.sequence}: {reason}", markup=False)
+
+
+@tape_app.command()
+def rejections(
+    file: TapePath,
+    feed: Feed,
+    manifest: ManifestPath = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file; must not exist. Standard output when left out.")] = None,
+    by: Annotated[str, typer.Option(help="Who reads the original lines in clear; kept. Masked when left out.")] = "",
+    prefix: Prefix = None,
+) -> None:
+    """Report the refused rows of a file: row, field, reason, original line, whether it was repaired."""
+    told = _manifest(manifest or file.with_name(file.name + MANIFEST))
+    lines: list[tuple[object, ...]] = [("row", "field", "reason", "original", "repaired")]
+
+    async def run(loader: "Loader") -> None:
+        from services.intake.store import tape_files
+        from services.intake.tapes.rejected import rejected_rows
+
+        async with loader.database.read_only() as uow:
+            known = await tape_files.load(uow, feed, told.file_id)
+        if known is None:
+            raise refusal(f"{file} was never loaded under feed {feed}")
+        async for row in rejected_rows(loader.database, loader.sealer, known, in_clear_for=by.strip() or None):
+            lines.append((row.number, row.field, row.reason, row.original or "", "yes" if row.repaired else "no"))
+
+    if out is not None and out.exists():
+        raise refusal(f"refused: {out} exists")
+    _run(prefix, run)
+    target = os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", newline="") if out else None
+    if target is None:
+        for line in lines:
+            console.print(",".join(map(str, line)), markup=False, highlight=False)
+        return
+    with target:
+        csv.writer(target).writerows(lines)
+    console.print(f"{out}: {len(lines) - 1} refused rows", markup=False)
+
+
+@tape_app.command()
+def approve(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A contract (TOML).")],
+    person: Annotated[str, typer.Option("--person", help="Who approves, as the bank's directory names them.")],
+    keys: Annotated[Path, typer.Option(file_okay=False, help="The person's own folder of keys; nobody else's.")],
+) -> None:
+    """Sign a contract offline; prints the lines for approvals.toml. The key is that of `rules approver-key`."""
+    from services.intake.tapes.approvals import approve as signed
+    from services.intake.tapes.approvals import key_name
+    from services.intake.tapes.contract import ContractError
+
+    key = SigningKey.open(keys, f"approver-{key_name(person)}")
+    try:
+        approval = signed(file.read_bytes(), person=person, on=SystemClock().real_now().date(), sign=key.sign_bytes)
+    except ContractError as error:
+        raise refusal(f"refused: {error}") from error
+    values = approval.model_dump(mode="python")
+    print("[[approval]]")
+    for name, value in values.items():
+        print(f"{name} = {json.dumps(value) if isinstance(value, str) else value}")
+
+
+def _contract(contracts: Path, feed: str, business_date: str) -> "Released":
+    from datetime import date
+
+    from services.intake.tapes.approvals import FeedError, contract_for
+    from services.intake.tapes.contract import ContractError
+
+    try:
+        return contract_for(contracts, feed, date.fromisoformat(business_date))
+    except (FeedError, ContractError) as error:
+        raise refusal(f"refused: {error}") from error
+
+
+def _manifest(path: Path) -> "Manifest":
+    from services.intake.tapes.manifest import ManifestError, read_manifest
+
+    try:
+        return read_manifest(path.read_bytes())
+    except (OSError, ManifestError) as error:
+        raise refusal(f"refused: {path}: {error}") from error
+
+
+def _run(prefix: str | None, action: "Callable[[Loader], Awaitable[T]]") -> T:
+    from services.intake.store.tape_files import ProgressLostError
+    from services.intake.tapes.lines import UnreadableTapeError
+    from services.intake.tapes.loading import ContractChangedError, FeedBusyError
+    from services.intake.tapes.opening import open_loader
+
+    settings = attached_settings("intake", prefix)
+
+    async def run() -> T:
+        async with open_loader(settings) as loader:
+            return await action(loader)
+
+    try:
+        return asyncio.run(run())
+    except (UnreadableTapeError, FeedBusyError, ContractChangedError, ProgressLostError) as error:
+        raise refusal(f"refused: {error}") from error
+
+
+def _tell(file: "TapeFile") -> None:
+    name = f"feed {file.feed}, {file.business_date}, number {file.sequence}"
+    if file.state == "refused":
+        raise refusal("\n".join([f"{name}: refused, nothing of it has any effect", *file.reasons]))
+    console.print(
+        f"{name}: {file.total_rows:,} rows, {file.facts:,} facts, {file.vanished:,} loans gone, "
+        f"{file.refused_rows:,} rows refused",
+        markup=False,
+    )

@@ -1,0 +1,105 @@
+"""`kill -9` in the middle of a load, with the real command: it goes on behind the last committed row, each row once."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from datetime import date
+
+import pytest
+
+from services.intake.tapes.approvals import approve, key_name
+from shared.embedded.home import PROJECT_FOLDER
+from shared.security.note_keys import NoteKey
+from shared.security.signing import SigningKey
+from tests.unit.intake.tapes.tapes import contract_text, manifest_document, row, write
+
+LOANS = 8_000
+
+
+def release(folder, content):
+    """The contract in a folder, signed by two people."""
+    folder.mkdir()
+    (folder / "loans.toml").write_bytes(content)
+    for person in ("Ada Lovelace", "Bo Derek"):
+        key = SigningKey.open(folder.parent / key_name(person), f"approver-{key_name(person)}")
+        vkey = NoteKey(key_name(person), key.public_bytes).vkey
+        with (folder / "approvers.toml").open("a") as file:
+            file.write(f'[[approver]]\nperson = "{person}"\nkey = "{vkey}"\nregistered_on = 2026-01-01\n')
+        approval = approve(content, person=person, on=date(2026, 1, 2), sign=key.sign_bytes)
+        with (folder / "approvals.toml").open("a") as file:
+            file.write("[[approval]]\n")
+            for name, value in approval.model_dump().items():
+                file.write(f"{name} = {json.dumps(value) if isinstance(value, str) else value}\n")
+    return folder
+
+
+@pytest.fixture
+def command(intake, tmp_path):
+    """Starts `doorstep tape …` as intake's own role."""
+    folder = release(tmp_path / "feeds", contract_text())
+    settings = intake.settings
+    environment = os.environ | {
+        "DOORSTEP_ENVIRONMENT": "development",
+        "DOORSTEP_DATABASE_URL": settings.database_url.get_secret_value(),
+        "DOORSTEP_KAFKA_BOOTSTRAP": "127.0.0.1:9",
+        "DOORSTEP_KAFKA_USERNAME": "intake",
+        "DOORSTEP_TENANT": settings.tenant,
+        "DOORSTEP_KEY_FOLDER": str(settings.key_folder),
+        "DOORSTEP_INTAKE_FEED_FOLDER": str(folder),
+    }
+
+    async def start(*arguments):
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "cli", "tape", *arguments, "--feed", "core-a-loans",
+            cwd=PROJECT_FOLDER, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+
+    return start
+
+
+async def _rows_done(intake):
+    rows = await intake.fetch("SELECT rows_done FROM tape_file")
+    return rows[0][0] if rows else 0
+
+
+async def test_killed_twice_and_each_row_once(intake, command, tmp_path):
+    rows = [row(number, late=1 + number % 500) for number in range(LOANS)]
+    path = write(tmp_path, "tape.csv", "csv", rows)
+    path.with_name("tape.csv.manifest.json").write_text(json.dumps(manifest_document(path, rows)))
+    for _ in range(2):
+        process = await command("load", str(path))
+        before = await _rows_done(intake)
+        while await _rows_done(intake) <= before:
+            assert process.returncode is None, (await process.stdout.read()).decode()
+            await asyncio.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+        assert before < await _rows_done(intake) < LOANS, "killed too late to prove anything"
+    process = await command("load", str(path))
+    said = (await process.communicate())[0].decode()
+    assert process.returncode == 0, said
+    assert f"{LOANS:,} rows, {LOANS:,} facts, 0 loans gone, 0 rows refused" in said
+    counts = await intake.fetch(
+        "SELECT (SELECT count(*) FROM case_file), (SELECT count(*) FROM outbox), (SELECT count(*) FROM tape_loan),"
+        " (SELECT max(version) FROM case_file)"
+    )
+    assert tuple(counts[0]) == (LOANS, LOANS, LOANS, 1)
+
+
+async def test_what_the_command_says_of_a_refused_file_and_of_refused_rows(intake, command, tmp_path):
+    rows = [row(number, late=5) for number in range(300)] + [row(999, late=5, product="Q")]
+    path = write(tmp_path, "tape.csv", "csv", rows)
+    beside = path.with_name("tape.csv.manifest.json")
+    beside.write_text(json.dumps(manifest_document(path, rows, rows=400)))
+    process = await command("load", str(path))
+    said = (await process.communicate())[0].decode()
+    assert process.returncode == 1
+    assert "rows_differ: 301 rows, the manifest says 400: truncated or padded" in said
+    beside.write_text(json.dumps(manifest_document(path, rows)))
+    assert await (await command("load", str(path))).wait() == 0
+    report = (await (await command("rejections", str(path))).communicate())[0].decode()
+    assert "301,product_class,unknown_code,x-999,x-999,xxx" in report.replace("\n", "")
+    status = (await (await command("status")).communicate())[0].decode()
+    assert "loaded" in status
