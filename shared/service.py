@@ -156,7 +156,14 @@ class ServiceRuntime:
     def _outputs(self) -> list[Loop]:
         if "relay" not in self.roles:
             return []
-        return relay_loops(self.database, reads=self._reads(), instance=self.instance, pulse=self._pulse("relay"))
+        foreign = [item.topic for item in self.definition.subscriptions if item.foreign is not None]
+        return relay_loops(
+            self.database,
+            reads=self._reads(),
+            instance=self.instance,
+            pulse=self._pulse("relay"),
+            foreign=foreign,
+        )
 
     def build_app(self, probe: QuietProbe, sealer: RecordSealer) -> FastAPI:
         """The whole HTTP side of the process: the service's own API, and the routes for its operators."""
@@ -170,7 +177,8 @@ class ServiceRuntime:
         return app
 
     def _reads(self) -> list[str]:
-        return [subscription.topic for subscription in self.definition.subscriptions]
+        """The topics of ours that the service reads."""
+        return [item.topic for item in self.definition.subscriptions if item.foreign is None]
 
     def _pulse(self, role: Role) -> Pulse:
         pulse = Pulse(role)

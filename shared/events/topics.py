@@ -37,7 +37,13 @@ def _dead_letters(service: str) -> TopicSpec:
 
 
 _ALL: Final = (
-    TopicSpec("loan", "What the bank core says of loans and people", frozenset({"core"}), frozenset({"intake"}), 7),
+    TopicSpec(
+        "loan",
+        "What the bank core says of loans and people; adapters of intake translate cores that speak otherwise",
+        frozenset({"core", "intake"}),
+        frozenset({"intake"}),
+        7,
+    ),
     TopicSpec(
         "loan-urgent",
         "Payments, deaths and stops from a core that can separate them",
@@ -58,5 +64,12 @@ TOPICS: Final[dict[str, TopicSpec]] = {spec.name: spec for spec in _ALL}
 
 
 def heartbeat_topics(service: str) -> tuple[str, ...]:
-    """Topics on whose partitions `service` sends its heartbeat: those it writes, DLQ left out."""
-    return tuple(spec.name for spec in _ALL if service in spec.writers and not spec.name.endswith(".dlq"))
+    """Topics on whose partitions `service` sends its heartbeat: those it writes for others.
+
+    Left out are its dead letters, and facts that it only translates for a core: these speak for the core.
+    """
+    return tuple(
+        spec.name
+        for spec in _ALL
+        if service in spec.writers and "core" not in spec.writers and not spec.name.endswith(".dlq")
+    )

@@ -21,13 +21,7 @@ MAX_BATCH_BYTES = 900_000
 
 def client_options(settings: ServiceSettings, *, client_id: str) -> dict[str, Any]:
     """Options common to aiokafka's clients. Outside development the connection is encrypted."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap,
-        "client_id": client_id,
-        "request_timeout_ms": 10_000,
-        "retry_backoff_ms": 100,
-        "metadata_max_age_ms": 60_000,
-    }
+    options = bounded_options(client_id) | {"bootstrap_servers": settings.kafka_bootstrap}
     if settings.kafka_username:
         encrypted = settings.environment == "production"
         options |= {
@@ -37,6 +31,16 @@ def client_options(settings: ServiceSettings, *, client_id: str) -> dict[str, An
             "sasl_plain_password": settings.kafka_password.get_secret_value(),
         }
     return options
+
+
+def bounded_options(client_id: str) -> dict[str, Any]:
+    """What holds for every broker: no request waits for long, and no metadata grow old."""
+    return {
+        "client_id": client_id,
+        "request_timeout_ms": 10_000,
+        "retry_backoff_ms": 100,
+        "metadata_max_age_ms": 60_000,
+    }
 
 
 async def start_producer(settings: ServiceSettings, *, client_id: str) -> AIOKafkaProducer:

@@ -32,14 +32,14 @@ from shared.events.base import EventData
 from shared.messaging import inbox, parking
 from shared.messaging.backoff import backoff_seconds
 from shared.messaging.batch import BatchProcessor
-from shared.messaging.connection import KAFKA_TIMEOUT_SECONDS, client_options
+from shared.messaging.connection import KAFKA_TIMEOUT_SECONDS
 from shared.messaging.express import EXPRESS, ExpressGate
 from shared.messaging.failures import ConsumerHaltedError, PositionLostError, is_transient
 from shared.messaging.inbox import Move
 from shared.messaging.joint_transactions import Partition
 from shared.messaging.liveness import Pulse
+from shared.messaging.membership import Membership
 from shared.messaging.partition_reader import LONGEST_PAUSE_SECONDS, PartitionReader, RecordBudget
-from shared.messaging.probe import probe_broker
 from shared.messaging.subscription import HeartbeatHook
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     ) -> None:
         self._database = database
         self._settings = database.settings
-        self._topics = [processor.subscription.topic for processor in processors]
+        self._membership = Membership(database, [processor.subscription for processor in processors], name=name)
         slots = asyncio.Semaphore(transactions_in_flight)
         decoded = RecordBudget()
         self._readers = {
@@ -127,7 +127,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._consumer = consumer
         flusher: asyncio.Task[None] | None = None
         try:
-            consumer.subscribe([self._settings.prefix + topic for topic in self._topics], listener=self)
+            consumer.subscribe(list(self._membership.names), listener=self)
             async with asyncio.timeout(KAFKA_TIMEOUT_SECONDS):
                 await consumer.start()
             flusher = asyncio.create_task(self._guarded(self._flush_regularly()), name=f"{self._name}-flush")
@@ -146,11 +146,10 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             failure.result()
 
     def _new_consumer(self) -> AIOKafkaConsumer:
-        service = self._database.service
         return AIOKafkaConsumer(
-            **client_options(self._settings, client_id=f"{service}-{self._name}"),
-            group_id=f"{self._settings.prefix}{service}.{self._name}",
-            group_instance_id=f"{service}.{self._name}.{self._instance}" if self._instance else None,
+            **self._membership.options(self._name),
+            group_id=self._membership.group,
+            group_instance_id=f"{self._database.service}.{self._name}.{self._instance}" if self._instance else None,
             partition_assignment_strategy=(RangePartitionAssignor,),
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -178,9 +177,8 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._partitions.clear()
 
     async def _check_broker(self) -> None:
-        self._cluster_id = await probe_broker(self._database, self._topics)
+        self._cluster_id = await self._membership.check_broker()
         async with self._database.unit_of_work() as uow:
-            await inbox.check_cluster(uow, self._cluster_id)
             await parking.check_limit(uow, limit=self._dead_letter_limit)
 
     # --- assignment -------------------------------------------------------------------------------------------------
@@ -212,7 +210,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self.halted = None
         for place in places:
             consumer.seek(place, positions[place])
-            topic = place.topic.removeprefix(self._settings.prefix)
+            topic = self._membership.names[place.topic]
             partition = Partition(place, topic, position=positions[place], read_to=positions[place])
             self._partitions[place] = partition
             self._tasks[place] = asyncio.create_task(
@@ -225,7 +223,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         async with asyncio.timeout(KAFKA_TIMEOUT_SECONDS):
             beginnings = await consumer.beginning_offsets(places)
             ends = await consumer.end_offsets(places)
-        names = {(place.topic.removeprefix(self._settings.prefix), place.partition): place for place in places}
+        names = {(self._membership.names[place.topic], place.partition): place for place in places}
         async with self._database.unit_of_work() as uow:
             stored = await inbox.load_positions(
                 uow, {name: beginnings[place] for name, place in names.items()}, cluster_id=self._cluster_id

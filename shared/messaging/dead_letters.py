@@ -39,6 +39,8 @@ _RESOLVE = "UPDATE dead_letter SET state = $2, resolved_at = $3 WHERE id = ANY($
 _FAILED_AGAIN = "UPDATE dead_letter SET attempts = attempts + 1 WHERE id = ANY($1::uuid[])"
 _GAPS_OF_PARTY = "SELECT EXISTS (SELECT FROM waiting_record WHERE behind = 'gap' AND party_id = $1)"
 
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
 LetterState = Literal["open", "replayed", "discarded"]
 
 
@@ -139,8 +141,9 @@ class Replayer:
 
     async def _attempt(self, rows: Sequence[asyncpg.Record], party_id: UUID | None) -> int:
         try:
+            prepared = await self._prepare(rows, party_id)
             async with self._database.unit_of_work() as uow:
-                return await self._replay(uow, rows, party_id)
+                return await self._replay(uow, rows, party_id, prepared)
         except ReplayFailedError:
             await self._note_failure(rows)
             raise
@@ -150,7 +153,31 @@ class Replayer:
             await self._note_failure(rows)
             raise ReplayFailedError(type(error).__name__) from error
 
-    async def _replay(self, uow: UnitOfWork, rows: Sequence[asyncpg.Record], party_id: UUID | None) -> int:
+    async def _prepare(self, rows: Sequence[asyncpg.Record], party_id: UUID | None) -> dict[Place, Entry]:
+        """The entries of foreign topics, made ready outside the transaction, by their places."""
+        if all(item.foreign is None for item in self._subscriptions.values()):
+            return {}
+        entries = [self._entry(row) for row in rows]
+        if party_id is not None:
+            async with self._database.read_only() as uow:
+                entries += await waiting.behind_party(uow, self._sealer, self._subscriptions, party_id)
+        entries.sort(key=lambda entry: entry.topic)
+        prepared: dict[Place, Entry] = {}
+        for topic, group in groupby(entries, key=lambda entry: entry.topic):
+            foreign = self._subscriptions[topic].foreign
+            if foreign is not None:
+                of_topic = list(group)
+                await foreign.prepare(of_topic)
+                prepared |= {_place(entry): entry for entry in of_topic}
+        return prepared
+
+    async def _replay(
+        self,
+        uow: UnitOfWork,
+        rows: Sequence[asyncpg.Record],
+        party_id: UUID | None,
+        prepared: Mapping[Place, Entry],
+    ) -> int:
         if party_id is not None:
             await uow.lock_parties([party_id])
             rows = await uow.sql.fetch(_OF_PARTY, party_id)
@@ -158,7 +185,8 @@ class Replayer:
         waited = (
             await waiting.behind_party(uow, self._sealer, self._subscriptions, party_id) if party_id is not None else []
         )
-        entries = sorted([*letters, *waited], key=lambda entry: entry.place)
+        found = sorted([*letters, *waited], key=lambda entry: entry.place)
+        entries = [self._made_ready(entry, prepared) for entry in found]
         for entry in entries:
             if entry.verdict is Verdict.DEAD:
                 raise ReplayFailedError(entry.reason)
@@ -188,6 +216,14 @@ class Replayer:
                 keys = {entry.core_key for entry in entries if entry.topic == topic and entry.core_key}
                 await uow.lock_parties((await parties_of(uow, sorted(keys))).values())
 
+    def _made_ready(self, entry: Entry, prepared: Mapping[Place, Entry]) -> Entry:
+        if self._subscriptions[entry.topic].foreign is None:
+            return entry
+        ready = prepared.get(_place(entry))
+        if ready is None:
+            raise ReplayFailedError("another_arrived")  # since the preparation; the next attempt knows it
+        return ready
+
     def _entry(self, row: asyncpg.Record) -> Entry:
         entry = classify(_record(self._sealer, row), self._subscriptions[row["topic"]])
         entry.place = row["place"]
@@ -196,6 +232,10 @@ class Replayer:
     async def _note_failure(self, rows: Sequence[asyncpg.Record]) -> None:
         async with self._database.unit_of_work() as uow:
             await uow.sql.execute(_FAILED_AGAIN, [row["id"] for row in rows])
+
+
+def _place(entry: Entry) -> Place:
+    return entry.topic, entry.record.partition, entry.offset
 
 
 def _record(sealer: RecordSealer, row: asyncpg.Record) -> KeptRecord:

@@ -37,6 +37,13 @@ SELECT min(caught_up_to), count(caught_up_to) FROM consumer_position
 WHERE topic = ANY($1::text[])
 """
 
+# How many partitions a foreign topic has, its owner knows; those assigned to us have rows.
+_FOREIGN_READ_UP_TO = """
+SELECT f.topic, CASE WHEN count(*) = count(p.caught_up_to) THEN min(p.caught_up_to) END AS read_up_to
+FROM unnest($1::text[]) AS f(topic) LEFT JOIN consumer_position p USING (topic)
+GROUP BY f.topic
+"""
+
 # Commands in flight: what they decided may carry an earlier time than their commit.
 _OLDEST_WRITER = """
 SELECT min(xact_start) FROM pg_stat_activity
@@ -57,11 +64,12 @@ DELETE FROM outbox USING old WHERE outbox.seq = old.seq
 class Heartbeats(Periodic):
     """Sends the heartbeat, from one of the service's processes at a time."""
 
-    def __init__(self, database: Database, *, reads: Sequence[str], pulse: Pulse) -> None:
+    def __init__(self, database: Database, *, reads: Sequence[str], pulse: Pulse, foreign: Sequence[str] = ()) -> None:
         self._period = database.settings.heartbeat_seconds
         super().__init__("heartbeats", period_seconds=self._period, pulse=pulse)
         self._database = database
         self._reads = list(reads)
+        self._foreign = list(foreign)
         self._writes = heartbeat_topics(database.service)
 
     async def once(self) -> float:
@@ -75,7 +83,7 @@ class Heartbeats(Periodic):
             due = uow.real_now - timedelta(seconds=self._period * 0.8)
             if await uow.sql.fetchval(_TAKE_TURN, uow.real_now, due) is None:
                 return False
-            watermark = await low_watermark(uow, self._reads)
+            watermark = await low_watermark(uow, self._reads, foreign=self._foreign)
             if watermark is None:
                 return False
             metrics.set_gauge("doorstep.watermark.age", (uow.real_now - watermark).total_seconds())
@@ -120,12 +128,15 @@ class Heartbeats(Periodic):
         )
 
 
-async def low_watermark(uow: UnitOfWork, reads: Sequence[str]) -> datetime | None:
-    """Real time up to which every partition of `reads` is processed; None while one has never been read."""
+async def low_watermark(uow: UnitOfWork, reads: Sequence[str], *, foreign: Sequence[str] = ()) -> datetime | None:
+    """Real time up to which every partition of `reads` and `foreign` is processed; None while one was never read."""
     row = await uow.sql.fetchrow(_READ_UP_TO, list(reads))
     if row[1] < sum(TOPICS[topic].partitions for topic in reads):
         return None
-    candidates: list[datetime | None] = [row[0], await uow.sql.fetchval(_OLDEST_WRITER), uow.real_now]
+    beyond = [found["read_up_to"] for found in await uow.sql.fetch(_FOREIGN_READ_UP_TO, list(foreign))]
+    if None in beyond:
+        return None
+    candidates: list[datetime | None] = [row[0], *beyond, await uow.sql.fetchval(_OLDEST_WRITER), uow.real_now]
     return min(moment for moment in candidates if moment is not None)
 
 

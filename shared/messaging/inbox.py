@@ -8,6 +8,7 @@ from datetime import datetime
 
 from shared.database.columns import joined
 from shared.database.unit_of_work import UnitOfWork
+from shared.events.topics import TOPICS
 from shared.messaging.failures import ConsumerHaltedError, PositionLostError
 from shared.messaging.records import Entry
 from shared.messaging.subscription import InboxKey, Outcome
@@ -76,7 +77,9 @@ async def confirm_cluster(uow: UnitOfWork, cluster_id: str) -> None:
         "INSERT INTO consumer_cluster (cluster_id) VALUES ($1) ON CONFLICT (only_row) DO UPDATE SET cluster_id = $1",
         cluster_id,
     )
-    await uow.sql.execute("UPDATE consumer_position SET cluster_id = $1", cluster_id)
+    await uow.sql.execute(
+        "UPDATE consumer_position SET cluster_id = $1 WHERE topic = ANY($2::text[])", cluster_id, list(TOPICS)
+    )
 
 
 async def check_cluster(uow: UnitOfWork, cluster_id: str) -> None:
@@ -87,6 +90,13 @@ async def check_cluster(uow: UnitOfWork, cluster_id: str) -> None:
             "INSERT INTO consumer_cluster (cluster_id) VALUES ($1) ON CONFLICT DO NOTHING", cluster_id
         )
     elif known != cluster_id:
+        raise ConsumerHaltedError("cluster_changed", f"positions belong to {known}, the broker is {cluster_id}")
+
+
+async def check_foreign_cluster(uow: UnitOfWork, topic: str, cluster_id: str) -> None:
+    """Raise ConsumerHaltedError when the positions of a foreign topic belong to another cluster than this one."""
+    known = await uow.sql.fetchval("SELECT min(cluster_id) FROM consumer_position WHERE topic = $1", topic)
+    if known is not None and known != cluster_id:
         raise ConsumerHaltedError("cluster_changed", f"positions belong to {known}, the broker is {cluster_id}")
 
 

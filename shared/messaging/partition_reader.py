@@ -73,6 +73,7 @@ class PartitionReader:
     ) -> None:
         self._database = database
         self._processor = processor
+        self._foreign = processor.subscription.foreign
         self._transactions = JointTransactions(self._transact, slots=slots)
         self._decoded = decoded or RecordBudget()
 
@@ -112,6 +113,8 @@ class PartitionReader:
             part, part_upto = remaining.pop()
             try:
                 suspect = tries > 0 or part is not entries
+                if self._foreign is not None:
+                    await self._foreign.prepare(part)
                 await self._transactions.run(Batch(partition, part, part_upto), alone=suspect)
                 tries = 0
             except (PositionLostError, ConsumerHaltedError):

@@ -112,6 +112,8 @@ class Entry(Struct):
 
 def classify(record: RawRecord, subscription: Subscription) -> Entry:
     """Read the envelope, and the data of handled types. Never raises: what cannot be read is `DEAD` with a reason."""
+    if subscription.foreign is not None:
+        return subscription.foreign.read(record)
     headers = dict(record.headers)
     name = subscription.types_by_header.get(headers.get("ce_type", b""))
     if name is None:

@@ -49,7 +49,7 @@ def consumer_loops(
     batch_records: int = 500,
     dead_letter_limit: int = DEAD_LETTER_LIMIT,
 ) -> list[Loop]:
-    """The consumer role: express topics and all others in groups of their own, and the keeper of gaps.
+    """The consumer role: express topics, all others, and each foreign one in groups of their own; the keeper of gaps.
 
     `instance` makes the process a static member: it keeps its partitions over a restart. Without one it leaves at once.
     """
@@ -57,8 +57,10 @@ def consumer_loops(
         BatchProcessor(subscription, sealer=sealer, dead_letter_limit=dead_letter_limit)
         for subscription in subscriptions
     ]
-    express = [processor for processor in processors if TOPICS[processor.subscription.topic].express]
-    bulk = [processor for processor in processors if not TOPICS[processor.subscription.topic].express]
+    foreign = [processor for processor in processors if processor.subscription.foreign is not None]
+    ours = [processor for processor in processors if processor.subscription.foreign is None]
+    express = [processor for processor in ours if TOPICS[processor.subscription.topic].express]
+    bulk = [processor for processor in ours if not TOPICS[processor.subscription.topic].express]
     gate = ExpressGate(has_express=bool(express))
     loops: list[Loop] = [
         TopicGroup(
@@ -71,7 +73,11 @@ def consumer_loops(
             pulse=pulse,
             batch_records=batch_records,
         )
-        for name, members in ((EXPRESS, express), (BULK, bulk))
+        for name, members in (
+            (EXPRESS, express),
+            (BULK, bulk),
+            *((processor.subscription.topic, [processor]) for processor in foreign),
+        )
         if members
     ]
     if loops:
@@ -80,7 +86,13 @@ def consumer_loops(
 
 
 def relay_loops(
-    database: Database, *, reads: Sequence[str], instance: str, pulse: Pulse, batch_rows: int = 2_000
+    database: Database,
+    *,
+    reads: Sequence[str],
+    instance: str,
+    pulse: Pulse,
+    batch_rows: int = 2_000,
+    foreign: Sequence[str] = (),
 ) -> list[Loop]:
     """The relay role: the outbox to Kafka, the heartbeat that travels with it, and the gauges of the tables."""
     writes = [spec.name for spec in TOPICS.values() if database.service in spec.writers]
@@ -88,7 +100,7 @@ def relay_loops(
     owner = f"{instance}/{os.getpid()}"
     return [
         Relay(database, topics=writes, owner=owner, pulse=pulse, batch_rows=batch_rows),
-        Heartbeats(database, reads=reads, pulse=pulse),
+        Heartbeats(database, reads=reads, pulse=pulse, foreign=foreign),
         Gauges(database, pulse=pulse),
     ]
 

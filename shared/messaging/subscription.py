@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from shared.events.catalogue import CATALOGUE
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shared.database.unit_of_work import UnitOfWork
     from shared.events import Event, Received
     from shared.events.base import EventData
+    from shared.messaging.records import Entry, RawRecord
 
 
 class InboxKey(NamedTuple):
@@ -47,6 +48,25 @@ OthersNamed = Callable[["Event[EventData]"], Iterable[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForeignTopic:
+    """A topic of somebody else: on their broker, under their names, in their wire format.
+
+    `name` and `group` are the true names there; `options` are aiokafka's keyword arguments for connecting.
+
+    `read` classifies a record and never raises. `prepare` is awaited before each transaction over the entries, outside
+    of it: whatever must be asked elsewhere is asked here and put into the entries; an entry that cannot be handled is
+    killed, and only what will pass by itself is raised (as OSError or TimeoutError). It is called again when the batch
+    is tried again.
+    """
+
+    name: str
+    group: str
+    options: Mapping[str, Any]
+    read: Callable[[RawRecord], Entry]
+    prepare: Callable[[Sequence[Entry]], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Subscription:
     """One topic of a service.
 
@@ -59,6 +79,8 @@ class Subscription:
     derived from the key, which `handle` finds in no table. `others_named`: keys of others whom an event names and
     `handle` will resolve as well. They are resolved with the batch's own, in one sorted order: of two batches that name
     each other's parties one waits.
+
+    `foreign`: the topic is not ours; `topic` is then only what we call it, in positions, dead letters and metrics.
     """
 
     topic: str
@@ -67,6 +89,7 @@ class Subscription:
     monotone_types: frozenset[str] = frozenset()
     parties_of: PartiesOf | None = None
     others_named: OthersNamed | None = None
+    foreign: ForeignTopic | None = None
 
     @cached_property
     def types_by_header(self) -> Mapping[bytes, str]:
