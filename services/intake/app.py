@@ -17,12 +17,16 @@ from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
 from services.intake.core_port import CorePort
 from services.intake.examples import EXAMPLES
+from services.intake.fineract.adapter import FineractAdapter
+from services.intake.fineract.port import FineractPort
+from services.intake.fineract.settings import FineractSettings
 from services.intake.folding import Folding
 from services.intake.following import Following
 from services.intake.score_desk import ScoreRun, Scoring
 from services.intake.scoring.release import Release, read_folder, release
 from services.intake.scoring.shipped import SHIPPED
 from services.intake.settings import IntakeSettings
+from shared.messaging import Subscription
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from shared.security.signing import SigningKey
@@ -50,6 +54,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     scored_by = _release(settings, own)
     key = SigningKey.open(settings.key_folder, "balance")
     tokens = ClientCredentials.from_settings(settings)
+    foreign = FineractSettings()
+    fineract = FineractPort(foreign) if foreign.is_on else None
     core = ServiceClient(service="core", base_url=settings.core_url, token_source=tokens) if settings.core_url else None
 
     def build_api(runtime: ServiceRuntime) -> FastAPI:
@@ -86,13 +92,18 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         finally:
             if core is not None:
                 await core.close()
+            if fineract is not None:
+                await fineract.close()
             await tokens.close()
 
     return ServiceDefinition(
         name="intake",
         settings=settings,
         build_api=build_api,
-        subscriptions=subscriptions(folding, Following(folding)),
+        subscriptions=[
+            *subscriptions(folding, Following(folding)),
+            *([] if fineract is None else [_fineract(foreign, fineract, folding, settings)]),
+        ],
         intent_handlers=[DayClose(folding), ScoreRun(Scoring(scored_by, own.time_zone, own.scoring_batch))],
         lifespan=lifespan,
     )
@@ -104,3 +115,11 @@ def _release(settings: ServiceSettings, own: IntakeSettings) -> Release:
     if found.not_used is not None:
         log.warning("no scores: the model is not used", extra={"reason": found.not_used})
     return found
+
+
+def _fineract(
+    foreign: FineractSettings, port: FineractPort, folding: Folding, settings: ServiceSettings
+) -> Subscription:
+    adapter = FineractAdapter.of(foreign, port, folding, tenant=settings.tenant)
+    options = foreign.client_options(production=settings.environment == "production")
+    return adapter.subscription(name=foreign.topic, group=foreign.group, options=options)

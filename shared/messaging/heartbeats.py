@@ -37,6 +37,14 @@ SELECT min(caught_up_to), count(caught_up_to) FROM consumer_position
 WHERE topic = ANY($1::text[])
 """
 
+# What a foreign topic led to waits for its way to a topic of our own that we read ourselves.
+_ON_THEIR_WAY = """
+SELECT min(o.created_at) FROM outbox_pending p JOIN outbox o USING (seq)
+WHERE p.topic = ANY($1::text[]) AND NOT p.housekeeping
+"""
+# Between Kafka's acknowledgement and the fetch that shows the record; longer ways are seen as pending.
+_SECOND_HOP = timedelta(seconds=5)
+
 # How many partitions a foreign topic has, its owner knows; those assigned to us have rows.
 _FOREIGN_READ_UP_TO = """
 SELECT f.topic, CASE WHEN count(*) = count(p.caught_up_to) THEN min(p.caught_up_to) END AS read_up_to
@@ -133,10 +141,13 @@ async def low_watermark(uow: UnitOfWork, reads: Sequence[str], *, foreign: Seque
     row = await uow.sql.fetchrow(_READ_UP_TO, list(reads))
     if row[1] < sum(TOPICS[topic].partitions for topic in reads):
         return None
-    beyond = [found["read_up_to"] for found in await uow.sql.fetch(_FOREIGN_READ_UP_TO, list(foreign))]
-    if None in beyond:
-        return None
-    candidates: list[datetime | None] = [row[0], *beyond, await uow.sql.fetchval(_OLDEST_WRITER), uow.real_now]
+    candidates: list[datetime | None] = [row[0]]
+    if foreign:
+        beyond = [found["read_up_to"] for found in await uow.sql.fetch(_FOREIGN_READ_UP_TO, list(foreign))]
+        if None in beyond or row[0] is None:
+            return None
+        candidates += [*beyond, row[0] - _SECOND_HOP, await uow.sql.fetchval(_ON_THEIR_WAY, list(reads))]
+    candidates += [await uow.sql.fetchval(_OLDEST_WRITER), uow.real_now]
     return min(moment for moment in candidates if moment is not None)
 
 

@@ -24,7 +24,7 @@ ORDER BY party_id LIMIT $5
 """
 _READ_UP_TO = """
 SELECT min(caught_up_to) AS read_up_to, count(*) > 0 AND bool_and(caught_up_to IS NOT NULL) AS all_known
-FROM consumer_position WHERE topic IN ('loan', 'loan-urgent')
+FROM consumer_position WHERE topic IN ('loan', 'loan-urgent', 'fineract')
 """
 
 

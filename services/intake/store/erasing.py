@@ -28,6 +28,8 @@ _DELETE: Final = (
     "DELETE FROM loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM movement WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM case_entry WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM fineract_loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM fineract_person WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM person WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM score WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM past_due_seen WHERE tenant = $1 AND party_id = ANY($2::uuid[])",

@@ -1,0 +1,211 @@
+"""Fineract's REST API: the complete loan, and the person behind it. Asked outside any transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, Self
+
+import httpx
+from msgspec import Struct
+from pydantic import TypeAdapter, ValidationError
+
+from services.intake.fineract.settings import FineractSettings
+from services.intake.fineract.state import (
+    AddressDocument,
+    ClientDocument,
+    ClientState,
+    LoanDocument,
+    LoanState,
+    StateRefusedError,
+    state_of,
+)
+from shared.security.authorities import trusted_authorities
+
+_ASSOCIATIONS: Final = "repaymentSchedule,transactions,charges,guarantors"
+_PASSING: Final = frozenset({401, 403, 408, 425, 429, 502, 503, 504})
+_TRIES: Final = 3
+_TRY_AGAIN_SECONDS: Final = 0.2
+_ADDRESSES: Final = TypeAdapter(list[AddressDocument])
+
+
+class CoreUnavailableError(OSError):
+    """The core does not answer, or not to us, at present: the same question later can succeed."""
+
+
+class Refusal(Struct, frozen=True):
+    """Why a loan cannot be used: the core answers, and its answer is no whole loan. `detail` quotes no value."""
+
+    reason: str
+    detail: str
+    client_id: int | None = None
+
+
+class Snapshot(Struct, frozen=True):
+    """A loan, with its client when something is past due."""
+
+    loan: LoanState
+    person: ClientState | None
+
+
+class Version(NamedTuple):
+    """The newest record about a loan that was in hand when the loan was read: the state contains all up to it."""
+
+    partition: int
+    offset: int
+
+
+class Wanted(NamedTuple):
+    """As new as `version`; the person, too, when something is past due on `day`."""
+
+    version: Version
+    day: date
+
+    def is_met_by(self, known: Wanted) -> bool:
+        """Whether what was read for `known` answers this. Offsets of two partitions cannot be compared."""
+        same = known.version.partition == self.version.partition
+        return same and known.version.offset >= self.version.offset and known.day >= self.day
+
+
+class _Cached(NamedTuple):
+    wanted: Wanted
+    snapshot: Snapshot
+
+
+class FineractPort:
+    """Questions to the core: bounded in time and number. Close it with the process."""
+
+    def __init__(self, settings: FineractSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=settings.api_url.rstrip("/"),
+            auth=(settings.api_username, settings.api_password.get_secret_value()),
+            headers={"Fineract-Platform-TenantId": settings.tenant, "Accept": "application/json"},
+            timeout=settings.api_timeout_seconds,
+            limits=httpx.Limits(max_connections=settings.api_concurrency),
+            verify=trusted_authorities(),
+            transport=transport,
+            follow_redirects=False,
+        )
+        self._slots = asyncio.Semaphore(settings.api_concurrency)
+        self._cache: OrderedDict[int, _Cached] = OrderedDict()
+        self._cache_limit = settings.api_cache_loans
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def read(self, wanted: Mapping[int, Wanted]) -> dict[int, Snapshot | Refusal]:
+        """The loans, each at least as new as its version asks. Raises CoreUnavailableError.
+
+        A state read for a record answers for that record and for those before it, never for a later one.
+        """
+        found: dict[int, Snapshot | Refusal] = {}
+        missing: list[int] = []
+        for loan_id, one in wanted.items():
+            known = self._cache.get(loan_id)
+            if known is not None and one.is_met_by(known.wanted):
+                found[loan_id] = known.snapshot
+            else:
+                missing.append(loan_id)
+        async with asyncio.TaskGroup() as group:
+            tasks = {loan_id: group.create_task(self._attempt(loan_id, wanted[loan_id].day)) for loan_id in missing}
+        answers = {loan_id: task.result() for loan_id, task in tasks.items()}
+        for answer in answers.values():
+            if isinstance(answer, CoreUnavailableError):
+                raise answer
+        for loan_id, answer in answers.items():
+            if isinstance(answer, Snapshot):
+                self._remember(loan_id, _Cached(wanted[loan_id], answer))
+        return found | {loan_id: one for loan_id, one in answers.items() if not isinstance(one, OSError)}
+
+    async def _attempt(self, loan_id: int, day: date) -> Snapshot | Refusal | CoreUnavailableError:
+        try:
+            return await self._snapshot(loan_id, day)
+        except CoreUnavailableError as error:
+            return error
+
+    async def _snapshot(self, loan_id: int, day: date) -> Snapshot | Refusal:
+        answer = await self._get(f"/loans/{loan_id}", {"associations": _ASSOCIATIONS})
+        if isinstance(answer, Refusal):
+            return answer
+        try:
+            document = LoanDocument.model_validate(answer)
+        except ValidationError as error:
+            return Refusal("core_state_refused", _fields_of(error), _client_of(answer))
+        try:
+            loan = state_of(document)
+        except StateRefusedError as error:
+            return Refusal("core_state_refused", str(error), document.client_id)
+        if loan.loan_id != loan_id:
+            return Refusal("core_state_refused", "id: another loan than asked for")
+        if not loan.past_due_on(day):
+            return Snapshot(loan, None)
+        person = await self._person(loan.client_id)
+        return (
+            Refusal(person.reason, person.detail, loan.client_id)
+            if isinstance(person, Refusal)
+            else Snapshot(loan, person)
+        )
+
+    async def _person(self, client_id: int) -> ClientState | Refusal:
+        answer = await self._get(f"/clients/{client_id}", {})
+        if isinstance(answer, Refusal):
+            return answer
+        listed = await self._get(f"/client/{client_id}/addresses", {}, passing=_PASSING - {403})
+        try:
+            client = ClientDocument.model_validate(answer)
+            # An installation without addresses refuses the question; the person then has none.
+            addresses = [] if isinstance(listed, Refusal) else _ADDRESSES.validate_python(listed)
+        except ValidationError as error:
+            return Refusal("core_person_refused", _fields_of(error))
+        return ClientState(client, tuple(addresses))
+
+    async def _get(self, path: str, query: Mapping[str, str], *, passing: frozenset[int] = _PASSING) -> Any | Refusal:
+        """The JSON document, amounts as decimals. Raises CoreUnavailableError."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                async with self._slots:
+                    answer = await self._http.get(path, params=dict(query))
+            except httpx.HTTPError as error:
+                raise CoreUnavailableError(type(error).__name__) from error
+            if answer.status_code in passing:
+                raise CoreUnavailableError(f"HTTP {answer.status_code}")
+            if answer.status_code < 500:
+                break
+            # The core lives and fails at this very question: not a reason to keep the others waiting.
+            if attempt < _TRIES:
+                await asyncio.sleep(_TRY_AGAIN_SECONDS * attempt)
+        if answer.status_code == 404:
+            return Refusal("core_unknown", path.strip("/").split("/", 1)[0])
+        if answer.status_code != 200:
+            return Refusal("core_failed", f"HTTP {answer.status_code}")
+        try:
+            return json.loads(answer.content, parse_float=Decimal)
+        except ValueError:
+            return Refusal("core_state_refused", "no JSON")
+
+    def _remember(self, loan_id: int, cached: _Cached) -> None:
+        self._cache[loan_id] = cached
+        self._cache.move_to_end(loan_id)
+        while len(self._cache) > self._cache_limit:
+            self._cache.popitem(last=False)
+
+
+def _client_of(answer: Any) -> int | None:
+    client_id = answer.get("clientId") if isinstance(answer, dict) else None
+    return client_id if isinstance(client_id, int) else None
+
+
+def _fields_of(error: ValidationError) -> str:
+    found: Iterable[Any] = error.errors(include_input=False, include_url=False)[:5]
+    return "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['type']}" for one in found)
