@@ -74,12 +74,19 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def served(ledger: Ledger, *, host: str, port: int) -> AsyncIterator[None]:
     """The port listens inside this context. Raises TimeoutError when it cannot start."""
-    server = _Server(uvicorn.Config(balance_port(ledger), host=host, port=port, log_level="error", access_log=False))
-    task = asyncio.create_task(server.serve(), name="core balance port")
+    async with listening(balance_port(ledger), host=host, port=port):
+        yield
+
+
+@asynccontextmanager
+async def listening(app: FastAPI, *, host: str, port: int) -> AsyncIterator[int]:
+    """`app` listens inside this context, on the port that it yields (0: any). Raises TimeoutError."""
+    server = _Server(uvicorn.Config(app, host=host, port=port, log_level="error", access_log=False))
+    task = asyncio.create_task(server.serve(), name="simulated core")
     try:
         async with asyncio.timeout(_START_TIMEOUT_SECONDS):
             await server.listening.wait()
-        yield
+        yield int(server.servers[0].sockets[0].getsockname()[1])
     finally:
         server.should_exit = True
         await task

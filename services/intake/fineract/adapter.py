@@ -148,6 +148,7 @@ class FineractAdapter:
             if found.person is not None:
                 person_of(found.person, core_sequence=_TRIAL_SEQUENCE, tenancy=self._tenancy)
         except FactRefusedError as error:
+            self._port.forget(message.loan_id)
             entry.core_key = key
             entry.kill(error.reason, error.detail)
 

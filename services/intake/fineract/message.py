@@ -98,16 +98,14 @@ class Reader(Struct, frozen=True):
         if envelope["tenantId"] != self.tenant:
             raise MessageError("foreign_tenant", "tenantId is not the configured one")
         name = str(envelope["type"])
-        if name == BULK_TYPE:
-            changes = self._bulk(envelope["data"], key)
-        else:
-            change = self._change(name, envelope["data"], key, item=0)
-            changes = () if change is None else (change,)
-        if not changes:
-            return None
         loan_id = loan_of_key(key)
-        if loan_id is None:
-            raise MessageError("bad_key", "the key is not a loan id of 8 bytes")
+        if name == BULK_TYPE:
+            changes = self._bulk(envelope["data"], loan_id)
+        else:
+            change = self._change(name, envelope["data"], loan_id, item=0)
+            changes = () if change is None else (change,)
+        if not changes or loan_id is None:
+            return None
         identity = f"{self.tenant}:{envelope['idempotencyKey']}"
         if not envelope["idempotencyKey"] or len(identity) > _LONGEST_KEY or not identity.isprintable():
             raise MessageError("bad_envelope", "idempotencyKey")
@@ -120,26 +118,28 @@ class Reader(Struct, frozen=True):
             raised_at = raised_at.replace(tzinfo=self.zone)
         return Message(int(envelope["id"]), identity, loan_id, name, raised_at.astimezone(UTC), business_date, changes)
 
-    def _bulk(self, raw: bytes, key: bytes | None) -> tuple[Change, ...]:
+    def _bulk(self, raw: bytes, loan_id: int | None) -> tuple[Change, ...]:
         items = self.schemas.read(raw, name=BULK_MESSAGE)["datas"]
         if len(items) > MOST_ITEMS:
             raise MessageError("too_many_items", f"{len(items)}, at most {MOST_ITEMS}")
-        found = [self._change(item["type"], item["data"], key, item=item["id"]) for item in items]
+        found = [self._change(item["type"], item["data"], loan_id, item=item["id"]) for item in items]
         changes = tuple(change for change in found if change is not None)
         numbers = [change.item for change in changes]
         if len(set(numbers)) != len(numbers) or any(not 0 < number <= MOST_ITEMS for number in numbers):
             raise MessageError("bad_envelope", "ids of the items")
         return changes
 
-    def _change(self, name: str, raw: bytes, key: bytes | None, *, item: int) -> Change | None:
+    def _change(self, name: str, raw: bytes, loan_id: int | None, *, item: int) -> Change | None:
         meaning = MEANINGS.get(name)
         if meaning is None:
             if name in IGNORED or not concerns_loans(name):
                 return None
             raise MessageError("unknown_type", name[:100])
+        if loan_id is None:
+            raise MessageError("bad_key", "the key is not a loan id of 8 bytes")
         payload = self.schemas.read(raw, name=meaning.schema)
         transaction = _transaction_of(meaning, payload)
-        if _loan_named(meaning, payload) not in (None, loan_of_key(key)):
+        if _loan_named(meaning, payload) not in (None, loan_id):
             raise MessageError("key_mismatch", "the payload is about another loan than the key")
         if transaction is None and meaning.kind in (Kind.MONEY, Kind.ADJUSTMENT):
             raise MessageError("no_subject", "the payload names no transaction")

@@ -128,6 +128,10 @@ class FineractPort:
                 self._remember(loan_id, _Cached(wanted[loan_id], answer))
         return found | {loan_id: one for loan_id, one in answers.items() if not isinstance(one, OSError)}
 
+    def forget(self, loan_id: int) -> None:
+        """Ask anew next time: what was read could not be used, and somebody may mend it."""
+        self._cache.pop(loan_id, None)
+
     async def _attempt(self, loan_id: int, day: date) -> Snapshot | Refusal | CoreUnavailableError:
         try:
             return await self._snapshot(loan_id, day)

@@ -1,0 +1,90 @@
+"""The whole process on the real broker: Fineract's records on a topic that is not ours, cases on our own."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from confluent_kafka.admin import NewTopic
+
+from services.intake.app import define
+from shared.embedded.kafka import ADMIN
+from simulation.core.port import listening
+from simulation.fineract import wire
+from simulation.fineract.books import Books, rest_api
+from tests.integration.assignment.test_process import ready, running
+
+_PARTITIONS = 10
+_LOANS = 40
+
+
+@pytest.fixture
+async def foreign_topic(kafka, prefix):
+    """Fineract's own topic, with as many partitions as Fineract makes by default."""
+    name, admin = f"{prefix}external-events", kafka.admin()
+    for future in admin.create_topics([NewTopic(name, _PARTITIONS, 1)]).values():
+        await asyncio.to_thread(future.result, 30)
+    yield name
+    for future in admin.delete_topics([name]).values():
+        await asyncio.to_thread(future.result, 30)
+
+
+async def test_records_of_fineract_become_cases(service_settings, topics, kafka, prefix, foreign_topic, monkeypatch):
+    await topics()
+    today = datetime.now(UTC).date()
+    books, sender = Books(), wire.Sender(business_date=today)
+    for number in range(1, _LOANS + 1):
+        books.lend(number, 1000 + number, [(today - timedelta(days=40), 100_00), (today - timedelta(days=9), 50_00)])
+    records = [sender.message(number, wire.delinquency_changed(number, days=30)) for number in books.loans]
+    strange = wire.Payload("LoanStatusChangedBusinessEvent", "LoanAccountDataV1", b"\xc3\x01" + b"\x11" * 8)
+    records += [sender.message(3, strange), records[0], records[1]]
+    options = kafka.client_options(ADMIN)
+    await _send(options, foreign_topic, records)
+    async with listening(rest_api(books), host="127.0.0.1", port=0) as port:
+        for name, value in {
+            "BOOTSTRAP": kafka.bootstrap, "TOPIC": foreign_topic, "GROUP": f"{prefix}intake-fineract",
+            "SECURITY_PROTOCOL": "SASL_PLAINTEXT", "USERNAME": ADMIN, "PASSWORD": kafka.passwords[ADMIN],
+            "API_URL": f"http://127.0.0.1:{port}/api/v1", "API_USERNAME": "intake", "CREDITOR": "Bank",
+            "JURISDICTION": "CN", "PRODUCTS": '{"7": "consumer"}', "HISTORY_KNOWN_FROM": "2025-01-01",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(f"DOORSTEP_INTAKE_FINERACT_{name}", value)
+        settings = await service_settings("intake", http_port=0, heartbeat_seconds=1)
+        async with running(define(settings)) as (runtime, http):
+            await ready(http)
+            opened = await _opened(options, f"{prefix}case")
+            async with runtime.database.read_only() as uow:
+                letters = await uow.sql.fetch("SELECT topic, reason FROM dead_letter")
+                facts = await uow.sql.fetchval("SELECT count(*) FROM outbox WHERE topic = 'loan'")
+                beats = await uow.sql.fetchval("SELECT count(*) FROM heartbeat_turn")
+    assert len(opened) == _LOANS
+    assert all(source == "fineract" for source in opened.values())
+    assert [tuple(row) for row in letters] == [("fineract", "unknown_fingerprint")]
+    assert (facts, beats) == (_LOANS, 1)
+
+
+async def _send(options, topic, records):
+    producer = AIOKafkaProducer(**options, acks="all")
+    await producer.start()
+    try:
+        for key, value in records:
+            await producer.send_and_wait(topic, value, key=key)
+    finally:
+        await producer.stop()
+
+
+async def _opened(options, topic):
+    """Core that each opened case names, by party, once all are there."""
+    found = {}
+    consumer = AIOKafkaConsumer(topic, **options, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(90):
+            while len(found) < _LOANS:
+                record = await consumer.getone()
+                headers = dict(record.headers)
+                if headers["ce_type"] == b"case.opened":
+                    cause = headers["ce_causationid"].decode()
+                    found[record.key] = "fineract" if cause.startswith("default:") else cause
+    finally:
+        await consumer.stop()
+    return found
