@@ -121,3 +121,21 @@ async def test_heartbeats_reach_the_reader_without_inbox_rows(
         await eventually(acknowledged)
         await eventually(caught_up)
     assert await plans.outcomes() == {}
+
+
+async def test_a_foreign_topic_holds_the_watermark_and_what_it_led_to_does_too(bench: Any) -> None:
+    plans = await bench()
+    await read_up_to(plans, timedelta(seconds=1))
+    async with plans.database.read_only() as uow:
+        assert await low_watermark(uow, ["case"], foreign=["elsewhere"]) is None
+    async with plans.database.unit_of_work() as uow:
+        await uow.sql.execute(
+            "INSERT INTO consumer_position (topic, partition, cluster_id, next_offset, caught_up_to) "
+            "VALUES ('elsewhere', 0, 'other', 0, $1), ('elsewhere', 1, 'other', 0, NULL)",
+            uow.real_now - timedelta(seconds=50),
+        )
+        assert await low_watermark(uow, ["case"], foreign=["elsewhere"]) is None
+        await uow.sql.execute("UPDATE consumer_position SET caught_up_to = $1 WHERE partition = 1", uow.real_now)
+        watermark = await low_watermark(uow, ["case"], foreign=["elsewhere"])
+        assert watermark is not None
+        assert timedelta(seconds=49) < uow.real_now - watermark < timedelta(seconds=51)
