@@ -13,7 +13,7 @@ from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import DAY_CLOSE, OWN_NAMES, Folding, day_close_intent
 from services.intake.score_desk import first_step
-from services.intake.store import books, days
+from services.intake.store import books, days, portfolio
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, TimerDue
 
@@ -37,6 +37,8 @@ class DayClose:
         """Age one batch of cases per intent, and intend the next batch."""
         for intent, _ in answered:
             after = intent.payload["after"]
+            if after is None:
+                await portfolio.gather(uow)
             await self._step(
                 uow,
                 core=intent.payload["core"],

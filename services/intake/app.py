@@ -12,6 +12,7 @@ from services.intake.ageing import DayClose
 from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
 from services.intake.api.people import people_router
+from services.intake.api.portfolio import portfolio_router
 from services.intake.api.scores import scores_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
@@ -73,6 +74,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                     events_router(folding),
                     cases_router(balances),
                     control_router(balances),
+                    portfolio_router(runtime.database),
                     people_router(runtime.database, folding.cipher),
                     scores_router(runtime.database, scored_by),
                     jwks_router(key),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from services.intake.portfolio_schemas import Portfolio, RollMatrix
 from services.intake.schemas import (
     BalanceAnswer,
     BalanceCheckItem,
@@ -124,6 +125,34 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         ],
         "events": {"applied": 3052, "ignored": 3, "pending": 1}, "dead_letters_open": 0,
         "readings": {"card": 9, "masked_card": 4, "point": 60},
+    },
+    Portfolio: {
+        "currencies": [
+            {
+                "currency": "CNY",
+                "buckets": [
+                    {"state": "B1", "loans": 1200, "overdue_minor": 96000000},
+                    {"state": "B2", "loans": 700, "overdue_minor": 87500000},
+                ],
+            }
+        ],
+        "read_at": CHECKED_OUT_AT, "heard_up_to": CHECKED_OUT_AT,
+    },
+    RollMatrix: {
+        "month": "2026-03",
+        "currencies": [
+            {
+                "currency": "CNY", "redefaults": 12,
+                "rows": [
+                    {
+                        "opening": "B1", "loans": 1000, "ended_in": {"B1": 250, "B2": 200, "current": 540, "sold": 10},
+                        "rates": {"B1": 0.25, "B2": 0.2, "current": 0.54, "sold": 0.01},
+                        "forward": 0.2, "stabilised": 0.25, "back": 0.0, "cured": 0.54, "reaged": 0.0, "exited": 0.01,
+                    }
+                ],
+            }
+        ],
+        "read_at": CHECKED_OUT_AT,
     },
     Reconciliation: {
         "business_date": "2026-03-10", "loans_compared": 3000, "loans_of_core": 3000,

@@ -19,6 +19,7 @@ from shared.events.case import Bucket, EndingKind
 from shared.events.loan import HeldFor
 
 CaseStatus = Literal["new", "open", "cured", "closed"]
+RollState = Literal["current", "B1", "B2", "B3", "B4", "B5", "reaged", "closed", "sold", "written_off", "erased"]
 MoneyKind = Literal["payment", "credit", "recovery"]
 _encode = msgspec.json.encode
 
@@ -236,6 +237,20 @@ class Standing(Struct, frozen=True):
         return max((part.position for part in parts if part is not None), default=None)
 
 
+class Place(Struct, frozen=True, array_like=True):
+    """Where a loan stands among the buckets: its state, what is overdue on it, and where the month found it.
+
+    `since`: business date at which it came to this state. `cured`: it has been past due before, and was cured.
+    """
+
+    month: int
+    opening: str
+    state: RollState
+    overdue_minor: int
+    since: date
+    cured: bool
+
+
 class Loan(Struct, frozen=True):
     """One loan. Without `terms` it is only known from later facts: it waits for its `loan.overdue`."""
 
@@ -244,6 +259,7 @@ class Loan(Struct, frozen=True):
     terms: Terms | None = None
     statement: Statement | None = None
     standing: Standing | None = None
+    place: Place | None = None
 
     @property
     def ending(self) -> Ending | None:

@@ -18,6 +18,7 @@ from services.intake.domain.assessment import Assessment, assess, newest_date, s
 from services.intake.domain.book import Book, Case, CaseStatus, Ending, Loan, MoneyKind, Movement, Standing
 from services.intake.domain.merge import Names, merge
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.domain.rolling import placed
 from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
 from shared.events.base import EventData
@@ -92,7 +93,10 @@ def _conclude_case(
     if case.status != "new":
         _announce_state(case, previous, present, writer, trigger)
         _announce_relief(after, previous, present, writer, events)
-    loans = _announce_holds(after, writer, events) if any(_has_holds(one) for one in after.loans.values()) else None
+    loans = after.loans
+    if any(_has_holds(one) for one in loans.values()):
+        loans = _announce_holds(after, writer, events)
+    loans = placed(loans, present, circumstances.policy, trigger) or loans
     status = _announce_end(after, case, present, writer, events)
     suspended = suspensions(after, present) if status == "open" else ()
     _announce_suspensions(case, suspended, status, writer)
@@ -110,7 +114,7 @@ def _conclude_case(
         overdue_minor=present.overdue_minor,
         held=present.held,
     )
-    return replace(after, case=concluded, movements=movements, loans=loans or after.loans)
+    return replace(after, case=concluded, movements=movements, loans=loans)
 
 
 def _announce_end(

@@ -102,6 +102,7 @@ def _merge_overdue(book: Book, fact: LoanOverdue, names: Names) -> tuple[Book, O
         terms=loan.terms if known else _terms(fact, position, flags, names.parties),
         statement=loan.statement if stale else Statement(position, fact.currency, items, fact.balance, "loan.overdue"),
         standing=loan.standing,
+        place=loan.place,
     )
     # A repeated state still moves the position: facts between the two numbers must not win over it later.
     return _with_loan(book, merged), Outcome.IGNORED if repeated or stale else Outcome.APPLIED

@@ -15,6 +15,7 @@ from services.intake.domain.book import (
     Loan,
     Movement,
     Person,
+    Place,
     Profile,
     Receipt,
     Reversal,
@@ -24,6 +25,7 @@ from services.intake.domain.book import (
     matters,
 )
 from services.intake.domain.delinquency import Pause
+from services.intake.store import portfolio
 from shared.database import UnitOfWork
 from shared.database.columns import joined
 
@@ -31,6 +33,7 @@ _encode = msgspec.json.encode
 _terms = msgspec.json.Decoder(Terms).decode
 _statement = msgspec.json.Decoder(Statement).decode
 _standing = msgspec.json.Decoder(Standing).decode
+_place = msgspec.json.Decoder(Place).decode
 _receipt = msgspec.json.Decoder(Receipt).decode
 _reversal = msgspec.json.Decoder(Reversal).decode
 _profile = msgspec.json.Decoder(Profile).decode
@@ -38,7 +41,7 @@ _pauses = msgspec.json.Decoder(tuple[Pause, ...]).decode
 _totals = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
 
 _LOANS = """
-SELECT party_id, core, loan_ref, loan_id, terms::text, statement::text, standing FROM loan
+SELECT party_id, core, loan_ref, loan_id, terms::text, statement::text, standing, place FROM loan
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 _MOVEMENTS = """
@@ -62,14 +65,14 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 
 _SAVE_LOANS = """
-INSERT INTO loan (tenant, party_id, core, loan_ref, loan_id, terms, statement, standing)
-SELECT $1, party_id, core, loan_ref, loan_id, terms, statement, standing
+INSERT INTO loan (tenant, party_id, core, loan_ref, loan_id, terms, statement, standing, place)
+SELECT $1, party_id, core, loan_ref, loan_id, terms, statement, standing, place
 FROM unnest(string_to_array($2, chr(31))::uuid[], string_to_array($3, chr(31)), string_to_array($4, chr(31)),
             string_to_array($5, chr(31))::uuid[], string_to_array($6, chr(31), ''), string_to_array($7, chr(31), ''),
-            string_to_array($8, chr(31), ''))
-  AS n(party_id, core, loan_ref, loan_id, terms, statement, standing)
+            string_to_array($8, chr(31), ''), string_to_array($9, chr(31), ''))
+  AS n(party_id, core, loan_ref, loan_id, terms, statement, standing, place)
 ON CONFLICT (tenant, party_id, core, loan_ref) DO UPDATE
-SET terms = excluded.terms, statement = excluded.statement, standing = excluded.standing
+SET terms = excluded.terms, statement = excluded.statement, standing = excluded.standing, place = excluded.place
 """
 _SAVE_MOVEMENTS = """
 INSERT INTO movement AS m (tenant, party_id, core, transaction_ref, loan_ref, receipt, reversal, posted,
@@ -169,15 +172,14 @@ async def save(uow: UnitOfWork, before: Mapping[UUID, Book], after: Mapping[UUID
         (before[party_id], after[party_id]) for party_id in sorted(after) if after[party_id] is not before[party_id]
     ]
     await _save_people(uow, [new for old, new in changed if new.person is not old.person])
-    await _save_loans(
-        uow,
-        [
-            (new, loan)
-            for old, new in changed
-            for reference, loan in sorted(new.loans.items())
-            if old.loans.get(reference) is not loan
-        ],
-    )
+    loans = [
+        (new, old.loans.get(reference), loan)
+        for old, new in changed
+        for reference, loan in sorted(new.loans.items())
+        if old.loans.get(reference) is not loan
+    ]
+    await _save_loans(uow, [(book, loan) for book, _, loan in loans])
+    await portfolio.note_moves(uow, loans)
     await _save_movements(
         uow,
         [
@@ -224,6 +226,7 @@ async def _save_loans(uow: UnitOfWork, rows: Sequence[tuple[Book, Loan]]) -> Non
         joined("" if loan.terms is None else _encode(loan.terms).decode() for _, loan in rows),
         joined("" if loan.statement is None else _encode(loan.statement).decode() for _, loan in rows),
         joined("" if loan.standing is None else _encode(loan.standing).decode() for _, loan in rows),
+        joined("" if loan.place is None else _encode(loan.place).decode() for _, loan in rows),
     )
 
 
@@ -275,13 +278,14 @@ def _array(names: Sequence[str]) -> str:
 
 def loan_of(row: asyncpg.Record) -> Loan:
     """A row of `loan`."""
-    _, _, loan_ref, loan_id, terms, statement, standing = row
+    _, _, loan_ref, loan_id, terms, statement, standing, place = row
     return Loan(
         loan_id,
         loan_ref,
         _terms(terms) if terms else None,
         _statement(statement) if statement else None,
         _standing(standing) if standing else None,
+        _place(place) if place else None,
     )
 
 

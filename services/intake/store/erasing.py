@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from services.intake.store import books, portfolio
 from services.intake.store.score_features import wait_for_scorings
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
@@ -25,6 +26,7 @@ _DELETE: Final = (
       AND t.tenant = $1 AND t.feed = f.feed AND t.loan_ref = l.loan_ref
     """,
     "DELETE FROM party_alias WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM bucket_change WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM movement WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM case_entry WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
@@ -40,5 +42,6 @@ async def erase(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID])
     """Delete the keys, and what is in the clear. Who read contact data stays: it names readers, not what they read."""
     await wait_for_scorings(uow)
     await cipher.erase(uow, party_ids)
+    await portfolio.forget(uow, await books.load(uow, dict.fromkeys(party_ids, "")))
     for statement in _DELETE:
         await uow.sql.execute(statement, uow.tenant, list(party_ids))

@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
 from services.intake.api.people import people_router
+from services.intake.api.portfolio import portfolio_router
 from services.intake.api.scores import scores_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
@@ -134,6 +135,7 @@ class Service:
                     events_router(self.folding),
                     cases_router(balances),
                     control_router(balances),
+                    portfolio_router(self.database),
                     people_router(self.database, self.folding.cipher),
                     scores_router(self.database, self.scored_by),
                 ],

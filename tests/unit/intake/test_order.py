@@ -106,12 +106,14 @@ def _end(facts):
 
 
 def _loans(book):
-    """Loans without the memory of which holds were announced, which depends on the order."""
-    return {
-        reference: loan if loan.standing is None else replace(loan, standing=replace(
-            loan.standing, holds=tuple(replace(hold, told=None) for hold in loan.standing.holds)))
-        for reference, loan in book.loans.items()
-    }  # fmt: skip
+    """Loans without what depends on the order: which holds were announced, and how they rolled on the way."""
+    return {reference: replace(loan, place=None, standing=_standing(loan)) for reference, loan in book.loans.items()}
+
+
+def _standing(loan):
+    if loan.standing is None:
+        return None
+    return replace(loan.standing, holds=tuple(replace(hold, told=None) for hold in loan.standing.holds))
 
 
 def _money(book):
