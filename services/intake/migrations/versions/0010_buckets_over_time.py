@@ -9,8 +9,8 @@ from alembic import op
 
 from shared.database.schema import create_hash_partitions, grant
 
-revision = "0008"
-down_revision = "0007"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
