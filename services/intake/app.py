@@ -23,6 +23,7 @@ from services.intake.fineract.port import FineractPort
 from services.intake.fineract.settings import FineractSettings
 from services.intake.folding import Folding
 from services.intake.following import Following
+from services.intake.homes import LearnHomes, learn_homes
 from services.intake.score_desk import ScoreRun, Scoring
 from services.intake.scoring.release import Release, read_folder, release
 from services.intake.scoring.shipped import SHIPPED
@@ -88,7 +89,10 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         )
 
     @asynccontextmanager
-    async def lifespan(_runtime: ServiceRuntime) -> AsyncIterator[None]:
+    async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
+        if "worker" in runtime.roles:
+            async with runtime.database.unit_of_work() as uow:
+                uow.intend(learn_homes(uow))
         try:
             yield
         finally:
@@ -106,7 +110,11 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             *subscriptions(folding, Following(folding)),
             *([] if fineract is None else [_fineract(foreign, fineract, folding, settings)]),
         ],
-        intent_handlers=[DayClose(folding), ScoreRun(Scoring(scored_by, own.time_zone, own.scoring_batch))],
+        intent_handlers=[
+            DayClose(folding),
+            ScoreRun(Scoring(scored_by, own.time_zone, own.scoring_batch)),
+            LearnHomes(folding),
+        ],
         lifespan=lifespan,
     )
 

@@ -47,8 +47,6 @@ def keys_named(names: Iterable[str]) -> dict[Key, frozenset[str]]:
 
 
 def missing_fact(keys: Iterable[Key], unresolved: frozenset[Key]) -> str | None:
-    """The fact without which nobody can say who else shares any of the keys; None: some are known."""
-    kinds = [key for key in keys if key not in ("person", "institution")]
-    if not kinds or not unresolved.issuperset(kinds):
-        return None
-    return _FACTS.get(kinds[0], f"contact.{kinds[0]}")
+    """The fact without which nobody can say who else shares one of the keys; None: all are known."""
+    unknown = [key for key in keys if key in unresolved]
+    return _FACTS.get(unknown[0], f"contact.{unknown[0]}") if unknown else None

@@ -28,6 +28,14 @@ FROM unnest($2::uuid[], $3::bytea[], $4::bytea[]) AS n(party_id, card, mobile_in
 WHERE person.tenant = $1 AND person.party_id = n.party_id
 """
 _LOAD = "SELECT party_id, card FROM person WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND card IS NOT NULL"
+# Without a case nothing is announced, so of which core the person is does not matter.
+_WITHOUT_HOUSEHOLD = """
+SELECT p.party_id, coalesce(c.core, '') AS core
+FROM person p LEFT JOIN case_file c ON c.tenant = p.tenant AND c.party_id = p.party_id
+WHERE p.tenant = $1 AND p.card IS NOT NULL AND p.profile::json ->> 'household' IS NULL
+  AND ($2::uuid IS NULL OR p.party_id > $2)
+ORDER BY p.party_id LIMIT $3
+"""
 _FIND = "SELECT party_id FROM person WHERE tenant = $1 AND mobile_index = $2 ORDER BY party_id"
 _LOG = """
 INSERT INTO contact_reading (tenant, party_id, reading_id, caller, purpose, permit_id, what, read_at, recorded_at)
@@ -60,6 +68,11 @@ class Card(Struct, frozen=True):
 
     name: str
     contacts: tuple[CardContact, ...]
+
+    @property
+    def home_address(self) -> str | None:
+        """The address of the home, as the core wrote it."""
+        return next((contact.value for contact in self.contacts if contact.kind == "home"), None)
 
     @property
     def home(self) -> Point | None:
@@ -113,6 +126,12 @@ async def load(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) 
     rows = await uow.sql.fetch(_LOAD, uow.tenant, sorted(set(party_ids)))
     texts = await cipher.open_many(uow, [Sealed(row[0], _CARD_FIELD, bytes(row[1])) for row in rows])
     return {row[0]: _card(text) for row, text in zip(rows, texts, strict=True) if text is not None}
+
+
+async def people_without_household(uow: UnitOfWork, *, after: UUID | None, limit: int) -> dict[UUID, str]:
+    """People with a card whose home nobody has committed to, in order of id, each with the core of their case."""
+    rows = await uow.sql.fetch(_WITHOUT_HOUSEHOLD, uow.tenant, after, limit)
+    return {row["party_id"]: row["core"] for row in rows}
 
 
 async def find_by_mobile(uow: UnitOfWork, cipher: PartyCipher, mobile: str) -> list[UUID]:

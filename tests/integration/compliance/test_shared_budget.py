@@ -13,6 +13,8 @@ from .test_debts import loan
 
 SYDNEY = {"jurisdiction": "AU", "time_zones": ["Australia/Sydney"]}
 HOME = "a" * 32
+# What must be known of a person in Boston before anybody calls.
+BOSTONIANS = {"employer_permits": True, "third_party_permitted": True, "work_calls_accepted": True}
 
 
 def call(case: CaseOpened, *, day: int = 3, hour: int = 4, **changes: Any) -> dict[str, Any]:
@@ -42,7 +44,7 @@ async def housemates(desk: Desk, count: int = 2, **changes: Any) -> list[CaseOpe
     place = {"jurisdiction": "US-MA", "time_zones": ["America/New_York"], "household": HOME}
     cases = [await desk.open_case(loans=[loan()], **place | changes) for _ in range(count)]
     for case in cases:
-        await desk.tell(case.party_id, employer_permits=True)
+        await desk.tell(case.party_id, **BOSTONIANS)
         told = {"party_id": str(case.party_id), "wishes": [], "told_at": desk.clock.business.isoformat()}
         assert (await desk.post("/v1/preferences", told)).status_code == 200
     return cases

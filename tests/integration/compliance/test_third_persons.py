@@ -8,7 +8,7 @@ from shared.events.case import CaseOpened
 
 from .conftest import Desk, visit_contact
 from .test_debts import loan
-from .test_shared_budget import call, decided, refused_by
+from .test_shared_budget import BOSTONIANS, call, decided, refused_by
 
 NEIGHBOUR = "+1 617 555 0100"
 BOSTON = {"jurisdiction": "US-MA", "time_zones": ["America/New_York"]}
@@ -18,7 +18,7 @@ async def borrower(desk: Desk, number: int, **changes: Any) -> CaseOpened:
     """A person in Boston whose debt is younger than the ledger, of whom everything is known that an inquiry needs."""
     young = loan(originated_on=date(2026, 3, 4), **changes)
     case = await desk.open_case(loans=[young], household=f"{number:032x}", **BOSTON)
-    await desk.tell(case.party_id, employer_permits=True)
+    await desk.tell(case.party_id, **BOSTONIANS)
     told = {"party_id": str(case.party_id), "wishes": [], "told_at": desk.clock.business.isoformat()}
     assert (await desk.post("/v1/preferences", told)).status_code == 200
     return case
