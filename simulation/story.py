@@ -33,7 +33,6 @@ OFFICE_HOURS: Final = (SHIFT[0], OFFER_HOUR, ANSWER_HOUR, EVENING)
 FIELD_HOURS: Final = (
     SHIFT[0], OFFER_HOUR, ANSWER_HOUR, time(13, 30), PAY_HOUR, time(16, 30), time(18), EVENING,
 )  # fmt: skip
-TRACE_SOURCES: Final = {"visits-devices": "device_track", "visits-door": "door_code", "visits-link": "someone_came"}
 MORNING_OF_ACTS: Final = OFFER_HOUR
 COMPLIANCE_OUTAGE_SECONDS: Final = 20.0
 _INSTALMENT_DAYS: Final = (33, 64)
@@ -136,9 +135,9 @@ class Story:
 
     async def _declare_sources(self) -> None:
         """The operator declares what visits tells of crews at doors; a day without a word closes the channel."""
-        for source, kind in TRACE_SOURCES.items():
-            declared = {
-                "source": source, "kind": kind, "client_id": "visits", "channels": ["visit"], "silent_after_hours": 48,
+        for source in (await self._cast.api.get("visits", "/v1/trace-sources")).expected()["items"]:
+            declared = source | {
+                "client_id": "visits", "channels": ["visit"], "silent_after_hours": 48, "reason": "first-declaration",
             }  # fmt: skip
             (await self._cast.api.post("compliance", "/v1/feeds", declared)).expected()
 

@@ -34,7 +34,7 @@ from services.compliance.schemas.devices import (
 )
 from services.compliance.schemas.explanations import ExplainedRuleView, ExplanationView
 from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
-from services.compliance.schemas.feeds import CloseFeedDay, DeclareFeed, FeedDayView, FeedView
+from services.compliance.schemas.feeds import FEED_KEY, CloseFeedDay, DeclareFeed, FeedDayView, FeedStep, FeedView
 from services.compliance.schemas.findings import ControlFindingView, FindingDetail, FindingView, TakeFindingStep
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
 from services.compliance.schemas.permits import (
@@ -278,13 +278,17 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "conduct": True, "harm": True, "detail": "nothing heard for 26 hours", "state": "open",
         "recorded_at": "2026-03-12T02:05:01Z", "changed_at": "2026-03-12T02:05:01Z",
     },
-    DeclareFeed: {"source": "dialler-1", "client_id": "core", "channels": ["call"], "silent_after_hours": 26},
+    DeclareFeed: {
+        "source": "dialler-1", "client_id": "core", "channels": ["call"], "silent_after_hours": 26,
+        "total_key": FEED_KEY, "reason": "change-2026-031",
+    },
+    FeedStep: {"reason": "decommission-17"},
     FeedView: {
         "source": "dialler-1", "kind": "contacts", "client_id": "core", "channels": ["call"],
-        "silent_after_hours": 26, "heard_at": "2026-03-12T02:20:00Z", "total_key": None,
-        "silent": False, "closed_day": "2026-03-11", "closed_number": 916,
+        "silent_after_hours": 26, "heard_at": "2026-03-12T02:20:00Z", "total_key": FEED_KEY,
+        "silent": False, "closed": False, "of_erased": 0, "closed_day": "2026-03-11", "closed_number": 916,
     },
-    CloseFeedDay: {"day": "2026-03-12", "last_number": 1204, "records": 288},
+    CloseFeedDay: {"day": "2026-03-12", "last_number": 1204, "records": 288, "signature": "c2lnbmF0dXJl"},
     FeedDayView: {
         "source": "dialler-1", "day": "2026-03-12", "first_number": 917, "last_number": 1204, "records": 288,
         "known": 287, "missing": [[1002, 1002]],

@@ -11,13 +11,19 @@ from services.compliance.domain.feeds import (
     FeedChannel,
     FeedDay,
     FeedDayNotOver,
+    FeedOpensChannel,
+    FeedStepRefused,
     close_day,
+    closed_until,
     gap_found,
     gap_id,
+    opened_by,
     silence_found,
     total_owed,
     total_refused,
     total_statement,
+    unsigned_found,
+    unsigned_id,
 )
 from services.compliance.domain.findings import found_again
 from services.compliance.domain.leaves import NewLeaf
@@ -30,6 +36,7 @@ from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
 from shared.ids import event_id
 from shared.telemetry.metrics import set_gauge
+from shared.web.problems import Problem
 
 WATCH: Final = "compliance.feeds_watch"
 
@@ -49,16 +56,70 @@ async def hear_records(
         await _judge_day(uow, instruments, day)
 
 
-async def close(uow: UnitOfWork, instruments: Instruments, feed: Feed, body: CloseFeedDay, *, by_whom: str) -> FeedDay:
+async def declare(uow: UnitOfWork, instruments: Instruments, new: Feed, *, reason: str, by_whom: str) -> None:
+    """Keep the terms of a feed, and their leaf. The feed is locked.
+
+    Raises FeedOpensChannel: nothing that is closed opens by new terms.
+    """
+    known = {feed.source: feed for feed in await store.load_feeds(uow)}.get(new.source)
+    opened = opened_by(known, new, real_now=uow.real_now)
+    if opened:
+        raise FeedOpensChannel(f"would open {', '.join(opened)}", channels=opened)
+    await store.declare(uow, new)
+    await _prove(uow, instruments, new, "declared", reason=reason, by_whom=by_whom)
+
+
+async def end(uow: UnitOfWork, instruments: Instruments, feed: Feed, *, reason: str, by_whom: str) -> None:
+    """A named person closes a feed: it closes no channel any more, nobody speaks for it. The feed is locked.
+
+    Raises FeedStepRefused.
+    """
+    if feed.ended_real is not None:
+        raise FeedStepRefused("the feed is closed")
+    await store.end(uow, feed.source)
+    await _prove(uow, instruments, feed, "closed", reason=reason, by_whom=by_whom)
+
+
+async def begin_again(uow: UnitOfWork, instruments: Instruments, feed: Feed, *, reason: str, by_whom: str) -> None:
+    """A named person opens a closed feed again. The feed is locked. Raises FeedStepRefused."""
+    if feed.ended_real is None:
+        raise FeedStepRefused("the feed is open")
+    await store.begin_again(uow, feed.source)
+    await _prove(uow, instruments, feed, "reopened", reason=reason, by_whom=by_whom)
+
+
+async def _prove(
+    uow: UnitOfWork, instruments: Instruments, feed: Feed, step: str, *, reason: str, by_whom: str
+) -> None:
+    leaf = NewLeaf(
+        kind="feed",
+        leaf_id=event_id(),
+        party_id=None,
+        occurred_at=uow.now,
+        recorded_at=uow.real_now,
+        public={
+            "source": feed.source,
+            "step": step,
+            "reason": reason,
+            "by_whom": by_whom,
+            "feed_kind": feed.kind,
+            "client_id": feed.client_id,
+            "channels": list(feed.channels),
+            "silent_after_hours": feed.silent_after_hours,
+            "key": feed.total_key,
+        },
+    )
+    await append_leaves(uow, instruments.cipher, [leaf])
+
+
+async def close(
+    uow: UnitOfWork, instruments: Instruments, feed: Feed, body: CloseFeedDay, *, by_whom: str
+) -> FeedDay | Problem:
     """Close a day with its total; the same total again changes nothing. The feed is locked.
 
-    Raises FeedTotalUnsigned, FeedDayOutOfOrder, FeedDayNotOver.
+    An unsigned total is a finding and returns FeedTotalUnsigned. Raises FeedDayOutOfOrder, FeedDayNotOver.
     """
     source = feed.source
-    statement = total_statement(source, body.day, last_number=body.last_number, records=body.records)
-    problem = total_refused(feed, statement, body.signature)
-    if problem is not None:
-        raise problem
     if body.day > (uow.now + EARLIEST_DATE).date():
         raise FeedDayNotOver()
     previous = (await store.load_last_days(uow, [source])).get(source)
@@ -68,12 +129,26 @@ async def close(uow: UnitOfWork, instruments: Instruments, feed: Feed, body: Clo
     if previous is not None and same:
         return previous
     day = close_day(previous, source=source, day=body.day, last_number=body.last_number, records=body.records)
-    signature = None if feed.total_key is None else body.signature
-    await store.insert_day(uow, day, by_whom=by_whom, signature=signature)
+    statement = total_statement(source, body.day, last_number=body.last_number, records=body.records)
+    problem = total_refused(feed, statement, body.signature)
+    await _judge_signature(uow, instruments, day, signed=problem is None)
+    if problem is not None:
+        return problem
+    until = closed_until(day.day, now=uow.now, real_now=uow.real_now)
+    await store.insert_day(uow, day, closed_until=until, by_whom=by_whom, signature=body.signature)
     await store.hear(uow, {source: ()})
-    await append_leaves(uow, instruments.cipher, [_leaf(day, uow, key=feed.total_key, signature=signature)])
+    await append_leaves(uow, instruments.cipher, [_leaf(day, uow, key=feed.total_key, signature=body.signature)])
     await _judge_day(uow, instruments, day)
     return day
+
+
+async def _judge_signature(uow: UnitOfWork, instruments: Instruments, day: FeedDay, *, signed: bool) -> None:
+    finding_id = unsigned_id(day.source, day.day)
+    await uow.lock_parties([finding_id])
+    standing = (await load_current(uow, [finding_id])).get(finding_id)
+    found = None if signed else unsigned_found(day.source, day.day)
+    after = found_again(standing, found, repaired="the signed total came later")
+    await finding_desk.record(uow, instruments, [] if after is None else [after])
 
 
 async def _judge_day(uow: UnitOfWork, instruments: Instruments, day: FeedDay) -> None:
@@ -86,7 +161,7 @@ async def _judge_day(uow: UnitOfWork, instruments: Instruments, day: FeedDay) ->
 
 
 def _leaf(day: FeedDay, uow: UnitOfWork, *, key: str | None, signature: str | None) -> NewLeaf:
-    """Where the source signs, its key and signature stand in the leaf, so that anybody can check its word."""
+    """The source's key and signature stand in the leaf, so that anybody can check its word."""
     return NewLeaf(
         kind="feed_day",
         leaf_id=event_id(),
@@ -99,7 +174,8 @@ def _leaf(day: FeedDay, uow: UnitOfWork, *, key: str | None, signature: str | No
             "first_number": day.first_number,
             "last_number": day.last_number,
             "records": day.records,
-            **({} if key is None else {"key": key, "signature": signature}),
+            "key": key,
+            "signature": signature,
         },
     )
 
@@ -113,6 +189,7 @@ async def look_for_silence(uow: UnitOfWork, instruments: Instruments) -> None:
     silent = [feed for feed in feeds if feed.is_silent(uow.real_now)]
     unclosed = [feed for feed in feeds if feed.owes_total(uow.real_now)]
     set_gauge("doorstep.feeds.silent", len(silent))
+    set_gauge("doorstep.feeds.unclosed", len(unclosed))
     set_gauge("doorstep.feeds.incomplete", await count_open(uow, "FEED-GAP"))
     found = [*map(silence_found, silent), *map(total_owed, unclosed)]
     await finding_desk.record(uow, instruments, found)

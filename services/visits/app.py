@@ -13,10 +13,13 @@ from services.visits.remote import Neighbours
 from services.visits.settings import VisitSettings
 from shared.database import Database
 from shared.security.key_management import LocalKeyManagement
+from shared.security.signing import SigningKey
 from shared.service import ServiceDefinition, ServiceRuntime
 
 NAME: Final = "visits"
 _LINK_PURPOSE: Final = "visits.customer-link"
+# Signs the daily totals of visits' own sources. Compliance learns its public half from the operator.
+_TOTAL_KEY: Final = "visits-traces"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class _Opened:
     database: Database
     neighbours: Neighbours
     link_secret: bytes
+    total_key: SigningKey
 
 
 class _Parts:
@@ -43,12 +47,17 @@ class _Parts:
 
     @asynccontextmanager
     async def lifespan(self, runtime: ServiceRuntime) -> AsyncIterator[None]:
-        """Open the clients of other services and the key of the customers' links; ask for the permit keys once an
-        hour.
+        """Open the clients of other services and the keys of the customers' links and of daily totals; ask for the
+        permit keys once an hour.
         """
         keys = LocalKeyManagement.open(runtime.settings.key_folder, NAME)
         async with Neighbours.open(runtime.settings) as neighbours:
-            self._opened = _Opened(runtime.database, neighbours, keys.derive(_LINK_PURPOSE))
+            self._opened = _Opened(
+                runtime.database,
+                neighbours,
+                keys.derive(_LINK_PURPOSE),
+                SigningKey.open(runtime.settings.key_folder, _TOTAL_KEY),
+            )
             if "worker" in runtime.roles:
                 async with runtime.database.unit_of_work() as uow:
                     uow.intend(learn_permit_keys(reason=f"start {uow.real_now.isoformat()}", due_at=uow.real_now))
@@ -69,11 +78,14 @@ def define(settings: VisitSettings) -> ServiceDefinition:
             runtime,
             neighbours=parts.opened.neighbours,
             link_secret=parts.opened.link_secret,
+            total_key=parts.opened.total_key,
             visit_settings=settings,
         ),
         subscriptions=consumers.subscriptions(link_secret=lambda: parts.opened.link_secret),
         intent_handlers=intents.handlers(
-            database=lambda: parts.opened.database, neighbours=lambda: parts.opened.neighbours
+            database=lambda: parts.opened.database,
+            neighbours=lambda: parts.opened.neighbours,
+            total_key=lambda: parts.opened.total_key,
         ),
         on_heartbeats=consumers.keep_watermarks,
         lifespan=parts.lifespan,

@@ -24,6 +24,8 @@ from services.visits.schemas import (
     Sos,
     Summary,
     SyncDevice,
+    TraceSourcesView,
+    TraceSourceView,
     UnsyncedDeviceView,
     VisitView,
 )
@@ -48,6 +50,7 @@ from shared.events.story import (
 from shared.web.examples import ExampleKey
 
 _SECRET: Final = b"of the examples; no service has it"
+_TOTAL_KEY: Final = "visits-door+2a36ca5d+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 _LINK_TOKEN: Final = make_link(UUID(VISIT), expires_at=datetime(2026, 3, 11, 10, tzinfo=UTC), secret=_SECRET)
 _DOOR_CODE: Final = door_code(UUID(VISIT), secret=_SECRET)
 _BANK: Final = "Example Bank"
@@ -129,6 +132,8 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         ],
         "window": WINDOW, "expected_now": True, "rights": wording.rights("en"),
     },
+    TraceSourceView: {"source": "visits-door", "kind": "door_code", "total_key": _TOTAL_KEY},
+    TraceSourcesView: {"items": [{"source": "visits-door", "kind": "door_code", "total_key": _TOTAL_KEY}]},
     Summary: {
         "visits_by_state": {"assigned": 430, "recorded": 87, "declined": 31, "recalled": 12},
         "visits_by_outcome": {"promise_made": 30, "no_answer": 41, "plan_signed": 16},

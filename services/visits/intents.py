@@ -38,8 +38,8 @@ NeighboursOf = Callable[[], Neighbours]
 DatabaseOf = Callable[[], Database]
 
 
-def handlers(*, database: DatabaseOf, neighbours: NeighboursOf) -> list[IntentHandler]:
-    """All handlers; both ports are opened by the service's lifespan."""
+def handlers(*, database: DatabaseOf, neighbours: NeighboursOf, total_key: trace_intents.KeyOf) -> list[IntentHandler]:
+    """All handlers; what they need is opened by the service's lifespan."""
     return [
         OfferPermits(database, neighbours),
         ReportUse(neighbours),
@@ -49,7 +49,7 @@ def handlers(*, database: DatabaseOf, neighbours: NeighboursOf) -> list[IntentHa
         Timer(kinds.ANSWER_DUE, lambda visit, now, _: appointment.answer_overdue(visit, now=now)),
         Timer(kinds.WINDOW_ENDED, lambda visit, now, _: appointment.window_over(visit, now=now)),
         Timer(kinds.STAY_OVERDUE, lambda visit, now, real: door.stay_over(visit, now=now, real_now=real)),
-        *trace_intents.handlers(database=database, neighbours=neighbours),
+        *trace_intents.handlers(database=database, neighbours=neighbours, total_key=total_key),
     ]
 
 

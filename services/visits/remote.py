@@ -139,6 +139,7 @@ class FeedDayBody(BaseModel):
     day: date
     last_number: int
     records: int
+    signature: str
 
 
 class PermitKeys(_Answer):

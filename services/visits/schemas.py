@@ -256,6 +256,20 @@ class DoorView(BaseModel):
     rights: list[str] = Field(description="What the customer may do, in plain words.")
 
 
+class TraceSourceView(BaseModel):
+    """One source of traces, as it is declared at compliance."""
+
+    source: str = Field(description="Its name.")
+    kind: str = Field(description="What it sees, as compliance calls it.")
+    total_key: str = Field(description="Ed25519 key (`name+id+key`, C2SP) that signs its daily totals.")
+
+
+class TraceSourcesView(BaseModel):
+    """All sources of traces."""
+
+    items: list[TraceSourceView] = Field(description="The sources.")
+
+
 class RecallFigures(BaseModel):
     """Recalled visits, and how long it took from the fact on our topic to the committed recall (real time)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,21 +16,26 @@ from services.visits.remote import FeedDayBody, Neighbours, TraceItem, TraceResu
 from services.visits.store import traces as store
 from shared.database import Database, UnitOfWork
 from shared.messaging import Answer, Intent, IntentHandler, TimerDue
+from shared.security.signing import SigningKey
 from shared.web.client import RemoteProblem, RemoteUnavailable
 
 log = logging.getLogger(__name__)
 
 NeighboursOf = Callable[[], Neighbours]
 DatabaseOf = Callable[[], Database]
+KeyOf = Callable[[], SigningKey]
 _WAITING: Final = "traces-waiting"
-# The operator has not declared the source for us yet, the clocks differ, or the day's traces come first: that passes.
-_NOT_YET: Final = frozenset({"feed-unknown", "feed-foreign", "contact-in-future", _WAITING})
+# The operator has not declared the source for us yet, or with another key, the clocks differ, or the day's traces come
+# first: that passes.
+_NOT_YET: Final = frozenset(
+    {"feed-unknown", "feed-foreign", "feed-closed", "feed-total-unsigned", "contact-in-future", _WAITING}
+)
 _RETRIED: Final = frozenset({401, 403, 429})
 
 
-def handlers(*, database: DatabaseOf, neighbours: NeighboursOf) -> list[IntentHandler]:
-    """The handlers of the four kinds."""
-    return [NumberTraces(), TellTraces(neighbours), CloseTraceDay(), TellTraceDay(database, neighbours)]
+def handlers(*, database: DatabaseOf, neighbours: NeighboursOf, total_key: KeyOf) -> list[IntentHandler]:
+    """The handlers of the four kinds. `total_key` signs the daily totals."""
+    return [NumberTraces(), TellTraces(neighbours), CloseTraceDay(), TellTraceDay(database, neighbours, total_key)]
 
 
 async def begin(uow: UnitOfWork) -> None:
@@ -137,9 +143,10 @@ class TellTraceDay:
     kind = traces.TELL_TRACE_DAY
     batch_size = 10
 
-    def __init__(self, database: DatabaseOf, neighbours: NeighboursOf) -> None:
+    def __init__(self, database: DatabaseOf, neighbours: NeighboursOf, total_key: KeyOf) -> None:
         self._database = database
         self._neighbours = neighbours
+        self._total_key = total_key
 
     async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
         """One call per source."""
@@ -166,8 +173,11 @@ class TellTraceDay:
     async def _told(self, intent: Intent) -> Answer | None:
         total = intent.payload
         body = FeedDayBody(
-            day=date.fromisoformat(total["day"]), last_number=total["last_number"], records=total["records"]
-        )  # fmt: skip
+            day=date.fromisoformat(total["day"]),
+            last_number=total["last_number"],
+            records=total["records"],
+            signature=base64.b64encode(self._total_key().sign_bytes(traces.statement_of(total))).decode(),
+        )
         path = f"/v1/feeds/{total['source']}/days"
         try:
             await self._neighbours().compliance.command(path, object, body=body, idempotency_key=str(intent.id))

@@ -123,6 +123,7 @@ _ALL: Final = (
         "trace-sources",
     ),
     _scope("compliance.manage-feeds", "Declare the systems that must report contacts.", "operator"),
+    _scope("compliance.close-feed", "Answer for it that a system reports nothing any more; a person.", "auditor"),
     _scope("compliance.explain-finding", "Explain a finding.", "dispatcher", "collector-app"),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),
     _scope("compliance.judge-sample", "Judge the daily sample; never whoever decides or overrides.", "auditor"),

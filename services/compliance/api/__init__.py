@@ -49,8 +49,8 @@ def build(
             title="Doorstep compliance",
             # 2: channel third_party_location; 3: ending a hold has its own scope; 4: sources are bound to their client;
             # 5: decision_id is null for a person who was erased; 6: an allow has a counterfactual; scopes of holds
-            # 9: records about people who were erased are answered `erased`
-            version="9.0.0",
+            # 9: records about people who were erased are answered `erased`; 10: feeds have keys, their terms reasons
+            version="10.0.0",
             description="May we, did we, prove it: permits, holds, findings, and the tamper-evident log.",
             routers=(*ROUTERS, jwks_router(instruments.permit_key)),
             settings=runtime.settings,

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance.api.surroundings import instruments_of
-from services.compliance.domain.feeds import FeedForeign, FeedUnknown
+from services.compliance.domain.feeds import FeedClosed, FeedForeign, FeedUnknown
 from services.compliance.domain.reports import ContactInFuture, ContactRecordChanged, FeedNumberTaken, feed_id_of
 from services.compliance.instruments import Instruments
 from services.compliance.report_desk import record_reports, refusal
@@ -33,7 +33,9 @@ _REPORT = [Depends(scope("compliance.report-contact"))]
     "/contacts",
     response_model=ReportedResults,
     dependencies=_REPORT,
-    responses=problem_responses(FeedUnknown, FeedForeign, ContactRecordChanged, FeedNumberTaken, ContactInFuture),
+    responses=problem_responses(
+        FeedUnknown, FeedForeign, FeedClosed, ContactRecordChanged, FeedNumberTaken, ContactInFuture
+    ),
     summary="Report contacts that were made",
 )
 async def report_contacts(request: Request, body: ReportedContacts) -> Response:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.compliance import trace_desk
 from services.compliance.api.surroundings import instruments_of
-from services.compliance.domain.feeds import FeedForeign, FeedUnknown
+from services.compliance.domain.feeds import FeedClosed, FeedForeign, FeedUnknown
 from services.compliance.domain.reports import ContactInFuture, ContactRecordChanged, FeedNumberTaken, feed_id_of
 from services.compliance.schemas.traces import ToldTraces, TraceResults
 from shared.database import UnitOfWork
@@ -23,7 +23,9 @@ router = APIRouter(prefix="/v1", tags=["contacts"])
     "/traces",
     response_model=TraceResults,
     dependencies=[Depends(scope("compliance.tell-trace"))],
-    responses=problem_responses(FeedUnknown, FeedForeign, ContactRecordChanged, FeedNumberTaken, ContactInFuture),
+    responses=problem_responses(
+        FeedUnknown, FeedForeign, FeedClosed, ContactRecordChanged, FeedNumberTaken, ContactInFuture
+    ),
     summary="Tell traces of contacts",
 )
 async def tell_traces(request: Request, body: ToldTraces) -> Response:

@@ -35,6 +35,7 @@ LeafKind = Literal[
     "sample_judgement",
     "finding",
     "complaint",
+    "feed",
     "feed_day",
     "manifest",
     "origin",

@@ -13,9 +13,11 @@ from shared.events.base import Reference
 from shared.security.note_keys import NoteKey
 from shared.security.scopes import SCOPES
 
+FEED_KEY = "dialler-1+0269aaf4+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+
 
 class DeclareFeed(BaseModel):
-    """What a reporting system must do. Declared again, it is changed."""
+    """What a reporting system must do. Declared again, it is changed; no channel that it closes now opens so."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,19 +35,21 @@ class DeclareFeed(BaseModel):
     silent_after_hours: int = Field(
         ge=1, le=240, description="Hours of real time after which its silence is a finding.", examples=[26]
     )
-    total_key: str | None = Field(
-        None,
+    total_key: str = Field(
         max_length=200,
-        description="Ed25519 key (`name+id+key`, C2SP) with which it signs its totals; absent: its client's word.",
-        examples=[None],
+        description="Ed25519 key (`name+id+key`, C2SP) with which it signs its totals. Its private half stays with it.",
+        examples=[FEED_KEY],
+    )
+    reason: Reference = Field(
+        description="Why, as the reference of a decision; no free text. It stands in the log.",
+        examples=["change-2026-031"],
     )
 
     @field_validator("total_key")
     @classmethod
-    def _a_key(cls, value: str | None) -> str | None:
+    def _a_key(cls, value: str) -> str:
         """A key that can be read."""
-        if value is not None:
-            NoteKey.parse(value)
+        NoteKey.parse(value)
         return value
 
     @model_validator(mode="after")
@@ -74,7 +78,14 @@ class FeedView(BaseModel):
     silent: bool = Field(
         description="Whether it should have spoken, or closed a day: its channels are closed.", examples=[False]
     )
-    total_key: str | None = Field(description="The key with which it signs its totals.", examples=[None])
+    total_key: str | None = Field(
+        description="The key with which it signs its totals; none: its days stay unclosed until it is declared anew.",
+        examples=[FEED_KEY],
+    )
+    closed: bool = Field(description="Whether a person closed it: nobody speaks for it.", examples=[False])
+    of_erased: int = Field(
+        description="How many records it told of people who were erased; they are not kept.", examples=[0]
+    )
     closed_day: date | None = Field(description="Its last day that a total closed.", examples=["2026-03-11"])
     closed_number: int | None = Field(description="The last number of that day.", examples=[916])
 
@@ -97,10 +108,21 @@ class CloseFeedDay(BaseModel):
         None,
         max_length=100,
         description=(
-            "Of a source with a key: its Ed25519 signature, in base64, over the lines `doorstep feed day`, source, "
-            "day, last number and records, each ended by a line feed."
+            "The source's Ed25519 signature, in base64, over the lines `doorstep feed day`, source, day, last number "
+            "and records, each ended by a line feed. Without it the day stays unclosed, and that is a finding."
         ),
-        examples=[None],
+        examples=["d6Yk3Vv0m1c3kq0l0mB6Zc7n2b8y5w=="],
+    )
+
+
+class FeedStep(BaseModel):
+    """A named person closes a feed, or opens it again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reference = Field(
+        description="Why, as the reference of a decision; no free text. It stands in the log.",
+        examples=["decommission-17"],
     )
 
 

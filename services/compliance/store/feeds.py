@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -26,7 +27,8 @@ WHERE f.tenant = $1 AND f.source = h.source
 _FEEDS = "SELECT * FROM feed WHERE tenant = $1 ORDER BY source"
 _SILENT = """
 SELECT channel, array_agg(source ORDER BY source) AS sources FROM feed CROSS JOIN unnest(channels) AS channel
-WHERE tenant = $1 AND (heard_real + make_interval(hours => silent_after_hours) < $2 OR closed_real + $3 < $2)
+WHERE tenant = $1 AND ended_real IS NULL
+  AND (heard_real + make_interval(hours => silent_after_hours) < $2 OR closed_real + $3 < $2)
 GROUP BY channel
 """
 _LAST_DAYS = """
@@ -39,7 +41,11 @@ FROM unnest($2::text[], $3::bigint[]) AS n(source, number)
 JOIN feed_day d ON d.tenant = $1 AND d.source = n.source AND n.number BETWEEN d.first_number AND d.last_number
 ORDER BY d.source, d.day
 """
-_CLOSED = "UPDATE feed SET closed_real = $3 WHERE tenant = $1 AND source = $2"
+_CLOSED = "UPDATE feed SET closed_real = greatest(closed_real, $3) WHERE tenant = $1 AND source = $2"
+_END = "UPDATE feed SET ended_real = $3 WHERE tenant = $1 AND source = $2"
+_BEGIN_AGAIN = """
+UPDATE feed SET ended_real = NULL, heard_real = $3, closed_real = $3 WHERE tenant = $1 AND source = $2
+"""
 _CLOSE = """
 INSERT INTO feed_day (tenant, source, day, first_number, last_number, records, by_whom, recorded_real, signature)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -90,6 +96,7 @@ async def load_feeds(uow: UnitOfWork) -> list[Feed]:
             heard_real=row["heard_real"],
             closed_real=row["closed_real"],
             total_key=row["total_key"],
+            ended_real=row["ended_real"],
         )
         for row in await uow.sql.fetch(_FEEDS, uow.tenant)
     ]
@@ -112,13 +119,25 @@ async def load_days_of(uow: UnitOfWork, numbers: Sequence[tuple[str, int]]) -> l
     return [_day(row) for row in rows]
 
 
-async def insert_day(uow: UnitOfWork, day: FeedDay, *, by_whom: str, signature: str | None) -> None:
-    """Close the day. `signature`: of the source itself, in base64, if it signs."""
+async def end(uow: UnitOfWork, source: str) -> None:
+    """Nobody speaks for it any more."""
+    await uow.sql.execute(_END, uow.tenant, source, uow.real_now)
+
+
+async def begin_again(uow: UnitOfWork, source: str) -> None:
+    """It may be spoken for again; its silence begins now."""
+    await uow.sql.execute(_BEGIN_AGAIN, uow.tenant, source, uow.real_now)
+
+
+async def insert_day(
+    uow: UnitOfWork, day: FeedDay, *, closed_until: datetime, by_whom: str, signature: str | None
+) -> None:
+    """Close the day. `signature`: of the source itself, in base64."""
     await uow.sql.execute(
         _CLOSE, uow.tenant, day.source, day.day, day.first_number, day.last_number, day.records, by_whom, uow.real_now,
         signature,
     )  # fmt: skip
-    await uow.sql.execute(_CLOSED, uow.tenant, day.source, uow.real_now)
+    await uow.sql.execute(_CLOSED, uow.tenant, day.source, closed_until)
 
 
 async def count_known(uow: UnitOfWork, day: FeedDay) -> int:

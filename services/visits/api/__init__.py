@@ -11,6 +11,7 @@ from services.visits.api.office import router as office_router
 from services.visits.examples import EXAMPLES
 from services.visits.remote import Neighbours
 from services.visits.settings import VisitSettings
+from shared.security.signing import SigningKey
 from shared.security.tokens import TokenVerifier
 from shared.service import ServiceRuntime
 from shared.web.app import ApiDefinition, create_app
@@ -19,8 +20,9 @@ ROUTERS: tuple[APIRouter, ...] = (customer_router, field_router, devices_router,
 
 
 def build(
-    runtime: ServiceRuntime, *, neighbours: Neighbours, link_secret: bytes, visit_settings: VisitSettings
-) -> FastAPI:
+    runtime: ServiceRuntime, *, neighbours: Neighbours, link_secret: bytes, total_key: SigningKey,
+    visit_settings: VisitSettings,
+) -> FastAPI:  # fmt: skip
     """The API of one process."""
     return create_app(
         ApiDefinition(
@@ -32,6 +34,11 @@ def build(
             settings=runtime.settings,
             database=runtime.database,
             verifier=TokenVerifier.from_settings(runtime.settings, runtime.clock),
-            state={"neighbours": neighbours, "link_secret": link_secret, "visit_settings": visit_settings},
+            state={
+                "neighbours": neighbours,
+                "link_secret": link_secret,
+                "total_key": total_key,
+                "visit_settings": visit_settings,
+            },  # fmt: skip
         )
     )

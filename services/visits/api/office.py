@@ -11,11 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.visits.api.access import VisitId, database_of, load_visit
+from services.visits.domain.traces import KINDS
 from services.visits.domain.visit import State
-from services.visits.schemas import AlarmView, Summary, VisitView
+from services.visits.schemas import AlarmView, Summary, TraceSourcesView, TraceSourceView, VisitView
 from services.visits.store import reports
 from shared.database import UnitOfWork
 from shared.security.callers import Caller, scope
+from shared.security.note_keys import NoteKey
+from shared.security.signing import SigningKey
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
@@ -112,3 +115,15 @@ async def read_summary(request: Request, _: Annotated[Caller, Depends(scope("vis
     async with database.read_only() as uow:
         figures = await reports.load_summary(uow, limit_seconds=database.settings.freshness_limit_seconds)
     return Summary.model_validate(figures)
+
+
+@router.get("/v1/trace-sources", summary="What visits tells compliance of crews at doors")
+async def list_trace_sources(request: Request, _: Annotated[Caller, Depends(scope("visits.read"))]) -> TraceSourcesView:
+    """The sources that the operator declares at compliance, each with its kind and the key that signs its totals."""
+    key: SigningKey = request.app.state.total_key
+    return TraceSourcesView(
+        items=[
+            TraceSourceView(source=source, kind=kind, total_key=NoteKey(source, key.public_bytes).vkey)
+            for source, kind in KINDS.items()
+        ]
+    )

@@ -16,6 +16,12 @@ from shared.messaging import NewIntent
 
 TraceSource = Literal["visits-devices", "visits-door", "visits-link"]
 SOURCES: Final[tuple[TraceSource, ...]] = get_args(TraceSource)
+# What compliance calls sources of each kind.
+KINDS: Final[Mapping[TraceSource, str]] = {
+    "visits-devices": "device_track",
+    "visits-door": "door_code",
+    "visits-link": "someone_came",
+}
 
 NUMBER_TRACE: Final = "number_trace"
 TELL_TRACE: Final = "tell_trace"
@@ -84,6 +90,12 @@ def tell_day(total: Mapping[str, Any], *, due_at: datetime, tries: int = 0) -> N
         due_at=due_at,
         payload={**total, "tries": tries},
     )
+
+
+def statement_of(total: Mapping[str, Any]) -> bytes:
+    """The bytes that are signed of a total: five lines, as compliance reads them."""
+    lines = ("doorstep feed day", total["source"], total["day"], total["last_number"], total["records"])
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _trace(source: TraceSource, visit: Visit, record_id: str, *, seen_at: datetime, real_now: datetime) -> NewIntent:

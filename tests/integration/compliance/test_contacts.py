@@ -1,16 +1,20 @@
 """Contacts that the bank's systems report: each recorded once, judged at its own time, counted, announced."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.events.case import CaseOpened
 from shared.events.contact import ContactRecorded
+from shared.security.note_keys import NoteKey
 
 from .conftest import Desk, visit_contact, visit_request
 
+_TOTALS = Ed25519PrivateKey.from_private_bytes(bytes(32))
 # Eleven o'clock in Shanghai.
 RANG = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 
@@ -34,10 +38,25 @@ def call(case: CaseOpened, number: int = 1, **changes: Any) -> dict[str, Any]:
     return values | changes
 
 
+def terms(source: str, **changes: Any) -> dict[str, Any]:
+    """What the operator declares; all sources of the tests sign with one key."""
+    values: dict[str, Any] = {
+        "source": source, "client_id": "demo-driver", "channels": ["call"], "silent_after_hours": 240,
+        "total_key": NoteKey(source, _TOTALS.public_key().public_bytes_raw()).vkey, "reason": "test-1",
+    }  # fmt: skip
+    return values | changes
+
+
+def total(source: str, day: str, last_number: int, records: int) -> dict[str, Any]:
+    """A day's total, signed by the source."""
+    statement = f"doorstep feed day\n{source}\n{day}\n{last_number}\n{records}\n".encode()
+    signature = base64.b64encode(_TOTALS.sign(statement)).decode()
+    return {"day": day, "last_number": last_number, "records": records, "signature": signature}
+
+
 async def declare_source(desk: Desk, source: str, *, client_id: str = "demo-driver", **changes: Any) -> None:
     """The operator declares a source; the tests' client speaks for it unless another one is named."""
-    body = {"source": source, "client_id": client_id, "channels": ["call"], "silent_after_hours": 240}
-    response = await desk.post("/v1/feeds", body | changes)
+    response = await desk.post("/v1/feeds", terms(source, client_id=client_id, **changes))
     assert response.status_code == 200, response.text
 
 

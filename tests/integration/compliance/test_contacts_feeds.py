@@ -1,36 +1,30 @@
 """Feeds of reported contacts: numbers without gaps, days closed by a total, silence that closes channels."""
 
 import asyncio
-import base64
 import json
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+import pytest
 
 from services.compliance.feed_desk import WATCH, look_for_silence
 from services.compliance.watch import next_look
 from services.compliance.watch import watch as timer
 from shared.events.case import CaseOpened
 from shared.messaging.intents import Intent, TimerDue
-from shared.security.note_keys import NoteKey
 
 from .conftest import Desk, visit_request
-from .test_contacts import call, message, report
+from .test_contacts import call, declare_source, message, report, terms, total
 
 
 async def declare(desk: Desk, *channels: str, hours: int = 26) -> None:
-    body = {
-        "source": "dialler-1", "client_id": "demo-driver", "channels": list(channels), "silent_after_hours": hours
-    }  # fmt: skip
-    response = await desk.post("/v1/feeds", body)
-    assert response.status_code == 200, response.text
+    await declare_source(desk, "dialler-1", channels=list(channels), silent_after_hours=hours)
 
 
 async def close(desk: Desk, day: str, last_number: int, records: int) -> Any:
-    return await desk.post("/v1/feeds/dialler-1/days", {"day": day, "last_number": last_number, "records": records})
+    return await desk.post("/v1/feeds/dialler-1/days", total("dialler-1", day, last_number, records))
 
 
 async def gaps(desk: Desk) -> list[tuple[str, bool]]:
@@ -158,29 +152,108 @@ async def test_who_only_repeats_what_was_said_stays_silent(desk: Desk) -> None:
     assert (await desk.get("/v1/feeds")).json()["items"][0]["silent"]
 
 
-async def test_total_of_a_source_with_a_key_is_its_own_word(desk: Desk) -> None:
-    private = Ed25519PrivateKey.generate()
-    key = NoteKey("dialler-1", private.public_key().public_bytes_raw())
-    body = {
-        "source": "dialler-1", "client_id": "demo-driver", "channels": ["call"], "silent_after_hours": 26,
-        "total_key": key.vkey,
-    }  # fmt: skip
-    assert (await desk.post("/v1/feeds", body)).status_code == 200
-    total = {"day": "2026-03-01", "last_number": 0, "records": 0}
-    good = base64.b64encode(private.sign(b"doorstep feed day\ndialler-1\n2026-03-01\n0\n0\n")).decode()
-    other = base64.b64encode(private.sign(b"doorstep feed day\ndialler-1\n2026-03-01\n1\n1\n")).decode()
-    for signature in (None, "AAAA", "no base64", other):
-        refused = await desk.post("/v1/feeds/dialler-1/days", total | {"signature": signature})
+async def unsigned(desk: Desk) -> list[tuple[str, bool]]:
+    items = (await desk.get("/v1/control-findings", rule="FEED-UNSIGNED")).json()["items"]
+    return [(one["state"], one["harm"]) for one in items]
+
+
+async def test_total_that_the_source_did_not_sign_closes_no_day_and_is_a_finding(desk: Desk) -> None:
+    await declare(desk, "call")
+    good = total("dialler-1", "2026-03-01", 0, 0)
+    other = total("dialler-1", "2026-03-01", 1, 1)
+    for signature in (None, "AAAA", "no base64", other["signature"]):
+        refused = await desk.post("/v1/feeds/dialler-1/days", good | {"signature": signature})
         assert (refused.status_code, refused.json()["type"].split("/")[-1]) == (403, "feed-total-unsigned")
-    assert (await desk.post("/v1/feeds/dialler-1/days", total | {"signature": good})).status_code == 200
-    async with desk.database.read_only() as uow:
-        closed = json.loads(await uow.sql.fetchval("SELECT leaf FROM log_entry WHERE kind = 'feed_day'"))
-    assert (closed["key"], closed["signature"]) == (key.vkey, good)
+    assert await unsigned(desk) == [("open", True)]
+    assert (await desk.get("/v1/feeds")).json()["items"][0]["closed_day"] is None
+    assert (await desk.post("/v1/feeds/dialler-1/days", good)).status_code == 200
+    assert await unsigned(desk) == [("remedied", False)]
+    (closed,) = await leaves(desk, "feed_day")
+    assert (closed["key"], closed["signature"]) == (terms("dialler-1")["total_key"], good["signature"])
 
 
-async def test_key_that_is_none_is_not_declared(desk: Desk) -> None:
-    body = {"source": "dialler-1", "channels": ["call"], "silent_after_hours": 26, "total_key": "dialler+00+AAAA"}
+async def test_feed_of_before_without_a_key_closes_no_day(desk: Desk) -> None:
+    await declare(desk, "sms")
+    async with desk.database.unit_of_work() as uow:
+        await uow.sql.execute("UPDATE feed SET total_key = NULL, closed_real = closed_real - interval '49 hours'")
+    assert (await close(desk, "2026-03-01", 0, 0)).status_code == 403
+    assert await unsigned(desk) == [("open", True)]
+    assert (await ask_for_message(desk, await desk.open_case()))["decision"] == "needs-fact"
+    # A key may be declared while its channels are closed; only the signed total opens them.
+    await declare(desk, "sms")
+    assert (await ask_for_message(desk, await desk.open_case()))["decision"] == "needs-fact"
+    assert (await close(desk, "2026-03-01", 0, 0)).status_code == 200
+    assert (await ask_for_message(desk, await desk.open_case()))["decision"] == "allow"
+
+
+@pytest.mark.parametrize("missing", ["total_key", "reason"])
+async def test_feed_is_declared_with_a_key_and_a_reason(desk: Desk, missing: str) -> None:
+    body = {name: value for name, value in terms("dialler-1").items() if name != missing}
     assert (await desk.post("/v1/feeds", body)).status_code == 422
+    assert (await desk.post("/v1/feeds", terms("dialler-1", total_key="dialler+00+AAAA"))).status_code == 422
+
+
+async def leaves(desk: Desk, kind: str) -> list[dict[str, Any]]:
+    async with desk.database.read_only() as uow:
+        rows = await uow.sql.fetch("SELECT leaf FROM log_entry WHERE kind = $1 ORDER BY recorded_at, leaf_id", kind)
+    return [json.loads(row["leaf"]) for row in rows]
+
+
+async def test_who_closes_old_days_only_stays_behind(desk: Desk) -> None:
+    """A day closed a month late is no sign that today's will come."""
+    await declare(desk, "sms")
+    async with desk.database.unit_of_work() as uow:
+        await uow.sql.execute("UPDATE feed SET closed_real = closed_real - interval '49 hours'")
+    assert (await close(desk, "2026-01-30", 0, 0)).status_code == 200
+    assert (await ask_for_message(desk, await desk.open_case()))["decision"] == "needs-fact"
+    assert (await close(desk, "2026-03-01", 0, 0)).status_code == 200
+    assert (await ask_for_message(desk, await desk.open_case()))["decision"] == "allow"
+
+
+async def test_unclosed_day_is_found_before_it_closes_the_channel(desk: Desk) -> None:
+    await declare(desk, "sms")
+    async with desk.database.unit_of_work() as uow:
+        await uow.sql.execute("UPDATE feed SET closed_real = closed_real - interval '37 hours'")
+    await watch(desk)
+    (found,) = (await desk.get("/v1/control-findings")).json()["items"]
+    assert found["rule"] == "FEED-UNCLOSED"
+    assert (await ask_for_message(desk, await desk.open_case()))["decision"] == "allow"
+
+
+@pytest.mark.parametrize("changes", [{"channels": ["call"]}, {"silent_after_hours": 240}])
+async def test_new_terms_open_no_channel_that_is_closed(desk: Desk, changes: dict[str, Any]) -> None:
+    await declare(desk, "sms", "call", hours=1)
+    await fall_silent(desk)
+    known = terms("dialler-1", channels=["sms", "call"], silent_after_hours=1)
+    refused = await desk.post("/v1/feeds", known | changes)
+    assert (refused.status_code, refused.json()["type"].split("/")[-1]) == (409, "feed-opens-channel")
+    assert "sms" in refused.json()["channels"]
+    assert (await desk.post("/v1/feeds", known | {"channels": ["sms", "call", "email"]})).status_code == 200
+    assert (await ask_for_message(desk, await desk.open_case()))["decision"] == "needs-fact"
+
+
+async def test_closing_and_reopening_a_feed_takes_a_named_person_and_a_leaf(desk: Desk) -> None:
+    await declare(desk, "sms", hours=1)
+    await fall_silent(desk)
+    body = {"reason": "decommission-17"}
+    nobody = await desk.post("/v1/feeds/dialler-1/close", body, by="auditor", client="auditor")
+    assert (nobody.status_code, nobody.json()["type"].split("/")[-1]) == (403, "person-needed")
+    closed = await desk.post("/v1/feeds/dialler-1/close", body, by="li-wei", client="auditor")
+    assert (closed.json()["closed"], closed.json()["silent"]) == (True, False)
+    assert (await desk.post("/v1/feeds/dialler-1/close", body, by="li-wei", client="auditor")).status_code == 409
+    case = await desk.open_case()
+    assert (await ask_for_message(desk, case))["decision"] == "allow"
+    (result,) = await report(desk, message(case))
+    assert result["problem"]["type"].endswith("/feed-closed")
+    assert (await close(desk, "2026-03-01", 0, 0)).status_code == 409
+    again = await desk.post("/v1/feeds/dialler-1/reopen", {"reason": "needed-again"}, by="li-wei", client="auditor")
+    assert not again.json()["closed"]
+    assert (await report(desk, message(case)))[0]["status"] == "recorded"
+    steps = [(one["step"], one["reason"], one["by_whom"]) for one in await leaves(desk, "feed")]
+    assert steps[0][:2] == ("declared", "test-1")
+    assert [one for one in steps if one[0] != "declared"] == [
+        ("closed", "decommission-17", "li-wei"), ("reopened", "needed-again", "li-wei"),
+    ]  # fmt: skip
 
 
 async def test_late_record_waits_for_a_person_who_decides_on_the_gap(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from shared.messaging.liveness import Pulse
 from shared.messaging.worker import Worker
 
 from .conftest import Desk
-from .test_contacts import RANG, call, declare_source, report
+from .test_contacts import RANG, call, declare_source, report, terms, total
 
 
 def told(case: CaseOpened, number: int = 1, **changes: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ async def test_a_trace_sent_again_counts_once_and_never_changes(desk: Desk) -> N
 async def test_the_numbers_of_a_source_are_gapless(desk: Desk) -> None:
     case = await desk.open_case()
     await tell(desk, told(case, 1), told(case, 3, record_id="cdr-3"))
-    closed = await desk.post("/v1/feeds/carrier-1/days", {"day": "2026-03-02", "last_number": 3, "records": 3})
+    closed = await desk.post("/v1/feeds/carrier-1/days", total("carrier-1", "2026-03-02", 3, 3))
     assert closed.json()["missing"] == [[2, 2]]
 
 
@@ -128,7 +128,7 @@ async def test_contacts_only_of_ones_own_declared_source(desk: Desk) -> None:
 
 async def test_a_day_is_closed_by_the_bound_client_only(desk: Desk) -> None:
     await declare_source(desk, "dialler-1", client_id="core")
-    body = {"day": "2026-03-01", "last_number": 0, "records": 0}
+    body = total("dialler-1", "2026-03-01", 0, 0)
     assert (await desk.post("/v1/feeds/dialler-1/days", body)).status_code == 403
     assert (await desk.post("/v1/feeds/dialler-1/days", body, client="core")).status_code == 200
 
@@ -139,8 +139,7 @@ async def test_a_day_is_closed_by_the_bound_client_only(desk: Desk) -> None:
      {"kind": "device_track", "channels": ["visit"], "client_id": "dispatcher"}],
 )  # fmt: skip
 async def test_a_source_that_cannot_be_is_not_declared(desk: Desk, changes: dict[str, Any]) -> None:
-    body = {"source": "odd", "client_id": "core", "channels": ["call"], "silent_after_hours": 26} | changes
-    assert (await desk.post("/v1/feeds", body)).status_code == 422
+    assert (await desk.post("/v1/feeds", terms("odd", client_id="core") | changes)).status_code == 422
 
 
 async def test_a_source_of_visits_is_declared_with_its_kind(desk: Desk) -> None:

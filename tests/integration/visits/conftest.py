@@ -69,6 +69,7 @@ class Others:
         self.answer: dict[str, Any] = {"decision": "allow"}
         self.down = False
         self.trace_problem: str | None = None
+        self.day_problem: str | None = None
         self.asked: list[tuple[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -87,6 +88,9 @@ class Others:
             problem = self.trace_problem and {"type": f"https://doorstep.example/problems/{self.trace_problem}"}
             items = [{"position": place, "problem": problem} for place in range(len(body["items"]))]
             return httpx.Response(200, json={"items": items})
+        if request.url.path.endswith("/days") and self.day_problem:
+            problem = {"type": f"https://doorstep.example/problems/{self.day_problem}", "status": 403}
+            return httpx.Response(403, json=problem, headers={"content-type": "application/problem+json"})
         if request.url.path == "/v1/permit-keys":
             return httpx.Response(200, json={"keys": self.key.public_keys()})
         if request.url.path == "/v1/parties/points":
@@ -117,7 +121,9 @@ class World:
 
     crew: Final = [UUID(int=0xA), UUID(int=0xB)]
 
-    def __init__(self, database: Database, clock: FixedClock, others: Others, neighbours: Neighbours) -> None:
+    def __init__(
+        self, database: Database, clock: FixedClock, others: Others, neighbours: Neighbours, total_key: SigningKey
+    ) -> None:
         self.database = database
         self.clock = clock
         self.others = others
@@ -127,7 +133,10 @@ class World:
         self.api: httpx.AsyncClient
         self.issuer: DevelopmentIssuer
         self.subscriptions = {s.topic: s for s in consumers.subscriptions(link_secret=lambda: b"k" * 32)}
-        self.handlers = intents.handlers(database=lambda: database, neighbours=lambda: neighbours)
+        self.total_key = total_key
+        self.handlers = intents.handlers(
+            database=lambda: database, neighbours=lambda: neighbours, total_key=lambda: total_key
+        )
         self._sequence = itertools.count(1)
 
     async def deliver(self, topic: str, *events: tuple[str, BaseModel]) -> dict[InboxKey, Outcome]:
@@ -315,7 +324,7 @@ async def world(service_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
             assignment=clients[2],
             balances=BalanceChecks(clients[1], KeyCache.of_service("http://intake.test", transport=transport)),
         )
-        world = World(database, clock, others, neighbours)
+        world = World(database, clock, others, neighbours, SigningKey.open(tmp_path / "visits", "visits-traces"))
         issuer = DevelopmentIssuer(issuer=ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": DRIVER})
         issuing = httpx.ASGITransport(create_issuer_app(issuer))
         app = create_app(
@@ -327,7 +336,12 @@ async def world(service_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
                 settings=settings,
                 database=database,
                 verifier=TokenVerifier.from_settings(settings, SystemClock(), transport=issuing),
-                state={"neighbours": neighbours, "link_secret": b"k" * 32, "visit_settings": settings},
+                state={
+                    "neighbours": neighbours,
+                    "link_secret": b"k" * 32,
+                    "visit_settings": settings,
+                    "total_key": world.total_key,
+                },  # fmt: skip
             )
         )
         world.issuer = issuer

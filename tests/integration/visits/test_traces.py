@@ -1,11 +1,14 @@
 """What visits knows of crews at doors reaches compliance: without gaps, each day closed, while nobody waits."""
 
+import base64
 from datetime import timedelta
 from typing import Any
 
+from services.compliance.domain.feeds import total_statement
 from services.compliance.schemas.feeds import CloseFeedDay
 from services.compliance.schemas.traces import ToldTraces
 from services.visits import trace_intents
+from shared.security.note_keys import NoteKey
 
 
 def told(world: Any) -> list[tuple[str, int]]:
@@ -15,11 +18,15 @@ def told(world: Any) -> list[tuple[str, int]]:
 
 
 def totals(world: Any) -> list[tuple[str, str, int, int]]:
+    """Source, day, last number and count of every total; each is signed as compliance demands it."""
     closed = [
         (path.split("/")[3], CloseFeedDay.model_validate(body))
         for path, body in world.others.asked
         if path.endswith("/days")
     ]
+    for source, one in closed:
+        statement = total_statement(source, one.day, last_number=one.last_number, records=one.records)
+        assert NoteKey(source, world.total_key.public_bytes).verifies(statement, base64.b64decode(one.signature or ""))
     return [(source, one.day.isoformat(), one.last_number, one.records) for source, one in closed]
 
 
@@ -124,3 +131,24 @@ async def test_each_day_is_closed_with_its_total_after_its_traces(world: Any) ->
     yesterday = world.clock.business.date() - timedelta(days=1)
     assert of_devices[-1] == ("visits-devices", yesterday.isoformat(), 1, 0)
     assert len(of_devices) < 6, "a standstill is closed at once"
+
+
+async def test_sources_are_shown_with_their_key(world: Any) -> None:
+    items = (await world.get("/v1/trace-sources"))["items"]
+    assert {one["source"]: one["kind"] for one in items} == {
+        "visits-devices": "device_track", "visits-door": "door_code", "visits-link": "someone_came",
+    }  # fmt: skip
+    assert all(NoteKey.parse(one["total_key"]).public_key == world.total_key.public_bytes for one in items)
+
+
+async def test_a_total_under_a_key_that_is_not_declared_yet_is_told_again(world: Any) -> None:
+    await begin(world)
+    world.others.day_problem = "feed-total-unsigned"
+    world.clock.business += timedelta(days=1)
+    await work(world)
+    first = len(totals(world))
+    assert first == 3
+    world.others.day_problem = None
+    world.clock.real += timedelta(hours=1, seconds=1)
+    await work(world)
+    assert len(totals(world)) == 2 * first
