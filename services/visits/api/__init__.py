@@ -39,6 +39,6 @@ def build(
                 "link_secret": link_secret,
                 "total_key": total_key,
                 "visit_settings": visit_settings,
-            },  # fmt: skip
+            },
         )
     )

@@ -341,7 +341,7 @@ async def world(service_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
                     "link_secret": b"k" * 32,
                     "visit_settings": settings,
                     "total_key": world.total_key,
-                },  # fmt: skip
+                },
             )
         )
         world.issuer = issuer
