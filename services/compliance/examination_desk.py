@@ -14,8 +14,9 @@ from uuid import UUID
 
 from services.compliance.domain.canonical import canonical, format_time
 from services.compliance.domain.leaves import NewLeaf
-from services.compliance.evidence.rows import document_of, is_of_scope
+from services.compliance.evidence.rows import is_of_scope
 from services.compliance.evidence.scope import Scope
+from services.compliance.evidence.tables import examined
 from services.compliance.instruments import Instruments
 from services.compliance.store import evidence, examinations
 from services.compliance.store.examinations import Grant, Read
@@ -70,14 +71,16 @@ async def read(
         raise ExaminationNotOpen(f"open from {known.valid_from.isoformat()} to before {known.valid_to.isoformat()}")
     scope = scope_of(known)
     found = await evidence.rows_from(
-        uow, cipher, name, party_id=scope.party_id, start=scope.start, end=scope.end, position=position, limit=limit + 1
-    )
+        uow, cipher, "decisions" if name == "facts" else name, party_id=scope.party_id, start=scope.start,
+        end=scope.end, position=position, limit=limit + 1,
+    )  # fmt: skip
     others: set[UUID] = set()
     if scope.party_id is not None and scope.case_id is not None:
         others = await evidence.permits_of_other_cases(uow, scope.party_id, scope.case_id)
+    documents = await examined(uow, cipher, name, found[:limit])
     shown = [
-        (position + offset, document_of(row))
-        for offset, row in enumerate(found[:limit])
+        (position + offset, document)
+        for offset, (row, document) in enumerate(zip(found, documents, strict=False))
         if is_of_scope(row, scope, others)
     ]
     await examinations.add_read(

@@ -6,11 +6,12 @@ Where nothing arrives that bears its name, the first decision that knows the fac
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.decisions import Decision
-from services.compliance.domain.fact_tasks import DUE_AFTER, FactTask, is_answered, missing_facts, owner_of
+from services.compliance.domain.fact_tasks import DUE_AFTER, FactTask, is_answered, missing_facts, needed_day, owner_of
 from services.compliance.domain.packs import RuleBook
 from services.compliance.store import fact_tasks as store
 from shared.database import UnitOfWork
@@ -33,7 +34,7 @@ async def follow(uow: UnitOfWork, decisions: Sequence[tuple[UUID, Decision]]) ->
                 closed.add(task.task_id)
         for fact, rule in missing_facts(decision).items():
             if fact not in known:
-                known[fact] = task = _task(uow, party_id, fact, rule)
+                known[fact] = task = _task(uow, party_id, fact, rule, needed_day(decision, rule))
                 opened[task.task_id] = task
     await store.close(uow, closed)
     await store.insert(uow, list(opened.values()))
@@ -50,12 +51,13 @@ async def hear_completed(uow: UnitOfWork, party_ids: Iterable[UUID]) -> None:
 
 
 async def hear_packs(uow: UnitOfWork, book: RuleBook) -> None:
-    """Close the tasks that waited for the rules of a place, where they are loaded now."""
+    """Close the tasks that waited for the rules of a place, or for days of a calendar, where they are loaded now."""
     places = await store.load_places_without_pack(uow)
     await store.close_without_pack(uow, [place for place in places if book.knows(place)])
+    await store.close_without_calendar(uow, book.calendars)
 
 
-def _task(uow: UnitOfWork, party_id: UUID, fact: str, rule: str) -> FactTask:
+def _task(uow: UnitOfWork, party_id: UUID, fact: str, rule: str, day: date | None) -> FactTask:
     return FactTask(
         task_id=entity_id(shard_of(party_id)),
         party_id=party_id,
@@ -64,6 +66,7 @@ def _task(uow: UnitOfWork, party_id: UUID, fact: str, rule: str) -> FactTask:
         owner=owner_of(fact),
         opened_at=uow.now,
         due_at=uow.now + DUE_AFTER,
+        needed_day=day,
     )
 
 

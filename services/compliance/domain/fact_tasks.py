@@ -29,6 +29,7 @@ _OWNERS: Final[tuple[tuple[str, Owner], ...]] = (
     ("case.", "intake"),
     ("party.", "intake"),
     ("pack.", "compliance"),
+    ("calendar.", "compliance"),
     ("third_person.", "compliance"),
     ("facts.completed", "operations"),
     ("collector", "assignment"),
@@ -44,7 +45,10 @@ _OWNERS: Final[tuple[tuple[str, Owner], ...]] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactTask:
-    """One fact about one party that a rule asked for and nobody told. Business times."""
+    """One fact about one party that a rule asked for and nobody told. Business times.
+
+    `needed_day`: of a calendar, the local date that it must cover.
+    """
 
     task_id: UUID
     party_id: UUID
@@ -54,6 +58,7 @@ class FactTask:
     opened_at: datetime
     due_at: datetime
     closed_at: datetime | None = None
+    needed_day: date | None = None
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether it should have been done by now."""
@@ -76,6 +81,15 @@ def missing_facts(decision: Decision) -> dict[str, str]:
                 if isinstance(name, str) and name not in _NO_TASK:
                     found.setdefault(name, ruling.rule.id)
     return found
+
+
+def needed_day(decision: Decision, rule: str) -> date | None:
+    """The local date that the rule's calendar does not cover; None: it lacks no such date."""
+    for ruling in decision.rulings:
+        day = ruling.values.get("day") if ruling.rule.id == rule and ruling.answer is Answer.NEEDS_FACT else None
+        if isinstance(day, str):
+            return date.fromisoformat(day)
+    return None
 
 
 class DescribedCase(Protocol):

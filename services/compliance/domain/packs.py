@@ -21,6 +21,7 @@ from services.compliance.domain.rule_records import (
     PLACE,
     Calendar,
     CapRule,
+    ClosedDaysRule,
     Collector,
     CrewRule,
     EvidenceRule,
@@ -126,6 +127,12 @@ class RuleBook:
     def knows(self, place: str | None) -> bool:
         """Whether a pack of that very place is loaded."""
         return any(pack.jurisdiction != EVERYWHERE and pack.holds_in(place) for pack in self.packs)
+
+    @cached_property
+    def calendars(self) -> Mapping[str, tuple[date, date]]:
+        """The first and last date that the calendar of each rule covers, by rule."""
+        rules = (rule for pack in self.packs for rule in pack.rule if isinstance(rule, ClosedDaysRule))
+        return {rule.id: (rule.calendar.first, rule.calendar.last) for rule in rules}
 
     @cached_property
     def boundaries(self) -> list[date]:

@@ -40,9 +40,10 @@ class Ending:
 
     def words(self, sort: RecordKind | None) -> str:
         """For a reader: what happened, why, when, and which leaf says so."""
+        leaf = f"leaf {self.leaf.index}" if self.leaf.index >= 0 else "its leaf is not in the tree yet"
         if self.sorts is None or sort is None:
-            return f"erased with the person on {self.on} (leaf {self.leaf.index})"
-        return f"deleted by retention under rule {self.sorts[sort]} on {self.on} (leaf {self.leaf.index})"
+            return f"erased with the person on {self.on} ({leaf})"
+        return f"deleted by retention under rule {self.sorts[sort]} on {self.on} ({leaf})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,16 @@ class Endings:
         return (one for one in self.of_party.get(party_id, ()) if one.sorts is None or sort in one.sorts)
 
 
-async def load_endings(uow: UnitOfWork, party_ids: Collection[UUID], *, size: int) -> Endings:
-    """The endings of these people that are among the first `size` leaves. Raises NotYetSealed."""
+async def load_endings(uow: UnitOfWork, party_ids: Collection[UUID], *, size: int | None) -> Endings:
+    """The endings of these people that are among the first `size` leaves, which must be all of them; of None leaves
+    asked for nothing is proved, and those without a place are shown, too. Raises NotYetSealed.
+    """
     found: dict[UUID, list[Ending]] = {}
     for leaf, is_sealed in await store.endings(uow, party_ids, size=size):
         ending = _ending(leaf)
         if ending is None or leaf.party_id is None:
             continue
-        if not is_sealed:
+        if not is_sealed and size is not None:
             raise NotYetSealed("records were deleted just now: ask again when the next checkpoint is out")
         found.setdefault(leaf.party_id, []).append(ending)
     return Endings(found)

@@ -13,7 +13,7 @@ from uuid import UUID
 from services.compliance.complaint_desk import WORDS
 from services.compliance.domain.judged_on import UnreadableFactsError, unpacked
 from services.compliance.evidence.endings import load_endings
-from services.compliance.evidence.files import Lines, PackFolder
+from services.compliance.evidence.files import PackFolder
 from services.compliance.evidence.rows import document_of, is_of_scope
 from services.compliance.evidence.scope import Scope
 from services.compliance.store import evidence as store
@@ -47,8 +47,9 @@ async def write_tables(
                     for words, document in zip(deleted, documents, strict=True):
                         lines.add(document if words is None else document | {"deleted": words})
                     if table == "decisions":
-                        gone = {row["decision_id"]: words for row, words in zip(rows, deleted, strict=True) if words}
-                        await _write_facts(uow, cipher, rows, facts, size, gone)
+                        for line in await _facts(uow, cipher, rows, deleted):
+                            if line["leaf_index"] is not None and line["leaf_index"] < size:
+                                facts.add(line)
                     on_progress(table, lines.count)
                 on_progress(table, lines.count)
 
@@ -66,6 +67,24 @@ async def _batches(
     yield batch
 
 
+async def examined(uow: UnitOfWork, cipher: PartyCipher, name: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows of the list `name` as an examiner is shown them; of `facts` what those of `decisions` were judged on.
+
+    Nothing is proved by them: that is what a pack is for.
+    """
+    parties = {row["party_id"] for row in rows if row["party_id"] is not None}
+    endings = await load_endings(uow, parties, size=None)
+    deleted = [endings.of_row("decisions" if name == "facts" else name, row) for row in rows]
+    if name == "facts":
+        documents = await _facts(uow, cipher, rows, deleted)
+    else:
+        documents = await _with_words(uow, cipher, name, rows, [document_of(row) for row in rows])
+    return [
+        document if words is None else document | {"deleted": words}
+        for words, document in zip(deleted, documents, strict=True)
+    ]
+
+
 async def _documents(
     uow: UnitOfWork, cipher: PartyCipher, table: str, rows: Sequence[Row], size: int
 ) -> list[dict[str, Any]]:
@@ -78,6 +97,13 @@ async def _documents(
         later = await store.changed_later(uow, {row["party_id"] for row in rows}, size)
         for row, document in zip(rows, documents, strict=True):
             document["changed_later"] = row["permit_id"] in later
+    return await _with_words(uow, cipher, table, rows, documents)
+
+
+async def _with_words(
+    uow: UnitOfWork, cipher: PartyCipher, table: str, rows: Sequence[Row], documents: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Complaints with the words that were said."""
     if table == "complaints":
         sealed = [Sealed(row["party_id"], WORDS, bytes(row["sealed_words"])) for row in rows if row["sealed_words"]]
         words = iter(await cipher.open_many(uow, sealed))
@@ -86,18 +112,17 @@ async def _documents(
     return documents
 
 
-async def _write_facts(
-    uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[Row], lines: Lines, size: int, deleted: Mapping[UUID, str]
-) -> None:
-    """The facts of each decision under the pack's checkpoint, in the bytes that its record names by their digest."""
-    shown = [row for row in rows if row["leaf_index"] is not None and row["leaf_index"] < size]
-    kept = [row for row in shown if row["sealed_facts"] is not None]
+async def _facts(
+    uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[Row], deleted: Sequence[str | None]
+) -> list[dict[str, Any]]:
+    """The facts of each decision, in the bytes that its record names by their digest; `deleted`: why there are none."""
+    kept = [row for row in rows if row["sealed_facts"] is not None]
     sealed = [Sealed(row["party_id"], SEALED_FACTS, bytes(row["sealed_facts"])) for row in kept]
     opened = dict(zip((row["decision_id"] for row in kept), await cipher.open_many(uow, sealed), strict=True))
-    for row in shown:
-        line = _facts_line(row, opened)
-        words = deleted.get(row["decision_id"])
-        lines.add(line if words is None else line | {"state": words.split(" ", 1)[0], "deleted": words})
+    return [
+        _facts_line(row, opened) | ({} if words is None else {"state": words.split(" ", 1)[0], "deleted": words})
+        for row, words in zip(rows, deleted, strict=True)
+    ]
 
 
 def _facts_line(row: Mapping[str, Any], opened: Mapping[UUID, str | None]) -> dict[str, Any]:

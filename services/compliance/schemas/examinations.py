@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-ExaminedList = Literal["contacts", "decisions", "permits", "findings", "holds"]
+ExaminedList = Literal["contacts", "decisions", "facts", "permits", "findings", "complaints", "holds"]
 
 
 class GrantExamination(BaseModel):

@@ -112,7 +112,7 @@ ORDER BY l.leaf_index
 _ENDINGS = """
 SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash
 FROM log_entry e LEFT JOIN log_leaf l ON l.leaf_id = e.leaf_id AND l.generation = (SELECT log_generation())
-  AND l.leaf_index < $2
+  AND ($2::bigint IS NULL OR l.leaf_index < $2)
 WHERE e.party_id = ANY($1::uuid[]) AND e.kind IN ('retention', 'erasure') ORDER BY l.leaf_index
 """
 _LEAVES_AT = """
@@ -244,7 +244,7 @@ async def foundations(uow: UnitOfWork, size: int) -> list[EvidenceLeaf]:
 
 
 async def endings(
-    uow: UnitOfWork, party_ids: Collection[UUID], *, size: int
+    uow: UnitOfWork, party_ids: Collection[UUID], *, size: int | None
 ) -> list[tuple[EvidenceLeaf, bool]]:  # fmt: skip
     """The people's leaves of deletion and erasure, and whether each is among the first `size`; others have index -1."""
     rows = await uow.sql.fetch(_ENDINGS, sorted(party_ids), size)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import get_args
 from uuid import UUID
 
@@ -15,10 +15,11 @@ from shared.database import UnitOfWork
 
 _OPEN = "SELECT * FROM fact_task WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND closed_at IS NULL"
 _INSERT = """
-INSERT INTO fact_task (tenant, party_id, task_id, fact, rule, owner, opened_at, due_at)
-SELECT $1, t.party_id, t.task_id, t.fact, t.rule, t.owner, t.opened_at, t.due_at
-FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[])
-  AS t(party_id, task_id, fact, rule, owner, opened_at, due_at)
+INSERT INTO fact_task (tenant, party_id, task_id, fact, rule, owner, opened_at, due_at, needed_day)
+SELECT $1, t.party_id, t.task_id, t.fact, t.rule, t.owner, t.opened_at, t.due_at, t.needed_day
+FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
+            $9::date[])
+  AS t(party_id, task_id, fact, rule, owner, opened_at, due_at, needed_day)
 """
 _CLOSE = "UPDATE fact_task SET closed_at = $3 WHERE tenant = $1 AND task_id = ANY($2::uuid[]) AND closed_at IS NULL"
 _CLOSE_ANSWERED = """
@@ -41,6 +42,11 @@ _CLOSE_WITHOUT_PACK = """
 UPDATE fact_task AS t SET closed_at = $3 FROM party_fact f
 WHERE t.tenant = $1 AND t.fact = 'pack.loaded' AND t.closed_at IS NULL
   AND f.tenant = t.tenant AND f.party_id = t.party_id AND f.jurisdiction = ANY($2::text[])
+"""
+_CLOSE_WITHOUT_CALENDAR = """
+UPDATE fact_task AS t SET closed_at = $5 FROM unnest($2::text[], $3::date[], $4::date[]) AS c(rule, first, last)
+WHERE t.tenant = $1 AND t.fact = 'calendar.loaded' AND t.closed_at IS NULL AND t.rule = c.rule
+  AND coalesce(t.needed_day, t.opened_at::date) BETWEEN c.first AND c.last
 """
 _LIST = """
 SELECT * FROM fact_task
@@ -94,6 +100,7 @@ async def insert(uow: UnitOfWork, tasks: Sequence[FactTask]) -> None:
             [task.owner for task in tasks],
             [task.opened_at for task in tasks],
             [task.due_at for task in tasks],
+            [task.needed_day for task in tasks],
         )
 
 
@@ -127,6 +134,13 @@ async def close_without_pack(uow: UnitOfWork, places: Sequence[str]) -> None:
     """Close the tasks of the people of these places who waited for rules."""
     if places:
         await uow.sql.execute(_CLOSE_WITHOUT_PACK, uow.tenant, places, uow.now)
+
+
+async def close_without_calendar(uow: UnitOfWork, calendars: Mapping[str, tuple[date, date]]) -> None:
+    """Close the tasks that waited for a day which the calendar of their rule covers now (first and last date)."""
+    rules = sorted(calendars)
+    first, last = ([calendars[rule][end] for rule in rules] for end in (0, 1))
+    await uow.sql.execute(_CLOSE_WITHOUT_CALENDAR, uow.tenant, rules, first, last, uow.now)
 
 
 async def list_tasks(
@@ -170,4 +184,5 @@ def _task(row: asyncpg.Record) -> FactTask:
         opened_at=row["opened_at"],
         due_at=row["due_at"],
         closed_at=row["closed_at"],
+        needed_day=row["needed_day"],
     )

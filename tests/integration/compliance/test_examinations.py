@@ -16,6 +16,7 @@ from shared.messaging.intents import TimerDue
 from shared.security.scopes import scopes_of
 
 from .conftest import Desk, visit_contact, visit_request
+from .test_complaints import complain
 
 EXAMINER = "examiner:417"
 
@@ -58,6 +59,21 @@ async def test_examiner_reads_the_granted_person_and_nobody_else(desk: Desk, exa
         rows = [item["row"] for item in response.json()["items"]]
         assert [row["party_id"] for row in rows] == [party_id] * count
         assert not any("token" in row for row in rows)
+
+
+async def test_examiner_reads_complaints_and_what_was_judged_on(desk: Desk, examiner: dict[str, str]) -> None:
+    """In their words, and kept as reads like everything else."""
+    case = await desk.open_case()
+    (permit,) = await desk.ask(visit_request(case))
+    await complain(desk, case)
+    grant = await granted(desk, party_id=str(case.party_id))
+    (complaint,) = (await read(desk, examiner, f"{grant}/complaints")).json()["items"]
+    assert (complaint["row"]["step"], complaint["row"]["words"]) == ("receive", "They shouted.")
+    (facts,) = (await read(desk, examiner, f"{grant}/facts")).json()["items"]
+    assert facts["row"]["decision_id"] == permit["decision_id"]
+    assert json.loads(facts["row"]["facts"])["question"]["channel"] == "visit"
+    reads = (await desk.get(f"/v1/examinations/{grant}/reads")).json()["items"]
+    assert [(one["list"], one["rows"]) for one in reads] == [("complaints", 1), ("facts", 1)]
 
 
 async def test_period_is_read_page_by_page(desk: Desk, examiner: dict[str, str]) -> None:

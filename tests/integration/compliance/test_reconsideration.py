@@ -213,3 +213,25 @@ async def test_permit_whose_window_is_over_is_left_alone(desk: Desk) -> None:
     later = case.model_copy(update={"version": 2, "history_known_from": date(2026, 3, 2)})
     await desk.deliver("case", ("case.updated", later))
     assert await revoked(desk) == []
+
+
+async def test_task_for_a_calendar_ends_when_one_arrives_that_covers_the_day(desk: Desk) -> None:
+    case = await desk.open_case()
+    window = {"start": "2028-03-02T06:00:00Z", "end": "2028-03-02T08:00:00Z"}
+    await desk.ask(visit_request(case, window=window))
+
+    async def waits() -> bool:
+        items = (await desk.get("/v1/fact-tasks", owner="compliance")).json()["items"]
+        return "calendar.loaded" in {one["fact"] for one in items}
+
+    def until(year: bytes) -> RuleBook:
+        sources = sources_of()
+        china = sources["cn-contact.toml"]
+        assert b"last = 2027-12-31" in china
+        return read_packs(sources | {"cn-contact.toml": china.replace(b"last = 2027", b"last = " + year)})
+
+    assert await waits()
+    await take_turn(desk, tightened(6))
+    assert await waits()
+    await take_turn(desk, until(b"2028"))
+    assert not await waits()

@@ -45,7 +45,9 @@ def judge_closed_day(rule: ClosedDaysRule, question: Question, facts: PartyFacts
     dates = question.local_dates(facts)
     calendar = rule.calendar
     if min(dates) < calendar.first or max(dates) > calendar.last:
-        return needs(rule, "calendar.loaded", f"the calendar {calendar.id} does not cover the date")
+        day = min(dates) if min(dates) < calendar.first else max(dates)
+        detail = f"the calendar {calendar.id} does not cover the date"
+        return needs(rule, "calendar.loaded", detail, calendar=calendar.id, day=day.isoformat())
     if dates.isdisjoint(calendar.days):
         return allow(rule, calendar=calendar.id)
     day = max(dates) + _DAY
