@@ -125,7 +125,7 @@ async def test_topics_in_any_order_end_alike(world: Any) -> None:
     """Stop, revocation and assignment come from three services: whatever comes first, nobody rings."""
     ends = set()
     for order in permutations(("stop", "compliance", "visit")):
-        fresh = type(world)(world.database, world.clock, world.others, None)
+        fresh = type(world)(world.database, world.clock, world.others, None, world.total_key)
         fresh.handlers, fresh.api = world.handlers, world.api
         fresh.clock.business = world.clock.business
         await fresh.deliver("case", fresh.case())
