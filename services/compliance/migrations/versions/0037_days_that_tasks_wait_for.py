@@ -11,7 +11,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0037"
-down_revision = "0037"
+down_revision = "0036"
 branch_labels = None
 depends_on = None
 
