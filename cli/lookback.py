@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.attached import DatabaseUrl, KeyFolder, Prefix, Since, Until, compliance_settings
+from cli.attached import DatabaseUrl, KeyFolder, Prefix, Since, Until, compliance_settings, refusal
 
 if TYPE_CHECKING:
     from shared.settings import ServiceSettings
@@ -38,10 +38,21 @@ def lookback(
     settings = compliance_settings(database, keys, prefix)
     first = _midnight(since.date() if since else _FIRST)
     last = _midnight(until.date() if until else _LAST)
-    asyncio.run(_report(settings, rule, first, last, file))
+    if file is not None and file.exists():
+        raise refusal(f"{file} exists; name another file")
+    found = asyncio.run(_report(settings, rule, first, last, file))
+    if not found and not _is_loaded(settings, rule):
+        raise refusal(f"no rule {rule} is loaded, and no contact was made under one: `rules list` shows the ids")
 
 
-async def _report(settings: "ServiceSettings", rule: str, since: datetime, until: datetime, file: Path | None) -> None:
+def _is_loaded(settings: "ServiceSettings", rule: str) -> bool:
+    from services.compliance.rule_book import packs_of, read_packs
+
+    return read_packs(packs_of(settings.pack_folder)).rule(rule) is not None
+
+
+async def _report(settings: "ServiceSettings", rule: str, since: datetime, until: datetime, file: Path | None) -> int:
+    """Prints the table; returns how many contacts there are."""
     from services.compliance.instruments import open_archive_keys
     from services.compliance.store.lookback import contacts_under
     from shared.database import Database
@@ -78,6 +89,7 @@ async def _report(settings: "ServiceSettings", rule: str, since: datetime, until
     console = Console(soft_wrap=True)
     console.print(table)
     console.print(f"{rule}: {groups.total()} contacts with {len(everybody)} people", markup=False)
+    return groups.total()
 
 
 def _midnight(day: date) -> datetime:

@@ -29,8 +29,16 @@ from services.compliance.domain.facts import (
 from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.judged_on import JudgedOn
+from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, Rule, RuleBook
-from services.compliance.domain.rule_records import FactName, LetterRule, PreferenceRule, RequiresRule, ThirdPersonRule
+from services.compliance.domain.rule_records import (
+    FactName,
+    GateRule,
+    LetterRule,
+    PreferenceRule,
+    RequiresRule,
+    ThirdPersonRule,
+)
 from services.compliance.domain.rulings import Answer
 
 ChangeKind = Literal["soon", "found_out", "permitted", "later", "hold_ended", "wish_withdrawn", "contact_not_made"]
@@ -120,7 +128,15 @@ def _of_rule(rule: Rule, judged_on: JudgedOn) -> Iterator[Change]:
     question, facts = judged_on.question, judged_on.facts
     match rule:
         case RequiresRule():
-            yield from (_told(name, judged_on) for name in rule.facts)
+            notice = timedelta(hours=rule.notice_hours or 0)
+            yield from (_told(name, judged_on, before=timedelta()) for name in rule.unless)
+            yield from (_told(name, judged_on, before=notice) for name in rule.facts)
+        case GateRule():
+            needed = tuple(_failed_attempts(rule, judged_on))
+            yield _found_out(
+                "failed_attempts", "too few", f"{len(needed)} lawful ones, in vain",
+                lambda one: replace(one, counted=(*one.counted, *needed)),
+            )  # fmt: skip
         case HoldRule():
             touching = (hold for hold in facts.holds if hold.kind in rule.hold_kinds and hold.touches(question.span))
             standing = list(touching)
@@ -143,8 +159,11 @@ def _of_rule(rule: Rule, judged_on: JudgedOn) -> Iterator[Change]:
                 ",".join(sorted(parts - (facts.letter or frozenset()))), "not in the letter", "in the letter",
                 lambda one: replace(one, letter=(one.letter or frozenset()) | parts),
             )  # fmt: skip
-        case ThirdPersonRule() if facts.third_person is None:
-            yield _found_out("third_person", None, "never asked", _known(third_person=ThirdPersonAsked(complete=True)))
+        case ThirdPersonRule() if facts.third_person is None or not facts.third_person.complete:
+            was = None if facts.third_person is None else "not known for all the time"
+            refused = facts.third_person is not None and facts.third_person.refused
+            asked = ThirdPersonAsked(complete=True, refused=refused)
+            yield _found_out("third_person", was, "never asked", _known(third_person=asked))
         case CrewRule():
             crew = (*question.crew, *(UUID(int=number) for number in range(1, rule.minimum + 1)))
             yield _asked_otherwise("crew", len(set(question.crew)), rule.minimum, crew=crew)
@@ -215,9 +234,22 @@ def _moment(question: Question, at: datetime) -> Change:
     )  # fmt: skip
 
 
-def _told(name: FactName, judged_on: JudgedOn) -> Change:
-    known = judged_on.facts.told.get(name)
-    told = Told(value=True, as_of=min(judged_on.question.now, judged_on.question.span.start))
+def _failed_attempts(rule: GateRule, judged_on: JudgedOn) -> Iterator[Counted]:
+    """Attempts that would have opened the gate: one on each of so many dates before the contact."""
+    question, facts = judged_on.question, judged_on.facts
+    for days in range(1, rule.failures + 1):
+        start = question.span.start - timedelta(days=days)
+        yield Counted(
+            channel=rule.counted_channels[0], purpose=question.purpose, span=Span(start, start),
+            zones=question.candidate_zones(facts), contact=False, conversation=False, household_contacted=False,
+            debtor_met=False, lawful=True, place="designated" if rule.gate == "missed_appointments" else None,
+        )  # fmt: skip
+
+
+def _told(name: FactName, judged_on: JudgedOn, *, before: timedelta) -> Change:
+    """`before`: for how long it would have had to be so when the contact begins."""
+    question, known = judged_on.question, judged_on.facts.told.get(name)
+    told = Told(value=True, as_of=min(question.now, question.span.start - before))
     was: Json = None if known is None else {"value": known.value, "as_of": format_time(known.as_of)}
     return _found_out(name, was, True, lambda one: replace(one, told={**one.told, name: told}))
 

@@ -112,7 +112,7 @@ def _known_otherwise(rule: Rule, judged_on: JudgedOn) -> Iterator[Change]:
     question, facts = judged_on.question, judged_on.facts
     match rule:
         case RequiresRule():
-            yield from (_untrue(name, judged_on) for name in rule.facts)
+            yield from (_untrue(name, judged_on) for name in (*rule.unless, *rule.facts))
         case CrewRule():
             crew = question.crew[: rule.minimum - 1]
             yield _change(

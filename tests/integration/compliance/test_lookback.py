@@ -50,9 +50,18 @@ async def test_findings_on_the_rule_show_their_state(desk: Desk) -> None:
     assert f"{rule}: 1 contacts with 1 people" in done.output
 
 
-async def test_rule_that_nobody_was_judged_by_lists_nobody(desk: Desk) -> None:
+async def test_rule_that_nobody_was_judged_by_lists_nobody_and_a_misspelt_one_is_refused(desk: Desk) -> None:
     await visited(desk)
-    assert "NO-SUCH-RULE: 0 contacts with 0 people" in (await lookback(desk, "NO-SUCH-RULE")).output
+    assert "US-NYC-3IN7: 0 contacts with 0 people" in (await lookback(desk, "US-NYC-3IN7")).output
+    done = await lookback(desk, "NO-SUCH-RULE")
+    assert (done.exit_code, "no rule NO-SUCH-RULE is loaded" in done.output) == (1, True)
+
+
+async def test_file_is_never_written_over(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("another list")
+    done = await lookback(desk, "BANK-VISIT-30D", "--csv", str(file))
+    assert (done.exit_code, "exists" in done.output, file.read_text()) == (1, True, "another list")
 
 
 async def test_contacts_outside_the_dates_are_left_out(desk: Desk) -> None:

@@ -3,13 +3,13 @@
 import random
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from services.compliance.domain.counterfactuals import applied, as_of_times, counterfactual
-from services.compliance.domain.facts import Balance, Counted, Told
+from services.compliance.domain.facts import Balance, Circumstances, Counted, Told
 from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.judged_on import JudgedOn
@@ -101,6 +101,22 @@ def test_unknown_balance_is_to_be_found_out(book: RuleBook) -> None:
 def test_visit_too_soon_is_lawful_later(book: RuleBook, days_ago: int, expected: str) -> None:
     ((kind, _),) = kinds(JudgedOn(question=question(), facts=facts(counted=(visited(days_ago),))), book)
     assert kind == expected
+
+
+def test_gate_would_have_been_opened_by_failed_attempts(book: RuleBook) -> None:
+    told = dict.fromkeys(("visit_permitted", "visit_purpose_told", "visit_time_agreed"), Told(value=True, as_of=NOW))
+    place = {"jurisdiction": "AU", "zones": ("Australia/Sydney",)}
+    home = Circumstances(collector="creditor", place="home")
+    known = facts(**place, told=told, circumstances=home, history_known_from=date(2020, 1, 1), inconvenient=())
+    judged_on = JudgedOn(question=question(datetime(2026, 3, 4, 1, tzinfo=UTC), **place), facts=known)
+    (change,) = counterfactual(judged_on, book)
+    assert (change.kind, change.subject, change.would_be) == ("found_out", "failed_attempts", "1 lawful ones, in vain")
+
+
+def test_visit_that_was_not_announced_could_have_been_agreed(book: RuleBook) -> None:
+    judged_on = JudgedOn(question=question(), facts=facts(told={"visit_time_agreed": Told(value=False, as_of=NOW)}))
+    (change,) = counterfactual(judged_on, book)
+    assert (change.kind, change.subject, change.would_be) == ("found_out", "visit_time_agreed", True)
 
 
 def test_times_of_facts_are_shown() -> None:
