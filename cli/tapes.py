@@ -2,10 +2,9 @@
 
 import asyncio
 import csv
-import json
 import os
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -13,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.approving import Approver, Day, Keys, PersonName, approval_day, toml_table
 from cli.attached import Prefix, attached_settings, refusal
 from cli.progress import StepProgress
 from shared.clock import SystemClock
-from shared.security.signing import SigningKey
+from shared.embedded.home import Home
 
 if TYPE_CHECKING:
     from services.intake.store.tape_files import TapeFile
@@ -59,7 +59,7 @@ def preview(
     from services.intake.tapes.preview import preview as first_rows
 
     business_date = SystemClock().real_now().date() if day is None else day.date()
-    released = _contract(contracts, feed, business_date.isoformat())
+    released = _contract(contracts, feed, business_date)
     try:
         found = list(first_rows(file, released.contract, business_date, limit=rows))
     except UnreadableTapeError as error:
@@ -81,14 +81,62 @@ def load(
 ) -> None:
     """Load a file, or go on where a killed load stopped. Exit code 1, with every reason, when it is refused."""
     told = _manifest(manifest or file.with_name(file.name + MANIFEST))
-    released = _contract(contracts, feed, told.business_date.isoformat())
+    released = _contract(contracts, feed, told.business_date)
     with StepProgress() as bars:
 
         async def run(loader: "Loader") -> "TapeFile":
             return await loader.load(file, told, released, bars)
 
         done = _run(prefix, run)
-    _tell(done)
+    if done.state == "refused":
+        raise refusal(_in_words(done))
+    console.print(_in_words(done), markup=False)
+
+
+@tape_app.command()
+def collect(
+    address: Annotated[
+        str, typer.Argument(help="A folder, sftp://user@host/folder, or an object store such as s3://bucket/prefix.")
+    ],
+    feed: Feed,
+    contracts: Contracts,
+    key_file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="SFTP: the private key.")] = None,
+    known_hosts: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="SFTP: the hosts that are talked to.")
+    ] = None,
+    spool: Annotated[Path | None, typer.Option(file_okay=False, help="Private folder for copies.")] = None,
+    prefix: Prefix = None,
+) -> None:
+    """Load every file of a feed that lies there with its manifest and is not loaded yet, in order.
+
+    Exit code 1 when one was refused or could not be tried.
+    """
+    from services.intake.tapes.approvals import contract_for
+    from services.intake.tapes.collecting import Collected, Collector
+    from services.intake.tapes.landing import LandingError, open_landing
+
+    with StepProgress() as bars:
+
+        async def run(loader: "Loader") -> list[Collected]:
+            async with open_landing(address, key_file=key_file, known_hosts=known_hosts) as landing:
+                collector = Collector(
+                    loader,
+                    landing,
+                    lambda manifest: contract_for(contracts, feed, manifest.business_date),
+                    spool or Home().folder / "tapes",
+                )
+                return await collector.collect(feed, bars)
+
+        try:
+            found = _run(prefix, run)
+        except LandingError as error:
+            raise refusal(f"refused: {error}") from error
+    for one in found:
+        console.print(f"{one.manifest}: {_in_words(one.file) if one.file else one.problem}", markup=False)
+    if any(one.file is None or one.file.state == "refused" for one in found):
+        raise typer.Exit(1)
+    if not found:
+        console.print(f"nothing new of feed {feed} at {address}", markup=False)
 
 
 @tape_app.command()
@@ -153,33 +201,28 @@ def rejections(
 @tape_app.command()
 def approve(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A contract (TOML).")],
-    person: Annotated[str, typer.Option("--person", help="Who approves, as the bank's directory names them.")],
-    keys: Annotated[Path, typer.Option(file_okay=False, help="The person's own folder of keys; nobody else's.")],
+    person: PersonName,
+    keys: Keys,
+    on: Day = None,
 ) -> None:
     """Sign a contract offline; prints the lines for approvals.toml. The key is that of `rules approver-key`."""
     from services.intake.tapes.approvals import approve as signed
-    from services.intake.tapes.approvals import key_name
     from services.intake.tapes.contract import ContractError
 
-    key = SigningKey.open(keys, f"approver-{key_name(person)}")
+    sign = Approver.open(keys, person).signing.sign_bytes
     try:
-        approval = signed(file.read_bytes(), person=person, on=SystemClock().real_now().date(), sign=key.sign_bytes)
+        approval = signed(file.read_bytes(), person=person, on=approval_day(on), sign=sign)
     except ContractError as error:
         raise refusal(f"refused: {error}") from error
-    values = approval.model_dump(mode="python")
-    print("[[approval]]")
-    for name, value in values.items():
-        print(f"{name} = {json.dumps(value) if isinstance(value, str) else value}")
+    print(toml_table("approval", approval.model_dump()), end="")
 
 
-def _contract(contracts: Path, feed: str, business_date: str) -> "Released":
-    from datetime import date
-
+def _contract(contracts: Path, feed: str, business_date: date) -> "Released":
     from services.intake.tapes.approvals import FeedError, contract_for
     from services.intake.tapes.contract import ContractError
 
     try:
-        return contract_for(contracts, feed, date.fromisoformat(business_date))
+        return contract_for(contracts, feed, business_date)
     except (FeedError, ContractError) as error:
         raise refusal(f"refused: {error}") from error
 
@@ -211,12 +254,11 @@ def _run(prefix: str | None, action: "Callable[[Loader], Awaitable[T]]") -> T:
         raise refusal(f"refused: {error}") from error
 
 
-def _tell(file: "TapeFile") -> None:
+def _in_words(file: "TapeFile") -> str:
     name = f"feed {file.feed}, {file.business_date}, number {file.sequence}"
     if file.state == "refused":
-        raise refusal("\n".join([f"{name}: refused, nothing of it has any effect", *file.reasons]))
-    console.print(
+        return "\n".join([f"{name}: refused, nothing of it has any effect", *file.reasons])
+    return (
         f"{name}: {file.total_rows:,} rows, {file.facts:,} facts, {file.vanished:,} loans gone, "
-        f"{file.refused_rows:,} rows refused",
-        markup=False,
+        f"{file.refused_rows:,} rows refused"
     )

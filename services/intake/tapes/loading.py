@@ -29,7 +29,7 @@ from services.intake.tapes.applying import Applying
 from services.intake.tapes.approvals import Released
 from services.intake.tapes.facts import Origin
 from services.intake.tapes.manifest import Manifest
-from services.intake.tapes.repairing import Repairing, objections_to, repairing
+from services.intake.tapes.repairing import Repairing, objections_to, other_loans, repairing
 from services.intake.tapes.rows import Fingerprinted, Knowledge, fingerprints, work_of
 from services.intake.tapes.survey import LoanSet, Survey, Tell, loan_hashes, survey, unheard
 from services.intake.tapes.verdict import Before, Objection, in_words, on_content, on_manifest
@@ -62,23 +62,45 @@ class Loader:
         if file is not None and file.state == "loaded":
             return file
         resumed = file is not None and file.state == "loading"
+        refused = None if resumed else await self.refused_unread(manifest, released)
+        if refused is not None:
+            return refused
         async with self.database.read_only() as uow:
             repair = await repairing(uow, manifest)
-            last = await tape_files.last_loaded(uow, manifest.feed)
-            objections = [] if resumed else await self._objections(uow, manifest, released, last, repair, path)
-        if objections:
-            return await self._record(_new_file(manifest, released, Survey(manifest.sha256), repair, objections))
         found = await asyncio.to_thread(
             survey, path, released.contract, manifest.business_date, tell, expected=manifest.rows
         )
         if file is None or not resumed:
-            objections = await self._objections_to_content(manifest, released, last, found)
+            objections = await self._objections_to_content(manifest, released, found)
+            if repair is not None:
+                objections += await self._objections_to_repair(path, released, repair)
             file = await self._record(_new_file(manifest, released, found, repair, objections))
             if objections:
                 return file
         elif found.sha256 != manifest.sha256 or file.contract_sha256 != released.sha256:
             raise ContractChangedError("file or contract are not those the interrupted load began with")
         return await _Run(self, path, released, found, file, repair, tell).run()
+
+    async def refused_unread(self, manifest: Manifest, released: Released) -> TapeFile | None:
+        """The file as refused, where that can be seen without reading it; else None. One being loaded is not asked."""
+        contract, settings = released.contract, self.folding.settings
+        async with self.database.read_only() as uow:
+            known = await tape_files.load(uow, manifest.feed, manifest.file_id)
+            if known is not None and known.state != "refused":
+                return None
+            last = await tape_files.last_loaded(uow, manifest.feed)
+            closed = (await days.closed_dates(uow)).get(contract.core)
+            latest = latest_possible_date(closed, settings.local_date(uow.now), days_ahead=settings.days_ahead)
+            objections = on_manifest(manifest, contract, None if last is None else _before(last), latest)
+            if not released.is_released:
+                people = ", ".join(released.approvers) or "nobody"
+                objections.append(Objection("not_released", f"two people must approve the contract, and {people} has"))
+            repair = await repairing(uow, manifest)
+            if manifest.repairs is not None:
+                objections += await objections_to(uow, manifest, repair)
+        if not objections:
+            return None
+        return await self._record(_new_file(manifest, released, Survey(manifest.sha256), repair, objections))
 
     async def _begun(self, manifest: Manifest) -> TapeFile | None:
         async with self.database.read_only() as uow:
@@ -87,36 +109,18 @@ class Loader:
                 raise FeedBusyError(f"file {loading} of feed {manifest.feed} is not finished")
             return await tape_files.load(uow, manifest.feed, manifest.file_id)
 
-    async def _objections(
-        self,
-        uow: UnitOfWork,
-        manifest: Manifest,
-        released: Released,
-        last: TapeFile | None,
-        repair: Repairing | None,
-        path: Path,
-    ) -> list[Objection]:
-        """What can be seen without reading the file."""
-        contract, settings = released.contract, self.folding.settings
-        closed = (await days.closed_dates(uow)).get(contract.core)
-        latest = latest_possible_date(closed, settings.local_date(uow.now), days_ahead=settings.days_ahead)
-        objections = on_manifest(manifest, contract, None if last is None else _before(last), latest)
-        if not released.is_released:
-            people = ", ".join(released.approvers) or "nobody"
-            objections.append(Objection("not_released", f"two people must approve the contract, and {people} has"))
-        if manifest.repairs is not None:
-            objections += await objections_to(uow, manifest, repair, path, contract)
-        return objections
-
-    async def _objections_to_content(
-        self, manifest: Manifest, released: Released, last: TapeFile | None, found: Survey
-    ) -> list[Objection]:
-        before = None if last is None or manifest.repairs is not None else _before(last)
-        vanished = 0
-        if before is not None and released.contract.content.change == "full":
-            async with self.database.read_only() as uow:
-                vanished = await _count_vanished(uow, manifest.feed, found.loans)
+    async def _objections_to_content(self, manifest: Manifest, released: Released, found: Survey) -> list[Objection]:
+        async with self.database.read_only() as uow:
+            last = await tape_files.last_loaded(uow, manifest.feed)
+            before = None if last is None or manifest.repairs is not None else _before(last)
+            compared = before is not None and released.contract.content.change == "full"
+            vanished = await _count_vanished(uow, manifest.feed, found.loans) if compared else 0
         return on_content(manifest, released.contract, found, before, vanished)
+
+    async def _objections_to_repair(self, path: Path, released: Released, repair: Repairing) -> list[Objection]:
+        async with self.database.read_only() as uow:
+            waiting = await tape_files.open_rejections(uow, repair.original, repair.rows)
+        return await asyncio.to_thread(other_loans, path, released.contract, repair, waiting)
 
     async def _record(self, file: TapeFile) -> TapeFile:
         async with self.database.unit_of_work() as uow:

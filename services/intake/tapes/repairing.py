@@ -39,10 +39,8 @@ async def repairing(uow: UnitOfWork, manifest: Manifest) -> Repairing | None:
     return Repairing(original, manifest.repairs.rows, last.sequence == original.sequence)
 
 
-async def objections_to(
-    uow: UnitOfWork, manifest: Manifest, repair: Repairing | None, path: Path, contract: Contract
-) -> list[Objection]:
-    """Why a repair must not be loaded."""
+async def objections_to(uow: UnitOfWork, manifest: Manifest, repair: Repairing | None) -> list[Objection]:
+    """Why a repair must not be loaded, as far as its manifest shows."""
     if repair is None:
         return [Objection("unknown_original", "the manifest repairs a file that was not loaded")]
     if len(set(repair.rows)) != len(repair.rows) or len(repair.rows) != manifest.rows:
@@ -54,11 +52,11 @@ async def objections_to(
     closed = [row for row in repair.rows if row not in waiting]
     if closed:
         return [Objection("row_not_open", f"rows {closed[:10]} of the file were not refused, or are repaired already")]
-    return _other_loans(path, contract, repair, waiting)
+    return []
 
 
-def _other_loans(path: Path, contract: Contract, repair: Repairing, waiting: dict[int, str | None]) -> list[Objection]:
-    """A row can only be replaced by one about the same loan."""
+def other_loans(path: Path, contract: Contract, repair: Repairing, waiting: dict[int, str | None]) -> list[Objection]:
+    """A row can only be replaced by one about the same loan. `waiting`: the loans that the refused rows name."""
     others = []
     for sheet in read_sheets(path, contract):
         for number, raw in zip(sheet.numbers, sheet.columns["loan_ref"].to_pylist(), strict=True):

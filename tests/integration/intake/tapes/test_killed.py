@@ -99,6 +99,8 @@ async def test_what_the_command_says_of_a_refused_file_and_of_refused_rows(intak
     assert "rows_differ: 301 rows, the manifest says 400: truncated or padded" in said
     beside.write_text(json.dumps(manifest_document(path, rows)))
     assert await (await command("load", str(path))).wait() == 0
+    said = (await (await command("collect", str(tmp_path))).communicate())[0].decode()
+    assert "nothing new of feed core-a-loans" in said
     report = (await (await command("rejections", str(path))).communicate())[0].decode()
     assert "301,product_class,unknown_code,x-999,x-999,xxx" in report.replace("\n", "")
     status = (await (await command("status")).communicate())[0].decode()
