@@ -72,7 +72,11 @@ def event_id_texts(count: int) -> list[str]:
 def derived_id(namespace: str, *parts: str) -> UUID:
     """The same parts give the same id in every process (SHA-256; length-prefixed so that no two lists collide)."""
     encoded = [part.encode() for part in (namespace, *parts)]
-    digest = hashlib.sha256(b"".join([len(part).to_bytes(4) + part for part in encoded])).digest()
+    return digest_id(hashlib.sha256(b"".join([len(part).to_bytes(4) + part for part in encoded])).digest())
+
+
+def digest_id(digest: bytes) -> UUID:
+    """An id of the first 16 bytes of a digest: under a key, one that nobody derives without it."""
     value = int.from_bytes(digest[:16])
     value &= ~(0xF << 76 | 0b11 << 62)
     return _uuid(value | 0x8 << 76 | _VARIANT)

@@ -71,7 +71,7 @@ async def give_pack(
     Raises PartyErased, NotFound.
     """
     await uow.lock_parties([party_id])
-    await refuse_erased(uow, [party_id])
+    await refuse_erased(uow, instruments.cipher, [party_id])
     if not await knows_party(uow, party_id):
         raise NotFound("nothing is kept about that person")
     holding = (await load_holdings(uow, [party_id]))[party_id]

@@ -58,10 +58,10 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
 
     subscriptions = (
         stops.subscription(instruments),
-        unless_erased(cases.subscription(instruments)),
-        unless_erased(visits.visit_subscription(instruments)),
-        unless_erased(visits.plan_subscription(instruments)),
-        unless_erased(contacts.subscription(instruments)),
+        unless_erased(cases.subscription(instruments), instruments.cipher),
+        unless_erased(visits.visit_subscription(instruments), instruments.cipher),
+        unless_erased(visits.plan_subscription(instruments), instruments.cipher),
+        unless_erased(contacts.subscription(instruments), instruments.cipher),
     )
     publishers = _publishers(settings)
     reconciliation = Reconciliation(instruments, streams_of(subscriptions), publishers)

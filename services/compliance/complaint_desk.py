@@ -14,8 +14,9 @@ from services.compliance.domain.complaints import (
     ComplaintChannel,
     Step,
     clock_of,
-    complaint_id_of,
+    complaint_name,
     take_step,
+    unkeyed_complaint_id,
 )
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.leaves import NewLeaf
@@ -25,7 +26,7 @@ from services.compliance.store import holds as hold_store
 from services.compliance.store.facts import load_cases
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
-from shared.ids import event_id
+from shared.ids import digest_id, event_id
 from shared.security.party_keys import Plain, Sealed
 from shared.telemetry.metrics import set_gauge
 
@@ -52,8 +53,10 @@ async def receive(uow: UnitOfWork, instruments: Instruments, new: NewComplaint) 
 
     Always accepted, whoever the party is. The party is locked.
     """
-    complaint_id = complaint_id_of(new.party_id, new.reference)
-    complaint = await store.find(uow, complaint_id)
+    complaint = await store.find(uow, unkeyed_complaint_id(new.party_id, new.reference))
+    complaint_id = digest_id(instruments.cipher.blind_index("complaint", complaint_name(new.party_id, new.reference)))
+    if complaint is None:
+        complaint = await store.find(uow, complaint_id)
     if complaint is None:
         case = (await load_cases(uow, [new.party_id])).get(new.party_id)
         place = None if case is None else case.jurisdiction

@@ -13,6 +13,7 @@ from shared.database import UnitOfWork
 from shared.events import Received
 from shared.events.base import EventData
 from shared.messaging import InboxKey, Outcome, Subscription
+from shared.security.party_keys import PartyCipher
 from shared.telemetry.metrics import count
 from shared.web.problems import KnownProblem
 
@@ -26,9 +27,9 @@ class PartyErased(KnownProblem):  # reads as a fact at the call site
     kind, status, title = "party-erased", 410, "The person was erased"
 
 
-async def refuse_erased(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
+async def refuse_erased(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:
     """Raises PartyErased."""
-    erased = await load_erased(uow, party_ids)
+    erased = await load_erased(uow, cipher, party_ids)
     if erased:
         positions = [position for position, party_id in enumerate(party_ids) if party_id in erased]
         raise PartyErased("ask again without these items", positions=positions)
@@ -41,12 +42,12 @@ async def pass_over(uow: UnitOfWork, told_by: Sequence[str]) -> None:
     await told_of_erased.count(uow, Counter(told_by))
 
 
-def unless_erased(subscription: Subscription) -> Subscription:
+def unless_erased(subscription: Subscription, cipher: PartyCipher) -> Subscription:
     """The subscription without the events about people who were erased: they are ignored, and counted."""
 
     async def handle(uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
         named = {one.event.party_id for one in batch if one.event.party_id is not None}
-        erased = await load_erased(uow, named) if named else set()
+        erased = await load_erased(uow, cipher, named) if named else set()
         kept = [one for one in batch if one.event.party_id not in erased]
         passed = [one.event for one in batch if one.event.party_id in erased]
         await pass_over(uow, [event.source for event in passed])

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.compliance import announcements
+from services.compliance import announcements, moratorium_desk
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.complaints import Clock
 from services.compliance.domain.erasures import Erasure, carried_out, clock_of_request, completed, decided
@@ -24,9 +24,9 @@ from services.compliance.instruments import Instruments
 from services.compliance.recalls import recall
 from services.compliance.store import erasures as store
 from services.compliance.store import keeping
+from services.compliance.store.debts import load_debts
 from services.compliance.store.facts import load_watermarks
-from services.compliance.store.leaves import append_leaves, erase_openings
-from services.compliance.store.sealing import drop_words
+from services.compliance.store.leaves import append_leaves, erase_people, load_not_renamed
 from services.compliance.watch import Timer, watch
 from shared.database import UnitOfWork
 from shared.events.topics import TOPICS
@@ -61,7 +61,7 @@ async def request(
 
     The party is locked. Raises PartyErased.
     """
-    await refuse_erased(uow, [party_id])
+    await refuse_erased(uow, instruments.cipher, [party_id])
     holding = (await keeping.load_holdings(uow, [party_id]))[party_id]
     reasons = _reasons(uow, instruments, holding)
     erasure = Erasure(
@@ -83,7 +83,7 @@ async def carry_out(uow: UnitOfWork, instruments: Instruments, erasure: Erasure,
 
     Raises ErasureStepRefused, SecondPersonErases; PartyErased when retention came first.
     """
-    await refuse_erased(uow, [erasure.party_id])
+    await refuse_erased(uow, instruments.cipher, [erasure.party_id])
     holding = (await keeping.load_holdings(uow, [erasure.party_id]))[erasure.party_id]
     reasons = _reasons(uow, instruments, holding)
     after = decided(erasure, reasons, by_whom=by_whom, real_now=uow.real_now, topics_keep=TOPICS_KEEP)
@@ -128,13 +128,24 @@ async def complete(uow: UnitOfWork, instruments: Instruments) -> int:
     ]
     await store.append(uow, done)
     await append_leaves(uow, instruments.cipher, [_leaf(uow, one, of_person=False) for one in done])
+    await store.end_trail(uow, [one.erasure_id for one in done])
     return len(done)
+
+
+async def rename_erased(uow: UnitOfWork, instruments: Instruments) -> int:
+    """Give people an alias who were erased before ids went with the rest; returns how many."""
+    parties = await load_not_renamed(uow, limit=_PAGE)
+    if parties:
+        await uow.lock_parties(parties)
+        await erase_people(uow, instruments.cipher, parties)
+    return len(parties)
 
 
 def erasures_timer(instruments: Instruments) -> Timer:
     """Looks every ten minutes which erasures are complete."""
 
     async def look(uow: UnitOfWork) -> None:
+        await rename_erased(uow, instruments)
         await complete(uow, instruments)
 
     return watch(WATCH, look)
@@ -152,11 +163,12 @@ async def _erase(uow: UnitOfWork, instruments: Instruments, erasures: Sequence[E
     ]
     await recall(uow, instruments, erased)
     await _keep(uow, instruments, erasures)
-    await erase_openings(uow, instruments.cipher, parties)
-    await drop_words(uow, parties)
-    await store.drop_kept(uow, parties)
+    await store.keep_trail(uow, erasures)
+    for debts in (await load_debts(uow, parties)).values():
+        shared = [debt.debt_id for debt in debts if len(debt.obligors) > 1]
+        moratorium_desk.follow_debts(uow, shared, arrived_real=uow.real_now)
+    await erase_people(uow, instruments.cipher, parties)
     await forget_records(uow, parties)
-    await keeping.free(uow, parties)
     for one in erasures:
         uow.emit(announcements.party_erased(one, uow.now))
         count("doorstep.people.erased", reason=one.cause)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.compliance.domain.leaves import NewLeaf
-from services.compliance.domain.legal_holds import LegalHold, legal_hold_id_of, lift, placed_again
+from services.compliance.domain.legal_holds import LegalHold, legal_hold_name, lift, placed_again, unkeyed_legal_hold_id
 from services.compliance.instruments import Instruments
 from services.compliance.store import legal_holds as store
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
-from shared.ids import event_id
+from shared.ids import digest_id, event_id
 
 
 async def place(
     uow: UnitOfWork, instruments: Instruments, party_id: UUID, *, matter: str, custodian: str, by_whom: str, reason: str
 ) -> store.KeptLegalHold:
     """Keep everything about the person for the matter; placed again, it is one hold. The party is locked."""
-    legal_hold_id = legal_hold_id_of(party_id, matter)
-    known = await store.find(uow, instruments.cipher, legal_hold_id)
+    legal_hold_id = digest_id(instruments.cipher.blind_index("legal_hold", legal_hold_name(party_id, matter)))
+    known = await store.find(uow, instruments.cipher, legal_hold_id) or await store.find(
+        uow, instruments.cipher, unkeyed_legal_hold_id(party_id, matter)
+    )
     if known is None:
         hold = LegalHold(
             legal_hold_id=legal_hold_id, party_id=party_id, matter=matter, custodian=custodian, by_whom=by_whom,

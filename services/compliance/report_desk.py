@@ -28,6 +28,7 @@ from services.compliance.store.findings import load_of_contacts
 from services.compliance.store.leaves import load_erased
 from services.compliance.store.told_of_erased import insert_numbers
 from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher
 from shared.events import NewEvent
 from shared.events.contact import ContactRecorded
 from shared.web.problems import Problem
@@ -51,7 +52,7 @@ async def record_reports(
 
     The parties and the feeds are locked.
     """
-    batch = await _sort(uow, reports, by_client)
+    batch = await _sort(uow, instruments.cipher, reports, by_client)
     await store.insert_reports(uow, batch.rows)
     told = [
         contact_desk.Told(contact=contact, told_by=f"feed:{reports[position].source}", use_came_first=True)
@@ -69,12 +70,14 @@ async def record_reports(
     return await _results(uow, reports, batch)
 
 
-async def _sort(uow: UnitOfWork, reports: Mapping[int, ReportedContact], by_client: str) -> _Batch:
+async def _sort(
+    uow: UnitOfWork, cipher: PartyCipher, reports: Mapping[int, ReportedContact], by_client: str
+) -> _Batch:
     """Which records are new, which were sent before, which cannot be recorded."""
     feeds = {feed.source: feed for feed in await load_feeds(uow)}
     known = await store.load_known(uow, [(one.source, one.record_id) for one in reports.values()])
     taken = await store.load_taken(uow, [(one.source, one.number) for one in reports.values()])
-    erased = await load_erased(uow, [one.party_id for one in reports.values()])
+    erased = await load_erased(uow, cipher, [one.party_id for one in reports.values()])
     batch = _Batch()
     for position, report in sorted(reports.items()):
         record, digest = (report.source, report.record_id), _digest(report)

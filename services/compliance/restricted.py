@@ -13,6 +13,7 @@ from services.compliance.store.keeping import load_holdings, load_restrictions
 from services.compliance.store.leaves import load_erased
 from services.compliance.store.record_endings import load_endings
 from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher
 from shared.web.problems import KnownProblem
 
 
@@ -43,10 +44,10 @@ async def refuse_restricted(uow: UnitOfWork, book: RuleBook, party_id: UUID, sor
         raise PartyRestricted(f"only the rights desk reads the {sort} records", since=ending.since.isoformat())
 
 
-async def refuse_gone(uow: UnitOfWork, party_id: UUID, sort: RecordKind) -> NoReturn:
+async def refuse_gone(uow: UnitOfWork, cipher: PartyCipher, party_id: UUID, sort: RecordKind) -> NoReturn:
     """What the record said cannot be read any more. Raises RecordsDeleted, or PartyErased."""
     ending = (await load_endings(uow, [party_id])).get(party_id, {}).get(sort)
-    if ending is None or ending.deleted_on is None or await load_erased(uow, [party_id]):
+    if ending is None or ending.deleted_on is None or await load_erased(uow, cipher, [party_id]):
         raise PartyErased()
     raise RecordsDeleted(
         f"{sort} records were deleted on {ending.deleted_on}", rule=ending.rule, deleted_on=str(ending.deleted_on),

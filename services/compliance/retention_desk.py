@@ -20,7 +20,7 @@ from services.compliance.domain.keeping import KeepingState, state_of, today_eve
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.instruments import Instruments
 from services.compliance.store import keeping as store
-from services.compliance.store.leaves import append_leaves, load_erased
+from services.compliance.store.leaves import append_leaves
 from services.compliance.watch import Timer, next_look
 from shared.database import UnitOfWork
 from shared.ids import event_id
@@ -91,8 +91,7 @@ async def keep_or_erase(uow: UnitOfWork, instruments: Instruments, party_ids: Se
     """Restrict, free or erase each of the parties, as the rules and what stands say now. Locks them."""
     await uow.lock_parties(party_ids)
     today = today_everywhere(uow.now)
-    erased = await load_erased(uow, party_ids)
-    holdings = await store.load_holdings(uow, [one for one in party_ids if one not in erased])
+    holdings = await store.load_holdings(uow, party_ids)
     since = await store.load_restrictions(uow, party_ids)
     of_state: dict[KeepingState, list[UUID]] = {"kept": [], "restricted": [], "due": []}
     for party_id, holding in holdings.items():

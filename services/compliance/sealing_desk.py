@@ -41,7 +41,7 @@ async def seal_page(uow: UnitOfWork, instruments: Instruments) -> int:
     if not parties:
         return 0
     await uow.lock_parties(parties)
-    erased = await load_erased(uow, parties)
+    erased = await load_erased(uow, instruments.cipher, parties)
     cipher = instruments.cipher
     sealed = 0
     for field in (DECISION, CONTACT):

@@ -62,7 +62,7 @@ async def record_traces(
         feeds={feed.source: feed for feed in await load_feeds(uow)},
         records=await store.load_known(uow, [(one.source, one.record_id) for one in told]),
         taken=await load_taken(uow, [(one.source, one.number) for one in told]),
-        erased=await load_erased(uow, [one.party_id for one in told]),
+        erased=await load_erased(uow, instruments.cipher, [one.party_id for one in told]),
     )
     rows: list[store.TraceRow] = []
     results = [_record(uow, known, rows, position, one, by_client) for position, one in enumerate(told)]

@@ -89,6 +89,7 @@ class PartyCipher:
         self._tenant = tenant
         self._cached_keys = cached_keys
         self._unwrapped: OrderedDict[bytes, _PartyKey] = OrderedDict()
+        self._index_keys: dict[str, bytes] = {}
         self._of_locked: WeakKeyDictionary[UnitOfWork, dict[UUID, _PartyKey]] = WeakKeyDictionary()
 
     async def seal(self, uow: UnitOfWork, party_id: UUID, field: str, text: str) -> bytes:
@@ -148,7 +149,9 @@ class PartyCipher:
         """A keyed digest (HMAC-SHA-256, 16 bytes) to find rows by an exact, already normalised value without revealing
         it.
         """
-        secret = self._keys.derive(f"blind-index|{self._tenant}|{field}")
+        secret = self._index_keys.get(field)
+        if secret is None:
+            secret = self._index_keys[field] = self._keys.derive(f"blind-index|{self._tenant}|{field}")
         return hmac.digest(secret, text.encode(), "sha256")[:16]
 
     async def _ciphers(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, _PartyKey]:

@@ -13,6 +13,7 @@ from services.compliance.instruments import Instruments
 from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason
 from services.compliance.store.leaves import load_erased
 from shared.database import UnitOfWork
+from shared.security.party_keys import PartyCipher
 from shared.web.problems import KnownProblem
 
 AskedT = TypeVar("AskedT", bound=ContactAsked)
@@ -53,12 +54,13 @@ class FactsBehind(KnownProblem):  # reads as a fact at the call site
 
 async def answered_unless_erased(
     uow: UnitOfWork,
+    cipher: PartyCipher,
     asked: Sequence[AskedT],
     decide: Callable[[Sequence[AskedT]], Awaitable[Sequence[AnswerT]]],
     answer: type[AnswerT],
 ) -> list[AnswerT]:
     """Answers in order; an item about an erased person is refused for ever, and nothing of it is decided or kept."""
-    erased = await load_erased(uow, [one.party_id for one in asked])
+    erased = await load_erased(uow, cipher, [one.party_id for one in asked])
     decided = iter(await decide([one for one in asked if one.party_id not in erased]))
     return [
         answer(

@@ -55,7 +55,11 @@ async def ask_decisions(request: Request, body: DecisionQuestions) -> Response:
 
     async def answer(uow: UnitOfWork) -> DecisionAnswers:
         answers = await answered_unless_erased(
-            uow, body.items, lambda asked: answer_questions(uow, instruments, asked, balances), DecisionAnswer
+            uow,
+            instruments.cipher,
+            body.items,
+            lambda asked: answer_questions(uow, instruments, asked, balances),
+            DecisionAnswer,
         )
         refuse_alone(answers)
         return DecisionAnswers(items=answers)

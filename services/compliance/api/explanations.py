@@ -55,7 +55,7 @@ async def explain_decision(
         if found is None:
             raise NotFound("there is no such decision")
         if found.record is None:
-            await refuse_gone(uow, found.party_id, "decision")
+            await refuse_gone(uow, instruments_of(request).cipher, found.party_id, "decision")
         await refuse_restricted(uow, instruments_of(request).book, found.party_id, "decision")
         record = json.loads(found.record)
         _refuse_foreign(caller_of(request), voice, record)

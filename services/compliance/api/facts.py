@@ -79,7 +79,7 @@ async def tell_facts(request: Request, body: FactsTold) -> Response:
         refuse_misread(item.fact, _value(item))
 
     async def tell(uow: UnitOfWork) -> FactResults:
-        await refuse_erased(uow, [item.party_id for item in body.items])
+        await refuse_erased(uow, instruments.cipher, [item.party_id for item in body.items])
         new = [
             NewEntry(
                 party_id=item.party_id, name=item.fact, value=_value(item),
@@ -144,7 +144,7 @@ async def tell_preferences(request: Request, body: TellPreferences) -> Response:
     avoided = inconvenient_of([_wish(one) for one in body.wishes])
 
     async def tell(uow: UnitOfWork) -> PreferencesKept:
-        await refuse_erased(uow, [body.party_id])
+        await refuse_erased(uow, instruments.cipher, [body.party_id])
         await dossier_desk.refuse_what_leaves_nothing(uow, instruments, body.party_id, avoided)
         new = NewEntry(
             party_id=body.party_id, name="preferences", value=avoided, as_of=believable(body.told_at, now=uow.now),
@@ -176,7 +176,7 @@ async def tell_request(request: Request, body: TellRequest) -> Response:
     _only_for_oneself(caller, body.party_id)
 
     async def tell(uow: UnitOfWork) -> RequestKept:
-        await refuse_erased(uow, [body.party_id])
+        await refuse_erased(uow, instruments.cipher, [body.party_id])
         as_of = believable(body.requested_at, now=uow.now)
         new = NewEntry(
             party_id=body.party_id, name="customer_request", value=frozenset(body.channels), as_of=as_of,

@@ -129,7 +129,7 @@ async def _give(request: Request, body: RecordConsent | OverrideRule, new: NewOv
     instruments = instruments_of(request)
 
     async def give(uow: UnitOfWork) -> OverrideView:
-        await refuse_erased(uow, [new.party_id])
+        await refuse_erased(uow, instruments.cipher, [new.party_id])
         return _view(await override_desk.give(uow, instruments, new))
 
     return await command(request, body=body, parties=[new.party_id], handler=give, status=201)

@@ -126,7 +126,11 @@ async def _decide(
     items = [item for body in bodies for item in body.items]
     answers = iter(
         await answered_unless_erased(
-            uow, items, lambda asked: decide_permits(uow, instruments, asked, balances), PermitAnswer
+            uow,
+            instruments.cipher,
+            items,
+            lambda asked: decide_permits(uow, instruments, asked, balances),
+            PermitAnswer,
         )
     )
     decided = [PermitAnswers(items=[next(answers) for _ in body.items]) for body in bodies]
@@ -194,7 +198,7 @@ async def read_permit(request: Request, permit_id: PermitId) -> PermitView:
             raise NotFound("there is no such permit")
         await refuse_restricted(uow, instruments_of(request).book, found.permit.party_id, "permit")
         if found.permit.erased:
-            await refuse_gone(uow, found.permit.party_id, "permit")
+            await refuse_gone(uow, instruments_of(request).cipher, found.permit.party_id, "permit")
     return _view(found.permit, token=found.token)
 
 

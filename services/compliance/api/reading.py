@@ -40,7 +40,7 @@ async def read_decision(
         if found is None:
             raise NotFound("there is no such decision")
         if found.record is None:
-            await refuse_gone(uow, found.party_id, "decision")
+            await refuse_gone(uow, instruments_of(request).cipher, found.party_id, "decision")
         await refuse_restricted(uow, instruments_of(request).book, found.party_id, "decision")
         return DecisionView(
             decision_id=decision_id,

@@ -64,7 +64,7 @@ async def place_legal_hold(request: Request, body: PlaceLegalHold) -> Response:
     instruments, by_whom = instruments_of(request), caller_of(request).subject
 
     async def place(uow: UnitOfWork) -> LegalHoldView:
-        await refuse_erased(uow, [body.party_id])
+        await refuse_erased(uow, instruments.cipher, [body.party_id])
         kept = await legal_hold_desk.place(
             uow, instruments, body.party_id, matter=body.matter, custodian=body.custodian, by_whom=by_whom,
             reason=body.reason,

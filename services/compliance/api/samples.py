@@ -69,7 +69,7 @@ async def judge_sample(request: Request, sample_id: SampleId, body: JudgeSample)
         raise NotFound("there is no such sample")
 
     async def judge(uow: UnitOfWork) -> SampleView:
-        await refuse_erased(uow, [known.sample.party_id])
+        await refuse_erased(uow, instruments.cipher, [known.sample.party_id])
         kept = await store.find_sample(uow, sample_id) or known
         return _view(await sample_desk.judge(uow, instruments, kept, body.verdict, reason=body.reason, by_whom=by_whom))
 

@@ -104,8 +104,15 @@ def hold_source(complaint_id: UUID) -> str:
     return f"{COMPLAINT_SOURCE}{complaint_id}"
 
 
-def complaint_id_of(party_id: UUID, reference: str) -> UUID:
-    """The same complaint, told twice under one reference, is one."""
+def complaint_name(party_id: UUID, reference: str) -> str:
+    """The same complaint, told twice under one reference, is one. Its id is this name under our key, so that it leads
+    nobody to the person.
+    """
+    return f"{party_id}|{reference}"
+
+
+def unkeyed_complaint_id(party_id: UUID, reference: str) -> UUID:
+    """The id of a complaint made before ids were keyed."""
     return derived_id("complaint", str(party_id), reference)
 
 

@@ -46,8 +46,13 @@ class LegalHold:
         return self.step != "lift"
 
 
-def legal_hold_id_of(party_id: UUID, matter: str) -> UUID:
-    """Of one person and one matter there is one hold, however often it is asked for."""
+def legal_hold_name(party_id: UUID, matter: str) -> str:
+    """Of one person and one matter there is one hold. Its id is this name under our key, so that it names nobody."""
+    return f"{party_id}|{matter}"
+
+
+def unkeyed_legal_hold_id(party_id: UUID, matter: str) -> UUID:
+    """The id of a legal hold placed before ids were keyed."""
     return derived_id("legal-hold", str(party_id), matter)
 
 

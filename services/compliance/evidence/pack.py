@@ -24,6 +24,7 @@ from services.compliance.log.note import NoteKey
 from services.compliance.store import evidence as store
 from services.compliance.store import log as log_store
 from services.compliance.store.log import StoredCheckpoint
+from services.compliance.store.leaves import alias_of
 from shared.database import Database, UnitOfWork
 from shared.security.party_keys import PartyCipher
 
@@ -104,11 +105,12 @@ async def scope_of_case(archive: Archive, case_id: UUID) -> Scope:
 
 
 async def scope_of_party(archive: Archive, party_id: UUID) -> Scope:
-    """The scope of one person. Raises ScopeError."""
+    """The scope of one person; of one who was erased, under the alias that is left. Raises ScopeError."""
     async with archive.database.read_only() as uow:
-        if not await store.knows_party(uow, party_id):
-            raise ScopeError(f"no person {party_id} is known")
-    return Scope(kind="party", name=str(party_id), party_id=party_id)
+        for one in (party_id, alias_of(archive.cipher, party_id)):
+            if await store.knows_party(uow, one):
+                return Scope(kind="party", name=str(one), party_id=one)
+    raise ScopeError(f"no person {party_id} is known")
 
 
 async def _plan(uow: UnitOfWork, archive: Archive, scope: Scope) -> _Plan:

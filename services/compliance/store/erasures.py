@@ -35,20 +35,14 @@ _INCOMPLETE = """
 SELECT * FROM erasure WHERE tenant = $1 AND state = 'erased' AND complete_from <= $2
 ORDER BY complete_from, erasure_id LIMIT $3
 """
-_DROP_DEBTS = "DELETE FROM liable_party WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
-_DROP_KEYS = "DELETE FROM key_use WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
-_FORGET_KEYS = """
-UPDATE permit SET budget_keys = NULL, debts = NULL WHERE tenant = $1 AND party_id = ANY($2::uuid[])
+# Until an erasure is complete somebody may still hold events of the person, which are numbered on.
+_KEEP_TRAIL = """
+INSERT INTO erasure_trail (tenant, erasure_id, party_id)
+SELECT $1, t.* FROM unnest($2::uuid[], $3::uuid[]) AS t ON CONFLICT DO NOTHING
 """
-_DROP_HOME = "UPDATE party_fact SET household = NULL WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
-_DROP_OVERRIDES = "DELETE FROM given_override WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
-# What a hold says of a person's needs, reasons and numbers goes; that contact was stopped stays, and names nobody.
-_EMPTY_HOLDS = """
-UPDATE hold SET need = NULL, sealed_reason = NULL, end_evidence = NULL,
-       scope_key = CASE scope WHEN 'contact_point' THEN split_part(scope_key, ':', 1) || ':' || hold_id
-                   ELSE scope_key END
-WHERE tenant = $1 AND party_id = ANY($2::uuid[])
-"""
+_END_TRAIL = "DELETE FROM erasure_trail WHERE tenant = $1 AND erasure_id = ANY($2::uuid[]) RETURNING party_id"
+_FORGET_ISSUED = "DELETE FROM sequence_issued WHERE aggregate_id = ANY($1::uuid[])"
+_FORGET_RECEIVED = "DELETE FROM sequence_received WHERE aggregate_id = ANY($1::text[])"
 
 
 async def append(uow: UnitOfWork, erasures: Sequence[Erasure]) -> None:
@@ -94,13 +88,18 @@ async def load_incomplete(uow: UnitOfWork, *, limit: int) -> list[Erasure]:
     return [_erasure(row) for row in await uow.sql.fetch(_INCOMPLETE, uow.tenant, uow.real_now, limit)]
 
 
-async def drop_kept(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
-    """Delete what is kept of the people beside what their keys seal: permissions to pass rules, needs, evidence, and
-    what joined them to debts, numbers, addresses and homes.
-    """
-    ids = list(party_ids)
-    for statement in (_DROP_OVERRIDES, _EMPTY_HOLDS, _DROP_DEBTS, _DROP_KEYS, _FORGET_KEYS, _DROP_HOME):
-        await uow.sql.execute(statement, uow.tenant, ids)
+async def keep_trail(uow: UnitOfWork, erasures: Sequence[Erasure]) -> None:
+    """Remember whose erasures these are until they are complete."""
+    await uow.sql.execute(
+        _KEEP_TRAIL, uow.tenant, [one.erasure_id for one in erasures], [one.party_id for one in erasures]
+    )
+
+
+async def end_trail(uow: UnitOfWork, erasure_ids: Sequence[UUID]) -> None:
+    """Forget it, and how far their events were numbered: the last places in which these people have their ids."""
+    gone = [row["party_id"] for row in await uow.sql.fetch(_END_TRAIL, uow.tenant, list(erasure_ids))]
+    await uow.sql.execute(_FORGET_ISSUED, gone)
+    await uow.sql.execute(_FORGET_RECEIVED, [str(one) for one in gone])
 
 
 def _erasure(row: asyncpg.Record) -> Erasure:

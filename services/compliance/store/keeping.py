@@ -62,7 +62,7 @@ CROSS JOIN LATERAL (
     SELECT max(v.recorded_at) AS newest FROM finding_version v
     WHERE v.tenant = $1 AND v.party_id = p.party_id) AS findings
 CROSS JOIN LATERAL (
-    SELECT max(greatest(h.valid_from, h.ended_at, least(h.valid_to, $4))) AS newest FROM hold h
+    SELECT max(greatest(h.valid_from, h.ended_at, CASE WHEN h.valid_to < $4 THEN h.valid_to END)) AS newest FROM hold h
     WHERE h.tenant = $1 AND h.party_id = p.party_id) AS holds
 CROSS JOIN LATERAL (
     SELECT max(w.recorded_at) AS newest FROM dossier_entry w
@@ -74,11 +74,10 @@ CROSS JOIN LATERAL (
 ) AS plan
 ORDER BY p.party_id
 """
-# Whoever has a key has something to erase. Those erased before have begun none, or what came late.
+# Whoever has a key has something to erase; of those erased before that is what came late.
 _PAGE = """
 SELECT k.party_id FROM party_key k
 WHERE k.tenant = $1 AND k.party_id > $2
-  AND NOT EXISTS (SELECT FROM party_chain c WHERE c.tenant = $1 AND c.party_id = k.party_id AND c.erased)
 ORDER BY k.party_id LIMIT $3
 """
 _RESTRICT = """

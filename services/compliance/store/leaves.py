@@ -11,6 +11,7 @@ from uuid import UUID
 
 from services.compliance.domain.leaves import SALT_BYTES, BuiltLeaf, Chain, NewLeaf, build
 from shared.database import UnitOfWork
+from shared.ids import digest_id
 from shared.security.party_keys import PartyCipher, Plain, Sealed
 
 _CHAINS = """
@@ -39,11 +40,10 @@ _READ_SALTS = """
 SELECT party_id, leaf_id, sealed_salts FROM leaf_salt
 WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND leaf_id = ANY($3::uuid[])
 """
-_DROP_SALTS = "DELETE FROM leaf_salt WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
-_END_CHAINS = """
-INSERT INTO party_chain (tenant, party_id, sealed_salt, sequence, erased)
-SELECT $1, c.party_id, '', 0, true FROM unnest($2::uuid[]) AS c(party_id) ORDER BY c.party_id
-ON CONFLICT (tenant, party_id) DO UPDATE SET sealed_salt = '', erased = true
+# The owner's function: the append-only tables let nothing else through.
+_ERASE = "SELECT erase_people($1, $2::uuid[], $3::uuid[], $4)"
+_NOT_RENAMED = """
+SELECT party_id FROM party_chain WHERE tenant = $1 AND erased AND NOT renamed ORDER BY party_id LIMIT $2
 """
 _ENDED_CHAINS = """
 SELECT party_id FROM party_chain WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND erased
@@ -139,20 +139,33 @@ def _kept(leaf: NewLeaf, salts: Mapping[str, bytes]) -> str:
     )
 
 
-async def load_erased(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[UUID]:
-    """Those of the parties who were erased, whatever was recorded since."""
-    rows = await uow.sql.fetch(_ENDED_CHAINS, uow.tenant, sorted(set(party_ids)))
-    return {row["party_id"] for row in rows}
+def alias_of(cipher: PartyCipher, party_id: UUID) -> UUID:
+    """What an erased person is called from then on: keyed, so that the person is known again and nobody else knows."""
+    return digest_id(cipher.blind_index("erased_party", str(party_id)))
 
 
-async def erase_openings(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:
-    """Drop the parties' key and every salt: their leaves stay and prove what they proved, and say nothing of anybody.
+async def load_erased(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the parties who were erased, under their id or their alias, whatever was recorded since."""
+    named = {one: alias_of(cipher, one) for one in set(party_ids)}
+    rows = await uow.sql.fetch(_ENDED_CHAINS, uow.tenant, sorted({*named, *named.values()}))
+    ended = {row["party_id"] for row in rows}
+    return {one for one, alias in named.items() if one in ended or alias in ended}
 
+
+async def load_not_renamed(uow: UnitOfWork, *, limit: int) -> list[UUID]:
+    """People who were erased before their ids went with the rest."""
+    return [row["party_id"] for row in await uow.sql.fetch(_NOT_RENAMED, uow.tenant, limit)]
+
+
+async def erase_people(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:
+    """Drop the people's keys, salts and ids, and whatever says more of them than their leaves.
+
+    The leaves stay and prove what they proved, and say nothing of anybody; rows that repeat them stay under an alias.
     The parties are locked. A leaf that comes later begins a new chain under a commitment that nothing joins to the old.
     """
     await cipher.erase(uow, party_ids)
-    await uow.sql.execute(_DROP_SALTS, uow.tenant, list(party_ids))
-    await uow.sql.execute(_END_CHAINS, uow.tenant, list(party_ids))
+    aliases = [alias_of(cipher, one) for one in party_ids]
+    await uow.sql.execute(_ERASE, uow.tenant, list(party_ids), aliases, uow.now)
 
 
 async def _chains(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, tuple[Chain, bytes]]:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from services.compliance.store.leaves import erase_openings
+from services.compliance.store.leaves import erase_people
 
 from .conftest import Desk, visit_request
 
@@ -85,6 +85,6 @@ async def test_of_an_erased_person_nothing_is_judged_again(desk: Desk) -> None:
     party, decision = await refused(desk)
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([party])
-        await erase_openings(uow, desk.instruments.cipher, [party])
+        await erase_people(uow, desk.instruments.cipher, [party])
     told = await desk.get(f"/v1/decisions/{decision}/explain", voice="auditor")
     assert (told.status_code, told.json()["type"].rsplit("/", 1)[1]) == (410, "party-erased")

@@ -8,7 +8,7 @@ import pytest
 
 from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts
-from services.compliance.store.leaves import erase_openings
+from services.compliance.store.leaves import erase_people
 
 from .conftest import NOW, Desk, opened_case, visit_contact, visit_request
 
@@ -142,7 +142,7 @@ async def test_no_decision_about_the_erased(desk: Desk) -> None:
     await desk.ask(visit_request(case))
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([case.party_id])
-        await erase_openings(uow, desk.instruments.cipher, [case.party_id])
+        await erase_people(uow, desk.instruments.cipher, [case.party_id])
     for path in ("/v1/permits", "/v1/decisions"):
         response = await desk.post(path, {"items": [visit_request(case)]})
         assert (response.status_code, response.json()["type"].rsplit("/", 1)[1]) == (410, "party-erased")
@@ -154,7 +154,7 @@ async def test_what_comes_after_the_erasure_does_not_undo_it(desk: Desk) -> None
     case = await desk.open_case()
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([case.party_id])
-        await erase_openings(uow, desk.instruments.cipher, [case.party_id])
+        await erase_people(uow, desk.instruments.cipher, [case.party_id])
     await desk.deliver("contact", ("contact.recorded", visit_contact(case, None)))
     response = await desk.post("/v1/permits", {"items": [visit_request(case)]})
     assert response.status_code == 410
@@ -168,7 +168,7 @@ async def test_erased_person_keeps_no_neighbour_from_an_answer(desk: Desk, path:
     await desk.ask(visit_request(case))
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([case.party_id])
-        await erase_openings(uow, desk.instruments.cipher, [case.party_id])
+        await erase_people(uow, desk.instruments.cipher, [case.party_id])
     asked = [visit_request(case), *(visit_request(one) for one in neighbours), visit_request(case)]
     response = await desk.post(path, {"items": asked})
     assert response.status_code == 200

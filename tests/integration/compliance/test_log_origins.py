@@ -14,7 +14,7 @@ from services.compliance.log.manifest import Entries
 from services.compliance.log.note import Checkpoint, NoteKey, opened, sign
 from services.compliance.log.origin import OriginRefused, enter_origin, origin_of
 from services.compliance.log.sequencer import Sequencer
-from services.compliance.store.leaves import erase_openings
+from services.compliance.store.leaves import erase_people
 
 from .conftest import Desk, visit_contact, visit_request
 from .test_log import export, grow, verify
@@ -68,7 +68,7 @@ async def test_erasure_leaves_proofs_and_takes_meaning(desk: Desk, tmp_path: Pat
     assert commitment(salt, "place", b"88309a5915fffff") == leaf["record"]["committed"]["place"]
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([case.party_id])
-        await erase_openings(uow, desk.instruments.cipher, [case.party_id])
+        await erase_people(uow, desk.instruments.cipher, [case.party_id])
     (erased,) = (await desk.get(path)).json()["items"]
     assert {(one["state"], one["salt"]) for one in erased["fields"]} == {("erased", None)}
     assert erased["leaf"] == leaf["leaf"]
@@ -81,7 +81,7 @@ async def test_chain_after_erasure_is_another_s(desk: Desk, tmp_path: Path) -> N
     await desk.ask(visit_request(case))
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([case.party_id])
-        await erase_openings(uow, desk.instruments.cipher, [case.party_id])
+        await erase_people(uow, desk.instruments.cipher, [case.party_id])
         # Something else makes the party a new key before its next leaf comes.
         await desk.instruments.cipher.seal(uow, case.party_id, "hold.note", "again")
     assert (await desk.post("/v1/permits", {"items": [visit_request(case)]})).status_code == 410

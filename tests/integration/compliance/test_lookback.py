@@ -8,7 +8,7 @@ from uuid import UUID
 from typer.testing import CliRunner, Result
 
 from cli.app import app
-from services.compliance.store.leaves import erase_openings
+from services.compliance.store.leaves import erase_people
 
 from .conftest import Desk, visit_contact, visit_request
 from .test_evidence_command import place
@@ -74,7 +74,7 @@ async def test_whether_the_erased_were_judged_by_the_rule_nobody_can_say(desk: D
     party = UUID(await visited(desk))
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([party])
-        await erase_openings(uow, desk.instruments.cipher, [party])
+        await erase_people(uow, desk.instruments.cipher, [party])
     file = tmp_path / "people.csv"
     assert (await lookback(desk, "BANK-VISIT-30D", "--csv", str(file))).exit_code == 0
     assert [row["answer"] for row in csv.DictReader(file.read_text().splitlines())] == ["erased"]

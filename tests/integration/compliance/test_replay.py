@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from cli.app import app
 from services.compliance.rule_book import sources_of
 from services.compliance.rule_sets import record_rule_set
-from services.compliance.store.leaves import erase_openings
+from services.compliance.store.leaves import erase_people
 from services.compliance.store.sealed import DECISION, open_records
 
 from .conftest import Desk, visit_request
@@ -55,7 +55,7 @@ async def test_decisions_come_out_the_same(desk: Desk, past: list[UUID]) -> None
 async def test_erased_and_older_decisions_are_counted_apart(desk: Desk, past: list[UUID]) -> None:
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([past[0]])
-        await erase_openings(uow, desk.instruments.cipher, [past[0]])
+        await erase_people(uow, desk.instruments.cipher, [past[0]])
         await uow.sql.execute(
             f"""INSERT INTO decision ({_COLUMNS}, decision_id, sealed_record)
                 SELECT {_COLUMNS}, gen_random_uuid(), sealed_record FROM decision WHERE party_id = $1""",

@@ -17,6 +17,7 @@ from services.compliance.domain.keeping import RESTRICTED_FOR
 from services.compliance.retention_desk import PAGE, RetentionPages
 from services.compliance.store import access as store_of_access
 from services.compliance.store import erasures, keeping
+from services.compliance.store.leaves import alias_of
 from shared.events.case import CaseCured
 from shared.messaging import Intent
 from shared.messaging.intents import TimerDue
@@ -128,7 +129,8 @@ async def test_complete_once_its_date_has_come_and_everybody_heard(desk: Desk) -
         assert kept is not None
         assert kept.state == "complete"
         leaves = await uow.sql.fetch("SELECT party_id FROM log_entry WHERE kind = 'erasure' ORDER BY recorded_at")
-    assert [row["party_id"] for row in leaves] == [case.party_id, case.party_id, None]
+    alias = alias_of(desk.instruments.cipher, case.party_id)
+    assert [row["party_id"] for row in leaves] == [alias, alias, None]
 
 
 async def test_legal_hold_takes_two_people_to_lift(desk: Desk) -> None:

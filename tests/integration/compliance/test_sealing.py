@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from services.compliance.sealing_desk import seal_page
-from services.compliance.store.leaves import erase_openings
+from services.compliance.store.leaves import erase_people
 from tests.integration.compliance.conftest import CREW, Desk, visit_contact, visit_request
 
 _TABLES = ("decision", "contact_audit", "permit", "dossier_entry")
@@ -74,7 +74,7 @@ async def test_rows_of_the_erased_answer_so(desk: Desk) -> None:
     case, permit = await told_and_visited(desk)
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([case.party_id])
-        await erase_openings(uow, desk.instruments.cipher, [case.party_id])
+        await erase_people(uow, desk.instruments.cipher, [case.party_id])
     # A contact that is told late gives the person a key again: it opens nothing of before.
     await desk.deliver("contact", ("contact.recorded", visit_contact(case, permit)))
     for path in (f"decisions/{permit['decision_id']}", f"permits/{permit['permit_id']}"):

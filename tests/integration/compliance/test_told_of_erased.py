@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.compliance.consumers import contacts
 from services.compliance.erased import unless_erased
-from services.compliance.store.leaves import erase_openings
+from services.compliance.store.leaves import erase_people
 from services.compliance.store.told_of_erased import load_counts
 from shared.events import Received
 from shared.messaging import Outcome
@@ -22,7 +22,7 @@ async def erased(desk: Desk) -> Any:
     await report(desk, call(case))
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties([case.party_id])
-        await erase_openings(uow, desk.instruments.cipher, [case.party_id])
+        await erase_people(uow, desk.instruments.cipher, [case.party_id])
     return case
 
 
@@ -82,7 +82,7 @@ async def test_contacts_of_services_are_ignored(desk: Desk) -> None:
         _event(visit_contact(one, None if one is case else permit), "contact.recorded", desk.clock)
         for one in (case, other)
     ]
-    subscription = unless_erased(contacts.subscription(desk.instruments))
+    subscription = unless_erased(contacts.subscription(desk.instruments), desk.instruments.cipher)
     async with desk.database.unit_of_work() as uow:
         await uow.lock_parties({case.party_id, other.party_id})
         outcomes = await subscription.handle(uow, [Received(one, "contact", 0, 0) for one in happened])

@@ -14,8 +14,8 @@ from services.compliance.domain.complaints import (
     SecondPersonNeeded,
     Step,
     clock_of,
-    complaint_id_of,
     take_step,
+    unkeyed_complaint_id,
 )
 from services.compliance.domain.packs import RuleBook
 from services.compliance.rule_book import rule_book
@@ -28,7 +28,7 @@ PEOPLE = ("ann", "bob", "collector-7")
 
 def complaint(**changes: Any) -> Complaint:
     known: dict[str, Any] = {
-        "complaint_id": complaint_id_of(PARTY, "c-1"),
+        "complaint_id": unkeyed_complaint_id(PARTY, "c-1"),
         "version": 1,
         "party_id": PARTY,
         "channel": "visit",
