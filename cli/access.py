@@ -28,6 +28,7 @@ def access(
     party: Annotated[UUID, typer.Option(help="The person who asked.")],
     out: Annotated[Path, typer.Option(help="HTML file, English and Chinese; must not exist. `.json` beside it.")],
     by: Annotated[str, typer.Option(help="Who gives it.")],
+    reason: Annotated[str | None, typer.Option(help="Why it is read; needed where records are restricted.")] = None,
     received: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the request (UTC); today when left out.")
     ] = None,
@@ -43,7 +44,7 @@ def access(
     if out.exists() or beside.exists():
         raise refusal(f"refused: {out} or {beside} exists")
     settings = compliance_settings(database, keys, prefix)
-    given = asyncio.run(_give(settings, party, received, by))
+    given = asyncio.run(_give(settings, party, received, by, reason))
     document = given.pack.document()
     out.write_text(page(document), encoding="utf-8")
     beside.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -52,11 +53,14 @@ def access(
     console.print(f"{out}: {rows} entries, to be given by {document['answer_by']}; leaf {given.leaf_id}", markup=False)
 
 
-async def _give(settings: "ServiceSettings", party: UUID, received: datetime | None, by: str) -> "GivenPack":
+async def _give(
+    settings: "ServiceSettings", party: UUID, received: datetime | None, by: str, reason: str | None
+) -> "GivenPack":
     from services.compliance.access_desk import give_pack
     from services.compliance.domain.packs import PackError
     from services.compliance.erased import PartyErased
     from services.compliance.instruments import Instruments
+    from services.compliance.restricted import ReasonNeeded
     from shared.database import Database
     from shared.web.problems import NotFound
 
@@ -68,8 +72,8 @@ async def _give(settings: "ServiceSettings", party: UUID, received: datetime | N
     try:
         async with database.unit_of_work() as uow:
             received_at = uow.now if received is None else min(received.replace(tzinfo=UTC), uow.now)
-            return await give_pack(uow, instruments, party, received_at=received_at, by_whom=by)
-    except (PartyErased, NotFound) as error:
+            return await give_pack(uow, instruments, party, received_at=received_at, by_whom=by, reason=reason)
+    except (PartyErased, NotFound, ReasonNeeded) as error:
         raise refusal(f"refused: {error}") from error
     finally:
         await database.close()

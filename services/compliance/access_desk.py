@@ -25,6 +25,7 @@ from services.compliance.domain.leaves import NewLeaf
 from services.compliance.erased import refuse_erased
 from services.compliance.explanation_texts import explanation_texts, rule_kinds
 from services.compliance.instruments import Instruments
+from services.compliance.restricted import demand_reason
 from services.compliance.store import access as store
 from services.compliance.store.evidence import knows_party
 from services.compliance.store.keeping import load_holdings
@@ -64,16 +65,18 @@ def access_texts() -> Texts:
 
 
 async def give_pack(
-    uow: UnitOfWork, instruments: Instruments, party_id: UUID, *, received_at: datetime, by_whom: str
-) -> GivenPack:
-    """Everything kept about the person; that it was given becomes a leaf. Locks the person.
+    uow: UnitOfWork, instruments: Instruments, party_id: UUID, *, received_at: datetime, by_whom: str,
+    reason: str | None = None,
+) -> GivenPack:  # fmt: skip
+    """Everything kept about the person; that it was given, and why, becomes a leaf. Locks the person.
 
-    Raises PartyErased, NotFound.
+    Raises PartyErased, NotFound; ReasonNeeded where records are restricted.
     """
     await uow.lock_parties([party_id])
     await refuse_erased(uow, instruments.cipher, [party_id])
     if not await knows_party(uow, party_id):
         raise NotFound("nothing is kept about that person")
+    await demand_reason(uow, party_id, reason)
     holding = (await load_holdings(uow, [party_id]))[party_id]
     reasons = reasons_to_keep(holding, instruments.book, today=today_everywhere(uow.now))
     found = {name: await store.load_list(uow, name, party_id) for name in store.LISTS}
@@ -99,7 +102,7 @@ async def give_pack(
         clock=clock_of_request(instruments.book, jurisdiction=holding.jurisdiction, received_at=received_at),
         lists=[*lists, list_of("kept", kept, access_texts())],
     )
-    leaf = _leaf(uow, pack, by_whom)
+    leaf = _leaf(uow, pack, by_whom, reason)
     await append_leaves(uow, instruments.cipher, [leaf])
     return GivenPack(pack, leaf.leaf_id)
 
@@ -178,7 +181,7 @@ async def _with_text(
     return [row | {name: told.get(place)} for place, row in enumerate(rows)]
 
 
-def _leaf(uow: UnitOfWork, pack: AccessPack, by_whom: str) -> NewLeaf:
+def _leaf(uow: UnitOfWork, pack: AccessPack, by_whom: str, reason: str | None) -> NewLeaf:
     counts: dict[str, Json] = {one.name: len(one.rows) for one in pack.lists}
     return NewLeaf(
         kind="access",
@@ -192,5 +195,9 @@ def _leaf(uow: UnitOfWork, pack: AccessPack, by_whom: str) -> NewLeaf:
             "clock": pack.clock.rule,
             "rows": counts,
         },
-        committed={"pack": hashlib.sha256(canonical(pack.document())).digest(), "by_whom": by_whom.encode()},
+        committed={
+            "pack": hashlib.sha256(canonical(pack.document())).digest(),
+            "by_whom": by_whom.encode(),
+            **({} if reason is None else {"reason": reason.encode()}),
+        },
     )

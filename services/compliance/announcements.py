@@ -123,9 +123,15 @@ def hold_placed(hold: Hold, book: RuleBook, now: datetime, *, through_debt: bool
     return _event("compliance.hold_placed", hold.party_id, data, now)
 
 
-def hold_ended(hold: Hold, book: RuleBook, now: datetime, *, through_debt: bool = False) -> NewEvent[EventData]:
-    """`compliance.hold_ended`; its `valid_to` is when it stopped to hold, or will."""
-    data = HoldEnded.model_validate(_hold_fields(hold, book) | {"through_debt": through_debt})
+def hold_ended(
+    hold: Hold, book: RuleBook, now: datetime, *, through_debt: bool = False, plainly: bool = False
+) -> NewEvent[EventData]:
+    """`compliance.hold_ended`; its `valid_to` is when it stopped to hold, or will.
+
+    `plainly`: under the kind and source by which others have heard of it before these stayed here.
+    """
+    named = {"kind": hold.kind, "source_ref": hold.source_ref} if plainly else {}
+    data = HoldEnded.model_validate(_hold_fields(hold, book) | named | {"through_debt": through_debt})
     return _event("compliance.hold_ended", hold.party_id, data, now)
 
 

@@ -137,8 +137,10 @@ async def end_one(
 async def _end(uow: UnitOfWork, instruments: Instruments, over: Sequence[store.EndedHold]) -> None:
     await store.end_holds(uow, over)
     await append_leaves(uow, instruments.cipher, [_end_leaf(one, uow) for one in over])
+    plainly = await store.told_plainly(uow, [one.hold.hold_id for one in over]) if over else set()
     for one in over:
-        uow.emit(announcements.hold_ended(one.hold, instruments.book, uow.now))
+        told = one.hold.hold_id in plainly
+        uow.emit(announcements.hold_ended(one.hold, instruments.book, uow.now, plainly=told))
     await fact_desk.hear_completed(uow, [one.hold.party_id for one in over if one.hold.kind == "facts_incomplete"])
     await moratorium_desk.follow_holds(uow, [(one.hold, uow.real_now) for one in over])
 

@@ -28,9 +28,9 @@ from services.compliance.store.findings import load_of_contacts
 from services.compliance.store.leaves import load_erased
 from services.compliance.store.told_of_erased import insert_numbers
 from shared.database import UnitOfWork
-from shared.security.party_keys import PartyCipher
 from shared.events import NewEvent
 from shared.events.contact import ContactRecorded
+from shared.security.party_keys import PartyCipher
 from shared.web.problems import Problem
 
 
@@ -70,9 +70,7 @@ async def record_reports(
     return await _results(uow, reports, batch)
 
 
-async def _sort(
-    uow: UnitOfWork, cipher: PartyCipher, reports: Mapping[int, ReportedContact], by_client: str
-) -> _Batch:
+async def _sort(uow: UnitOfWork, cipher: PartyCipher, reports: Mapping[int, ReportedContact], by_client: str) -> _Batch:
     """Which records are new, which were sent before, which cannot be recorded."""
     feeds = {feed.source: feed for feed in await load_feeds(uow)}
     known = await store.load_known(uow, [(one.source, one.record_id) for one in reports.values()])

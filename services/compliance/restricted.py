@@ -23,6 +23,12 @@ class PartyRestricted(KnownProblem):  # reads as a fact at the call site
     kind, status, title = "party-restricted", 403, "The person's records are restricted"
 
 
+class ReasonNeeded(KnownProblem):
+    """Restricted records are read for a reason only, which is kept with the reading."""
+
+    kind, status, title = "reason-needed", 422, "Reading restricted records needs a reason"
+
+
 class RecordsDeleted(KnownProblem):
     """The minimum for which such records are kept has passed, and they were deleted. `rule` had them kept until then,
     `leaf_id` proves the deletion.
@@ -42,6 +48,15 @@ async def refuse_restricted(uow: UnitOfWork, book: RuleBook, party_id: UUID, sor
         raise PartyRestricted("only the rights desk reads them", since=since.isoformat())
     if ending is not None and ending.since is not None and states_of(holding, book, today=today).get(sort) != "kept":
         raise PartyRestricted(f"only the rights desk reads the {sort} records", since=ending.since.isoformat())
+
+
+async def demand_reason(uow: UnitOfWork, party_id: UUID, reason: str | None) -> None:
+    """Raises ReasonNeeded where records of the person are restricted and nobody says why they are read."""
+    if reason is not None:
+        return
+    endings = (await load_endings(uow, [party_id])).get(party_id, {}).values()
+    if await load_restrictions(uow, [party_id]) or any(one.since is not None for one in endings):
+        raise ReasonNeeded()
 
 
 async def refuse_gone(uow: UnitOfWork, cipher: PartyCipher, party_id: UUID, sort: RecordKind) -> NoReturn:

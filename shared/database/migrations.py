@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import threading
 from pathlib import Path
 
@@ -12,13 +13,19 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from shared.database.schema import Index
 
 LOCK_TIMEOUT_SECONDS = 4
 _WAIT_FOR_OTHER_RUN_SECONDS = 120
 # `alembic.op` is one per process: migrations of two databases at once would write into each other's.
 _ONE_AT_A_TIME = threading.Lock()
+_log = logging.getLogger(__name__)
+_PARTITIONS = text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:table) ORDER BY 1")
+_HALF_BUILT = text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
 # The two-number key space of advisory locks is ours to name; the one-number space belongs to parties.
 _MIGRATION_LOCK = {"space": 1, "key": 1}
 
@@ -49,10 +56,44 @@ def _migrate(owner_url: str, scripts: ScriptDirectory, revision: str) -> None:
 async def _upgrade_database(owner_url: str, scripts: ScriptDirectory, revision: str) -> None:
     engine = create_async_engine(make_url(owner_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.run_sync(_build_beforehand, scripts, revision)
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade, scripts, revision)
     finally:
         await engine.dispose()
+
+
+def _build_beforehand(connection: Connection, scripts: ScriptDirectory, wanted: str) -> None:
+    """Build what the revisions to come list in `beforehand`, one partition after the other, without stopping writers.
+
+    What cannot be built yet, because an earlier revision of this run makes its table or columns, is built with it.
+    """
+    present = MigrationContext.configure(connection).get_current_heads()
+    if not present:
+        return
+    for step in scripts._upgrade_revs(wanted, present):  # type: ignore[arg-type]
+        for index in getattr(step.revision.module, "beforehand", ()):
+            for part, name in _parts(connection, index):
+                _build(connection, f"{name} ON {part} {index.columns}", name)
+
+
+def _parts(connection: Connection, index: Index) -> list[tuple[str, str]]:
+    """The tables that hold rows, with the name of the index on each."""
+    found = connection.execute(_PARTITIONS, {"table": index.table}).scalars().all()
+    parts = [(str(one), f"{index.name}_{str(one).rpartition('_')[2]}") for one in found]
+    return parts or [(index.table, index.name)]
+
+
+def _build(connection: Connection, what: str, name: str) -> None:
+    try:
+        # One that a run which was killed has left half built is of no use.
+        if connection.execute(_HALF_BUILT, {"name": name}).scalar():
+            connection.execute(text(f"DROP INDEX CONCURRENTLY {name}"))
+        connection.execute(text(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {what}"))
+    except ProgrammingError as error:
+        _log.info("an index is built with its revision, not beforehand", extra={"reason": type(error.orig).__name__})
 
 
 def _upgrade(connection: Connection, scripts: ScriptDirectory, wanted: str) -> None:

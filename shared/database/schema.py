@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, text
 
@@ -20,6 +20,22 @@ class Operations(Protocol):
     def get_bind(self) -> Connection:
         """The connection the migration runs on."""
         ...
+
+
+class Index(NamedTuple):
+    """An index on a table that is large already. A revision that lists it in `beforehand` has it built while others
+    write, partition by partition, before its transaction begins; there it is only joined to the table.
+    """
+
+    name: str
+    table: str
+    columns: str
+    """The columns in brackets, and the condition if there is one."""
+
+
+def create_index(op: Operations, index: Index) -> None:
+    """Create the index; what was built beforehand of it is taken over."""
+    op.execute(f"CREATE INDEX IF NOT EXISTS {index.name} ON {index.table} {index.columns}")
 
 
 def runtime_role(op: Operations) -> str:

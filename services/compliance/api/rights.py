@@ -23,6 +23,7 @@ from services.compliance.domain.erasures import (
 from services.compliance.domain.keeping import RESTRICTED_FOR, Reason
 from services.compliance.domain.legal_holds import LegalHoldLifted, SecondPersonLifts
 from services.compliance.erased import PartyErased, refuse_erased
+from services.compliance.restricted import ReasonNeeded
 from services.compliance.schemas.identifiers import PartyId
 from services.compliance.schemas.rights import (
     AccessPackView,
@@ -182,13 +183,17 @@ async def read_erasure(request: Request, erasure_id: ErasureId) -> ErasureView:
 @router.get(
     "/parties/{party_id}/access-pack",
     dependencies=_ACCESS,
-    responses=problem_responses(PartyErased, NotFound),
+    responses=problem_responses(PartyErased, NotFound, ReasonNeeded),
     summary="What we keep about a person",
 )
 async def read_access_pack(
     request: Request,
     party_id: Annotated[PartyId, Path(description="The person who asked.")],
     received_at: Annotated[AwareDatetime, Query(description="Business time at which the request reached us.")],
+    reason: Annotated[
+        str | None,
+        Query(min_length=5, max_length=400, description="Why it is read; needed where records are restricted."),
+    ] = None,
 ) -> AccessPackView:
     """Everything that compliance keeps about the person, in plain words, without other people's data. Each reading is a
     leaf of the log, with the clock of the request.
@@ -196,7 +201,7 @@ async def read_access_pack(
     async with database_of(request).unit_of_work() as uow:
         given = await access_desk.give_pack(
             uow, instruments_of(request), party_id, received_at=min(received_at, uow.now),
-            by_whom=caller_of(request).subject,
+            by_whom=caller_of(request).subject, reason=reason,
         )  # fmt: skip
     return AccessPackView.model_validate({**given.pack.document(), "leaf_id": given.leaf_id})
 

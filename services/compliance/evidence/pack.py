@@ -23,8 +23,8 @@ from services.compliance.evidence.tables import Progress, write_tables
 from services.compliance.log.note import NoteKey
 from services.compliance.store import evidence as store
 from services.compliance.store import log as log_store
-from services.compliance.store.log import StoredCheckpoint
 from services.compliance.store.leaves import alias_of
+from services.compliance.store.log import StoredCheckpoint
 from shared.database import Database, UnitOfWork
 from shared.security.party_keys import PartyCipher
 

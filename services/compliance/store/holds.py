@@ -32,6 +32,7 @@ FROM unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $
   AS e(party_id, hold_id, ended_at, cause, by_whom, evidence)
 WHERE hold.tenant = $1 AND hold.party_id = e.party_id AND hold.hold_id = e.hold_id AND hold.ended_at IS NULL
 """
+_TOLD_PLAINLY = "SELECT hold_id FROM hold WHERE tenant = $1 AND hold_id = ANY($2::uuid[]) AND told_plainly"
 _ASK_END = "UPDATE hold SET end_asked_by = $4, end_evidence = $5 WHERE tenant = $1 AND party_id = $2 AND hold_id = $3"
 _LIST_OPEN = """
 SELECT * FROM hold
@@ -113,6 +114,12 @@ async def list_open(
         _LIST_OPEN, uow.tenant, since, last, party_id, uow.now, due_for_review, limit, sorted(without)
     )  # fmt: skip
     return [_hold(row) for row in rows]
+
+
+async def told_plainly(uow: UnitOfWork, hold_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the holds of which others were told by kind and source, before some of these stayed here."""
+    rows = await uow.sql.fetch(_TOLD_PLAINLY, uow.tenant, sorted(hold_ids))
+    return {row["hold_id"] for row in rows}
 
 
 async def end_holds(uow: UnitOfWork, ended: Sequence[EndedHold]) -> None:

@@ -30,6 +30,9 @@ async def test_sorts_are_restricted_then_deleted_and_the_key_goes_last(desk: Des
     assert kind_of(await desk.get(read)) == (403, "party-restricted")
     assert (await desk.get("/v1/facts", party_id=str(case.party_id))).status_code == 200
     assert (await desk.get("/v1/restrictions")).json()["items"] == []
+    pack = f"/v1/parties/{case.party_id}/access-pack"
+    assert kind_of(await desk.get(pack, received_at=NOW.isoformat())) == (422, "reason-needed")
+    assert (await desk.get(pack, received_at=NOW.isoformat(), reason="a court asks")).status_code == 200
     desk.clock.business += RESTRICTED_FOR + timedelta(days=1)
     await look(desk)
     gone = await desk.get(read)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from shared.database import migrations
 from shared.database.migrations import migrate
 from shared.embedded.provision import ServiceDatabase, create_database, drop_database
 from shared.embedded.servers import EmbeddedServers
@@ -102,3 +105,48 @@ async def test_a_table_lock_held_by_others_fails_the_run_and_changes_nothing(
     await transaction.rollback()
     assert await holder.fetchval("SELECT version_num FROM alembic_version") == "0001"
     await holder.close()
+
+
+INDEXED = """
+from alembic import op
+from shared.database.schema import Index, create_index
+
+revision = "0003"
+down_revision = "0002"
+beforehand = (
+    Index("thing_note", "thing", "(note) WHERE note IS NOT NULL"),
+    Index("thing_later", "thing", "(later)"),
+)
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE thing ADD COLUMN later text")
+    for index in beforehand:
+        create_index(op, index)
+"""
+
+
+async def test_indexes_are_built_beforehand_and_taken_over(
+    empty: ServiceDatabase, package: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(empty.owner_url, package(first=FIRST, second=SECOND))
+    connection = await asyncpg.connect(empty.owner_url)
+    built: list[list[str]] = []
+    upgrade = migrations._upgrade
+
+    def watched(*arguments: Any) -> None:
+        rows = arguments[0].execute(text("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'thing_note_%'"))
+        built.append(sorted(rows.scalars()))
+        upgrade(*arguments)
+
+    monkeypatch.setattr(migrations, "_upgrade", watched)
+    await migrate(empty.owner_url, package(third=INDEXED))
+    assert built == [[f"thing_note_{part}" for part in range(8)]]
+    joined = await connection.fetch(
+        "SELECT inhparent::regclass::text AS whole, count(*) AS parts FROM pg_inherits "
+        "WHERE inhparent::regclass::text IN ('thing_note', 'thing_later') GROUP BY 1 ORDER BY 1"
+    )
+    assert [tuple(row) for row in joined] == [("thing_later", 8), ("thing_note", 8)]
+    names = await connection.fetch("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'thing_note_%'")
+    assert sorted(row["indexname"] for row in names) == built[0], "taken over, not built again"
+    await connection.close()

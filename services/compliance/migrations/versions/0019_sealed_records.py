@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from shared.database.schema import grant, runtime_role
+from shared.database.schema import Index, create_index, grant, runtime_role
 
 revision = "0019"
 down_revision = "0018"
@@ -42,6 +42,9 @@ _COLUMNS = (
     ("dossier_entry", "sealed_word", ("value",)),
 )
 _CLEAR = {"decision": "record", "contact_audit": "record", "permit": "token", "dossier_entry": "value"}
+beforehand = tuple(
+    Index(f"{table}_clear", table, f"(tenant, party_id) WHERE {column} IS NOT NULL") for table, column in _CLEAR.items()
+)
 
 
 def upgrade() -> None:
@@ -53,8 +56,8 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE {table} ALTER COLUMN {sealed} SET STORAGE EXTERNAL")
         for column in emptied:
             op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL")
-        clear = _CLEAR[table]
-        op.execute(f"CREATE INDEX {table}_clear ON {table} (tenant, party_id) WHERE {clear} IS NOT NULL")
+    for index in beforehand:
+        create_index(op, index)
     for table in ("decision", "contact_audit"):
         op.execute(f"DROP TRIGGER append_only ON {table}")
         op.execute(

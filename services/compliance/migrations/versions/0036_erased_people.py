@@ -1,19 +1,22 @@
 """An erased person's id goes as well: rows that prove what was done stay under an alias that only our key derives.
 
-Revision ID: 0035
-Revises: 0034
+Revision ID: 0036
+Revises: 0035
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-from shared.database.schema import allow_call, create_hash_partitions, grant
+from shared.database.schema import Index, allow_call, create_hash_partitions, create_index, grant
 
-revision = "0035"
-down_revision = "0034"
+revision = "0036"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
+beforehand = tuple(
+    Index(f"{table}_party", table, "(tenant, party_id)") for table in ("reported_contact", "revocation", "sample")
+)
 
 # Whose events are still numbered, until the erasure is complete and nobody holds anything of the person any more.
 _TRAIL = """
@@ -95,8 +98,8 @@ END $$
 
 def upgrade() -> None:
     """People erased before keep their id until the worker, which has the key, has renamed them."""
-    for table in ("reported_contact", "revocation", "sample"):
-        op.execute(f"CREATE INDEX {table}_party ON {table} (tenant, party_id)")
+    for index in beforehand:
+        create_index(op, index)
     op.execute(_TRAIL)
     create_hash_partitions(op, "erasure_trail")
     grant(op, "erasure_trail", "SELECT", "INSERT", "DELETE")
