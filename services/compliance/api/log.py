@@ -18,7 +18,7 @@ from services.compliance.log.export import stream_export
 from services.compliance.log.tree import Node, consistency_spans, inclusion_spans, nodes_for, proof
 from services.compliance.schemas.reading import CommittedFieldView, ConsistencyView, InclusionView, PartyLeafView
 from services.compliance.store import log as store
-from services.compliance.store.leaves import load_salts
+from services.compliance.store.leaves import load_salts, subject_of
 from shared.database import UnitOfWork
 from shared.security.callers import scope
 from shared.web.openapi import problem_responses
@@ -121,12 +121,13 @@ async def read_party_leaves(
     cipher = instruments_of(request).cipher
     async with database_of(request).read_only() as uow:
         size = (await _newest(uow)).size
-        found = await store.party_leaves(uow, party_id, after=-1 if after is None else after[0], limit=page.limit + 1)
+        subject = await subject_of(uow, cipher, party_id)
+        found = await store.party_leaves(uow, subject, after=-1 if after is None else after[0], limit=page.limit + 1)
         leaves = [leaf for leaf in found if leaf.index < size]
         proofs = dict(
             zip((leaf.index for leaf in leaves), await _inclusions(uow, [x.index for x in leaves], size), strict=True)
         )
-        salts = await load_salts(uow, cipher, party_id, [leaf.leaf_id for leaf in leaves])
+        salts = await load_salts(uow, cipher, subject, [leaf.leaf_id for leaf in leaves])
     return page.page(
         leaves,
         list_name=list_name,

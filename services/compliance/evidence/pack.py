@@ -23,7 +23,7 @@ from services.compliance.evidence.tables import Progress, write_tables
 from services.compliance.log.note import NoteKey
 from services.compliance.store import evidence as store
 from services.compliance.store import log as log_store
-from services.compliance.store.leaves import alias_of
+from services.compliance.store.leaves import subject_of
 from services.compliance.store.log import StoredCheckpoint
 from shared.database import Database, UnitOfWork
 from shared.security.party_keys import PartyCipher
@@ -107,10 +107,10 @@ async def scope_of_case(archive: Archive, case_id: UUID) -> Scope:
 async def scope_of_party(archive: Archive, party_id: UUID) -> Scope:
     """The scope of one person; of one who was erased, under the alias that is left. Raises ScopeError."""
     async with archive.database.read_only() as uow:
-        for one in (party_id, alias_of(archive.cipher, party_id)):
-            if await store.knows_party(uow, one):
-                return Scope(kind="party", name=str(one), party_id=one)
-    raise ScopeError(f"no person {party_id} is known")
+        subject = await subject_of(uow, archive.cipher, party_id)
+        if not await store.knows_party(uow, subject):
+            raise ScopeError(f"no person {party_id} is known")
+    return Scope(kind="party", name=str(subject), party_id=subject)
 
 
 async def _plan(uow: UnitOfWork, archive: Archive, scope: Scope) -> _Plan:

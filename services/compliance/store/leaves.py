@@ -152,6 +152,11 @@ async def load_erased(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[
     return {one for one, alias in named.items() if one in ended or alias in ended}
 
 
+async def subject_of(uow: UnitOfWork, cipher: PartyCipher, party_id: UUID) -> UUID:
+    """Under which id the person's leaves are found: an alias, once erased."""
+    return alias_of(cipher, party_id) if await load_erased(uow, cipher, [party_id]) else party_id
+
+
 async def load_not_renamed(uow: UnitOfWork, *, limit: int) -> list[UUID]:
     """People who were erased before their ids went with the rest."""
     return [row["party_id"] for row in await uow.sql.fetch(_NOT_RENAMED, uow.tenant, limit)]

@@ -33,7 +33,7 @@ WHERE a.attname = 'party_id' AND c.relkind IN ('r', 'p') AND NOT c.relispartitio
 _NOT_IN_THE_PACK = {
     "party_key", "party_chain", "leaf_salt", "log_entry", "dead_letter", "parked_party", "waiting_record", "intent",
     "version_seen", "revocation", "reported_contact", "examination_grant", "legal_hold_version", "restriction",
-    "erasure_version", "key_use", "record_ending", "told_moratorium",
+    "erasure_version", "key_use", "record_ending", "told_moratorium", "erasure_trail",
 }  # fmt: skip
 
 
