@@ -1,7 +1,7 @@
 """An erased person's id goes as well: rows that prove what was done stay under an alias that only our key derives.
 
-Revision ID: 0036
-Revises: 0035
+Revision ID: 0038
+Revises: 0037
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from shared.database.schema import Index, allow_call, create_hash_partitions, create_index, grant
 
-revision = "0036"
-down_revision = "0035"
+revision = "0038"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 beforehand = tuple(
