@@ -24,6 +24,9 @@ those for which others vouched in the place of a lost one (one voucher and the n
 Each contact is counted as witnessed-before (its permit's leaf was under a checkpoint that K witnesses had cosigned
 before the contact began), claimed-before (the leaf only says so itself), or after. Without --witness none is witnessed;
 without --all-signatures the times are those written in cosignatures, of which each day's last are verified.
+
+A line that begins with FAULT names what does not verify: a leaf, checkpoint or file by its number or name, and why. One
+that begins with TOLD names what the pack says and nothing in it proves; it is no fault, and nobody has to believe it.
 Exit codes: 0 everything verifies; 1 something does not, and is named; 2 the export or the arguments cannot be used.
 """
 
@@ -2037,7 +2040,25 @@ def _check_holds(pack: Pack, catalogue: Catalogue, problems: list[str]) -> None:
 
 
 def check_custody(pack: Pack, key: Key, custody_keys: Sequence[Key], report: Report) -> None:
-    """The custody record of a court bundle: each entry follows the one before, names this pack, and is signed."""
+    """The custody record of a court bundle: each entry follows the one before, names this pack, and is signed.
+
+    Raises UnusableError.
+    """
+    try:
+        _check_custody(pack, key, custody_keys, report)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise UnusableError(f"the custody record cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _signers(files: Files) -> list[str]:
+    """The key texts in a custody record; of one that cannot be read none, and its check says why."""
+    try:
+        return [str(line["key"]) for line in files.documents("custody.jsonl")]
+    except (KeyError, TypeError, ValueError):
+        return []
+
+
+def _check_custody(pack: Pack, key: Key, custody_keys: Sequence[Key], report: Report) -> None:
     lines = list(pack.files.lines("custody.jsonl"))
     digest, before = hashlib.sha256(pack.files.read(SUMS)).hexdigest(), None
     for number, line in enumerate(lines, start=1):
@@ -2089,6 +2110,8 @@ def _chosen_key(asked: str, vkeys: Sequence[str], algorithm: int = LOG_KEY) -> K
     """The key that the command line names, by itself or by the fingerprint of one in the export."""
     if not re.fullmatch("[0-9a-fA-F]{64}", asked):
         return parse_key(asked, algorithm)
+    if not vkeys:
+        raise UnusableError("there is no keys.txt: this is neither an export of the log nor a pack")
     for vkey in vkeys:
         if hashlib.sha256(vkey.encode()).hexdigest() == asked.lower():
             return parse_key(vkey, algorithm)
@@ -2161,17 +2184,24 @@ def _tell_releases(report: Report, approvers: Sequence[str]) -> None:
         print(f"{report.releases} packs of rules that decisions used, released by two of {len(approvers)} named people")
 
 
-def _conclude(report: Report) -> int:
-    """Print the faults and the verdict; returns the exit code."""
+def _conclude(report: Report, what: str) -> int:
+    """Print the faults and the verdict on `what`; returns the exit code."""
     for problem in report.problems:
         print(f"FAULT {problem}")
-    print("the log verifies" if not report.problems else f"the log does NOT verify: {len(report.problems)} fault(s)")
+    print(
+        f"the {what} verifies"
+        if not report.problems
+        else f"the {what} does NOT verify: {len(report.problems)} fault(s)"
+    )
     return 1 if report.problems else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Verify an export of Doorstep's audit log, offline.")
+    first, _, rest = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        description=first, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("export", type=Path, help="tar file or folder of GET /v1/log/export, or a pack")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--key", help="the log's vkey (origin+id+key), published elsewhere")
@@ -2197,7 +2227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         key = _chosen_key(arguments.key or arguments.fingerprint, export.vkeys)
         witnesses = _chosen_witnesses(arguments, export.vkeys)
         approvers = [_approver_fingerprint(asked) for asked in arguments.approver]
-        signers = [line["key"] for line in files.documents("custody.jsonl")]
+        signers = _signers(files)
         custody_keys = [_chosen_key(asked, signers) for asked in arguments.custody_key]
         chosen = {"all_signatures": arguments.all_signatures, "witnesses": witnesses, "approvers": approvers}
         report = verify_pack(pack, key, **chosen) if pack else verify(export, key, **chosen)
@@ -2209,7 +2239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     _tell(report, key, witnesses)
     _tell_releases(report, approvers)
-    return _conclude(report)
+    return _conclude(report, "pack" if pack else "log")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from services.compliance.log.note import NoteKey
 from services.compliance.rule_book import sources_of
 from services.compliance.rule_sets import record_rule_set
 from shared.security.signing import SigningKey
+from tools import verify_log
 
 from .conftest import Desk, visit_request
 from .test_log import grow, verify
@@ -134,3 +135,20 @@ async def test_pack_shows_who_released_the_rules(desk: Desk, tmp_path: Path, mon
     checked = await asyncio.to_thread(verify, out, *key, *named[:2])
     assert (checked.returncode, "FAULT pack cn-contact/1: not approved" in checked.stdout) == (1, True), checked.stdout
     assert "the key of Ben was not named" in checked.stdout
+
+
+async def test_damaged_bundle_is_said_to_be_unreadable_in_one_line(
+    desk: Desk, party: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pack"
+    done = await doorstep("evidence", "--party", party, "--out", str(folder), *place(desk))
+    assert done.exit_code == 0, done.output
+    (folder / "custody.jsonl").write_text("{}\n")
+    arguments = [str(folder), "--key", desk.instruments.log_key.vkey]
+    assert verify_log.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("cannot verify: the custody record cannot be read: KeyError")
+    (folder / "custody.jsonl").write_text("no json\n")
+    assert verify_log.main([*arguments, "--custody-key", "0" * 64]) == 2
+    (folder / "custody.jsonl").unlink()
+    assert verify_log.main(arguments) == 0
+    assert "the pack verifies" in capsys.readouterr().out
