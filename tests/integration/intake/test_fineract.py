@@ -1,6 +1,7 @@
 """Fineract's records through a real database and a real HTTP server: facts on topic `loan`, and cases out of them."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,6 +13,7 @@ from aiokafka import TopicPartition
 from services.intake.fineract.adapter import TOPIC, FineractAdapter
 from services.intake.fineract.port import FineractPort
 from services.intake.fineract.settings import FineractSettings
+from services.intake.store.erasing import erase
 from shared.messaging.batch import BatchProcessor
 from shared.messaging.dead_letters import Replayer, list_dead_letters
 from shared.messaging.joint_transactions import Partition
@@ -305,3 +307,54 @@ async def test_a_fact_that_the_catalogue_does_not_know_is_refused_by_name(core, 
     core.books.book(9, 200_00, on=DAY)
     await core.send(core.late(9))
     assert await core.letters() == [("fact_not_catalogued", True)]
+
+
+async def test_a_pause_rests_the_case_and_a_write_off_ends_it(core):
+    await core.send(core.late())
+    core.books.loans[9].pauses = [(date(2026, 3, 1), date(2026, 3, 31))]
+    await core.send(core.sender.message(9, wire.loan_event("LoanAccountDelinquencyPauseChanged", 9)))
+    assert {"case.hold_seen", "case.suspended"} <= set(await core.intake.types())
+    booking = core.books.book(9, 300_00, on=DAY, kind="writeOff")
+    core.books.loans[9].status, core.books.loans[9].ended_on = "closedWrittenOff", DAY
+    payload = wire.transaction_event("LoanWrittenOffPost", 9, booking.number, "writeOff", on=DAY, amount=Decimal(300))
+    await core.send(core.sender.message(9, payload))
+    assert await core.case() == ["closed"]
+
+
+async def test_a_re_age_cures_as_such(core):
+    await core.send(core.late())
+    booking = core.books.book(9, 0, on=DAY, kind="reAge")
+    for instalment in core.books.loans[9].instalments:
+        instalment.due_date = date(2026, 6, 5)
+    payload = wire.transaction_event("LoanReAgeTransaction", 9, booking.number, "reAge", on=DAY, amount=Decimal(200))
+    await core.send(core.sender.message(9, payload))
+    (cured,) = [data for name, data in await core.intake.told() if name == "case.cured"]
+    assert cured["cause"] == "reage"
+
+
+async def test_whoever_was_erased_and_is_late_again_is_a_new_person(core):
+    await core.send(core.late())
+    async with core.intake.database.unit_of_work() as uow:
+        party_id = await uow.sql.fetchval("SELECT party_id FROM fineract_person")
+        await uow.lock_parties([party_id])
+        await erase(uow, core.intake.folding.cipher, [party_id])
+    assert await core.intake.fetch("SELECT FROM fineract_loan UNION ALL SELECT FROM fineract_person") == []
+    await core.send(core.late())
+    assert [row[0] for row in await core.intake.fetch("SELECT party_id FROM fineract_person")] != [party_id]
+
+
+async def test_shuffled_and_repeated_events_of_a_loan_end_in_the_same_state(core):
+    booking = core.books.book(9, 130_00, on=DAY)
+    records = [
+        core.late(), core.paid(booking.number, 130_00), core.sender.message(9, wire.repayment_due(9, DAY)),
+        core.sender.message(9, wire.loan_event("LoanBalanceChanged", 9)),
+    ]  # fmt: skip
+    shuffled = records * 10
+    random.Random(5).shuffle(shuffled)
+    await core.send(*shuffled[:17])
+    await core.send(*shuffled[17:])
+    assert len({identity.split("/")[0] for identity, _ in await core.facts()}) == len(records)
+    (row,) = await core.intake.fetch("SELECT status, bucket FROM case_file")
+    assert (row["status"], row["bucket"]) == ("open", "B2")
+    posted = [name for name in await core.intake.types() if name == "case.payment_posted"]
+    assert len(posted) == 1
