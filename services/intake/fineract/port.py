@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import httpx
 from msgspec import Struct
@@ -30,6 +31,7 @@ _ASSOCIATIONS: Final = "repaymentSchedule,transactions,charges,guarantors"
 _PASSING: Final = frozenset({401, 403, 408, 425, 429, 502, 503, 504})
 _TRIES: Final = 3
 _TRY_AGAIN_SECONDS: Final = 0.2
+T = TypeVar("T")
 _ADDRESSES: Final = TypeAdapter(list[AddressDocument])
 
 
@@ -92,6 +94,8 @@ class FineractPort:
         )
         self._slots = asyncio.Semaphore(settings.api_concurrency)
         self._cache: OrderedDict[int, _Cached] = OrderedDict()
+        self._people: OrderedDict[int, tuple[float, ClientState]] = OrderedDict()
+        self._person_seconds = settings.api_person_seconds
         self._cache_limit = settings.api_cache_loans
 
     async def __aenter__(self) -> Self:
@@ -125,12 +129,14 @@ class FineractPort:
                 raise answer
         for loan_id, answer in answers.items():
             if isinstance(answer, Snapshot):
-                self._remember(loan_id, _Cached(wanted[loan_id], answer))
+                _keep(self._cache, loan_id, _Cached(wanted[loan_id], answer), limit=self._cache_limit)
         return found | {loan_id: one for loan_id, one in answers.items() if not isinstance(one, OSError)}
 
     def forget(self, loan_id: int) -> None:
         """Ask anew next time: what was read could not be used, and somebody may mend it."""
-        self._cache.pop(loan_id, None)
+        known = self._cache.pop(loan_id, None)
+        if known is not None:
+            self._people.pop(known.snapshot.loan.client_id, None)
 
     async def _attempt(self, loan_id: int, day: date) -> Snapshot | Refusal | CoreUnavailableError:
         try:
@@ -162,6 +168,16 @@ class FineractPort:
         )
 
     async def _person(self, client_id: int) -> ClientState | Refusal:
+        read_at, known = self._people.get(client_id, (0.0, None))
+        if known is not None and time.monotonic() - read_at < self._person_seconds:
+            return known
+        asked_at = time.monotonic()
+        person = await self._ask_person(client_id)
+        if isinstance(person, ClientState):
+            _keep(self._people, client_id, (asked_at, person), limit=self._cache_limit)
+        return person
+
+    async def _ask_person(self, client_id: int) -> ClientState | Refusal:
         answer = await self._get(f"/clients/{client_id}", {})
         if isinstance(answer, Refusal):
             return answer
@@ -198,11 +214,13 @@ class FineractPort:
         except ValueError:
             return Refusal("core_state_refused", "no JSON")
 
-    def _remember(self, loan_id: int, cached: _Cached) -> None:
-        self._cache[loan_id] = cached
-        self._cache.move_to_end(loan_id)
-        while len(self._cache) > self._cache_limit:
-            self._cache.popitem(last=False)
+
+def _keep(kept: OrderedDict[int, T], key: int, value: T, *, limit: int) -> None:
+    """Keep the newest; the oldest make room."""
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > limit:
+        kept.popitem(last=False)
 
 
 def _client_of(answer: Any) -> int | None:

@@ -42,7 +42,10 @@ class FineractSettings(BaseSettings):
     api_password: SecretStr = Field(SecretStr(""), description="Password of that user.")
     api_timeout_seconds: float = Field(10.0, gt=0, le=60, description="Longest wait for one answer.")
     api_concurrency: int = Field(16, ge=1, le=256, description="Questions under way at once, per process.")
-    api_cache_loans: int = Field(10_000, ge=0, le=1_000_000, description="Answers kept for reading a record again.")
+    api_cache_loans: int = Field(10_000, ge=0, le=1_000_000, description="Answers kept, of loans and of people each.")
+    api_person_seconds: float = Field(
+        600.0, ge=0, le=86_400, description="How old a person's data may be; the core tells of no change to them."
+    )
 
     creditor: str = Field("", max_length=200, description="Who owns the debts.")
     servicer: str = Field("", max_length=200, description="Who services them; empty: the creditor.")
@@ -85,8 +88,9 @@ class FineractSettings(BaseSettings):
 
     def client_options(self, *, production: bool) -> dict[str, Any]:
         """aiokafka's keyword arguments. Raises ValueError for a connection in clear in production."""
-        if production and not self.security_protocol.endswith("SSL"):
-            raise ValueError("in production the core's brokers are spoken to over TLS only")
+        encrypted = self.security_protocol.endswith("SSL") and self.api_url.startswith("https://")
+        if production and not encrypted:
+            raise ValueError("in production the core's brokers and its API are spoken to over TLS only")
         options: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap,
             "security_protocol": self.security_protocol,

@@ -142,9 +142,11 @@ async def test_no_name_or_number_lies_in_the_outbox(core):
     assert len(await core.intake.fetch("SELECT FROM person WHERE card IS NOT NULL")) == 1
 
 
-async def test_an_event_sent_again_is_one_also_under_a_new_number(core):
+async def test_an_event_sent_again_is_one_also_under_a_new_number_and_source(core):
     await core.send(core.late(key="same"), core.late(key="same"))
+    core.sender = wire.Sender(first=900, business_date=DAY)  # started anew
     await core.send(core.late(key="same"))
+    await core.send(core.late(key="same"), partition=1)
     assert len(await core.facts()) == 1
 
 
@@ -358,3 +360,12 @@ async def test_shuffled_and_repeated_events_of_a_loan_end_in_the_same_state(core
     assert (row["status"], row["bucket"]) == ("open", "B2")
     posted = [name for name in await core.intake.types() if name == "case.payment_posted"]
     assert len(posted) == 1
+
+
+async def test_a_person_is_asked_for_once_and_again_when_the_answer_is_old(core):
+    await core.send(core.late())
+    await core.send(core.late())
+    assert core.books.questions.count("/api/v1/clients/42") == 1
+    core.adapter._port._person_seconds = 0
+    await core.send(core.late())
+    assert core.books.questions.count("/api/v1/clients/42") == 2
