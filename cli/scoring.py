@@ -1,5 +1,8 @@
 """`score`: train a model, judge it on a bank's history, have two people sign it, look at it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.approving import Approver, Day, Keys, PersonName, approval_day, toml_table
-from cli.attached import refusal
+from cli.attached import Prefix, attached_settings, refusal
 from cli.progress import StepProgress
 
 score_app = typer.Typer(no_args_is_help=True, help="The score: train, judge, approve and show models.")
@@ -38,7 +41,7 @@ def train_model(
     The same data give the same bytes.
     """
     from services.intake.scoring.artefact import model_hash
-    from services.intake.scoring.shipped import MODEL_FILE, SHIPPED
+    from services.intake.scoring.shipped import MODEL_FILE, SHIPPED, challenger_file
     from training.fitting import FitError
     from training.model_card import render
     from training.train import train
@@ -52,8 +55,8 @@ def train_model(
     folder = SHIPPED if output is None else output
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(trained.content)
-    for name, content in trained.challengers.items():
-        (folder / name).write_bytes(content)
+    for target, content in trained.challengers.items():
+        (folder / challenger_file(target)).write_bytes(content)
     card.write_text(render(trained), encoding="utf-8")
     console.print(f"{folder / MODEL_FILE}: {version}, SHA-256 {model_hash(trained.content)}", markup=False)
 
@@ -138,3 +141,16 @@ def show_model(folder: Folder = None) -> None:
     if found.not_used is not None:
         console.print(f"production would not use it: {found.not_used}", markup=False)
         raise typer.Exit(1)
+
+
+@score_app.command("shadow")
+def shadow_scores(prefix: Prefix = None) -> None:
+    """Have the challenger score what the scorecards scored, in a process of its own; stored apart, used by nothing."""
+    settings = attached_settings("intake", prefix)
+    environment = dict(os.environ)
+    for name, value in settings.model_dump(mode="json", exclude_defaults=True).items():
+        if isinstance(value, str | int | float):
+            environment[f"DOORSTEP_{name.upper()}"] = str(value)
+    environment["DOORSTEP_DATABASE_URL"] = settings.database_url.get_secret_value()
+    command = [sys.executable, "-P", "-m", "services.intake.shadow"]
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)

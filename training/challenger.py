@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.intake.scoring.features import CHARACTERISTICS
 from services.intake.scoring.scorecard import TARGETS, Target
+from services.intake.scoring.shipped import challenger_file
 from training.evaluation import EVERYBODY, FOLDS, Judged, fold
 from training.metrics import Figures
 from training.transitions import TEST_MONTH, Flags, Floats, Transitions, read
@@ -37,11 +37,6 @@ class Challenge:
     everything: Figures | None
 
 
-def file_name(target: Target) -> str:
-    """The file of a challenger's model."""
-    return f"challenger-{target}.txt"
-
-
 def train_apart(data: Path, folder: Path) -> dict[Target, Challenge]:
     """Train in another process and read what it found. Raises subprocess.CalledProcessError."""
     subprocess.run([sys.executable, "-m", "training.challenger", str(data), str(folder)], check=True)  # noqa: S603
@@ -53,10 +48,6 @@ def train_apart(data: Path, folder: Path) -> dict[Target, Challenge]:
         )
         for target in TARGETS
     }
-
-
-def _columns(rows: Transitions) -> Floats:
-    return np.column_stack([rows.features.column(name) for name in CHARACTERISTICS]).astype(float)
 
 
 def _predicted(table: Floats, rows: Transitions, happened: Flags) -> Judged:
@@ -78,9 +69,9 @@ def _challenge(rows: Transitions, target: Target, folder: Path) -> dict[str, Any
 
     own = rows.of(target)
     happened, earlier = own.outcomes[target], own.month < TEST_MONTH
-    table = _columns(own)
+    table = own.features.table()
     booster = lightgbm.train(_PARAMETERS, lightgbm.Dataset(table[earlier], happened[earlier]), _ROUNDS)
-    (folder / file_name(target)).write_text(booster.model_to_string(), encoding="utf-8")
+    (folder / challenger_file(target)).write_text(booster.model_to_string(), encoding="utf-8")
     ours = _predicted(table, own, happened).figures_by_segment()
     everything = _predicted(own.everything, own, happened).figures_by_segment()[EVERYBODY]
     return {

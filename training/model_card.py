@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -95,7 +94,7 @@ def _challenge(trained: Trained) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for target in TARGETS:
         one = trained.challenge[target]
-        digest = hashlib.sha256(trained.challengers[f"challenger-{target}.txt"]).hexdigest()[:16]
+        digest = trained.model.challengers[target][:16]
         ours = _auc(trained.unseen[target]["all overdue"]), _auc(one.ours["all overdue"]), _auc(one.everything)
         yield f"| {target} | {' | '.join(ours)} | `{digest}…` |"
 

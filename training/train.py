@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from services.intake.scoring.artefact import Model, Purpose, encode
 from services.intake.scoring.scorecard import TARGETS, Target
-from training.challenger import Challenge, file_name, train_apart
+from services.intake.scoring.shipped import challenger_file
+from training.challenger import Challenge, train_apart
 from training.evaluation import Judged, Share, fairness, gates, judge, judge_unseen
 from training.fitting import fit_cards
 from training.metrics import Figures
@@ -25,7 +27,7 @@ class Trained:
 
     model: Model
     content: bytes
-    challengers: Mapping[str, bytes]
+    challengers: Mapping[Target, bytes]
     rows: Transitions
     unseen: Mapping[Target, dict[str, Figures | None]]
     new: Mapping[Target, dict[str, Figures | None]]
@@ -44,13 +46,18 @@ def train(data: Path, *, version: str, purpose: Purpose, on_step: OnStep) -> Tra
     on_step("Training: judging on accounts never seen", 2, _STEPS)
     unseen = {target: judge_unseen(rows, target) for target in TARGETS}
     new = {target: judge_unseen(rows, target, forget=True) for target in TARGETS}
-    model = Model(
-        version=version, purpose=purpose, data_sha256=rows.sha256, cards=cards, gates=gates(unseen, new)
-    )  # fmt: skip
     on_step("Training: challenger, in a process of its own", 3, _STEPS)
     with tempfile.TemporaryDirectory() as folder:
         challenge = train_apart(data, Path(folder))
-        challengers = {file_name(target): (Path(folder) / file_name(target)).read_bytes() for target in TARGETS}
+        challengers = {target: (Path(folder) / challenger_file(target)).read_bytes() for target in TARGETS}
+    model = Model(
+        version=version,
+        purpose=purpose,
+        data_sha256=rows.sha256,
+        cards=cards,
+        gates=gates(unseen, new),
+        challengers={target: hashlib.sha256(content).hexdigest() for target, content in challengers.items()},
+    )
     on_step("Training: done", _STEPS, _STEPS)
     return Trained(
         model=model,

@@ -112,7 +112,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         ],
         intent_handlers=[
             DayClose(folding),
-            ScoreRun(Scoring(scored_by, own.time_zone, own.scoring_batch)),
+            ScoreRun(Scoring.of(scored_by, own)),
             LearnHomes(folding),
         ],
         lifespan=lifespan,

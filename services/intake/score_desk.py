@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 import numpy as np
@@ -17,6 +17,7 @@ from services.intake.scoring.artefact import encode
 from services.intake.scoring.drift import Counts, added, counts, drift
 from services.intake.scoring.release import Release
 from services.intake.scoring.scorecard import TARGETS
+from services.intake.settings import IntakeSettings
 from services.intake.store import score_features, scores
 from services.intake.store.score_features import Cases, Range
 from shared.database import UnitOfWork
@@ -32,20 +33,26 @@ class Scoring:
 
     release: Release
     time_zone: str
+    bucket_last_days: tuple[int, ...]
     batch: int
 
+    @classmethod
+    def of(cls, release: Release, settings: IntakeSettings) -> Self:
+        """As the tenant has set it."""
+        return cls(release, settings.time_zone, settings.bucket_last_days, settings.scoring_batch)
+
     async def score_range(self, uow: UnitOfWork, where: Range, *, heard: date | None) -> Cases:
-        """Note how late the cases of a range are, and score the overdue ones; in the order that correctness needs.
+        """Score the overdue cases of a range; in the order that correctness needs.
 
         1. Share the lock with other scorings: whoever erases waits, or has erased before anything is read.
-        2. Note since when each case is past due, also while no model is in use: a later model needs the history.
-        3. Clear the range: what is not overdue any more, or what a model wrote that is not in use any more, goes.
-        4. Read, score, write.
+        2. Clear the range: what is not overdue any more, or what a model wrote that is not in use any more, goes.
+        3. Read, score, write.
         """
         await score_features.share_scoring(uow)
-        await score_features.note_past_due(uow, where)
         await scores.clear(uow, where)
-        cases = await score_features.load_cases(uow, where, heard=heard, time_zone=self.time_zone)
+        cases = await score_features.load_cases(
+            uow, where, heard=heard, time_zone=self.time_zone, bucket_last_days=self.bucket_last_days
+        )
         if len(cases) and self.release.not_used is None:
             await self._write(uow, cases)
         return cases

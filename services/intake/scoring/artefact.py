@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -54,6 +54,8 @@ class Model:
     data_sha256: str
     cards: tuple[Scorecard, ...]
     gates: Mapping[Target, Mapping[Segment, Gate]]
+    challengers: Mapping[Target, str] = field(default_factory=dict)
+    """SHA-256 of the file of each question's challenger: a changed one does not shadow."""
 
     def card(self, target: Target) -> Scorecard:
         """The scorecard of one question."""

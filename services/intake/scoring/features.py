@@ -85,6 +85,10 @@ class Features:
         """The cases where it is true."""
         return Features(*(self.column(name)[where] for name in CHARACTERISTICS))
 
+    def table(self) -> NDArray[np.float64]:
+        """All characteristics side by side, in the order of `CHARACTERISTICS`: what the challenger is asked with."""
+        return np.column_stack([self.column(name) for name in CHARACTERISTICS]).astype(float)
+
     def forgotten(self) -> Features:
         """The same cases as if nothing but today's lateness were known of them."""
         nothing = np.full(len(self), UNKNOWN, dtype=np.int32)

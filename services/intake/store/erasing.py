@@ -34,7 +34,7 @@ _DELETE: Final = (
     "DELETE FROM fineract_person WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM person WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM score WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
-    "DELETE FROM past_due_seen WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM challenger_score WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
 )
 
 

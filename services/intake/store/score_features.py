@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -10,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 
-from services.intake.scoring.features import Features, Ints
+from services.intake.scoring.features import MONTH_DAYS, UNKNOWN, Features, Ints
 from services.intake.store.binary_copy import Column, read_rows
 from shared.database import UnitOfWork
 
@@ -26,48 +27,45 @@ _HEARD_SINCE: Final = """
 SELECT (min(opened_at) AT TIME ZONE $3)::date FROM case_file WHERE tenant = $1 AND core = $2
 """
 _RANGE: Final = "tenant = $1 AND core = $2 AND party_id > $3 AND party_id <= $4"
-# Whoever was erased has no loan any more: nothing is noted of them.
-_NOTE: Final = f"""
-INSERT INTO past_due_seen (tenant, party_id, seen_on, since)
-SELECT $1, c.party_id, c.as_of, c.since
-FROM (SELECT party_id, as_of,
-             CASE WHEN status = 'open' AND days_contractual > 0 THEN as_of - days_contractual END AS since
-      FROM case_file WHERE {_RANGE}) AS c
-LEFT JOIN (SELECT party_id, max((seen_on - DATE '1900-01-01')::bigint * 131072
-                                + coalesce(since - DATE '1900-01-01', 0)) AS newest
-           FROM past_due_seen WHERE tenant = $1 AND party_id > $3 AND party_id <= $4
-           GROUP BY party_id) AS p USING (party_id)
-WHERE (p.newest IS NULL OR p.newest % 131072 <> coalesce(c.since - DATE '1900-01-01', 0))
-  AND party_id IN (SELECT party_id FROM loan WHERE {_RANGE})
-ON CONFLICT (tenant, party_id, seen_on) DO UPDATE SET since = excluded.since
-"""  # noqa: S608 - parts of this module
+# Buckets as numbers, so that the latest row is a maximum; whatever else a loan is, it is not late by it.
+_STATE_CODE: Final = """CASE state WHEN 'B1' THEN 1 WHEN 'B2' THEN 2 WHEN 'B3' THEN 3 WHEN 'B4' THEN 4 WHEN 'B5' THEN 5
+                           ELSE 0 END"""
+# Each document is parsed once: without MATERIALIZED the planner pulls the casts up and parses it for every field.
 # What was paid, cleared and was not taken back, by the day of its value; credits and recoveries are nobody's payment.
 # What came after the loan's statement is not in the stated balance yet.
 _FEATURES: Final = f"""
 WITH chosen AS MATERIALIZED (
   SELECT party_id, case_id, as_of, days_contractual AS days, (opened_at AT TIME ZONE $5)::date AS opened_on
   FROM case_file WHERE {_RANGE} AND status = 'open' AND days_contractual > 0
+), told AS MATERIALIZED (
+  SELECT party_id, loan_ref, statement::jsonb AS said, standing::jsonb -> 'balance' AS alone FROM loan
+  WHERE {_RANGE} AND statement IS NOT NULL AND terms IS NOT NULL
+), positioned AS MATERIALIZED (
+  SELECT party_id, loan_ref, said ->> 'currency' AS currency, (said ->> 'balance_minor')::bigint AS balance, alone,
+         said -> 'position' ->> 0 AS stated_on, (said -> 'position' ->> 1)::bigint AS stated_number,
+         alone -> 'position' ->> 0 AS alone_on, (alone -> 'position' ->> 1)::bigint AS alone_number
+  FROM told
 ), stated AS MATERIALIZED (
-  SELECT party_id, loan_ref, said ->> 'currency' AS currency, (newest ->> 'balance_minor')::bigint AS balance,
-         newest -> 'position' ->> 0 AS stated_on, (newest -> 'position' ->> 1)::bigint AS stated_number
-  FROM (SELECT party_id, loan_ref, said,
-               CASE WHEN (alone -> 'position' ->> 0, (alone -> 'position' ->> 1)::bigint)
-                       > (said -> 'position' ->> 0, (said -> 'position' ->> 1)::bigint)
-                    THEN alone ELSE said END AS newest
-        FROM (SELECT party_id, loan_ref, statement::jsonb AS said, standing::jsonb -> 'balance' AS alone FROM loan
-              WHERE {_RANGE} AND statement IS NOT NULL AND terms IS NOT NULL) AS l) AS n
-), received AS MATERIALIZED (
+  SELECT party_id, loan_ref, currency,
+         CASE WHEN is_newer THEN (alone ->> 'balance_minor')::bigint ELSE balance END AS balance,
+         CASE WHEN is_newer THEN alone_on ELSE stated_on END AS stated_on,
+         CASE WHEN is_newer THEN alone_number ELSE stated_number END AS stated_number
+  FROM (SELECT *, (alone_on, alone_number) > (stated_on, stated_number) AS is_newer FROM positioned) AS p
+), parsed AS MATERIALIZED (
   SELECT party_id, loan_ref, receipt::jsonb AS said, reversal::jsonb -> 'position' AS taken_back FROM movement
   WHERE {_RANGE} AND receipt IS NOT NULL
-), cleared AS (
-  SELECT party_id, loan_ref, currency, (r.said ->> 'amount_minor')::bigint AS amount,
-         c.as_of - (r.said ->> 'value_date')::date AS days_ago,
-         (r.said -> 'position' ->> 0, (r.said -> 'position' ->> 1)::bigint) > (stated_on, stated_number) AS is_later
-  FROM received r JOIN chosen c USING (party_id) JOIN stated s USING (party_id, loan_ref)
-  WHERE (r.said ->> 'cleared')::boolean AND r.said ->> 'currency' = currency
-    AND coalesce(r.said ->> 'kind', 'payment') = 'payment'
-    AND (taken_back IS NULL OR (r.said -> 'position' ->> 0, (r.said -> 'position' ->> 1)::bigint)
-                               > (taken_back ->> 0, (taken_back ->> 1)::bigint))
+), received AS MATERIALIZED (
+  SELECT party_id, loan_ref, taken_back, (said ->> 'cleared')::boolean AS is_cleared, said ->> 'currency' AS currency,
+         (said ->> 'amount_minor')::bigint AS amount, (said ->> 'value_date')::date AS value_date,
+         said -> 'position' ->> 0 AS received_on, (said -> 'position' ->> 1)::bigint AS received_number
+  FROM parsed WHERE coalesce(said ->> 'kind', 'payment') = 'payment'
+), cleared AS MATERIALIZED (
+  SELECT r.party_id, r.currency, r.amount, c.as_of - r.value_date AS days_ago,
+         (received_on, received_number) > (stated_on, stated_number) AS is_later
+  FROM received r JOIN chosen c ON c.party_id = r.party_id
+  JOIN stated s ON s.party_id = r.party_id AND s.loan_ref = r.loan_ref AND s.currency = r.currency
+  WHERE r.is_cleared
+    AND (taken_back IS NULL OR (received_on, received_number) > (taken_back ->> 0, (taken_back ->> 1)::bigint))
 ), paid AS (
   SELECT party_id, currency, sum(amount) FILTER (WHERE is_later) AS not_deducted,
          sum(amount) FILTER (WHERE days_ago BETWEEN 0 AND 29) AS last_month,
@@ -89,14 +87,17 @@ WITH chosen AS MATERIALIZED (
                      greatest(0, o.balance - coalesce(p.not_deducted, 0)) AS balance_now
               FROM owed o LEFT JOIN paid p USING (party_id, currency)) AS n) AS b
   GROUP BY party_id
+), changed AS (
+  SELECT b.party_id, loan_id, c.as_of,
+         max(((b.as_of - DATE '1900-01-01')::bigint << 44) | (change_id << 4) | ({_STATE_CODE}))
+           FILTER (WHERE b.as_of <= c.as_of - 30) AS month_ago,
+         max(((b.as_of - DATE '1900-01-01')::bigint << 44) | (change_id << 4) | ({_STATE_CODE}))
+           FILTER (WHERE b.as_of <= c.as_of - 60) AS two_months_ago
+  FROM bucket_change b JOIN chosen c USING (party_id)
+  WHERE b.tenant = $1 AND b.party_id > $3 AND b.party_id <= $4 GROUP BY b.party_id, loan_id, c.as_of
 ), seen AS (
-  SELECT party_id,
-         max((seen_on - DATE '1900-01-01')::bigint * 131072 + coalesce(since - DATE '1900-01-01', 0))
-           FILTER (WHERE seen_on <= as_of - 30) AS month_ago,
-         max((seen_on - DATE '1900-01-01')::bigint * 131072 + coalesce(since - DATE '1900-01-01', 0))
-           FILTER (WHERE seen_on <= as_of - 60) AS two_months_ago
-  FROM past_due_seen JOIN chosen USING (party_id)
-  WHERE tenant = $1 AND party_id > $3 AND party_id <= $4 GROUP BY party_id
+  SELECT party_id, max(month_ago & 15)::int AS month_ago, max(two_months_ago & 15)::int AS two_months_ago
+  FROM changed GROUP BY party_id
 )
 SELECT c.party_id, c.case_id, (c.as_of - DATE '2000-01-01')::int, c.days::int,
        {{month_ago}}, {{two_months_ago}},
@@ -105,12 +106,10 @@ SELECT c.party_id, c.case_id, (c.as_of - DATE '2000-01-01')::int, c.days::int,
 FROM chosen c JOIN shares s USING (party_id) LEFT JOIN seen USING (party_id)
 ORDER BY c.party_id
 """  # noqa: S608 - parts of this module
-# How late the case was some days ago: as it was seen then; else, when it came after that day although we were
-# listening, what today's oldest unpaid item shows; else not known.
+# How late the case was some days ago: the latest bucket of any of its loans; else, when it came after that day although
+# we were listening, what today's oldest unpaid item shows; else not known.
 _AGO: Final = """
-CASE WHEN seen.{column} IS NOT NULL THEN
-       CASE WHEN seen.{column} % 131072 = 0 THEN 0
-            ELSE greatest(0, (c.as_of - {days} - DATE '1900-01-01') - seen.{column} % 131072) END
+CASE WHEN seen.{column} IS NOT NULL THEN ($7::int[])[seen.{column} + 1]
      WHEN $6::date <= c.as_of - {days} AND c.opened_on > c.as_of - {days} THEN greatest(0, c.days - {days})
      ELSE -1 END::int
 """
@@ -167,16 +166,17 @@ async def heard_since(uow: UnitOfWork, core: str, *, time_zone: str) -> date | N
     return found
 
 
-async def note_past_due(uow: UnitOfWork, where: Range) -> None:
-    """Note since when each case of a range is past due, where that is not what was noted last."""
-    await uow.sql.execute(_NOTE, uow.tenant, where.core, where.after, where.until)
+async def load_cases(
+    uow: UnitOfWork, where: Range, *, heard: date | None, time_zone: str, bucket_last_days: Sequence[int]
+) -> Cases:
+    """The overdue cases of a range, in order of party. `heard`: see `heard_since`.
 
-
-async def load_cases(uow: UnitOfWork, where: Range, *, heard: date | None, time_zone: str) -> Cases:
-    """The overdue cases of a range, in order of party. `heard`: see `heard_since`."""
+    A bucket of the past stands for its last day; the last one, which has none, for a month after the one before.
+    """
+    days_of_buckets = [0, *bucket_last_days, bucket_last_days[-1] + MONTH_DAYS]
     output = io.BytesIO()
     await uow.sql.copy_from_query(
-        _FEATURES_OF_RANGE, uow.tenant, where.core, where.after, where.until, time_zone, heard,
+        _FEATURES_OF_RANGE, uow.tenant, where.core, where.after, where.until, time_zone, heard, days_of_buckets,
         output=output, format="binary",
     )  # fmt: skip
     party_id, case_id, *columns = read_rows(output.getvalue(), _KINDS)
@@ -184,6 +184,6 @@ async def load_cases(uow: UnitOfWork, where: Range, *, heard: date | None, time_
         column.astype(np.int32) for column in columns
     )  # fmt: skip
     # A share counts only of a case that was late when its month began: so it was in training.
-    paid = [np.where(before > 0, share, -1) for before, share in
+    paid = [np.where(before > 0, share, UNKNOWN) for before, share in
             ((month_ago, last_month), (two_months_ago, month_before))]  # fmt: skip
     return Cases(party_id, case_id, as_of, Features.of_columns([now, month_ago, two_months_ago], paid))

@@ -8,18 +8,24 @@ import pytest
 
 from services.intake.ageing import DayClose
 from services.intake.score_desk import ScoreRun, Scoring
-from services.intake.scoring.artefact import encode
+from services.intake.scoring.artefact import ArtefactError, encode
 from services.intake.scoring.features import CHARACTERISTICS, UNKNOWN
+from services.intake.scoring.scorecard import TARGETS
+from services.intake.scoring.shipped import SHIPPED, challenger_file
+from services.intake.settings import IntakeSettings
+from services.intake.shadow import load_challengers, shadow
 from services.intake.store import score_features
 from shared.events.compliance import PartyErased
 from shared.messaging import TimerDue, intent_store
 from tests.integration.intake.conftest import NOW
 from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person, reversal
 
+LAST_DAYS = (30, 60, 90, 120)
 
-async def carry_out(intake, *, batch=20_000, scored_by=None):
+
+async def carry_out(intake, *, batch=20_000):
     """Run day closes and scorings until none is due; how many steps of scoring ran."""
-    scoring = ScoreRun(Scoring(scored_by or intake.scored_by, "Asia/Shanghai", batch))
+    scoring = ScoreRun(Scoring(intake.scored_by, "Asia/Shanghai", LAST_DAYS, batch))
     ran = 0
     for handler in (DayClose(intake.folding), scoring):
         while True:
@@ -37,15 +43,16 @@ async def carry_out(intake, *, batch=20_000, scored_by=None):
     return ran
 
 
-async def set_past(intake, *seen):
-    """Pretend that scorings found the case past due since some day, so many days ago."""
-    party_id = (await intake.fetch("SELECT party_id FROM case_file"))[0][0]
+async def set_past(intake, *changes):
+    """Pretend that loans (the first, unless one is named) changed their state so many days ago, and only then."""
     async with intake.database.unit_of_work() as uow:
-        for days_ago, late in seen:
-            on = DAY - timedelta(days=days_ago)
+        await uow.sql.execute("DELETE FROM bucket_change")
+        for days_ago, state, *loan_ref in changes:
             await uow.sql.execute(
-                "INSERT INTO past_due_seen VALUES ('bank', $1, $2, $3)",
-                party_id, on, on - timedelta(days=late) if late else None,
+                "INSERT INTO bucket_change (tenant, party_id, loan_id, as_of, before, state, currency, overdue_minor, "
+                "recorded_at) SELECT tenant, party_id, loan_id, $2, 'new', $3, 'CNY', 1, $4 FROM loan "
+                "WHERE loan_ref = $1",
+                loan_ref[0] if loan_ref else "L-1", DAY - timedelta(days=days_ago), state, NOW,
             )  # fmt: skip
 
 
@@ -54,7 +61,9 @@ async def features_of(intake):
     async with intake.database.unit_of_work() as uow:
         where = await score_features.next_range(uow, "core-a", after=score_features.FIRST, limit=10)
         heard = await score_features.heard_since(uow, "core-a", time_zone="Asia/Shanghai")
-        cases = await score_features.load_cases(uow, where, heard=heard, time_zone="Asia/Shanghai")
+        cases = await score_features.load_cases(
+            uow, where, heard=heard, time_zone="Asia/Shanghai", bucket_last_days=(30, 60, 90, 120)
+        )
     assert len(cases) == 1
     return {name: int(cases.features.column(name)[0]) for name in CHARACTERISTICS}
 
@@ -74,13 +83,27 @@ async def test_case_just_told_is_known_by_todays_lateness_only(intake):
     }  # fmt: skip
 
 
-async def test_lateness_before_is_what_scorings_saw(intake):
+async def test_lateness_before_is_the_bucket_of_that_day(intake):
     await intake.tell(overdue(1, due(40, 500)))
-    await set_past(intake, (70, 5), (45, 0), (35, 70))
+    await set_past(intake, (99, "B5"), (70, "B1"), (45, "current"), (35, "B3"), (20, "B4"))
 
     found = await features_of(intake)
 
-    assert (found["late_month_ago"], found["late_two_months_ago"]) == (3, 1), "75 days and 15 days"
+    assert (found["late_month_ago"], found["late_two_months_ago"]) == (3, 1)
+
+
+async def test_worst_of_the_loans_counts(intake):
+    await intake.tell(overdue(1, due(40, 500)), overdue(1, due(40, 500), loan="L-2"))
+    await set_past(intake, (30, "B2"), (45, "B4", "L-2"))
+
+    assert (await features_of(intake))["late_month_ago"] == 4
+
+
+async def test_second_change_of_a_day_counts(intake):
+    await intake.tell(overdue(1, due(40, 500)))
+    await set_past(intake, (30, "B3"), (30, "B1"))
+
+    assert (await features_of(intake))["late_month_ago"] == 1
 
 
 async def test_case_that_came_while_we_listened_was_not_late_before(intake):
@@ -112,7 +135,7 @@ async def test_share_paid_is_of_the_balance_before(intake, payments, share):
         for n, (amount, ago, cleared) in enumerate(payments)
     ]
     await intake.tell(overdue(1, due(40, 500), balance=100_000), *paid_back)
-    await set_past(intake, (40, 1))
+    await set_past(intake, (40, "B1"))
 
     assert (await features_of(intake))["paid_last_month"] == share
 
@@ -120,21 +143,21 @@ async def test_share_paid_is_of_the_balance_before(intake, payments, share):
 async def test_payment_in_the_stated_balance_is_not_taken_off_twice(intake):
     await intake.tell(payment(1, 10_000, value_date=DAY - timedelta(days=5)))
     await intake.tell(overdue(2, due(40, 500), balance=90_000))
-    await set_past(intake, (40, 1))
+    await set_past(intake, (40, "B1"))
 
     assert (await features_of(intake))["paid_last_month"] == 100
 
 
 async def test_payment_taken_back_is_no_payment(intake):
     await intake.tell(overdue(1, due(40, 500)), payment(2, 10_000), reversal(3, 10_000, due(40, 500)))
-    await set_past(intake, (40, 1))
+    await set_past(intake, (40, "B1"))
 
     assert (await features_of(intake))["paid_last_month"] == 0
 
 
 async def test_share_paid_is_not_known_of_a_case_that_was_not_open(intake):
     await intake.tell(overdue(1, due(10, 500)), payment(2, 10_000, due(10, 500)))
-    await set_past(intake, (40, 0))
+    await set_past(intake, (40, "current"))
 
     assert (await features_of(intake))["paid_last_month"] == UNKNOWN
 
@@ -145,14 +168,14 @@ async def test_currencies_are_never_added(intake):
         overdue(1, due(40, 500), balance=100, currency="JPY", loan="L-2"),
         payment(2, 50, currency="JPY", loan="L-2"),
     )
-    await set_past(intake, (40, 1))
+    await set_past(intake, (40, "B1"))
 
     assert (await features_of(intake))["paid_last_month"] == 0, "the currency in which least was paid"
 
 
 async def test_day_close_scores_with_three_reasons(intake):
     await intake.tell(person(1), overdue(2, due(40, 500)), payment(3, 10_000, due(40, 500)))
-    await set_past(intake, (70, 20), (40, 1))
+    await set_past(intake, (70, "B1"), (40, "B1"))
     await intake.tell(day_closed(DAY))
     assert await carry_out(intake) == 1
 
@@ -183,7 +206,7 @@ async def test_closed_segment_stores_no_number(intake):
 
 async def test_score_makes_nothing_happen(intake):
     await intake.tell(person(1), overdue(2, due(40, 500)))
-    await set_past(intake, (40, 1))
+    await set_past(intake, (40, "B1"))
     before = await intake.types()
     await intake.tell(day_closed(DAY))
     await carry_out(intake)
@@ -210,17 +233,7 @@ async def test_cured_case_keeps_no_score(intake):
     await carry_out(intake)
 
     assert await intake.fetch("SELECT 1 FROM score") == []
-    assert [row["since"] for row in await intake.fetch("SELECT since FROM past_due_seen ORDER BY seen_on")][-1] is None
     assert (await score_of(intake))["cure"]["because"] == "not_overdue"
-
-
-async def test_unchanged_arrears_are_noted_once(intake):
-    await intake.tell(overdue(1, due(10, 500)), day_closed(DAY - timedelta(days=1)))
-    await carry_out(intake)
-    await intake.tell(day_closed(DAY))
-    await carry_out(intake)
-
-    assert len(await intake.fetch("SELECT 1 FROM past_due_seen")) == 1
 
 
 async def test_model_that_may_not_be_used_scores_nobody_and_says_why(intake):
@@ -229,13 +242,12 @@ async def test_model_that_may_not_be_used_scores_nobody_and_says_why(intake):
     await carry_out(intake)
 
     assert await intake.fetch("SELECT 1 FROM score") == []
-    assert len(await intake.fetch("SELECT 1 FROM past_due_seen")) == 1, "a later model needs the history"
     assert (await score_of(intake))["cure"]["because"] == "not_approved"
 
 
 async def test_score_is_read_by_the_model_that_made_it(intake):
     await intake.tell(overdue(1, due(40, 500)), day_closed(DAY))
-    await set_past(intake, (40, 1))
+    await set_past(intake, (40, "B1"))
     await carry_out(intake)
     before = await score_of(intake)
     other = dataclasses.replace(intake.scored_by.model, version="other", cards=())
@@ -257,9 +269,29 @@ async def test_erased_person_has_no_score_and_gets_none(intake):
     await carry_out(intake)
 
     assert await intake.fetch("SELECT 1 FROM score") == []
-    assert await intake.fetch("SELECT 1 FROM past_due_seen") == []
 
 
 async def test_unknown_case_has_no_score(intake):
     async with intake.api() as client:
         assert (await client.get(f"/v1/cases/{uuid4()}/score")).status_code == 404
+
+
+async def test_challenger_scores_apart(intake):
+    await intake.tell(person(1), overdue(2, due(40, 500)), day_closed(DAY))
+    await carry_out(intake)
+
+    assert await shadow(intake.database, IntakeSettings()) == 1
+    assert await shadow(intake.database, IntakeSettings()) == 1, "again, in the place of the first"
+
+    rows = await intake.fetch("SELECT as_of, cure, roll, payment FROM challenger_score")
+    assert [row["as_of"] for row in rows] == [DAY]
+    assert all(0 < rows[0][target] < 1 for target in TARGETS)
+    assert (await score_of(intake))["cure"]["because"] == "segment_not_shown", "what is shown does not change by it"
+
+
+def test_changed_challenger_does_not_shadow(intake, tmp_path):
+    for target in TARGETS:
+        (tmp_path / challenger_file(target)).write_bytes((SHIPPED / challenger_file(target)).read_bytes() + b"\n")
+
+    with pytest.raises(ArtefactError, match="is not the challenger"):
+        load_challengers(tmp_path, intake.scored_by)

@@ -10,7 +10,7 @@ SERVICES_FOLDER = Path(__file__).parents[4] / "services"
 SCORE_MODULE = re.compile(r"services\.intake\.(scoring|score_\w+|api\.scores|store\.score\w*)|import score")
 # Composes, begins the run after a day close, deletes the scores of the erased; the rest is the score itself.
 ALLOWED = re.compile(
-    r"intake/(app|ageing|examples|score_\w+|shadow)\.py|intake/(api|store)/(scores?\w*|erasing)\.py|intake/scoring/"
+    r"intake/(app|ageing|examples|score_\w+|shadow)\.py|intake/(api|store)/(scores?\w*|challenger_scores|erasing)\.py|intake/scoring/"
 )
 STRATEGY = re.compile(r"intake/(\w+/)*strateg\w+")
 PLANNERS = {*SERVICES, "dispatcher", "collector-app", "customer-portal"}
@@ -38,6 +38,27 @@ def test_scoring_emits_no_event() -> None:
 
     assert files
     assert not [path.name for path in files if ".emit(" in path.read_text()]
+
+
+def modules_with(pattern: str) -> set[str]:
+    """Modules of the services in which a line begins with the pattern or names it."""
+    return {
+        path.relative_to(SERVICES_FOLDER).as_posix()
+        for path in SERVICES_FOLDER.rglob("*.py")
+        if re.search(pattern, path.read_text(), re.MULTILINE)
+    }
+
+
+def test_only_the_shadow_learns_by_machine() -> None:
+    assert modules_with(r"^\s*(import|from) (lightgbm|sklearn)") == {"intake/shadow.py"}
+    assert modules_with(r"intake\.shadow import|intake import .*\bshadow") == set()
+
+
+def test_nothing_reads_the_challenger() -> None:
+    tables = modules_with(r"challenger_score\b") - {"intake/migrations/versions/0011_challenger_scores.py"}
+
+    assert tables == {"intake/store/challenger_scores.py", "intake/store/erasing.py"}
+    assert "SELECT" not in (SERVICES_FOLDER / "intake/store/challenger_scores.py").read_text()
 
 
 def test_no_event_carries_a_score() -> None:
