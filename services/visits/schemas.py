@@ -97,7 +97,7 @@ class CheckIn(_Request):
     )
     device_id: Reference = Field(description="The device that asks.")
     crew_present: list[UUID] = Field(min_length=1, max_length=4, description="Collectors on site.")
-    position: Point = Field(description="Where the device is, WGS-84; compared and not kept.")
+    position: Point = Field(description="Where the device is, WGS-84; of a refusal its cell is kept.")
     revocation_list: str | None = Field(
         None, max_length=MAX_TOKEN_LENGTH, description="Compliance's newest signed list that the device holds."
     )

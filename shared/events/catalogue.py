@@ -96,6 +96,7 @@ _ALL: Final = [
             "visit.assigned": visit.VisitAssigned,
             "visit.withdrawn": visit.VisitWithdrawn,
             "visit.checked_in": visit.VisitCheckedIn,
+            "visit.check_in_refused": visit.VisitCheckInRefused,
             "visit.completed": visit.VisitCompleted,
             "visit.recalled": visit.VisitRecalled,
             "visit.aborted": visit.VisitAborted,

@@ -148,6 +148,10 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "permit_id": PERMIT, "checked_in_at": "2026-03-12T01:32:00Z", "checked_in_real": "2026-03-12T01:32:00Z",
         "crew_present": COLLECTORS, "distance_m": 12,
     },
+    "visit.check_in_refused": _ON_VISIT | {
+        "refused_at": "2026-03-12T01:32:00Z", "refused_real": "2026-03-12T01:32:00Z", "device_id": "device-7",
+        "reasons": ["permit_forged"], "crew_present": COLLECTORS, "cell": CELL,
+    },
     "visit.completed": _ON_VISIT | {
         "permit_id": PERMIT, "checked_in_at": "2026-03-12T01:32:00Z", "checked_out_at": "2026-03-12T02:05:00Z",
         "outcome": "promise_made", "reason": "income_late", "right_party": True, "household_contacted": True,

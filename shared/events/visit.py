@@ -104,6 +104,19 @@ class VisitCheckedIn(VisitFact):
     distance_m: int = Field(ge=0, description="Metres between device and registered home.")
 
 
+class VisitCheckInRefused(VisitFact):
+    """A crew tried to begin the visit and was refused. The visit stays as it is."""
+
+    refused_at: AwareDatetime = Field(description="Business time.")
+    refused_real: AwareDatetime = Field(description="Real time.")
+    device_id: Reference = Field(description="Device that tried.")
+    reasons: list[Reference] = Field(
+        min_length=1, max_length=20, description="Every reason, the weightiest first.", examples=[["permit_forged"]]
+    )
+    crew_present: list[UUID] = Field(min_length=1, max_length=4, description="Collectors on site, says the device.")
+    cell: Cell
+
+
 class VisitCompleted(VisitFact):
     """The visit is over and recorded."""
 

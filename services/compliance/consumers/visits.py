@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from services.compliance import appointment_desk, hold_desk
+from services.compliance import appointment_desk, hold_desk, refusal_desk
 from services.compliance.domain.permits import Permit, PermitReleased
 from services.compliance.instruments import Instruments
 from services.compliance.permit_life import count_again, release_permits, use_permit
@@ -17,13 +17,21 @@ from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData
 from shared.events.plan import PlanBroken, PlanCompleted, PlanFact, PlanSigned
-from shared.events.visit import VisitAborted, VisitCheckedIn, VisitFact, VisitRecalled, VisitWithdrawn
+from shared.events.visit import (
+    VisitAborted,
+    VisitCheckedIn,
+    VisitCheckInRefused,
+    VisitFact,
+    VisitRecalled,
+    VisitWithdrawn,
+)
 from shared.messaging import InboxKey, Outcome, Subscription
 
 VISIT_TYPES: Final = frozenset(
     {
         "visit.proposed", "visit.offered", "visit.agreed", "visit.declined", "visit.moved", "visit.assigned",
         "visit.withdrawn", "visit.checked_in", "visit.completed", "visit.recalled", "visit.aborted", "visit.sos_raised",
+        "visit.check_in_refused",
     }
 )  # fmt: skip
 PLAN_TYPES: Final = frozenset(
@@ -64,6 +72,8 @@ async def follow_visits(
     permits = await load_permits(
         uow, instruments.cipher, {data.permit_id for _, data in facts if isinstance(data, VisitCheckedIn)}
     )
+    refused = [(event, data) for event, data in facts if isinstance(data, VisitCheckInRefused)]
+    await refusal_desk.record(uow, instruments, refused)
     outcomes: dict[InboxKey, Outcome] = {}
     over: dict[UUID, str] = {}
     for event, data in facts:

@@ -35,6 +35,7 @@ LeafKind = Literal[
     "sample_judgement",
     "finding",
     "complaint",
+    "check_in_refused",
     "feed",
     "feed_day",
     "manifest",

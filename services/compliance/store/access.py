@@ -58,6 +58,10 @@ FROM finding_version WHERE tenant = $1 AND party_id = $2 ORDER BY recorded_real,
 SELECT seen_at, kind, channel, source, record_id FROM contact_trace
 WHERE tenant = $1 AND party_id = $2 ORDER BY seen_at, record_id
 """,
+    "refused_check_ins": """
+SELECT refused_at, array_to_string(reasons, ', ') AS reasons FROM refused_check_in
+WHERE tenant = $1 AND party_id = $2 ORDER BY refused_at, event_id
+""",
     "tasks": """
 SELECT fact, rule, owner, opened_at, due_at, closed_at FROM fact_task
 WHERE tenant = $1 AND party_id = $2 ORDER BY opened_at, task_id

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from services.visits.api.access import VisitId, database_of, find_visit, load_visit, require_crew
 from services.visits.domain import door
 from services.visits.domain.check_in import Attempt, Reason, Refusal, judge
+from services.visits.domain.check_in import refused as check_in_refused
 from services.visits.domain.visit import Visit, WrongVisitState
 from services.visits.remote import Neighbours
 from services.visits.schemas import AlarmView, CheckedIn, CheckIn, CheckOut, Sos, VisitView
@@ -113,8 +114,8 @@ async def check_in(
     Who comes to collect asks intake once more whether anything is owed; when intake does not answer, the device's
     signed list of revoked permits must be fresh.
 
-    A refusal is recorded, and repeating it with the same key repeats it. `reason` names it, `reasons` lists all of
-    them.
+    A refusal is recorded with device, time and coarse place, and told to compliance; repeating it with the same key
+    repeats it. `reason` names it, `reasons` lists all of them.
     """
     visit = await find_visit(request, visit_id)
     require_crew(caller, visit)
@@ -141,7 +142,9 @@ async def _judged(uow: UnitOfWork, visit: Visit, attempt: Attempt, *, limit_seco
     standing = await fact_store.load_standing(uow, visit, fact_limit_seconds=limit_seconds)
     verdict = judge(visit, attempt, standing, now=uow.now, real_now=uow.real_now)
     if isinstance(verdict, list):
-        await fact_store.save_refusal(uow, visit, device_id=attempt.device_id, refusals=verdict)
+        cell = attempt.position.cell()
+        await fact_store.save_refusal(uow, visit, device_id=attempt.device_id, refusals=verdict, cell=cell)
+        uow.emit(check_in_refused(visit, attempt, verdict, now=uow.now, real_now=uow.real_now))
         count("doorstep.check_ins", outcome=str(verdict[0].reason))
         return refused(verdict)
     change = door.check_in(visit, verdict, now=uow.now, real_now=uow.real_now)

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+from services.visits.domain.appointment import event
 from services.visits.domain.door import Arrival
 from services.visits.domain.permit import (
     JsonWebKey,
@@ -25,6 +26,8 @@ from services.visits.domain.permit import (
 from services.visits.domain.place import metres_from_home
 from services.visits.domain.visit import READY, State, Visit
 from shared.balances import SignedBalance
+from shared.events import NewEvent
+from shared.events.visit import VisitCheckInRefused
 from shared.geo import Point
 
 CREW_MINIMUM: Final = 2
@@ -146,6 +149,22 @@ def judge(
         order = list(Reason)
         return sorted(refusals, key=lambda refusal: order.index(refusal.reason))
     return Arrival(permit_id=claims.permit_id, crew_present=tuple(sorted(attempt.crew_present)), distance_m=distance)
+
+
+def refused(
+    visit: Visit, attempt: Attempt, refusals: Sequence[Refusal], *, now: datetime, real_now: datetime
+) -> NewEvent[Any]:
+    """The event of a refused check-in: compliance holds against a crew what it tries again and again."""
+    data = VisitCheckInRefused(
+        **visit.fact(),
+        refused_at=now,
+        refused_real=real_now,
+        device_id=attempt.device_id,
+        reasons=[str(one.reason) for one in refusals],
+        crew_present=sorted(attempt.crew_present),
+        cell=attempt.position.cell(),
+    )
+    return event(visit, "visit.check_in_refused", data, now=now)
 
 
 def _of_binding(visit: Visit, attempt: Attempt, claims: PermitClaims) -> Iterator[Refusal]:

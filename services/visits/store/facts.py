@@ -80,8 +80,9 @@ ON CONFLICT (kid) DO UPDATE SET jwk = EXCLUDED.jwk, confirmed_at = EXCLUDED.conf
 """
 _FORGET_KEYS: Final = "DELETE FROM permit_key WHERE confirmed_at < $1"
 _SAVE_REFUSAL: Final = """
-INSERT INTO check_in_refusal (tenant, party_id, refusal_id, visit_id, reasons, device_id, refused_at, refused_real)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO check_in_refusal
+  (tenant, party_id, refusal_id, visit_id, reasons, device_id, refused_at, refused_real, cell)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _SAVE_COLLECTORS: Final = """
 INSERT INTO collector (collector_id, name, photo_ref, learnt_at)
@@ -162,8 +163,10 @@ async def save_permit_keys(uow: UnitOfWork, keys: Sequence[JsonWebKey]) -> None:
     await uow.sql.execute(_FORGET_KEYS, uow.real_now)
 
 
-async def save_refusal(uow: UnitOfWork, visit: Visit, *, device_id: str, refusals: Sequence[Refusal]) -> None:
-    """Record a refused check-in, with every reason."""
+async def save_refusal(
+    uow: UnitOfWork, visit: Visit, *, device_id: str, refusals: Sequence[Refusal], cell: str
+) -> None:
+    """Record a refused check-in, with every reason and the cell of about 500 m in which the device was."""
     await uow.sql.execute(
         _SAVE_REFUSAL,
         uow.tenant,
@@ -174,6 +177,7 @@ async def save_refusal(uow: UnitOfWork, visit: Visit, *, device_id: str, refusal
         device_id,
         uow.now,
         uow.real_now,
+        cell,
     )
 
 

@@ -193,6 +193,14 @@ class World:
             rows = await uow.sql.fetch("SELECT headers FROM outbox ORDER BY seq")
         return [dict(unpack_headers(row["headers"]))["ce_type"].decode() for row in rows]
 
+    async def published(self) -> list[tuple[str, dict[str, Any]]]:
+        """Types and data of the events in the outbox, in order."""
+        async with self.database.read_only() as uow:
+            rows = await uow.sql.fetch("SELECT headers, value FROM outbox ORDER BY seq")
+        return [
+            (dict(unpack_headers(row["headers"]))["ce_type"].decode(), json.loads(bytes(row["value"]))) for row in rows
+        ]
+
     async def state(self) -> str:
         """The visit's state."""
         return str((await self.get(f"/v1/visits/{self.visit_id}"))["state"])

@@ -13,7 +13,10 @@ import pytest
 
 from shared.events import Received
 from shared.events.compliance import PartyErased
+from shared.geo import Point
 from shared.web.claims import REPLAYED_HEADER
+
+from .conftest import HOME
 
 OTHER_PERSON = {
     "outcome": "other_person", "right_party": False, "household_contacted": True, "debtor_met": False,
@@ -46,6 +49,11 @@ async def test_forbidden_acts_are_refused_and_counted(world: Any) -> None:
         "crew_incomplete": 1,
         "permit_used": 1,
     }
+    refused = [data for name, data in await world.published() if name == "visit.check_in_refused"]
+    assert [one["reasons"][0] for one in refused] == [
+        "no_permit", "permit_forged", "permit_foreign", "crew_incomplete", "permit_used"
+    ]  # fmt: skip
+    assert {(one["device_id"], one["cell"]) for one in refused} == {("device-1", Point(**HOME).cell())}
 
 
 async def test_refusal_is_replayed_not_repeated(world: Any) -> None:
