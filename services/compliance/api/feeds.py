@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import feed_desk
+from services.compliance.api.persons import PersonNeeded, named_person
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.feeds import (
     FEED_KINDS,
@@ -23,7 +24,6 @@ from services.compliance.domain.feeds import (
     FeedStepRefused,
     FeedTotalUnsigned,
     FeedUnknown,
-    PersonNeeded,
     source_refused,
 )
 from services.compliance.domain.reports import feed_id_of
@@ -159,15 +159,13 @@ async def close_feed_day(request: Request, source: Source, body: CloseFeedDay) -
 
 
 async def _step(request: Request, source: str, body: FeedStep, take: Callable[..., Awaitable[None]]) -> Response:
-    instruments, caller = instruments_of(request), caller_of(request)
-    if caller.subject == caller.client_id:
-        raise PersonNeeded()
+    instruments, by_whom = instruments_of(request), named_person(request)
 
     async def step(uow: UnitOfWork) -> FeedView:
         feed = {feed.source: feed for feed in await store.load_feeds(uow)}.get(source)
         if feed is None:
             raise FeedUnknown()
-        await take(uow, instruments, feed, reason=body.reason, by_whom=caller.subject)
+        await take(uow, instruments, feed, reason=body.reason, by_whom=by_whom)
         return await _reread(uow, source)
 
     return await command(request, body=body, parties=[feed_id_of(instruments.tenant, source)], handler=step)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import override_desk
+from services.compliance.api.persons import PersonNeeded, named_person
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.overrides import (
@@ -63,20 +64,20 @@ async def record_consent(request: Request, body: RecordConsent) -> Response:
     response_model=OverrideView,
     status_code=201,
     dependencies=_OVERRIDE,
-    responses=problem_responses(*_REFUSALS, OverrideQuotaSpent, NotAllowed),
+    responses=problem_responses(*_REFUSALS, OverrideQuotaSpent, NotAllowed, PersonNeeded),
     summary="Pass a warning as a supervisor",
 )
 async def override_rule(request: Request, body: OverrideRule) -> Response:
-    """A supervisor without collection targets decides, with a reason, that a warning be passed: 5 in 24 hours.
+    """A named supervisor without collection targets decides, with a reason, that a warning be passed: 5 in 24 hours.
 
     Each is a leaf of the log; a second person judges a sample of them.
     """
-    caller = caller_of(request)
-    if "collector_id" in caller.attributes:
+    by_whom = named_person(request)
+    if "collector_id" in caller_of(request).attributes:
         raise NotAllowed("who collects overrides nothing")
     new = NewOverride(
         party_id=body.party_id, rule=body.rule, by="supervisor", valid=Span(body.valid_from, body.valid_to),
-        evidence=body.evidence, by_whom=caller.subject, reason=body.reason,
+        evidence=body.evidence, by_whom=by_whom, reason=body.reason,
     )  # fmt: skip
     return await _give(request, body, new)
 

@@ -88,12 +88,6 @@ class FeedStepRefused(KnownProblem):
     kind, status, title = "feed-step-refused", 409, "The feed's state does not allow this step"
 
 
-class PersonNeeded(KnownProblem):
-    """A named person answers for this step: the token names only a client."""
-
-    kind, status, title = "person-needed", 403, "A named person takes this step"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A source: a system that reports contacts, or that knows of them. `client_id`: the client that speaks for it.

@@ -129,6 +129,12 @@ async def test_day_has_a_quota_per_person(desk: Desk) -> None:
     assert (await desk.post("/v1/overrides", override(case.party_id, **later), by="one")).status_code == 201
 
 
+async def test_a_quota_is_of_a_person_not_of_a_client(desk: Desk) -> None:
+    case = await desk.open_case()
+    response = await desk.post("/v1/overrides", override(case.party_id), by="supervisor", client="supervisor")
+    assert (response.status_code, response.json()["type"].rsplit("/", 1)[1]) == (403, "person-needed")
+
+
 async def test_who_collects_overrides_nothing(desk: Desk) -> None:
     case = await desk.open_case()
     response = await desk.post("/v1/overrides", override(case.party_id), attributes={"collector_id": "c-1"})
