@@ -11,6 +11,7 @@ from cli.contracts import contracts_app
 from cli.dead_letters import dead_letters_app
 from cli.evidence import evidence_app
 from cli.log import log_app
+from cli.reconcile import reconcile
 from cli.rules import rules_app
 from cli.scoring import score_app
 from cli.tapes import tape_app
@@ -29,6 +30,7 @@ app.add_typer(evidence_app, name="evidence")
 app.add_typer(score_app, name="score")
 app.add_typer(tape_app, name="tape")
 app.command("access")(access)
+app.command("reconcile")(reconcile)
 console = Console(stderr=True)
 
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--doorstep-help"]}

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import DAY_CLOSE, OWN_NAMES, Folding, day_close_intent
+from services.intake.reconciling import AFTER_CLOSE, start
 from services.intake.score_desk import first_step
 from services.intake.store import books, days, portfolio
 from shared.database import UnitOfWork
@@ -22,10 +23,11 @@ from shared.messaging import Answer, Intent, TimerDue
 class DayClose:
     """Intent handler: recomputes days past due of the open cases of a core, and publishes bucket changes only.
 
-    After the last of them the cases are scored.
+    After the last of them the cases are scored, and the books compared with the core's where it can be asked.
     """
 
     folding: Folding
+    reconciles: bool = False
     kind: str = DAY_CLOSE
     batch_size: int = 1
 
@@ -52,6 +54,8 @@ class DayClose:
         parties = await days.parties_to_age(uow, core, closed_on, after=after, limit=limit)
         if len(parties) < limit:
             uow.intend(first_step(uow, core=core, closed_on=closed_on))
+            if self.reconciles:
+                await start(uow, core=core, business_date=closed_on, after=AFTER_CLOSE)
         if not parties:
             return
         await uow.lock_parties(parties)

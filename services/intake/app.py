@@ -13,6 +13,7 @@ from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
 from services.intake.api.people import people_router
 from services.intake.api.portfolio import portfolio_router
+from services.intake.api.reconciliation import reconciliation_router
 from services.intake.api.scores import scores_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
@@ -24,6 +25,7 @@ from services.intake.fineract.settings import FineractSettings
 from services.intake.folding import Folding
 from services.intake.following import Following
 from services.intake.homes import LearnHomes, learn_homes
+from services.intake.reconciling import Looking, LookingAgain
 from services.intake.score_desk import ScoreRun, Scoring
 from services.intake.scoring.release import Release, read_folder, release
 from services.intake.scoring.shipped import SHIPPED
@@ -75,6 +77,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                     events_router(folding),
                     cases_router(balances),
                     control_router(balances),
+                    reconciliation_router(runtime.database),
                     portfolio_router(runtime.database),
                     people_router(runtime.database, folding.cipher),
                     scores_router(runtime.database, scored_by),
@@ -111,9 +114,10 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             *([] if fineract is None else [_fineract(foreign, fineract, folding, settings)]),
         ],
         intent_handlers=[
-            DayClose(folding),
+            DayClose(folding, reconciles=core is not None and own.reconcile_after_close),
             ScoreRun(Scoring.of(scored_by, own)),
             LearnHomes(folding),
+            *(() if core is None else (Looking(folding, CorePort(core)), LookingAgain(folding, CorePort(core)))),
         ],
         lifespan=lifespan,
     )

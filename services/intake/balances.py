@@ -9,8 +9,9 @@ from uuid import UUID
 
 from services.intake.core_port import CoreBalance, CorePort
 from services.intake.domain.announcement import totals
-from services.intake.domain.assessment import assess, balance_minor, movements_of
+from services.intake.domain.assessment import assess
 from services.intake.domain.book import Book
+from services.intake.domain.comparison import FieldDifference, compare
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.schemas import BalanceAnswer, BalanceCheckItem, Difference, Reconciliation
 from services.intake.store import books, cases, days
@@ -150,35 +151,24 @@ class _Comparison:
         self._policy = policy
         self._seen: set[str] = set()
         self._sums: dict[str, int] = {}
-        self._differences: list[Difference] = []
+        self._differences: list[FieldDifference] = []
 
     def add(self, book: Book) -> None:
         """Compare the loans of one party."""
-        past_due = {loan.loan_ref: loan for loan in assess(book, self._day, self._policy).loans}
-        for reference, loan in sorted(book.loans.items()):
-            if loan.terms is None:
-                continue
-            self._seen.add(reference)
-            core = self._stated.get(reference)
-            if core is None:
-                self._differ(reference, "loan", "known", None)
-                continue
-            found = past_due.get(reference)
-            overdue_minor = 0 if found is None else found.overdue_minor
-            oldest = None if found is None else found.oldest_due_date
-            self._sums[loan.terms.currency] = self._sums.get(loan.terms.currency, 0) + overdue_minor
-            self._compare(reference, "currency", loan.terms.currency, core.currency)
-            self._compare(reference, "overdue_minor", overdue_minor, core.overdue_minor)
-            self._compare(
-                reference, "balance_minor", balance_minor(loan, movements_of(book, reference)), core.balance_minor
-            )
-            self._compare(reference, "oldest_due_date", oldest, core.oldest_due_date)
+        late = {loan.loan_ref: loan.overdue_minor for loan in assess(book, self._day, self._policy).loans}
+        for reference, loan in book.loans.items():
+            if loan.terms is not None:
+                self._seen.add(reference)
+            if loan.terms is not None and reference in self._stated:
+                currency = loan.terms.currency
+                self._sums[currency] = self._sums.get(currency, 0) + late.get(reference, 0)
+        self._differences += compare(book, self._stated, self._day, self._policy)
 
     def result(self) -> Reconciliation:
         """The comparison, late loans that only the core knows included."""
         for reference, core in sorted(self._stated.items()):
             if reference not in self._seen and core.overdue_minor > 0:
-                self._differ(reference, "loan", None, "past due")
+                self._differences.append(FieldDifference(reference, "loan", None, "past due"))
         self._differences.sort(key=lambda found: (found.loan_ref, found.field))
         return Reconciliation(
             business_date=self._day,
@@ -186,14 +176,5 @@ class _Comparison:
             loans_of_core=len(self._stated),
             overdue_totals=totals(sorted(self._sums.items())),
             differences=len(self._differences),
-            items=self._differences[:_SHOWN_DIFFERENCES],
-        )
-
-    def _compare(self, reference: str, field: str, ours: object, cores: object) -> None:
-        if ours != cores:
-            self._differ(reference, field, str(ours), str(cores))
-
-    def _differ(self, reference: str, field: str, ours: str | None, cores: str | None) -> None:
-        self._differences.append(
-            Difference.model_validate({"loan_ref": reference, "field": field, "ours": ours, "cores": cores})
+            items=[Difference.model_validate(found._asdict()) for found in self._differences[:_SHOWN_DIFFERENCES]],
         )

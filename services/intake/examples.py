@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.intake.portfolio_schemas import Portfolio, RollMatrix
+from services.intake.reconciliation_schemas import OpenDifference, ReconciliationRun
 from services.intake.schemas import (
     BalanceAnswer,
     BalanceCheckItem,
@@ -125,6 +126,14 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         ],
         "events": {"applied": 3052, "ignored": 3, "pending": 1}, "dead_letters_open": 0,
         "readings": {"card": 9, "masked_card": 4, "point": 60},
+    },
+    ReconciliationRun: {
+        "run_id": VISIT, "core": "core-a", "business_date": "2026-03-10", "state": "differs", "compared": 3000,
+        "differing": 1, "started_at": CHECKED_OUT_AT, "ended_at": CHECKED_OUT_AT,
+    },
+    OpenDifference: {
+        "party_id": PARTY, "loan_ref": "L-000043", "field": "overdue_minor", "ours": "80000", "cores": "0",
+        "business_date": "2026-03-10", "opened_at": CHECKED_OUT_AT, "confirmed_at": CHECKED_OUT_AT,
     },
     Portfolio: {
         "currencies": [

@@ -38,6 +38,9 @@ class IntakeSettings(BaseSettings):
         description="The bank's score model, its back-test and approvals; the shipped one when left out.",
     )
     scoring_batch: int = Field(20_000, ge=1, le=100_000, description="Cases scored in one transaction.")
+    reconcile_after_close: bool = Field(
+        True, description="Compare all books with the core's after each day close, where its balance port is known."
+    )
     ageing_batch: int = Field(500, ge=1, le=5_000, description="Cases aged in one transaction of the day close.")
 
     @field_validator("time_zone")

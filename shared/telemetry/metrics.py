@@ -58,6 +58,7 @@ MetricName = Literal[
     "doorstep.tokens.refused",
     "doorstep.score.cases",
     "doorstep.score.drift",
+    "doorstep.books.compared",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
 # Labels are few and closed: never an id of a party, case, visit or person.
@@ -151,6 +152,9 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.score.cases": Metric("counter", "{case}", "Cases scored, by question and whether the score is shown."),
     "doorstep.score.drift": Metric(
         "gauge", "1", "How far today's cases are from those of the training (PSI), by characteristic; alert above 0.25."
+    ),
+    "doorstep.books.compared": Metric(
+        "counter", "{run}", "Comparisons of intake's books with the core's, by what they found; alert on an incident."
     ),
 }
 

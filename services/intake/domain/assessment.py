@@ -152,6 +152,8 @@ def _doubts(loan: Loan, found: LoanArrears) -> Iterable[str]:
     is_newest = balance is not None and (loan.statement is None or balance.position > loan.statement.position)
     if balance is not None and is_newest and balance.balance_minor < found.overdue_minor:
         yield "balance_differs"
+    if loan.standing is not None and loan.standing.disagreement is not None:
+        yield "core_differs"
 
 
 def _holds(book: Book) -> list[tuple[str, SeenHold]]:

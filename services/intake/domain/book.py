@@ -220,14 +220,22 @@ class SeenHold(Struct, frozen=True):
         return span is not None and span[0] <= day and (span[1] is None or day <= span[1])
 
 
+class Disagreement(Struct, frozen=True):
+    """The fields on which the core said something else when it was asked about `on`."""
+
+    on: date
+    fields: tuple[str, ...]
+
+
 class Standing(Struct, frozen=True):
-    """What most loans never have: each part the newest that was told of its kind."""
+    """What most loans never have: each part the newest that was told of its kind, or found when the core was asked."""
 
     obligors: Obligors | None = None
     ending: Ending | None = None
     charge_off: ChargeOff | None = None
     balance: StatedBalance | None = None
     holds: tuple[SeenHold, ...] = ()
+    disagreement: Disagreement | None = None
 
     @property
     def position(self) -> Position | None:

@@ -44,6 +44,10 @@ _LOANS = """
 SELECT party_id, core, loan_ref, loan_id, terms::text, statement::text, standing, place FROM loan
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
+_LOAN_REFS = """
+SELECT DISTINCT loan_ref FROM loan WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND terms IS NOT NULL
+ORDER BY loan_ref
+"""
 _MOVEMENTS = """
 SELECT party_id, core, transaction_ref, loan_ref, receipt::text, reversal::text, posted, reversal_posted FROM movement
 WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND matters
@@ -151,6 +155,11 @@ async def load(
         )
         for party_id in ids
     }
+
+
+async def loan_refs(uow: UnitOfWork, party_ids: Sequence[UUID]) -> list[str]:
+    """The references of the parties' loans, in order."""
+    return [row[0] for row in await uow.sql.fetch(_LOAN_REFS, uow.tenant, party_ids)]
 
 
 async def load_people(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, Person]:

@@ -26,6 +26,7 @@ _DELETE: Final = (
       AND t.tenant = $1 AND t.feed = f.feed AND t.loan_ref = l.loan_ref
     """,
     "DELETE FROM party_alias WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM reconciliation_finding WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM bucket_change WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM movement WHERE tenant = $1 AND party_id = ANY($2::uuid[])",

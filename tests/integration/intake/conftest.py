@@ -16,6 +16,7 @@ from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
 from services.intake.api.people import people_router
 from services.intake.api.portfolio import portfolio_router
+from services.intake.api.reconciliation import reconciliation_router
 from services.intake.api.scores import scores_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
@@ -114,16 +115,18 @@ class Service:
         """Types of the outbox, in order."""
         return [name for name, _ in await self.published()]
 
+    def core_port(self) -> CorePort:
+        """The core as `self.core` answers for it."""
+        return CorePort(
+            ServiceClient(
+                service="core", base_url="http://core.test", token_source=_NoToken(), transport=self.core,
+                max_attempts=1, deadline_seconds=2,
+            )
+        )  # fmt: skip
+
     def api(self) -> httpx.AsyncClient:
         """A client of the API that may do everything."""
-        core = None
-        if self.core is not None:
-            core = CorePort(
-                ServiceClient(
-                    service="core", base_url="http://core.test", token_source=_NoToken(), transport=self.core,
-                    max_attempts=1, deadline_seconds=2,
-                )
-            )  # fmt: skip
+        core = None if self.core is None else self.core_port()
         key = SigningKey.open(self.settings.key_folder, "balance")
         balances = Balances(self.database, self.folding.policy, self.clock, key, core)
         app = create_app(
@@ -136,6 +139,7 @@ class Service:
                     cases_router(balances),
                     control_router(balances),
                     portfolio_router(self.database),
+                    reconciliation_router(self.database),
                     people_router(self.database, self.folding.cipher),
                     scores_router(self.database, self.scored_by),
                 ],

@@ -1,0 +1,42 @@
+"""What the API says of reconciliation."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from shared.events.base import PartyId
+
+
+class ReconciliationRun(BaseModel):
+    """One comparison of all books with a core's."""
+
+    run_id: UUID = Field(description="The run.")
+    core: str = Field(description="Name of the core.", examples=["core-a"])
+    business_date: date = Field(description="Business date at which both books were compared.")
+    state: Literal["running", "agrees", "differs", "incident", "core_moved"] = Field(
+        description="`incident`: so much differs that no single loan was marked; `core_moved`: the core stands at "
+        "another date meanwhile, the rest is looked at next time."
+    )
+    compared: int = Field(description="Loans compared so far.")
+    differing: int = Field(description="Loans of which something differed at the first look.")
+    started_at: AwareDatetime = Field(description="Real time.")
+    ended_at: AwareDatetime | None = Field(description="Real time; null while it runs.")
+
+
+class OpenDifference(BaseModel):
+    """One field of one loan on which the core and we disagree."""
+
+    party_id: PartyId
+    loan_ref: str = Field(description="The core's loan reference.", examples=["L-000042"])
+    field: str = Field(description="What differs; `loan`: the core does not know the loan.", examples=["overdue_minor"])
+    ours: str | None = Field(description="What our book says.")
+    cores: str | None = Field(description="What the core says; null: it does not know the loan.")
+    business_date: date = Field(description="Business date of the comparison.")
+    opened_at: AwareDatetime = Field(description="Real time at which it was first seen.")
+    confirmed_at: AwareDatetime | None = Field(
+        description="Real time at which it was seen again: since then the case is suspended. Null: seen once."
+    )
