@@ -1,7 +1,7 @@
 """Check-ins that visits refused: who tries again and again at one door, or with a forged permit, is found.
 
-Revision ID: 0038
-Revises: 0037
+Revision ID: 0040
+Revises: 0039
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from alembic import op
 from services.compliance.migrations.append_only import append_only
 from shared.database.schema import create_hash_partitions
 
-revision = "0038"
-down_revision = "0037"
+revision = "0040"
+down_revision = "0039"
 branch_labels = None
 depends_on = None
 
