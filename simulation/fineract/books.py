@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request, Response
 
 MINOR_PER_UNIT = 100
+_SILENCE_SECONDS = 2.0
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Books:
         self.loans: dict[int, Loan] = {}
         self.questions: list[str] = []
         self.failing: set[int] = set()
+        self.silent: set[int] = set()
         self.is_away = False
         self._transactions = 500
 
@@ -112,6 +115,8 @@ def rest_api(books: Books) -> FastAPI:
         """A loan with its associations."""
         if number in books.failing:
             raise HTTPException(500)
+        if number in books.silent:
+            await asyncio.sleep(_SILENCE_SECONDS)
         if number not in books.loans:
             raise HTTPException(404)
         return loan_document(books.loans[number])

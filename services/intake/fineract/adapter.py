@@ -122,9 +122,9 @@ class FineractAdapter:
         waiting = [(entry, _content(entry).message) for entry in entries if entry.verdict is Verdict.HANDLE]
         wanted: dict[int, Wanted] = {}
         for entry, message in waiting:
-            version, day = Version(entry.record.partition, entry.offset), message.business_date
-            known = wanted.get(message.loan_id)
-            wanted[message.loan_id] = Wanted(version, day if known is None else max(day, known.day))
+            one = Wanted(Version(entry.record.partition, entry.offset), message.business_date)
+            known = wanted.get(message.loan_id, one)
+            wanted[message.loan_id] = Wanted(max(one.version, known.version), max(one.day, known.day))
         found = await self._port.read(wanted)
         for entry, message in waiting:
             self._make_ready(entry, message, found[message.loan_id])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -27,9 +28,12 @@ from services.intake.fineract.state import (
 )
 from shared.security.authorities import trusted_authorities
 
+log = logging.getLogger(__name__)
+
 _ASSOCIATIONS: Final = "repaymentSchedule,transactions,charges,guarantors"
 _PASSING: Final = frozenset({401, 403, 408, 425, 429, 502, 503, 504})
 _TRIES: Final = 3
+_SLOW_TRIES: Final = 5
 _TRY_AGAIN_SECONDS: Final = 0.2
 T = TypeVar("T")
 _ADDRESSES: Final = TypeAdapter(list[AddressDocument])
@@ -37,6 +41,10 @@ _ADDRESSES: Final = TypeAdapter(list[AddressDocument])
 
 class CoreUnavailableError(OSError):
     """The core does not answer, or not to us, at present: the same question later can succeed."""
+
+
+class SlowAnswerError(CoreUnavailableError):
+    """The core took the question and has not answered it in time."""
 
 
 class Refusal(Struct, frozen=True):
@@ -95,6 +103,7 @@ class FineractPort:
         self._slots = asyncio.Semaphore(settings.api_concurrency)
         self._cache: OrderedDict[int, _Cached] = OrderedDict()
         self._people: OrderedDict[int, tuple[float, ClientState]] = OrderedDict()
+        self._slow: dict[int, int] = {}
         self._person_seconds = settings.api_person_seconds
         self._cache_limit = settings.api_cache_loans
 
@@ -124,13 +133,30 @@ class FineractPort:
         async with asyncio.TaskGroup() as group:
             tasks = {loan_id: group.create_task(self._attempt(loan_id, wanted[loan_id].day)) for loan_id in missing}
         answers = {loan_id: task.result() for loan_id, task in tasks.items()}
-        for answer in answers.values():
-            if isinstance(answer, CoreUnavailableError):
-                raise answer
         for loan_id, answer in answers.items():
             if isinstance(answer, Snapshot):
+                self._slow.pop(loan_id, None)
                 _keep(self._cache, loan_id, _Cached(wanted[loan_id], answer), limit=self._cache_limit)
-        return found | {loan_id: one for loan_id, one in answers.items() if not isinstance(one, OSError)}
+        for loan_id, answer in answers.items():
+            found[loan_id] = await self._given_up(loan_id, answer) if isinstance(answer, OSError) else answer
+        return found
+
+    async def _given_up(self, loan_id: int, failure: CoreUnavailableError) -> Refusal:
+        """The refusal of a loan that the core, alive, has left unanswered too often. Raises `failure` before that."""
+        if not isinstance(failure, SlowAnswerError) or not await self._is_alive():
+            raise failure
+        times = self._slow[loan_id] = self._slow.get(loan_id, 0) + 1
+        if times < _SLOW_TRIES:
+            raise failure
+        del self._slow[loan_id]
+        return Refusal("core_failed", f"no answer in time, {times} times")
+
+    async def _is_alive(self) -> bool:
+        """Whether the core answers at all; that there is no such loan is an answer."""
+        try:
+            return isinstance(await self._get("/loans/0", {}), Refusal)
+        except CoreUnavailableError:
+            return False
 
     def forget(self, loan_id: int) -> None:
         """Ask anew next time: what was read could not be used, and somebody may mend it."""
@@ -196,9 +222,12 @@ class FineractPort:
             try:
                 async with self._slots:
                     answer = await self._http.get(path, params=dict(query))
+            except httpx.ReadTimeout as error:
+                raise SlowAnswerError("no answer in time") from error
             except httpx.HTTPError as error:
                 raise CoreUnavailableError(type(error).__name__) from error
             if answer.status_code in passing:
+                log.warning("the core puts us off: HTTP %d", answer.status_code)
                 raise CoreUnavailableError(f"HTTP {answer.status_code}")
             if answer.status_code < 500:
                 break

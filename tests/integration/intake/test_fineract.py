@@ -371,3 +371,14 @@ async def test_a_person_is_asked_for_once_and_again_when_the_answer_is_old(core)
     core.adapter._port._person_seconds = 0
     await core.send(core.late())
     assert core.books.questions.count("/api/v1/clients/42") == 2
+
+
+async def test_a_loan_that_is_never_answered_keeps_nobody_waiting_for_ever(core, monkeypatch):
+    monkeypatch.setattr("shared.messaging.partition_reader.LONGEST_PAUSE_SECONDS", 0.01)
+    core.adapter._port._http.timeout = 0.2
+    core.books.lend(7, 43, DUES)
+    core.books.silent.add(7)
+    await core.send(core.late(7), core.late(9))
+    assert await core.letters() == [("core_failed", True)]
+    assert await core.case() == ["open"]
+    assert core.books.questions.count("/api/v1/loans/9") == 1
