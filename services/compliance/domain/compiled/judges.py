@@ -19,7 +19,7 @@ from services.compliance.domain.rule_records import (
     PreferenceRule,
     RequiresRule,
 )
-from services.compliance.domain.rules.caps import judge_cap, matching
+from services.compliance.domain.rules.caps import attested_from, judge_cap, matching
 from services.compliance.domain.rules.crew import judge_crew
 from services.compliance.domain.rules.holds import judge_hold
 from services.compliance.domain.rules.hours import judge_closed_day, judge_preference
@@ -74,7 +74,9 @@ def compile_cap(rule: CapRule) -> Judge:
     def judge(asked: Asked) -> Ruling:
         known_from = asked.facts.history_known_from
         since = window_start(window, min(asked.start_dates))
-        unresolved = counts_others and (asked.facts.unresolved or asked.facts.sharers_known_from)
+        unresolved = counts_others and asked.facts.unresolved
+        if known_from is not None and counts_others and asked.facts.sharers_known_from:
+            known_from = attested_from(rule, asked.first_question, asked.facts, known_from)
         if not asked.zones or known_from is None or since < known_from or unresolved:
             return judge_cap(rule, asked.question, asked.facts)
         counter = counter_of(asked, since)

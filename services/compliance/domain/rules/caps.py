@@ -33,7 +33,7 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
     if rule.counts_others and (missing := missing_fact(rule.key, facts.unresolved)) is not None:
         return needs(rule, missing, "who else shares the key that the rule counts on is not known")
     values: dict[str, Json] = {"limit": rule.limit, "window": rule.window, "unit": rule.unit}
-    known_from = _known_from(rule, question, facts, facts.history_known_from)
+    known_from = attested_from(rule, question, facts, facts.history_known_from)
     if known_from is None:
         return needs(rule, _SHARERS, "since when contacts with those who share the key are attested is not known")
     attested = attested_on(rule.window, min(dates), known_from)
@@ -53,7 +53,7 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
     return deny_until(rule, midnight_after(free, zones), detail, count=most, **values)
 
 
-def _known_from(rule: CapRule, question: Question, facts: PartyFacts, own: date) -> date | None:
+def attested_from(rule: CapRule, question: Question, facts: PartyFacts, own: date) -> date | None:
     """Since when all that the rule counts is attested: the person's own contacts, and those of whoever shares a key."""
     names = names_of({key: question.keys[key] for key in rule.key if rule.counts_others and key in question.keys})
     dates = [facts.sharers_known_from[name] for name in names if name in facts.sharers_known_from]
