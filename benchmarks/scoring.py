@@ -161,6 +161,8 @@ class Bench:
                 heard = done.heard or await score_features.heard_since(uow, _CORE, time_zone=self.scoring.time_zone)
                 where = await score_features.next_range(uow, _CORE, after=done.after, limit=self.scoring.batch)
                 cases = await self.scoring.score_range(uow, where, heard=heard)
+                if cases is None:
+                    raise AssertionError("no model is in use")
                 counted = added(done.counted, counts(self.scoring.release.model, cases.features))
                 done = replace(done, after=where.until, heard=heard, cases=done.cases + len(cases), counted=counted)
                 is_last = where.is_last

@@ -6,7 +6,7 @@ A score never makes anything happen: scoring emits no event, and intends nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final, Self
 from uuid import UUID
@@ -41,19 +41,21 @@ class Scoring:
         """As the tenant has set it."""
         return cls(release, settings.time_zone, settings.bucket_last_days, settings.scoring_batch)
 
-    async def score_range(self, uow: UnitOfWork, where: Range, *, heard: date | None) -> Cases:
-        """Score the overdue cases of a range; in the order that correctness needs.
+    async def score_range(self, uow: UnitOfWork, where: Range, *, heard: date | None) -> Cases | None:
+        """Score the overdue cases of a range; None: no model is in use. In the order that correctness needs:
 
         1. Share the lock with other scorings: whoever erases waits, or has erased before anything is read.
         2. Clear the range: what is not overdue any more, or what a model wrote that is not in use any more, goes.
-        3. Read, score, write.
+        3. Read, score, write; with the scores the model by which they can be read.
         """
         await score_features.share_scoring(uow)
         await scores.clear(uow, where)
+        if self.release.not_used is not None:
+            return None
         cases = await score_features.load_cases(
             uow, where, heard=heard, time_zone=self.time_zone, bucket_last_days=self.bucket_last_days
         )
-        if len(cases) and self.release.not_used is None:
+        if len(cases):
             await self._write(uow, cases)
         return cases
 
@@ -61,6 +63,7 @@ class Scoring:
         segments = cases.features.segments()
         scored = {card.target: card.apply(cases.features) for card in self.release.model.cards}
         shown = {target: np.array(self.release.shown[target])[segments] for target in TARGETS}
+        await scores.keep_model(uow, encode(self.release.model).decode(), sha256=self.release.sha256)
         await scores.add(uow, cases, scored, shown, sha256=self.release.sha256)
         for target in TARGETS:
             count("doorstep.score.cases", int(shown[target].sum()), type=target, outcome="shown")
@@ -89,20 +92,15 @@ class ScoreRun:
         heard = done.heard or await score_features.heard_since(uow, done.core, time_zone=scoring.time_zone)
         where = await score_features.next_range(uow, done.core, after=done.after, limit=scoring.batch)
         cases = await scoring.score_range(uow, where, heard=heard)
-        # Bins of another model, in use when the run began, are not ours.
-        before = done.counted if done.sha256 == release.sha256 else {}
-        following = Progress(
-            core=done.core,
-            closed_on=done.closed_on,
-            after=where.until,
-            heard=heard,
-            sha256=release.sha256,
-            cases=done.cases + len(cases),
-            counted=added(before, counts(release.model, cases.features)),
-        )
+        following = replace(done, after=where.until, heard=heard, sha256=release.sha256)
+        if cases is not None:
+            # Bins of another model, in use when the run began, are not ours.
+            before = done.counted if done.sha256 == release.sha256 else {}
+            counted = added(before, counts(release.model, cases.features))
+            following = replace(following, cases=done.cases + len(cases), counted=counted)
         if not where.is_last:
             uow.intend(following.intent(uow))
-        elif release.not_used is None:
+        elif cases is not None:
             await finish(uow, release, following)
 
 
@@ -155,9 +153,8 @@ def first_step(uow: UnitOfWork, *, core: str, closed_on: date) -> NewIntent:
 
 
 async def finish(uow: UnitOfWork, release: Release, done: Progress) -> dict[str, float]:
-    """Record a run with its model and its drift; returns the drift by characteristic."""
+    """Record a run with its drift; returns the drift by characteristic."""
     found = drift(release.model, done.counted)
-    await scores.keep_model(uow, encode(release.model).decode(), sha256=release.sha256)
     await scores.keep_run(
         uow, core=done.core, as_of=done.closed_on, sha256=release.sha256, cases=done.cases, drift=found
     )

@@ -225,6 +225,21 @@ async def test_run_in_small_steps_scores_everybody_once(intake):
     assert [row["cases"] for row in await intake.fetch("SELECT cases FROM score_run")] == [7]
 
 
+async def test_score_can_be_read_before_the_run_ends(intake):
+    await intake.tell(overdue(1, due(40, 500)), overdue(1, due(40, 500), party="P-2", loan="L-2"))
+    scoring = Scoring(intake.scored_by, "Asia/Shanghai", LAST_DAYS, 1)
+    async with intake.database.unit_of_work() as uow:
+        first = await score_features.next_range(uow, "core-a", after=score_features.FIRST, limit=1)
+        await scoring.score_range(uow, first, heard=None)
+    assert not first.is_last
+    case_id = (await intake.fetch("SELECT case_id FROM score"))[0][0]
+
+    async with intake.api() as client:
+        told = (await client.get(f"/v1/cases/{case_id}/score")).json()
+
+    assert told["model"]["sha256"] == intake.scored_by.sha256
+
+
 async def test_cured_case_keeps_no_score(intake):
     await intake.tell(overdue(1, due(10, 500)), day_closed(DAY - timedelta(days=1)))
     await carry_out(intake)
