@@ -149,7 +149,6 @@ class FineractAdapter:
                 person_of(found.person, core_sequence=_TRIAL_SEQUENCE, tenancy=self._tenancy)
         except FactRefusedError as error:
             self._port.forget(message.loan_id)
-            entry.core_key = key
             entry.kill(error.reason, error.detail)
 
     async def parties_of(self, uow: UnitOfWork, keys: Sequence[str]) -> Mapping[str, UUID]:

@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 from services.intake.fineract.adapter import TOPIC, FineractAdapter
 from services.intake.fineract.port import FineractPort
 from services.intake.fineract.settings import FineractSettings
+from services.intake.fineract.table import TRANSACTION
 from services.intake.store.erasing import erase
 from shared.events.catalogue import CATALOGUE
 from shared.messaging.batch import BatchProcessor
@@ -382,3 +383,17 @@ async def test_a_loan_that_is_never_answered_keeps_nobody_waiting_for_ever(core,
     assert await core.letters() == [("core_failed", True)]
     assert await core.case() == ["open"]
     assert core.books.questions.count("/api/v1/loans/9") == 1
+
+
+async def test_a_fact_that_nobody_can_tell_parks_nobody_whose_loans_were_never_late(core):
+    booking = core.books.book(8, 10_00, on=DAY)
+    core.books.reverse(8, booking.number, replayed=True)
+    unsaid = wire.Payload(
+        "LoanTransactionMakeRepaymentPostBusinessEvent",
+        TRANSACTION,
+        b"\xc3\x01" + bytes.fromhex(wire.TRANSACTION_PRINT) + b"\x02\x02" + b"\x02\x10" + b"\x00" * 60,
+    )
+    await core.send(core.sender.message(8, unsaid))
+    assert await core.letters() == [("transaction_unknown", True)]
+    assert await core.intake.fetch("SELECT FROM party_alias") == []
+    assert "party.parked" not in await core.intake.types()
