@@ -1,6 +1,6 @@
 """Check-ins that visits refused. Nobody was met, so nothing was harmed; who tries all the same shows what they do.
 
-A forged permit is found at once; three attempts of one device at one person's door on one date, each for want of a
+A forged permit is found at once; three attempts of one device at one visit on one date, each for want of a
 permit or of a crew, are found too. A place not reached yet, a clock or stale facts may stop anybody.
 """
 
@@ -53,25 +53,23 @@ def misconduct(attempts: Iterable[RefusedCheckIn]) -> list[FindingVersion]:
     """What all refused check-ins of one person come to, in whatever order they were told."""
     groups: dict[tuple[UUID, str, date], list[RefusedCheckIn]] = defaultdict(list)
     for one in attempts:
-        groups[one.party_id, one.device_id, one.refused_at.astimezone(UTC).date()].append(one)
-    return [found for key, of_key in sorted(groups.items()) for found in _of_a_day(*key, of_key)]
+        groups[one.visit_id, one.device_id, one.refused_at.astimezone(UTC).date()].append(one)
+    return [found for (_, _, day), of_day in sorted(groups.items()) for found in _of_a_day(day, of_day)]
 
 
-def _of_a_day(party_id: UUID, device_id: str, day: date, attempts: list[RefusedCheckIn]) -> Iterator[FindingVersion]:
-    forged = sum(1 for one in attempts if FORGED in one.reasons)
-    barred = sum(1 for one in attempts if one.barred)
-    if forged:
-        yield _found("CHECK-IN-FORGED", party_id, device_id, day, f"a permit that is not genuine, on {day}")
-    if barred >= ATTEMPTS_FOUND:
+def _of_a_day(day: date, attempts: list[RefusedCheckIn]) -> Iterator[FindingVersion]:
+    if any(FORGED in one.reasons for one in attempts):
+        yield _found("CHECK-IN-FORGED", "high", attempts[0], day, f"a permit that is not genuine, on {day}")
+    if sum(1 for one in attempts if one.barred) >= ATTEMPTS_FOUND:
         detail = f"{ATTEMPTS_FOUND} or more check-ins were refused on {day}"
-        yield _found("CHECK-IN-REPEATED", party_id, device_id, day, detail)
+        yield _found("CHECK-IN-REPEATED", "medium", attempts[0], day, detail)
 
 
-def _found(rule: str, party_id: UUID, device_id: str, day: date, detail: str) -> FindingVersion:
-    severity: Severity = "high" if rule == "CHECK-IN-FORGED" else "medium"
+def _found(rule: str, severity: Severity, one: RefusedCheckIn, day: date, detail: str) -> FindingVersion:
+    # Named by the visit: what follows from the person's own id would lead back to them after an erasure.
     return FindingVersion(
-        finding_id=derived_id("finding", rule, str(party_id), device_id, day.isoformat()),
+        finding_id=derived_id("finding", rule, str(one.visit_id), one.device_id, day.isoformat()),
         version=1,
-        finding=Finding(rule, CHECK_IN_RULES[rule], severity, f"{detail} (device {device_id})", harm=False),
-        party_id=party_id,
+        finding=Finding(rule, CHECK_IN_RULES[rule], severity, f"{detail} (device {one.device_id})", harm=False),
+        party_id=one.party_id,
     )

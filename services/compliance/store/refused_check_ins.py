@@ -22,6 +22,7 @@ _OF_PARTIES: Final = """
 SELECT event_id, party_id, visit_id, device_id, reasons, refused_at, refused_real FROM refused_check_in
 WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY party_id, refused_at, event_id
 """
+_FORGET: Final = "SELECT party_id, forgotten FROM forget_refused_check_ins($1, $2::uuid[])"
 
 
 async def insert(uow: UnitOfWork, refused: Sequence[RefusedCheckIn], leaf_ids: Mapping[str, UUID]) -> None:
@@ -45,3 +46,9 @@ async def load(uow: UnitOfWork, party_ids: Iterable[UUID]) -> list[RefusedCheckI
     """All refused check-ins of the parties."""
     rows = await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(set(party_ids)))
     return [RefusedCheckIn(**{**row, "reasons": frozenset(row["reasons"])}) for row in rows]
+
+
+async def forget(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Delete the parties' refused check-ins; how many there were. Their leaves stay. The parties are locked."""
+    rows = await uow.sql.fetch(_FORGET, uow.tenant, sorted(set(party_ids)))
+    return {row["party_id"]: row["forgotten"] for row in rows}

@@ -14,6 +14,7 @@ from shared.ids import derived_id
 from shared.security.party_keys import bound
 from tests.integration.compliance.conftest import NOW, Desk, visit_contact
 from tests.integration.compliance.test_debts import loan, updated
+from tests.integration.compliance.test_refused_check_ins import refused
 from tests.integration.compliance.test_rights import FIVE_YEARS, ask, visited
 
 _TABLES = """
@@ -70,6 +71,7 @@ async def known_everywhere(desk: Desk) -> tuple[Any, list[str]]:
         "scope": "contact_point", "contact_point": {"kind": "phone", "value": "+8613800000000"}, "reason": "a letter",
     })  # fmt: skip
     await desk.post(f"/v1/holds/{hold.json()['hold_id']}/end", {"cause": "over", "evidence": "letter-2"}, by="ann")
+    await refused(desk, case, "permit_forged")
     body = {"party_id": party, "matter": "file:1", "custodian": "counsel-9", "reason": "a court asks"}
     legal = (await desk.post("/v1/legal-holds", body, by="counsel-1")).json()
     for by in ("counsel-1", "counsel-2"):
@@ -86,6 +88,7 @@ async def test_nothing_outside_what_is_still_forgotten_leads_back(desk: Desk) ->
     traces = list(traces_of(case.party_id, references))
     before = await tables_with(desk, traces)
     assert {"decision", "permit", "contact_audit", "hold", "complaint_version", "log_entry", "debt"} <= before.keys()
+    assert "refused_check_in" in before
     desk.clock.business = NOW + FIVE_YEARS
     asked = (await ask(desk, case)).json()
     assert asked.get("state") == "requested", asked

@@ -6,12 +6,12 @@ from typing import Any
 from shared.events.case import CaseOpened
 from shared.events.visit import VisitCheckInRefused
 
-from .conftest import CREW, NOW, Desk, visit_request
+from .conftest import CREW, NOW, Desk
 
 
 async def refused(desk: Desk, case: CaseOpened, *reasons: str) -> None:
     fact = VisitCheckInRefused(
-        visit_id=visit_request(case)["subject_id"], case_id=case.case_id, party_id=case.party_id, version=3,
+        visit_id=case.case_id, case_id=case.case_id, party_id=case.party_id, version=3,
         refused_at=NOW, refused_real=desk.clock.real, device_id="device-1", reasons=list(reasons), crew_present=CREW,
         cell="88309a5915fffff",
     )  # fmt: skip

@@ -11,10 +11,10 @@ PARTY, VISIT = UUID(int=1), UUID(int=2)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def refused(*reasons: str, device: str = "device-1", hours: float = 0) -> RefusedCheckIn:
+def refused(*reasons: str, device: str = "device-1", hours: float = 0, visit: UUID = VISIT) -> RefusedCheckIn:
     at = NOON + timedelta(hours=hours)
     return RefusedCheckIn(
-        event_id=str(uuid4()), party_id=PARTY, visit_id=VISIT, device_id=device, reasons=frozenset(reasons),
+        event_id=str(uuid4()), party_id=PARTY, visit_id=visit, device_id=device, reasons=frozenset(reasons),
         refused_at=at, refused_real=at,
     )  # fmt: skip
 
@@ -37,6 +37,7 @@ def rules(*attempts: RefusedCheckIn) -> list[str]:
         ([refused("facts_stale"), refused("too_far"), refused("permit_not_yet_valid"), refused("nothing_owed")], []),
         ([refused("no_permit"), refused("no_permit"), refused("no_permit", hours=13)], []),
         ([refused("no_permit"), refused("no_permit"), refused("no_permit", device="device-2")], []),
+        ([refused("no_permit"), refused("no_permit"), refused("no_permit", visit=UUID(int=3))], []),
     ],
 )  # fmt: skip
 def test_forged_at_once_others_by_the_third_attempt_of_a_day(attempts: list[RefusedCheckIn], found: list[str]) -> None:
