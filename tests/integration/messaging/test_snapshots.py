@@ -248,7 +248,9 @@ async def test_another_party_is_not_told_of(pair: Pair, party: UUID) -> None:
     assert refused.value.status == 410
 
 
-@pytest.mark.parametrize(("topic", "status"), [("loan", 404), ("nothing", 404), ("plan", 404), ("intake.dlq", 403)])
+@pytest.mark.parametrize(
+    ("topic", "status"), [("loan", 403), ("loan-urgent", 404), ("nothing", 404), ("plan", 404), ("intake.dlq", 403)]
+)
 async def test_only_what_the_owner_publishes_and_the_caller_reads(
     pair: Pair, party: UUID, topic: str, status: int
 ) -> None:
