@@ -11,22 +11,11 @@ from shared.events.codec import format_time
 
 Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
-__all__ = ["Json", "canonical", "format_time"]
+__all__ = ["Json", "canonical", "encoded", "format_time"]
 
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _ATOMS: Final = frozenset({str, int, bool, type(None)})
-_Level0 = bool | int | str | None
-_Level1 = _Level0 | list[_Level0] | dict[str, _Level0]
-_Level2 = _Level0 | list[_Level1] | dict[str, _Level1]
-_Level3 = _Level0 | list[_Level2] | dict[str, _Level2]
-_Level4 = _Level0 | list[_Level3] | dict[str, _Level3]
-
-
-class _Usual(msgspec.Struct):
-    """A document as nearly all are: of exact types, and not deeper than five levels: checked without Python's help."""
-
-    document: dict[str, _Level4]
 
 
 def canonical(document: Mapping[str, Json]) -> bytes:
@@ -34,28 +23,27 @@ def canonical(document: Mapping[str, Json]) -> bytes:
 
     Raises TypeError for a float or foreign type.
     """
-    try:
-        msgspec.convert({"document": document}, _Usual)
-    except msgspec.ValidationError:
-        _refuse_floats(document)
+    _refuse_floats(document.values())
     return _ENCODER.encode(document)
 
 
-def _refuse_floats(value: Json) -> None:
+def encoded(text: str) -> bytes:
+    """One string as it stands in a canonical document, in quotes."""
+    return _ENCODER.encode(text)
+
+
+def _refuse_floats(parts: Iterable[Json]) -> None:
     """Floats have many renderings; a hash over one would prove nothing."""
-    # Exact types first: they are nearly all there is, and asking an abstract class is slow.
-    parts: Iterable[Json]
-    if type(value) is dict:
-        parts = value.values()
-    elif isinstance(value, list | tuple):
-        parts = value
-    elif isinstance(value, Mapping):
-        parts = value.values()
-    else:
-        parts = (value,)
     for part in parts:
-        if type(part) in _ATOMS or isinstance(part, str | int):
+        # Exact types first: they are nearly all there is, and asking an abstract class is slow.
+        kind = type(part)
+        if kind in _ATOMS:
             continue
-        if not isinstance(part, dict | list | tuple | Mapping):
-            raise TypeError(f"{type(part).__name__} has no canonical form")
-        _refuse_floats(part)
+        if kind is dict:
+            _refuse_floats(part.values())  # type: ignore[union-attr]
+        elif isinstance(part, list | tuple):
+            _refuse_floats(part)
+        elif isinstance(part, Mapping):
+            _refuse_floats(part.values())
+        elif not isinstance(part, str | int):
+            raise TypeError(f"{kind.__name__} has no canonical form")

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.compiled.asked import Asked
 from services.compliance.domain.compiled.plan import plan_of
@@ -24,7 +26,9 @@ __all__ = [
 
 # Each step moves past at least one rule's refusal; hours and caps alternate at most once a day inside a cap's window.
 _MAX_STEPS: Final = 100
+_ALLOW: Final = Answer.ALLOW
 _HORIZON: Final = timedelta(days=400)
+_IN_ORDER: Final = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,11 @@ def decide(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stag
 
     When the asker has seen more than compliance, no deny counts either: it may rest on what is out of date.
     """
-    asked = Asked(question, facts, book)
+    asked = Asked.of(question, facts, book)
     plan = plan_of(asked, stage)
+    rulings, refusals = plan.judge(asked)
+    if not refusals:
+        return Decision(_ALLOW, rulings, None)
 
     def refusing_at(moment: datetime) -> list[Ruling]:
         later = asked.during(Span(moment, moment + question.duration))
@@ -55,7 +62,7 @@ def decide(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stag
         # Had a timeless rule refused, nobody would ask about a later moment.
         return plan_then.refusing(later, timed=plan_then is plan)
 
-    return _decided(question, plan.rulings(asked), refusing_at)
+    return _refused(question, rulings, refusals, refusing_at)
 
 
 def decide_plainly(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage = "grant") -> Decision:
@@ -64,7 +71,9 @@ def decide_plainly(question: Question, facts: PartyFacts, book: RuleBook, *, sta
     def refusing_at(moment: datetime) -> list[Ruling]:
         return [ruling for ruling in judge(question.at(moment), facts, book, stage=stage) if ruling.refuses]
 
-    return _decided(question, tuple(judge(question, facts, book, stage=stage)), refusing_at)
+    rulings = tuple(judge(question, facts, book, stage=stage))
+    refusals = [ruling for ruling in rulings if ruling.refuses]
+    return _refused(question, rulings, refusals, refusing_at) if refusals else Decision(_ALLOW, rulings, None)
 
 
 def behind(refusals: Iterable[Ruling]) -> bool:
@@ -72,12 +81,10 @@ def behind(refusals: Iterable[Ruling]) -> bool:
     return any(ruling.rule.kind == "versions_seen" for ruling in refusals)
 
 
-def _decided(
-    question: Question, rulings: tuple[Ruling, ...], refusing_at: Callable[[datetime], Sequence[Ruling]]
-) -> Decision:
-    refusals = [ruling for ruling in rulings if ruling.answer is not Answer.ALLOW]
-    if not refusals:
-        return Decision(Answer.ALLOW, rulings, None)
+def _refused(
+    question: Question, rulings: tuple[Ruling, ...], refusals: Sequence[Ruling],
+    refusing_at: Callable[[datetime], Sequence[Ruling]],
+) -> Decision:  # fmt: skip
     denied = any(ruling.answer is Answer.DENY for ruling in refusals) and not behind(refusals)
     answer = Answer.DENY if denied else Answer.NEEDS_FACT
     return Decision(answer, rulings, _earliest(question.span.start, refusals, refusing_at))
@@ -119,8 +126,25 @@ def record(
 
     `judged_on`: SHA-256 (hexadecimal) of all that was looked at, where that is kept (`domain.judged_on`).
     """
-    head = _head(decision, question, facts, book, decision_id, request, judged_on)
-    return {**head, "rules": [ruling.document() for ruling in decision.rulings]}
+    return {
+        "decision_id": str(decision_id),
+        "party_id": str(question.party_id),
+        "answer": decision.answer.value,
+        "request": request,
+        "earliest_lawful": None if decision.earliest is None else earliest_document(decision.earliest),
+        "facts": {
+            "case_version": facts.case_version,
+            "zones": list(question.candidate_zones(facts)),
+            "history_known_from": None if facts.history_known_from is None else facts.history_known_from.isoformat(),
+            "holds": _names_of_holds(facts),
+            "counted": len(facts.counted),
+        },
+        "judged_on": judged_on,
+        "rule_set": book.rule_set,
+        "decided_at": format_time(question.now),
+        "recorded_at": format_time(question.real_now),
+        "rules": [ruling.document() for ruling in decision.rulings],
+    }
 
 
 def encoded_record(
@@ -135,39 +159,33 @@ def encoded_record(
 ) -> bytes:
     """The record's canonical bytes. Rulings bring their own, so that a ruling given a thousand times is written once.
 
-    "rules" sorts behind all other names of the record; a test says so.
+    The names stand in their order here; tests hold it against `record`.
     """
-    head = canonical(_head(decision, question, facts, book, decision_id, request, judged_on))
-    return b'%b,"rules":[%b]}' % (
-        head[:-1],
-        b",".join([ruling.bytes_kept or ruling.encoded() for ruling in decision.rulings]),
+    known_from = facts.history_known_from
+    return _IN_ORDER.encode(
+        {
+            "answer": decision.answer.value,
+            "decided_at": format_time(question.now),
+            "decision_id": decision_id,
+            "earliest_lawful": None if decision.earliest is None else earliest_document(decision.earliest),
+            "facts": {
+                "case_version": facts.case_version,
+                "counted": len(facts.counted),
+                "history_known_from": known_from,
+                "holds": _names_of_holds(facts),
+                "zones": question.candidate_zones(facts),
+            },
+            "judged_on": judged_on,
+            "party_id": question.party_id,
+            "recorded_at": format_time(question.real_now),
+            "request": msgspec.Raw(canonical(request)),
+            "rule_set": book.rule_set,
+            "rules": msgspec.Raw(
+                b"[%b]" % b",".join([ruling.bytes_kept or ruling.encoded() for ruling in decision.rulings])
+            ),
+        }
     )
 
 
-def _head(
-    decision: Decision,
-    question: Question,
-    facts: PartyFacts,
-    book: RuleBook,
-    decision_id: UUID,
-    request: dict[str, Json],
-    judged_on: str | None,
-) -> dict[str, Json]:
-    return {
-        "decision_id": str(decision_id),
-        "party_id": str(question.party_id),
-        "answer": decision.answer.value,
-        "request": request,
-        "earliest_lawful": None if decision.earliest is None else earliest_document(decision.earliest),
-        "facts": {
-            "case_version": facts.case_version,
-            "zones": list(question.candidate_zones(facts)),
-            "history_known_from": None if facts.history_known_from is None else facts.history_known_from.isoformat(),
-            "holds": sorted(f"{hold.kind}:{hold.hold_id}" for hold in facts.holds),
-            "counted": len(facts.counted),
-        },
-        "judged_on": judged_on,
-        "rule_set": book.rule_set,
-        "decided_at": format_time(question.now),
-        "recorded_at": format_time(question.real_now),
-    }
+def _names_of_holds(facts: PartyFacts) -> list[str]:
+    return sorted([f"{hold.kind}:{hold.hold_id}" for hold in facts.holds])

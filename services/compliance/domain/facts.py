@@ -101,7 +101,7 @@ class Balance:
     @property
     def owes(self) -> bool:
         """Whether anything is overdue in any currency."""
-        return any(amount > 0 for amount in self.overdue_minor.values())
+        return max(self.overdue_minor.values(), default=0) > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from services.compliance.domain.local_time import dates_in, window_start
+from services.compliance.domain.local_time import dates_in, only_date, window_start
 
 if TYPE_CHECKING:
     from services.compliance.domain.facts import Counted
@@ -17,9 +18,7 @@ else:
 _DAY = timedelta(days=1)
 # No clock on earth is a whole day ahead of UTC.
 _FARTHEST: Final = timedelta(days=2)
-_MONTH: Final = timedelta(days=31)
-# So early a date that no calendar has its month before.
-_EARLY: Final = date.min + _MONTH + _FARTHEST
+_EARLY: Final = date.min + _FARTHEST
 
 
 class Counter:
@@ -32,13 +31,28 @@ class Counter:
         self._window = window
 
     @classmethod
-    def of(cls, counted: Sequence[frozenset[date]], window: str) -> Self | None:
+    def of(cls, counted: Iterable[frozenset[date]], window: str) -> Self | None:
         """None when a contact falls on two dates: then only counting one by one is right."""
         days: list[date] = []
         for dates in counted:
             if len(dates) != 1:
                 return None
             days.extend(dates)
+        return cls(days, window)
+
+    @classmethod
+    def of_contacts(cls, counted: Iterable[Counted], window: str) -> Self | None:
+        """The same of these contacts."""
+        days: list[date] = []
+        for one in counted:
+            zones = one.zones
+            day = only_date(one.span, zones[0]) if len(zones) == 1 else None
+            if day is None:
+                dates = one.dates()
+                if len(dates) != 1:
+                    return None
+                (day,) = dates
+            days.append(day)
         return cls(days, window)
 
     def busiest(self, dates: Iterable[date]) -> int:
@@ -75,24 +89,22 @@ class History(tuple[Counted, ...]):
     def __init__(self, _counted: Iterable[Counted] = ()) -> None:
         self.counters: dict[object, Kept] = {}
         """By rule, other people's contacts and keys asked for."""
-        self._lately: tuple[date, Sequence[Counted]] = (date.min, self)
+        self._lately: tuple[date, Sequence[Counted]] | None = None
 
     def recent(self, since: date) -> Sequence[Counted]:
-        """Those that may fall on a local date from `since` on, wherever the person is."""
-        if since <= _EARLY:
-            return self
-        lately_since, lately = self._lately
-        if since < lately_since or lately is self:
-            # Most windows are a month or shorter: one look through everything serves them all.
-            lately_since = since - _MONTH
-            lately = self._ending_since(lately_since, self)
-            self._lately = (lately_since, lately)
-        return self._ending_since(since, lately)
+        """All that may fall on a local date from `since` on, wherever the person is, and perhaps some from before."""
+        if self._lately is None or since < self._lately[0]:
+            first = first_moment(since)
+            self._lately = (since, [one for one in self if one.span[1] >= first])
+        return self._lately[1]
 
-    @staticmethod
-    def _ending_since(since: date, counted: Sequence[Counted]) -> list[Counted]:
-        first = datetime(since.year, since.month, since.day, tzinfo=UTC) - _FARTHEST
-        return [one for one in counted if one.span[1] >= first]
+
+@lru_cache(maxsize=4_096)
+def first_moment(day: date) -> datetime:
+    """The earliest moment (UTC) that may lie on that local date or a later one, wherever on earth."""
+    if day <= _EARLY:
+        return datetime.min.replace(tzinfo=UTC)
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) - _FARTHEST
 
 
 class Kept(NamedTuple):

@@ -80,16 +80,13 @@ class JudgedOn:
 
     def encoded(self) -> bytes:
         """Canonical JSON of all of it (RFC 8785: sorted names, no floats)."""
-        known = dict(zip(_FACTS, _facts_of(self.facts), strict=True))
+        facts = self.facts
+        known = dict(zip(_FACTS, _facts_of(facts), strict=True))
         # Keys of two parts are no JSON names; contacts are rows under one heading, for there may be hundreds.
-        known["versions"] = [
-            (kind, subject, version) for (kind, subject), version in sorted(self.facts.versions.items())
-        ]
-        known["counted"] = list(self.facts.counted)
-        known["shared"] = list(self.facts.shared)
+        known["versions"] = [(kind, subject, version) for (kind, subject), version in sorted(facts.versions.items())]
         document = {
             "format": FORMAT,
-            "counted_as": Counted.__struct_fields__,
+            "counted_as": _COUNTED_AS,
             "question": self.question,
             "facts": known,
             "replaces": self.replaces,
@@ -164,6 +161,7 @@ class _Kept(msgspec.Struct, kw_only=True):
 
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_COUNTED_AS: Final = msgspec.Raw(_ENCODER.encode(Counted.__struct_fields__))
 _DECODER: Final = msgspec.json.Decoder(_Kept)
 _HINTS: Final = get_type_hints(PartyFacts)
 _BY_HAND: Final = frozenset({"versions", "counted", "shared"})

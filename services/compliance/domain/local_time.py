@@ -103,6 +103,17 @@ def dates_of(span: Span, zone_names: Iterable[str]) -> frozenset[date]:
     return frozenset([local_date(moment, name) for name in zone_names for moment in (start, last)])
 
 
+def only_date(span: Span, zone_name: str) -> date | None:
+    """The one date there that it lies on; None where it touches two, or that takes a longer look."""
+    start, end = span
+    if start.tzinfo is UTC and end.tzinfo is UTC:
+        first = start.date()
+        if first == end.date() and (steady := _steady_offset(first, zone_name)) is not None:
+            day = (start + steady).date()
+            return day if start <= end and day == (end + steady).date() else None
+    return None
+
+
 def hours_on(day: date, *, opens: time, closes: time, zone_name: str, widest: bool = False) -> Span:
     """[opens, closes) of the local date, in UTC. A clock change inside the span only ever narrows it.
 

@@ -67,8 +67,12 @@ class Ruling:
     def encoded(self) -> bytes:
         """The canonical bytes of its document."""
         if not self.bytes_kept:
-            object.__setattr__(self, "bytes_kept", canonical(self.document()))
+            self.keep_bytes(canonical(self.document()))
         return self.bytes_kept
+
+    def keep_bytes(self, content: bytes) -> None:
+        """`content` is the canonical form of its document, got in another way."""
+        object.__setattr__(self, "bytes_kept", content)
 
 
 def earliest_document(earliest: Earliest) -> dict[str, Json]:

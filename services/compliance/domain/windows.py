@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from services.compliance.domain.compiled.asked import Asked
-from services.compliance.domain.compiled.plan import judge_all, plan_of
+from services.compliance.domain.compiled.plan import plan_of
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
-from services.compliance.domain.rulings import Answer, Ruling
+from services.compliance.domain.rulings import Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def lawful_windows(question: Question, days: Iterable[date], facts: PartyFacts, 
     refused: dict[str, Ruling] = {}
     for day in sorted(set(days)):
         asked = _on(day, question, facts, book)
-        refusals = [ruling for ruling in judge_all(asked, stage="window") if ruling.answer is not Answer.ALLOW]
+        refusals = plan_of(asked, "window").refusing(asked, timed=False)
         for ruling in refusals:
             refused.setdefault(ruling.rule.id, ruling)
         if not refusals:
@@ -45,7 +45,7 @@ def _on(day: date, question: Question, facts: PartyFacts, book: RuleBook) -> Ask
     Where there is none, one that shows which rule refuses.
     """
     noon = datetime.combine(day, time(12), tzinfo=UTC)
-    asked = Asked(question, facts, book, span=Span(noon, noon + question.duration))
+    asked = Asked.of(question, facts, book, span=Span(noon, noon + question.duration))
     plan = plan_of(asked, "window")
     if not plan.hours or not asked.zones:
         return asked

@@ -17,26 +17,43 @@ _UTC: Final = ("UTC",)
 class Asked:
     """One contact on trial. `zones` is empty when the person's zone is not known; dates then are those of UTC."""
 
-    def __init__(self, question: Question, facts: PartyFacts, book: RuleBook, *, span: Span | None = None) -> None:
+    __slots__ = (
+        "_question", "book", "dates", "facts", "first_date", "first_question", "last_date", "span", "start_dates",
+        "start_days", "zones",
+    )  # fmt: skip
+
+    def __init__(
+        self, question: Question, facts: PartyFacts, book: RuleBook, *, span: Span, zones: tuple[str, ...]
+    ) -> None:
         self.first_question = question
         self.facts = facts
         self.book = book
-        self.span = question.span if span is None else span
-        self._question = question if span is None else None
-        self.zones = question.candidate_zones(facts)
-        names = self.zones or _UTC
-        start, end = self.span
-        last = max(start, end - _TICK)
+        self.span = span
+        self.zones = zones
+        self._question = question if span is question.span else None
+        names = zones or _UTC
+        start, end = span
+        last = end - _TICK if end > start else start
         if len(names) == 1:
             day, last_day = local_date(start, names[0]), local_date(last, names[0])
             self.start_days: tuple[date, ...] = (day,)
             self.start_dates = frozenset(self.start_days)
             self.dates = self.start_dates if day == last_day else frozenset((day, last_day))
+            self.first_date = day
+            self.last_date = max(day, last_day)
         else:
             self.start_days = tuple(local_date(start, name) for name in names)
             self.start_dates = frozenset(self.start_days)
             self.dates = self.start_dates.union(local_date(last, name) for name in names)
-        self.last_date = max(self.dates)
+            self.first_date = min(self.start_days)
+            self.last_date = max(self.dates)
+
+    @classmethod
+    def of(cls, question: Question, facts: PartyFacts, book: RuleBook, *, span: Span | None = None) -> Asked:
+        """The question of this person, at `span` instead of its own time."""
+        return cls(
+            question, facts, book, span=question.span if span is None else span, zones=question.candidate_zones(facts)
+        )
 
     @property
     def question(self) -> Question:
@@ -47,4 +64,4 @@ class Asked:
 
     def during(self, span: Span) -> Asked:
         """The same contact at another time."""
-        return Asked(self.first_question, self.facts, self.book, span=span)
+        return Asked(self.first_question, self.facts, self.book, span=span, zones=self.zones)

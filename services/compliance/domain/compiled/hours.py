@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from services.compliance.domain.compiled.asked import Asked
-from services.compliance.domain.local_time import Span, hours_on, local_date
+from services.compliance.domain.local_time import Span, hours_on, intersection, local_date
 from services.compliance.domain.packs import HoursRule, remember
 from services.compliance.domain.rules.hours import SEARCH_DAYS, judge_hours
 from services.compliance.domain.rulings import Ruling, allow, deny_until
@@ -54,37 +54,72 @@ class Hours:
         return None
 
 
-def compile_hours(rule: HoursRule) -> Callable[[Asked], Ruling]:
+class HoursJudge:
     """Inside the hours, or refused until the next opening; what the person agreed to goes to the plain function."""
-    hours = Hours(rule)
-    inside: dict[tuple[str, ...], Ruling] = {}
-    outside: dict[tuple[tuple[str, ...], date, datetime], Ruling] = {}
 
-    def judge(asked: Asked) -> Ruling:
-        zones, (start, end) = asked.zones, asked.span
-        if not zones or (rule.id in asked.facts.overrides and not hours.holds(start, end, zones)):
+    def __init__(self, rule: HoursRule) -> None:
+        self.hours = Hours(rule)
+        self._rule = rule
+        self._inside: dict[tuple[str, ...], Ruling] = {}
+        self._outside: dict[tuple[tuple[str, ...], date, datetime], Ruling] = {}
+
+    def __call__(self, asked: Asked) -> Ruling:
+        """The rule's answer."""
+        rule, zones, (start, end) = self._rule, asked.zones, asked.span
+        if not zones or (rule.id in asked.facts.overrides and not self.hours.holds(start, end, zones)):
             return judge_hours(rule, asked.question, asked.facts)
         for day, zone in zip(asked.start_days, zones, strict=True):
-            opening, closing = hours.on(day, zone)
+            opening, closing = self.hours.on(day, zone)
             if start < opening or closing < end:
-                return refused(asked)
-        ruling = inside.get(zones)
+                return self._refused(asked)
+        return self.inside(zones)
+
+    def inside(self, zones: tuple[str, ...]) -> Ruling:
+        """What it answers about a contact inside the hours of these zones."""
+        ruling = self._inside.get(zones)
         if ruling is None:
+            rule = self._rule
             ruling = allow(rule, opens=f"{rule.opens:%H:%M}", closes=f"{rule.closes:%H:%M}", zones=list(zones))
-            remember(inside, zones, ruling)
+            remember(self._inside, zones, ruling)
         return ruling
 
-    def refused(asked: Asked) -> Ruling:
-        opening = hours.next_opening(asked, asked.first_question.duration)
+    def _refused(self, asked: Asked) -> Ruling:
+        rule = self._rule
+        opening = self.hours.next_opening(asked, asked.first_question.duration)
         if opening is None:
             return judge_hours(rule, asked.question, asked.facts)
         key = (asked.zones, asked.start_days[0], opening)
-        ruling = outside.get(key)
+        ruling = self._outside.get(key)
         if ruling is None:
             opens, closes = rule.hours_of(asked.start_days[0])
             detail = f"not wholly inside {opens:%H:%M}-{closes:%H:%M} in {', '.join(asked.zones)}"
             ruling = deny_until(rule, opening, detail, zones=list(asked.zones))
-            remember(outside, key, ruling)
+            remember(self._outside, key, ruling)
         return ruling
 
-    return judge
+
+class HoursTogether:
+    """All hours rules that are asked of one contact: inside what they share, none of them is asked by itself."""
+
+    def __init__(self, judges: Sequence[tuple[int, HoursJudge]]) -> None:
+        self._judges = judges
+        self._shared: dict[tuple[date, str], Span] = {}
+        self._inside: dict[str, tuple[tuple[int, Ruling], ...]] = {}
+
+    def inside(self, asked: Asked) -> tuple[tuple[int, Ruling], ...] | None:
+        """The rulings by their place, where the person is in one zone and the contact inside the hours of all rules;
+        None: ask each."""
+        if len(asked.zones) != 1:
+            return None
+        day, zone = asked.start_days[0], asked.zones[0]
+        shared = self._shared.get((day, zone))
+        if shared is None:
+            shared = intersection(judge.hours.on(day, zone) for _, judge in self._judges)
+            remember(self._shared, (day, zone), shared)
+        if asked.span[0] < shared[0] or shared[1] < asked.span[1]:
+            return None
+        found = self._inside.get(zone)
+        if found is None:
+            found = tuple((place, judge.inside(asked.zones)) for place, judge in self._judges)
+            remember(self._inside, zone, found)
+        return found

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-from services.compliance.domain.canonical import Json
+from services.compliance.domain.canonical import encoded, format_time
 from services.compliance.domain.compiled.asked import Asked
-from services.compliance.domain.history import Counter, Kept
-from services.compliance.domain.local_time import midnight_after, window_start
-from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, remember
+from services.compliance.domain.facts import BALANCE_LIMIT
+from services.compliance.domain.hold_scopes import covers
+from services.compliance.domain.holds import HoldKind
+from services.compliance.domain.packs import CrewRule, HoldRule, Rule, remember
 from services.compliance.domain.rule_records import (
     ClosedDaysRule,
     FactName,
@@ -19,79 +20,60 @@ from services.compliance.domain.rule_records import (
     PreferenceRule,
     RequiresRule,
 )
-from services.compliance.domain.rules.caps import attested_from, judge_cap, matching
 from services.compliance.domain.rules.crew import judge_crew
 from services.compliance.domain.rules.holds import judge_hold
 from services.compliance.domain.rules.hours import judge_closed_day, judge_preference
-from services.compliance.domain.rules.known import judge_fact, versions_behind
-from services.compliance.domain.rules.required import judge_letter, judge_required
-from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until
+from services.compliance.domain.rules.known import judge_fact, seen
+from services.compliance.domain.rulings import Ruling, allow
+from shared.events.contact import Channel
 
 Judge = Callable[[Asked], Ruling]
 _ALWAYS: Final = "always"
 _LOG_COVERED: Final = "covered"
 
 
-def on_no_hold(rule: HoldRule) -> Ruling:
-    """What the rule answers about a person on no hold."""
-    return allow(rule, holds=0)
+class Usual(NamedTuple):
+    """What a rule answers unless something is known of the person, which names it: `holds` by their kinds, facts
+    `told` by their names; and for how long (local dates)."""
+
+    ruling: Ruling
+    holds: Sequence[HoldKind] = ()
+    told: Sequence[FactName] = ()
+    until: date = date.max
+
+
+def usual_of(rule: Rule, channel: Channel, attested: Mapping[FactName, date]) -> Usual | None:
+    """Most people are on no hold and told nothing; what half of the rules answer of them is known beforehand."""
+    match rule:
+        case HoldRule():
+            return Usual(allow(rule, holds=0), holds=rule.hold_kinds)
+        case LetterRule() if channel != "letter":
+            return Usual(allow(rule))
+        case RequiresRule() if rule.grace_days is None:
+            names = (*rule.facts, *rule.unless)
+            for name in rule.unless:
+                if name in attested:
+                    return Usual(allow(rule, facts=[name]), told=names, until=attested[name])
+            if all(name in attested for name in rule.facts):
+                until = min(attested[name] for name in rule.facts)
+                return Usual(allow(rule, facts=list(rule.facts)), told=names, until=until)
+    return None
 
 
 def compile_hold(rule: HoldRule) -> Judge:
-    """A hold of another kind is as good as none."""
-    none = on_no_hold(rule)
-    kinds = frozenset(rule.hold_kinds)
+    """A hold that ended, or keeps other contacts away, is as good as none."""
+    none, kinds = allow(rule, holds=0), frozenset(rule.hold_kinds)
 
     def judge(asked: Asked) -> Ruling:
+        question = asked.first_question
         for hold in asked.facts.holds:
-            if hold.kind in kinds:
+            if (
+                hold.kind in kinds
+                and covers(hold, question.channel, question.purpose, debts=question.debts, keys=question.keys)
+                and hold.touches(asked.span)
+            ):
                 return judge_hold(rule, asked.question, asked.facts)
         return none
-
-    return judge
-
-
-def compile_cap(rule: CapRule) -> Judge:
-    """What the rule counts of a history is counted once per history, not once per question."""
-    window, limit = rule.window, rule.limit
-    keys = tuple(key for key in rule.key if key not in ("person", "institution"))
-    counts_others = rule.counts_others
-    values: dict[str, Json] = {"limit": limit, "window": window, "unit": rule.unit}
-    free: dict[int, Ruling] = {}
-
-    def counter_of(asked: Asked, since: date) -> Counter | None:
-        history, wanted = asked.facts.history, asked.first_question.keys
-        shared = asked.facts.shared if counts_others else ()
-        place: object = (id(rule), id(shared), *(wanted.get(key) for key in keys)) if wanted and keys else id(rule)
-        kept = history.counters.get(place)
-        if kept is None or since < kept.since:
-            # An exchange is counted by its first message, however long ago.
-            recent = history if rule.threads else history.recent(since)
-            counted = matching(rule, (*recent, *shared) if shared else recent, asked.first_question)
-            kept = history.counters[place] = Kept(rule, shared, since, Counter.of(counted, window))
-        return kept.counter
-
-    def judge(asked: Asked) -> Ruling:
-        known_from = asked.facts.history_known_from
-        since = window_start(window, min(asked.start_dates))
-        unresolved = counts_others and asked.facts.unresolved
-        if known_from is not None and counts_others and asked.facts.sharers_known_from:
-            known_from = attested_from(rule, asked.first_question, asked.facts, known_from)
-        if not asked.zones or known_from is None or since < known_from or unresolved:
-            return judge_cap(rule, asked.question, asked.facts)
-        counter = counter_of(asked, since)
-        if counter is None:
-            return judge_cap(rule, asked.question, asked.facts)
-        most = counter.busiest(asked.start_dates)
-        if most < limit:
-            if most not in free:
-                free[most] = allow(rule, count=most, **values)
-            return free[most]
-        detail = f"{most} of {limit} in {window} are used or reserved"
-        day = counter.next_free(limit, max(asked.start_dates))
-        if day is None:
-            return deny_after(rule, NEVER, detail, count=most, **values)
-        return deny_until(rule, midnight_after(day, asked.zones), detail, count=most, **values)
 
     return judge
 
@@ -136,39 +118,6 @@ def compile_preference(rule: PreferenceRule) -> Judge:
     return judge
 
 
-def compile_required(rule: RequiresRule, *, attested: Mapping[FactName, date]) -> Judge:
-    """All is attested by the bank and nothing else was told."""
-    names = frozenset((*rule.facts, *rule.unless))
-    instead = [(attested[name], allow(rule, facts=[name])) for name in rule.unless if name in attested]
-    until = min(attested.get(name, date.min) for name in rule.facts)
-    satisfied = allow(rule, facts=list(rule.facts))
-    immediate = rule.grace_days is None
-
-    def judge(asked: Asked) -> Ruling:
-        told = asked.facts.told
-        if immediate and (not told or names.isdisjoint(told)):
-            for last, ruling in instead:
-                if asked.last_date <= last:
-                    return ruling
-            if asked.last_date <= until:
-                return satisfied
-        return judge_required(rule, asked.question, asked.facts, asked.book)
-
-    return judge
-
-
-def compile_letter(rule: LetterRule) -> Judge:
-    """No letter, nothing to contain."""
-    none = allow(rule)
-
-    def judge(asked: Asked) -> Ruling:
-        if asked.first_question.channel != "letter":
-            return none
-        return judge_letter(rule, asked.question, asked.facts)
-
-    return judge
-
-
 def compile_fact(rule: FactRule, *, fixed_rules: bool) -> Judge:
     """By what the answer depends on. `fixed_rules`: the same rules are in force on all dates of the contact."""
     match rule.kind:
@@ -188,6 +137,8 @@ def compile_fact(rule: FactRule, *, fixed_rules: bool) -> Judge:
             )
         case "channel_has_hours" if fixed_rules:
             return _recalled(rule, lambda asked: _ALWAYS)
+        case "balance_owed":
+            return _compile_balance(rule)
         case "bound_to_place":
             return _recalled(rule, _place_key)
         case "facts_fresh":
@@ -219,10 +170,11 @@ def _party_key(asked: Asked) -> Hashable:
 
 
 def _versions_key(asked: Asked) -> Hashable | None:
-    versions = asked.first_question.versions
-    if not versions:
-        return ()
-    return None if versions_behind(asked.first_question, asked.facts) else tuple(versions.items())
+    question, facts = asked.first_question, asked.facts
+    for kind, version in question.versions.items():
+        if seen(kind, question, facts) < version:
+            return None
+    return tuple(question.versions.items())
 
 
 def _place_key(asked: Asked) -> Hashable:
@@ -255,5 +207,23 @@ def _compile_fits(rule: FactRule) -> Judge:
         if asking.duration <= end - start and asking.duration <= end - max(start, asking.now):
             return fits
         return judge_fact(rule, asked.question, asked.facts, asked.book)
+
+    return judge
+
+
+def _compile_balance(rule: FactRule) -> Judge:
+    """Something is owed, as intake said just now; the ruling's canonical bytes come from a form with two blanks."""
+    form = allow(rule, as_of="AS-OF", answer_sha256="ANSWER").encoded()
+    before, _, rest = form.partition(b'"ANSWER"')
+    between, _, after = rest.partition(b'"AS-OF"')
+
+    def judge(asked: Asked) -> Ruling:
+        balance = asked.facts.balance
+        if balance is None or not balance.owes or abs(asked.first_question.real_now - balance.as_of) > BALANCE_LIMIT:
+            return judge_fact(rule, asked.question, asked.facts, asked.book)
+        as_of = format_time(balance.as_of)
+        ruling = allow(rule, as_of=as_of, answer_sha256=balance.digest)
+        ruling.keep_bytes(b"".join((before, encoded(balance.digest), between, encoded(as_of), after)))
+        return ruling
 
     return judge

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from services.compliance.domain.compiled.asked import Asked
-from services.compliance.domain.compiled.hours import compile_hours
+from services.compliance.domain.compiled.caps import compile_cap
+from services.compliance.domain.compiled.hours import HoursJudge, HoursTogether
 from services.compliance.domain.compiled.judges import (
     Judge,
-    compile_cap,
+    Usual,
     compile_closed_day,
     compile_crew,
     compile_fact,
     compile_hold,
-    compile_letter,
     compile_preference,
-    compile_required,
-    on_no_hold,
+    usual_of,
 )
+from services.compliance.domain.compiled.standing import OF_STANDING, Judges, Standing
 from services.compliance.domain.facts import Circumstances
 from services.compliance.domain.judging import Stage, applicable, judge_rule
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, HoursRule, Rule, RuleBook, remember
-from services.compliance.domain.rule_records import (
-    ClosedDaysRule,
-    FactRule,
-    LetterRule,
-    PreferenceRule,
-    RequiresRule,
-)
+from services.compliance.domain.rule_records import ClosedDaysRule, FactRule, PreferenceRule
 from services.compliance.domain.rules.hours import hours_rules, lawful_span
 from services.compliance.domain.rulings import Answer, Ruling
 from shared.events.contact import Channel, Purpose
@@ -39,42 +34,106 @@ from shared.events.contact import Channel, Purpose
 _TIMELESS: Final = frozenset(
     {
         "party_known", "case_open", "jurisdiction_known", "zones_known", "facts_fresh", "log_current", "versions_seen",
-        "balance_owed", "bound_to_place",
+        "balance_owed", "bound_to_place", "crew",
     }
 )  # fmt: skip
-_Key = tuple[str | None, tuple[int, ...], Channel, Purpose, Stage, Circumstances]
+_ALLOW: Final = Answer.ALLOW
+_Key = tuple[str | None, int | tuple[int, ...], Channel, Purpose, Stage, Circumstances]
+
+
+class _Compiled(NamedTuple):
+    """One rule of a plan. `judge` does not look at overrides; `passing` does."""
+
+    place: int
+    rule: Rule
+    judge: Judge
+    usual: Usual | None
+    passing: Judge | None
+
+    @property
+    def timeless(self) -> bool:
+        return self.rule.kind in _TIMELESS and self.rule.override == "none"
+
+
+class Unusual:
+    """Which rules of a list must be asked by themselves about a contact; the others answer as usual."""
+
+    def __init__(self, compiled: Sequence[_Compiled], *, besides: Sequence[_Compiled] = ()) -> None:
+        """`besides`: those that were asked already, and are asked again only where somebody may have passed them."""
+        usual = [(one, one.usual) for one in compiled if one.usual is not None]
+        hours = [(one.place, one.judge) for one in compiled if isinstance(one.judge, HoursJudge)]
+        self._always: Judges = tuple(
+            (one.place, one.judge)
+            for one in compiled
+            if one.usual is None and not isinstance(one.judge, HoursJudge) and one not in besides
+        )
+        self._hours: Judges = tuple(hours)
+        self._hours_together = HoursTogether([(place, judge) for place, judge in hours]) if hours else None
+        self._of_hold = _named((kind, one) for one, known in usual for kind in known.holds)
+        self._of_told = _named((name, one) for one, known in usual for name in known.told)
+        self._passing = {one.rule.id: ((one.place, one.passing),) for one in compiled if one.passing is not None}
+        self._dated: Judges = tuple((one.place, one.judge) for one, known in usual if known.until < date.max)
+        self._until = min((known.until for _, known in usual), default=date.max)
+
+    def judge(self, asked: Asked, found: list[Ruling], refused: Sequence[int] = ()) -> list[Ruling]:
+        """Put the rulings that are not as usual into their places in `found`.
+
+        Returns those that refuse, in order; `refused`: places of rulings in `found` that do so already.
+        """
+        refusing = list(refused)
+        for place, judge in self._judges(asked, found):
+            ruling = found[place] = judge(asked)
+            if ruling.answer is not _ALLOW:
+                refusing.append(place)
+        if not refusing:
+            return []
+        # A rule may have been asked twice: the second answer counts.
+        return [ruling for place in sorted(set(refusing)) if (ruling := found[place]).answer is not _ALLOW]
+
+    def _judges(self, asked: Asked, found: list[Ruling]) -> Iterable[tuple[int, Judge]]:
+        facts, judges = asked.facts, self._always
+        if self._hours_together is not None:
+            inside = self._hours_together.inside(asked)
+            if inside is None:
+                judges += self._hours
+            else:
+                for place, ruling in inside:
+                    found[place] = ruling
+        if not (facts.holds or facts.told or facts.overrides or asked.last_date > self._until):
+            return judges
+        more: dict[int, Judge] = {}
+        for hold in facts.holds:
+            more.update(self._of_hold.get(hold.kind, ()))
+        for name in facts.told:
+            more.update(self._of_told.get(name, ()))
+        if asked.last_date > self._until:
+            more.update(self._dated)
+        for rule_id in facts.overrides:
+            more.update(self._passing.get(rule_id, ()))
+        return (*judges, *more.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All judges in the order of their rules, and those whose answer depends on when the contact is.
+    """The rules of one sort of contact with their usual answers, and those whose answer depends on when it is."""
 
-    Most people are on no hold, and half of the rules ask about nothing else: what those answer is known beforehand.
-    """
-
-    judges: tuple[Judge, ...]
-    timed: tuple[Judge, ...]
     hours: tuple[HoursRule, ...]
-    _on_no_hold: tuple[Ruling | None, ...]
-    _other_judges: tuple[tuple[int, Judge], ...]
-    _other_timed: tuple[Judge, ...]
+    _usual: tuple[Ruling, ...]
+    _standing: Standing
+    _unusual: Unusual
+    _timed: Unusual
     _lawful: dict[tuple[date, tuple[str, ...]], Span] = field(default_factory=dict)
 
-    def rulings(self, asked: Asked) -> tuple[Ruling, ...]:
-        """The ruling of every rule, in their order."""
-        if asked.facts.holds:
-            return tuple([judge(asked) for judge in self.judges])
-        found = list(self._on_no_hold)
-        for place, judge in self._other_judges:
-            found[place] = judge(asked)
-        return cast(tuple[Ruling, ...], tuple(found))
+    def judge(self, asked: Asked) -> tuple[tuple[Ruling, ...], list[Ruling]]:
+        """The ruling of every rule, in their order, and of these the ones that stand in the way."""
+        standing = self._standing.of(asked)
+        found = list(standing.rulings)
+        refusing = self._unusual.judge(asked, found, standing.refusing)
+        return tuple(found), refusing
 
     def refusing(self, asked: Asked, *, timed: bool) -> list[Ruling]:
         """The rulings that stand in the way. `timed`: only the rules whose answer depends on when the contact is."""
-        if not timed:
-            return [ruling for ruling in self.rulings(asked) if ruling.answer is not Answer.ALLOW]
-        judges = self.timed if asked.facts.holds else self._other_timed
-        return [ruling for judge in judges if (ruling := judge(asked)).answer is not Answer.ALLOW]
+        return self._timed.judge(asked, list(self._usual)) if timed else self.judge(asked)[1]
 
     def lawful_span(self, day: date, zones: tuple[str, ...]) -> Span:
         """What all hours rules allow on that date in all zones. The plan has hours rules and zones are not empty."""
@@ -86,72 +145,81 @@ class Plan:
 def plan_of(asked: Asked, stage: Stage) -> Plan:
     """The plan for the person's place and circumstances, the contact's dates, channel and purpose."""
     book, question, facts = asked.book, asked.first_question, asked.facts
-    epochs = tuple(sorted({book.epoch(day) for day in asked.dates}))
+    epochs: int | tuple[int, ...] = book.epoch(asked.first_date)
+    if len(asked.dates) > 1:
+        several = {book.epoch(day) for day in asked.dates}
+        epochs = tuple(sorted(several)) if len(several) > 1 else several.pop()
     key = (facts.jurisdiction, epochs, question.channel, question.purpose, stage, facts.circumstances)
     plans = cast(dict[_Key, Plan], book.plans)
     plan = plans.get(key)
     if plan is None:
-        plan = _compiled(asked, stage, one_epoch=len(epochs) == 1)
+        plan = _compiled(asked, stage, one_epoch=isinstance(epochs, int))
         remember(plans, key, plan)
     return plan
 
 
-def judge_all(asked: Asked, *, stage: Stage) -> tuple[Ruling, ...]:
-    """The ruling of every rule that applies, in the order of the plain functions."""
-    return plan_of(asked, stage).rulings(asked)
-
-
 def _compiled(asked: Asked, stage: Stage, *, one_epoch: bool) -> Plan:
     rules = applicable(asked.question, asked.facts, asked.book, stage=stage)
-    judges = [_compile(rule, asked.book, asked.facts.jurisdiction, one_epoch=one_epoch) for rule in rules]
-    pairs = list(zip(rules, judges, strict=True))
+    attested = asked.book.attested(asked.facts.jurisdiction).facts
+    windows = [rule.window for rule in rules if isinstance(rule, CapRule)]
+    compiled = [
+        _Compiled(
+            place, rule, judge, usual_of(rule, asked.first_question.channel, attested), _passing(rule, judge),
+        )
+        for place, rule in enumerate(rules)
+        for judge in [_compile(rule, windows=windows, one_epoch=one_epoch)]
+    ]  # fmt: skip
+    usual = tuple(
+        _blank(rule) if one.usual is None else one.usual.ruling for rule, one in zip(rules, compiled, strict=True)
+    )
+    standing = [one for one in compiled if one.rule.kind in OF_STANDING]
     return Plan(
-        tuple(judges),
-        tuple(judge for rule, judge in pairs if not _is_timeless(rule)),
         tuple(hours_rules(rules, asked.question)),
-        tuple(on_no_hold(rule) if isinstance(rule, HoldRule) else None for rule in rules),
-        tuple((place, judge) for place, (rule, judge) in enumerate(pairs) if not isinstance(rule, HoldRule)),
-        tuple(judge for rule, judge in pairs if not (_is_timeless(rule) or isinstance(rule, HoldRule))),
+        usual,
+        Standing(usual, tuple((one.place, one.judge) for one in standing)),
+        Unusual(compiled, besides=standing),
+        Unusual([one for one in compiled if not one.timeless]),
     )
 
 
-def _is_timeless(rule: Rule) -> bool:
-    return rule.kind in _TIMELESS and rule.override == "none"
+def _blank(rule: Rule) -> Ruling:
+    """Stands where a rule is asked each time, until it has answered."""
+    return Ruling(rule, Answer.NEEDS_FACT)
 
 
-def _compile(rule: Rule, book: RuleBook, place: str | None, *, one_epoch: bool) -> Judge:
-    """The rule's closure; a refusal that somebody has passed goes to the plain function."""
-    judge = _usual_case(rule, book, place, one_epoch=one_epoch)
+def _named(pairs: Iterable[tuple[str, _Compiled]]) -> Mapping[str, Judges]:
+    found: dict[str, Judges] = {}
+    for name, one in pairs:
+        found[name] = (*found.get(name, ()), (one.place, one.judge))
+    return found
+
+
+def _passing(rule: Rule, judge: Judge) -> Judge | None:
+    """The judge of a rule that somebody may have passed: such a refusal goes to the plain function."""
     if rule.override == "none":
-        return judge
+        return None
 
-    def overridable(asked: Asked) -> Ruling:
+    def passing(asked: Asked) -> Ruling:
         ruling = judge(asked)
-        if ruling.answer is Answer.ALLOW or rule.id not in asked.facts.overrides:
-            return ruling
-        return judge_rule(rule, asked.question, asked.facts, asked.book)
+        return ruling if ruling.answer is _ALLOW else judge_rule(rule, asked.question, asked.facts, asked.book)
 
-    return overridable
+    return passing
 
 
-def _usual_case(rule: Rule, book: RuleBook, place: str | None, *, one_epoch: bool) -> Judge:
+def _compile(rule: Rule, *, windows: Sequence[str], one_epoch: bool) -> Judge:
     match rule:
         case HoursRule():
-            return compile_hours(rule)
+            return HoursJudge(rule)
         case CapRule():
-            return compile_cap(rule)
+            return compile_cap(rule, windows=windows)
         case HoldRule():
             return compile_hold(rule)
-        case RequiresRule():
-            return compile_required(rule, attested=book.attested(place).facts)
         case ClosedDaysRule():
             return compile_closed_day(rule)
         case PreferenceRule():
             return compile_preference(rule)
         case CrewRule():
             return compile_crew(rule)
-        case LetterRule():
-            return compile_letter(rule)
         case FactRule():
             return compile_fact(rule, fixed_rules=one_epoch)
         case _:

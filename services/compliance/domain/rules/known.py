@@ -91,10 +91,10 @@ def _versions_seen(rule: FactRule, question: Question, facts: PartyFacts, _book:
 
 def versions_behind(question: Question, facts: PartyFacts) -> list[str]:
     """The kinds of fact of which the asker has seen a later version than compliance."""
-    return sorted(kind for kind, version in question.versions.items() if _seen(kind, question, facts) < version)
+    return sorted(kind for kind, version in question.versions.items() if seen(kind, question, facts) < version)
 
 
-def _seen(kind: str, question: Question, facts: PartyFacts) -> int:
+def seen(kind: str, question: Question, facts: PartyFacts) -> int:
     """The latest version of the case, visit or plan that compliance knows; 0: none."""
     if kind == "case":
         return facts.case_version if question.case_id in (None, facts.case_id) else 0
