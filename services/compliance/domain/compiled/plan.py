@@ -24,7 +24,7 @@ from services.compliance.domain.compiled.standing import OF_STANDING, Judges, St
 from services.compliance.domain.facts import Circumstances
 from services.compliance.domain.judging import Stage, applicable, judge_rule
 from services.compliance.domain.local_time import Span
-from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, HoursRule, Rule, RuleBook, remember
+from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, HoursRule, Rule, remember
 from services.compliance.domain.rule_records import ClosedDaysRule, FactRule, PreferenceRule
 from services.compliance.domain.rules.hours import hours_rules, lawful_span
 from services.compliance.domain.rulings import Answer, Ruling

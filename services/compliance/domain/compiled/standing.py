@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from services.compliance.domain.compiled.asked import Asked
 from services.compliance.domain.packs import remember
-from services.compliance.domain.rulings import Answer, Ruling
 from services.compliance.domain.rules.known import seen
+from services.compliance.domain.rulings import Answer, Ruling
 
 Judges = tuple[tuple[int, Callable[[Asked], Ruling]], ...]
 """Judges with the place of their rule in the order of the rules."""
