@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -60,20 +61,25 @@ async def decide_permits(
     lost = await load_lost(uow, [permit.device_id for permit in old.values()])
     old = {permit_id: permit for permit_id, permit in old.items() if not stays_counted(permit, lost)}
     outcome = _Outcome()
+    asked_of = Counter(request.party_id for request in requests)
     for request in requests:
+        asked_of[request.party_id] -= 1
         known = answered.get(request.request_id)
         if known is not None and _same(known, request):
             outcome.answers.append(_granted_answer(known))
             continue
-        party = replace(facts[request.party_id], balance=balances.get(request.party_id))
+        party = facts[request.party_id]
+        if request.party_id in balances:
+            party = replace(party, balance=balances[request.party_id])
         replaced = None if request.replaces is None else old.get(request.replaces)
         party = third_person_desk.known_of(request, party, ledger, replaced=replaced)
         granted = _decide(uow, instruments, request, party, outcome, reused=known is not None, replaced=replaced)
         if granted is not None:
             answered[request.request_id] = granted
-            facts[request.party_id] = facts[request.party_id].with_reservation(
-                granted.permit.reservation(), replacing=request.replaces
-            )
+            if asked_of[request.party_id]:
+                facts[request.party_id] = facts[request.party_id].with_reservation(
+                    granted.permit.reservation(), replacing=request.replaces
+                )
             for other in _others(granted.permit, sharing):
                 facts[other] = facts[other].with_reservation_of_another(
                     granted.permit.reservation(), replacing=request.replaces

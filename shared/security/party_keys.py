@@ -14,6 +14,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -29,6 +30,7 @@ _UNMARKED: Final = b"\x01"
 _MARK_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16
+_UUID_BYTES: Final = 16
 
 _LOAD = "SELECT party_id, wrapped_key, wrapped_by FROM party_key WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _CREATE = """
@@ -201,8 +203,8 @@ class PartyCipher:
 
     def _sealed(self, key: _PartyKey, value: Plain) -> bytes:
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        context = bound("party/1", self._tenant, value.party_id.bytes, value.field)
-        return _VERSION + key.mark + nonce + key.cipher.encrypt(nonce, value.text.encode(), context)
+        context = _context_of(self._tenant, value.party_id, value.field)
+        return b"".join((_VERSION, key.mark, nonce, key.cipher.encrypt(nonce, value.text.encode(), context)))
 
     def _opened(self, key: _PartyKey | None, value: Sealed) -> str | None:
         if key is None:
@@ -214,12 +216,27 @@ class PartyCipher:
         mark = sealed[1:nonce_at]
         if mark and mark != key.mark and mark[:_MARK_BYTES] == key.mark[:_MARK_BYTES]:
             return None  # the party's, under a key that was erased
-        context = bound("party/1", self._tenant, value.party_id.bytes, value.field)
+        context = _context_of(self._tenant, value.party_id, value.field)
         content_at = nonce_at + _NONCE_BYTES
         try:
             return key.cipher.decrypt(sealed[nonce_at:content_at], sealed[content_at:], context).decode()
         except InvalidTag as error:
             raise SealBrokenError(f"{value.field}: changed, or sealed for another place") from error
+
+
+def _context_of(tenant: str, party_id: UUID, field: str) -> bytes:
+    """`bound("party/1", tenant, party, field)`: from value to value mostly the party changes."""
+    return _before_party(tenant) + party_id.bytes + _after_party(field)
+
+
+@lru_cache(maxsize=16)
+def _before_party(tenant: str) -> bytes:
+    return bound("party/1", tenant) + _UUID_BYTES.to_bytes(4)
+
+
+@lru_cache(maxsize=256)
+def _after_party(field: str) -> bytes:
+    return bound(field)
 
 
 def _mark(tenant: str, party_id: UUID, key: bytes) -> bytes:

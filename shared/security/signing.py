@@ -6,9 +6,11 @@ One key per purpose (`permit`, `balance`, `checkpoint`), so that no signature ca
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -23,6 +25,7 @@ from shared.security.key_management import read_private_file, write_private_file
 
 ALGORITHM: Final = "Ed25519"
 _REGISTRY: Final = JWSRegistry(algorithms=[ALGORITHM])
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
 class SignatureInvalidError(Exception):
@@ -90,9 +93,9 @@ class SigningKey:
 
     def sign_document(self, document: Mapping[str, Any], *, kind: str) -> str:
         """A compact JWS of `document`; `kind` becomes `typ` (for instance `permit+jwt`)."""
-        header = {"alg": ALGORITHM, "kid": self.kid, "typ": kind}
-        payload = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
-        return jws.serialize_compact(header, payload.encode(), self._current, registry=_REGISTRY)
+        # By hand, for it is most of what a permit costs: RFC 7515, section 5.1, of which a test holds the library's form.
+        signed = b"%b.%b" % (_encoded_header(self.kid, kind), _base64url(_JSON.encode(document).encode()))
+        return (signed + b"." + _base64url(self.sign_bytes(signed))).decode()
 
     def public_keys(self) -> list[dict[str, Any]]:
         """The public halves of all versions, as JWKs."""
@@ -105,6 +108,15 @@ class SigningKey:
     @property
     def _private(self) -> Ed25519PrivateKey:
         return _private_half(self._current)
+
+
+@lru_cache(maxsize=64)
+def _encoded_header(kid: str, kind: str) -> bytes:
+    return _base64url(_JSON.encode({"alg": ALGORITHM, "kid": kid, "typ": kind}).encode())
+
+
+def _base64url(content: bytes) -> bytes:
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
 
 
 def signer_name(token: str) -> str:

@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any, Final, Literal, get_type_hints
 from uuid import UUID
 
+import lz4.block
 import msgspec
 
 from services.compliance.domain.canonical import Json
@@ -24,6 +25,8 @@ from services.compliance.domain.packs import FactRule, RuleBook
 from services.compliance.domain.rulings import Answer, Earliest, deny_after
 
 FORMAT: Final = 1
+# Begins no base64, so that it tells what follows from what zlib packed.
+_LZ4: Final = "lz4:"
 DeskRefusal = Literal["request_reused", "not_replaceable"]
 
 REUSED: Final = FactRule(
@@ -124,14 +127,18 @@ def named_by(record: Mapping[str, Any], content: bytes) -> JudgedOn:
 
 def packed(content: bytes) -> str:
     """The bytes as text, made small: what is sealed. A year of contacts repeats itself."""
-    return base64.b64encode(zlib.compress(content, 1)).decode()
+    # A seventh of the time that zlib takes, for half as much again in size.
+    return _LZ4 + base64.b64encode(lz4.block.compress(content)).decode()
 
 
 def unpacked(text: str) -> bytes:
-    """The bytes again. Raises UnreadableFactsError."""
+    """The bytes again; what older versions kept was packed by zlib. Raises UnreadableFactsError."""
     try:
+        if text.startswith(_LZ4):
+            content: bytes = lz4.block.decompress(base64.b64decode(text[len(_LZ4) :], validate=True))
+            return content
         return zlib.decompress(base64.b64decode(text, validate=True))
-    except (ValueError, zlib.error) as error:
+    except (ValueError, zlib.error, lz4.block.LZ4BlockError) as error:
         raise UnreadableFactsError(str(error)) from error
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from services.compliance.domain.budget_keys import Keys, joined, names_of
@@ -255,27 +255,19 @@ def _facts(
     party_id: UUID, case: CaseFact | None, holds: Sequence[Hold], budget: _Budget,
     versions: Mapping[tuple[str, UUID], int], freshness: Freshness,
 ) -> PartyFacts:  # fmt: skip
-    facts = PartyFacts(
+    of_case: dict[str, Any] = {}
+    if case is not None:
+        of_case = {
+            "known": True, "held": case.held, "case_id": case.case_id, "case_open": case.is_open,
+            "case_version": case.version, "jurisdiction": case.jurisdiction, "zones": case.zones,
+            "history_known_from": case.history_known_from, "versions": versions, "unresolved": case.unresolved,
+        }  # fmt: skip
+    return PartyFacts(
         party_id=party_id, holds=tuple(holds), freshness=freshness, counted=tuple(budget.counted), keys=budget.keys,
         shared=budget.shared, sharers_known_from=budget.sharers_known_from,
         debts=frozenset(debt.debt_id for debt in budget.debts),
-        collected_since=oldest([debt for debt in budget.debts if debt.is_overdue]),
+        collected_since=oldest([debt for debt in budget.debts if debt.is_overdue]), **of_case,
     )  # fmt: skip
-    if case is None:
-        return facts
-    return replace(
-        facts,
-        known=True,
-        held=case.held,
-        case_id=case.case_id,
-        case_open=case.is_open,
-        case_version=case.version,
-        jurisdiction=case.jurisdiction,
-        zones=case.zones,
-        history_known_from=case.history_known_from,
-        versions=versions,
-        unresolved=case.unresolved,
-    )
 
 
 def _keys(case: CaseFact | None, debts: Sequence[Debt]) -> Keys:

@@ -1,6 +1,8 @@
 """What a decision was judged on is kept whole: every field of it, as it was."""
 
+import base64
 import types
+import zlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -134,7 +136,12 @@ def test_later_formats_and_missing_parts_are_refused(change: dict[str, Any]) -> 
         decode(canonical(content | change))
 
 
-@pytest.mark.parametrize("text", ["", "%", "AAAA"])
+def test_what_older_versions_packed_is_read() -> None:
+    content = JudgedOn(question=question(), facts=facts()).encoded()
+    assert unpacked(base64.b64encode(zlib.compress(content, 1)).decode()) == content
+
+
+@pytest.mark.parametrize("text", ["", "%", "AAAA", "lz4:", "lz4:%", "lz4:AAAA", "lz4://///w=="])
 def test_what_was_not_packed_is_refused(text: str) -> None:
     with pytest.raises(UnreadableFactsError):
         unpacked(text)

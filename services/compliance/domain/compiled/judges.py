@@ -29,7 +29,6 @@ from shared.events.contact import Channel
 
 Judge = Callable[[Asked], Ruling]
 _ALWAYS: Final = "always"
-_LOG_COVERED: Final = "covered"
 
 
 class Usual(NamedTuple):
@@ -132,9 +131,7 @@ def compile_fact(rule: FactRule, *, fixed_rules: bool) -> Judge:
         case "versions_seen":
             return _recalled(rule, _versions_key)
         case "log_current":
-            return _recalled(
-                rule, lambda asked: _LOG_COVERED if asked.facts.freshness.log_waits_since is None else None
-            )
+            return _compile_log(rule)
         case "channel_has_hours" if fixed_rules:
             return _recalled(rule, lambda asked: _ALWAYS)
         case "balance_owed":
@@ -194,6 +191,22 @@ def _compile_fresh(rule: FactRule) -> Judge:
         if ruling is None or watermarks is not freshness.watermarks or moment != real_now:
             ruling = judge_fact(rule, asked.question, asked.facts, asked.book)
             last = (freshness.watermarks, real_now, ruling)
+        return ruling
+
+    return judge
+
+
+def _compile_log(rule: FactRule) -> Judge:
+    """Nor does the oldest leaf that waits change within a transaction."""
+    last: tuple[datetime | None, datetime | None, Ruling | None] = (None, None, None)
+
+    def judge(asked: Asked) -> Ruling:
+        nonlocal last
+        waits_since, real_now = asked.facts.freshness.log_waits_since, asked.first_question.real_now
+        since, moment, ruling = last
+        if ruling is None or since != waits_since or (waits_since is not None and moment != real_now):
+            ruling = judge_fact(rule, asked.question, asked.facts, asked.book)
+            last = (waits_since, real_now, ruling)
         return ruling
 
     return judge

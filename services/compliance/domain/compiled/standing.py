@@ -15,8 +15,8 @@ Judges = tuple[tuple[int, Callable[[Asked], Ruling]], ...]
 
 OF_STANDING: Final = frozenset(
     {
-        "party_known", "case_open", "jurisdiction_known", "zones_known", "log_current", "versions_seen",
-        "channel_has_hours", "bound_to_place", "crew", "closed_days",
+        "party_known", "case_open", "jurisdiction_known", "zones_known", "versions_seen", "channel_has_hours",
+        "bound_to_place", "crew", "closed_days",
     }
 )  # fmt: skip
 """The kinds of rules that look at nothing but what `_looked_at` returns."""
@@ -56,10 +56,8 @@ class Standing:
 
 
 def _looked_at(asked: Asked) -> Hashable | None:
-    """None where it is not worth recalling: leaves wait for the log, or the asker has seen more than compliance."""
+    """None where it is not worth recalling: the asker has seen more than compliance."""
     question, facts = asked.first_question, asked.facts
-    if facts.freshness.log_waits_since is not None:
-        return None
     versions = question.versions
     for kind, version in versions.items():
         if seen(kind, question, facts) < version:
