@@ -93,7 +93,7 @@ class SigningKey:
 
     def sign_document(self, document: Mapping[str, Any], *, kind: str) -> str:
         """A compact JWS of `document`; `kind` becomes `typ` (for instance `permit+jwt`)."""
-        # By hand, for it is most of what a permit costs: RFC 7515, section 5.1, of which a test holds the library's form.
+        # By hand (RFC 7515, section 5.1): the library takes three times as long as the signature itself.
         signed = b"%b.%b" % (_encoded_header(self.kid, kind), _base64url(_JSON.encode(document).encode()))
         return (signed + b"." + _base64url(self.sign_bytes(signed))).decode()
 

@@ -108,7 +108,10 @@ class Dossier:
     overrides: tuple[GivenOverride, ...] = ()
 
     def applied_to(self, facts: PartyFacts, *, at: datetime, known_by: datetime | None = None) -> PartyFacts:
-        """The facts, of which nothing was told yet, with what stood at the business time `at`, as far as it was known by that real time (None: now)."""
+        """The facts with what stood at the business time `at`, as far as it was known by that real time (None: now).
+
+        `facts`: without anything told.
+        """
         if not self.entries and not self.overrides:  # as with most people
             told = _told_by({}, facts.counted, at=at)
             return replace(facts, told=told) if told else facts
