@@ -117,9 +117,14 @@ def violation(version: FindingVersion, *, party_id: UUID, now: datetime) -> NewE
     return _event("compliance.violation_found", party_id, data, now)
 
 
-def hold_placed(hold: Hold, book: RuleBook, now: datetime, *, through_debt: bool = False) -> NewEvent[EventData]:
-    """`compliance.hold_placed`. `through_debt`: it reaches the party through a debt that others share."""
-    data = HoldPlaced.model_validate(_hold_fields(hold, book) | {"through_debt": through_debt})
+def hold_placed(
+    hold: Hold, book: RuleBook, now: datetime, *, arrived_real: datetime, through_debt: bool = False
+) -> NewEvent[EventData]:
+    """`compliance.hold_placed`. `arrived_real`: when what placed it reached us, real time. `through_debt`: it reaches
+    the party through a debt that others share.
+    """
+    told = {"through_debt": through_debt, "fact_arrived_at": arrived_real}
+    data = HoldPlaced.model_validate(_hold_fields(hold, book) | told)
     return _event("compliance.hold_placed", hold.party_id, data, now)
 
 

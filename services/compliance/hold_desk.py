@@ -94,8 +94,9 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
     reasons = await _sealed_reasons(uow, instruments, fresh)
     await store.insert_holds(uow, [(hold, reasons.get(hold.hold_id)) for hold, _ in fresh])
     await append_leaves(uow, instruments.cipher, [_leaf(hold, uow) for hold, _ in fresh])
-    for hold, _ in fresh:
-        uow.emit(announcements.hold_placed(hold, instruments.book, uow.now))
+    for hold, one in fresh:
+        arrived = one.fact_arrived_real
+        uow.emit(announcements.hold_placed(hold, instruments.book, uow.now, arrived_real=arrived))
     recalls = [recall_of(hold, instruments.book, fact_arrived_real=one.fact_arrived_real) for hold, one in fresh]
     await recall(uow, instruments, recalls)
     await hindsight.judge_under_holds(uow, instruments, [hold for hold, _ in fresh])

@@ -81,15 +81,19 @@ async def reach(uow: UnitOfWork, instruments: Instruments, debt_ids: Sequence[UU
     recalls = [recall_of(one, instruments.book, fact_arrived_real=arrived_real) for one in standing]
     await recall(uow, instruments, recalls)
     await hindsight.judge_under_holds(uow, instruments, holds)
-    await _tell(uow, instruments, debt_ids, holds)
+    await _tell(uow, instruments, debt_ids, holds, arrived_real)
 
 
-async def _tell(uow: UnitOfWork, instruments: Instruments, debt_ids: Sequence[UUID], holds: Sequence[Hold]) -> None:
+async def _tell(
+    uow: UnitOfWork, instruments: Instruments, debt_ids: Sequence[UUID], holds: Sequence[Hold], arrived_real: datetime
+) -> None:
     """Let other services hear what reaches people through these debts, and what no longer does; each change once."""
     told = await store.load_told(uow, debt_ids)
     placed, ended = to_tell(told, [as_reaching(one) for one in holds], now=uow.now)
     await store.save_told(uow, [*placed, *ended])
     for hold in placed:
-        uow.emit(announcements.hold_placed(hold, instruments.book, uow.now, through_debt=True))
+        uow.emit(
+            announcements.hold_placed(hold, instruments.book, uow.now, arrived_real=arrived_real, through_debt=True)
+        )
     for hold in ended:
         uow.emit(announcements.hold_ended(hold, instruments.book, uow.now, through_debt=True))

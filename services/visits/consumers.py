@@ -187,7 +187,8 @@ async def handle_compliance(uow: UnitOfWork, batch: Sequence[Received[Any]]) -> 
             released.append((data.party_id, data.permit_id))
         elif isinstance(data, HoldPlaced):
             if _keeps_away(data, uow.now):
-                _stop(fold, facts, data.party_id, data.kind, received.event.recorded_time, caused_by=received.event)
+                arrived_at = data.fact_arrived_at or received.event.recorded_time
+                _stop(fold, facts, data.party_id, data.kind, arrived_at, caused_by=received.event)
             else:
                 fold.ignore(received.event)
         else:

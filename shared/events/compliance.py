@@ -110,6 +110,9 @@ class HoldPlaced(EventData):
     through_debt: bool = Field(
         False, description="A moratorium of somebody else who is liable for that debt, too; it names nobody."
     )
+    fact_arrived_at: AwareDatetime | None = Field(
+        None, description="Real time at which what placed it reached our topic or API."
+    )
 
 
 class HoldEnded(HoldPlaced):

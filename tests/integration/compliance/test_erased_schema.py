@@ -94,6 +94,8 @@ async def test_nothing_outside_what_is_still_forgotten_leads_back(desk: Desk) ->
     assert asked.get("state") == "requested", asked
     done = await desk.post(f"/v1/erasures/{asked['erasure_id']}/carry-out", {}, by="rights-2")
     assert done.status_code == 200, done.text
+    again = {"party_id": str(case.party_id), "channel": "web", "received_at": NOW.isoformat(), "reference": "c-1"}
+    assert (await desk.post("/v1/complaints", again)).status_code == 201, "told again it is the same, closed one"
     left = await tables_with(desk, traces)
     assert {table: one for table, one in left.items() if table not in _UNTIL_COMPLETE} == {}
     desk.clock.real += timedelta(days=100)

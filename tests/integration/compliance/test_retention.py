@@ -43,6 +43,9 @@ async def test_sorts_are_restricted_then_deleted_and_the_key_goes_last(desk: Des
         ("contact", "CN-CFC2024-5Y", 1), ("decision", "CN-CFC2024-5Y", 1), ("permit", "CN-CFC2024-5Y", 1)
     ]  # fmt: skip
     assert gone.json()["leaf_id"] == deletion["leaf_id"]
+    given = (await desk.get(pack, received_at=NOW.isoformat())).json()
+    words = next(one["rows"][0]["words"]["en"] for one in given["lists"] if one["name"] == "decisions")
+    assert "cannot be read any more" in words
     await look(desk)  # what was deleted is not deleted again
     assert len(await leaves(desk, "retention")) == 1
     desk.clock.business = NOW + FIVE_YEARS + timedelta(days=740)
