@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from shared.security.party_keys import bound
 from tests.integration.compliance.conftest import NOW, Desk, visit_contact
 from tests.integration.compliance.test_debts import loan, updated
 from tests.integration.compliance.test_refused_check_ins import refused
-from tests.integration.compliance.test_rights import FIVE_YEARS, ask, visited
+from tests.integration.compliance.test_rights import _TABLES_OF_PEOPLE, FIVE_YEARS, ask, visited
 
 _TABLES = """
 SELECT c.relname FROM pg_class c
@@ -108,6 +109,21 @@ async def test_nothing_outside_what_is_still_forgotten_leads_back(desk: Desk) ->
         kept = await erasures.find(uow, UUID(asked["erasure_id"]))
     assert kept is not None
     assert (kept.state, kept.party_id) == ("complete", alias)
+
+
+async def test_no_table_about_people_is_forgotten(desk: Desk) -> None:
+    """A new table with a party in it is emptied or renamed when the person is erased, or it is said here why not."""
+    async with desk.database.read_only() as uow:
+        rows = await uow.sql.fetch(_TABLES_OF_PEOPLE)
+        functions = await uow.sql.fetch(
+            "SELECT pg_get_functiondef(oid) AS text FROM pg_proc WHERE proname ~ '^(forget_|erase_people)'"
+        )
+    told = " ".join(row["text"] for row in functions)
+    assert {row["relname"] for row in rows if not re.search(rf"\b{row['relname']}\b", told)} == {
+        "party_key",  # the cipher's
+        "dead_letter", "waiting_record",  # `forget_records` of the platform
+        "intent", "erasure_trail",  # until the erasure is complete
+    }  # fmt: skip
 
 
 async def test_what_comes_late_about_an_erased_person_is_refused_or_kept_apart(desk: Desk) -> None:

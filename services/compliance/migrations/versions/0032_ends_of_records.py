@@ -124,7 +124,7 @@ BEGIN
     WHEN 'hold' THEN RETURN QUERY
         WITH gone AS (
             UPDATE hold r SET need = NULL, sealed_reason = NULL, end_evidence = NULL, review_by = NULL,
-                   source_ref = CASE WHEN r.kind = 'complaint' THEN r.source_ref ELSE r.hold_id::text END,
+                   source_ref = r.hold_id::text,
                    scope_key = CASE r.scope
                        WHEN 'contact_point' THEN split_part(r.scope_key, ':', 1) || ':' || r.hold_id
                        ELSE r.scope_key END

@@ -39,8 +39,7 @@ _RENAMED = {
     ),
     "finding_version": "",
     "hold": (
-        ", need = NULL, sealed_reason = NULL, end_evidence = NULL, review_by = NULL, "
-        "source_ref = CASE WHEN r.kind = 'complaint' THEN r.source_ref ELSE r.hold_id::text END, "
+        ", need = NULL, sealed_reason = NULL, end_evidence = NULL, review_by = NULL, source_ref = r.hold_id::text, "
         "scope_key = CASE r.scope WHEN 'contact_point' THEN split_part(r.scope_key, ':', 1) || ':' || r.hold_id "
         "ELSE r.scope_key END"
     ),
