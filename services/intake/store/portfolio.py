@@ -12,6 +12,7 @@ from uuid import UUID
 from services.intake.domain.book import Book, Loan
 from services.intake.domain.rolling import NEW, Amount, Cell, deltas, erased
 from shared.database import UnitOfWork
+from shared.database.columns import joined
 
 _ADD = """
 INSERT INTO portfolio_delta (tenant, measure, month, currency, opening, state, loans, overdue_minor, recorded_at)
@@ -22,7 +23,9 @@ FROM unnest($2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::i
 _KEEP_HISTORY = """
 INSERT INTO bucket_change (tenant, party_id, loan_id, as_of, before, state, currency, overdue_minor, recorded_at)
 SELECT $1, party_id, loan_id, as_of, before, state, currency, overdue_minor, $9
-FROM unnest($2::uuid[], $3::uuid[], $4::date[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+FROM unnest(string_to_array($2, chr(31))::uuid[], string_to_array($3, chr(31))::uuid[],
+            string_to_array($4, chr(31))::date[], string_to_array($5, chr(31)), string_to_array($6, chr(31)),
+            string_to_array($7, chr(31)), string_to_array($8, chr(31))::bigint[])
   AS n(party_id, loan_id, as_of, before, state, currency, overdue_minor)
 """
 _GATHER = """
@@ -79,15 +82,14 @@ async def _add(uow: UnitOfWork, added: Mapping[Cell, Amount]) -> None:
 
 async def _keep_history(uow: UnitOfWork, loans: Sequence[tuple[Book, Loan | None, Loan]]) -> None:
     rows = [
-        (book.party_id, new.loan_id, place.since, before, place.state, new.terms.currency, place.overdue_minor)
+        (book.party_id.hex, new.loan_id.hex, place.since, before, place.state, new.terms.currency, place.overdue_minor)
         for book, old, new in loans
         if (place := new.place) is not None and new.terms is not None
         if (before := NEW if old is None or old.place is None else old.place.state) != place.state
     ]
     if rows:
-        await uow.sql.execute(
-            _KEEP_HISTORY, uow.tenant, *(list(column) for column in zip(*rows, strict=True)), uow.real_now
-        )
+        columns = (joined(column) for column in zip(*rows, strict=True))
+        await uow.sql.execute(_KEEP_HISTORY, uow.tenant, *columns, uow.real_now)
 
 
 async def gather(uow: UnitOfWork) -> None:
