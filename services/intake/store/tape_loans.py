@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from shared.database import UnitOfWork
-from shared.database.columns import SEPARATOR
+from shared.database.columns import SEPARATOR, joined
 
 _PAGE = 20_000
 _SCAN_SECONDS = 600
@@ -24,6 +24,17 @@ FROM unnest(string_to_array($3, chr(31)), string_to_array($4, chr(31))::uuid[]) 
 LEFT JOIN LATERAL (
     SELECT loan_ref, digest, overdue FROM tape_loan WHERE tenant = $1 AND feed = $2 AND loan_ref = k.loan_ref LIMIT 1
 ) AS t ON true
+WHERE t.digest IS DISTINCT FROM k.digest OR k.place = ANY($5::bigint[])
+"""
+# The same for rows in order of reference: one walk along the index, a fifth of the price of as many probes.
+_CHANGED_IN_ORDER = """
+SELECT (k.place - 1)::integer, t.loan_ref IS NOT NULL, coalesce(t.overdue, false)
+FROM unnest(string_to_array($3, chr(31)), string_to_array($4, chr(31))::uuid[]) WITH ORDINALITY
+  AS k(loan_ref, digest, place)
+LEFT JOIN (
+    SELECT loan_ref, digest, overdue FROM tape_loan
+    WHERE tenant = $1 AND feed = $2 AND loan_ref BETWEEN $6 AND $7
+) AS t ON t.loan_ref = k.loan_ref
 WHERE t.digest IS DISTINCT FROM k.digest OR k.place = ANY($5::bigint[])
 """
 _UPDATE = """
@@ -89,13 +100,25 @@ class OverdueLoan(NamedTuple):
 
 
 async def changed(
-    uow: UnitOfWork, feed: str, loan_refs: str, digests: str, *, always: Sequence[int] = ()
+    uow: UnitOfWork,
+    feed: str,
+    loan_refs: pa.Array,
+    digests: Sequence[str],
+    *,
+    always: Sequence[int] = (),
+    in_order: bool = False,
 ) -> list[Changed]:
-    """Which of the rows differ from the last ones. References and digests are joined columns, never empty ones.
+    """Which of the rows (at least one) differ from the last ones.
 
-    Rows at the places `always` (from 0) are answered in any case.
+    Rows at the places `always` (from 0) are answered in any case. `in_order`: the references ascend, and few loans of
+    the feed lie between the first and the last that are not among them.
     """
-    rows = await uow.sql.fetch(_CHANGED, uow.tenant, feed, loan_refs, digests, [place + 1 for place in always])
+    given = [joined_column(loan_refs), joined(digests), [place + 1 for place in always]]
+    if in_order:
+        span = [loan_refs[0].as_py().decode(), loan_refs[-1].as_py().decode()]
+        rows = await uow.sql.fetch(_CHANGED_IN_ORDER, uow.tenant, feed, *given, *span)
+    else:
+        rows = await uow.sql.fetch(_CHANGED, uow.tenant, feed, *given)
     return [Changed(*row) for row in rows]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from services.intake.domain.calendar import FutureBusinessDateError
 from services.intake.folding import Folding, FoldRefusedError, keys_bound
-from services.intake.store import days, tape_files, tape_loans
+from services.intake.store import tape_files, tape_loans
 from services.intake.store.parties import reserve
 from services.intake.store.tape_files import ProgressLostError, Rejection, Step, TapeFile
 from services.intake.store.tape_loans import OverdueLoan
@@ -37,17 +37,17 @@ UNPROCESSABLE = Refusal("row", "unprocessable")
 
 @dataclass
 class _Part:
-    """Rows [first, end) of a work. `poison`: the one row that the fold cannot take."""
+    """Rows [first, end) of a work. `poison`: why the fold cannot take the only one."""
 
     work: Work
     first: int
     end: int
-    poison: int | None = None
+    poison: Refusal | None = None
     refused: dict[int, Refusal] = field(default_factory=dict)
 
     def spoken(self) -> list[int]:
         places = np.flatnonzero(self.work.speaks[self.first : self.end]) + self.first
-        return [int(place) for place in places if place != self.poison]
+        return [] if self.poison is not None else places.tolist()
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Applying:
                 await self.rows(work, first, middle)
                 await self.rows(work, middle, end)
             else:
-                await self._commit(_Part(work, first, end, poison=first))
+                await self._commit(_Part(work, first, end, poison=_reason(error)))
 
     async def vanished(self, loans: Sequence[OverdueLoan], *, before: str, after: str) -> None:
         """Cure loans that the file does not name any more; progress moves from one reference to another."""
@@ -99,7 +99,7 @@ class Applying:
         async with self.database.unit_of_work() as uow:
             part.refused |= {row: why for row, why in part.work.refused.items() if part.first <= row < part.end}
             if part.poison is not None:
-                part.refused.setdefault(part.poison, UNPROCESSABLE)
+                part.refused.setdefault(part.first, part.poison)
             events = await self._events(uow, part)
             part.refused |= await self._fold(uow, events)
             await self._keep(uow, part)
@@ -144,27 +144,16 @@ class Applying:
 
     async def _fold(self, uow: UnitOfWork, events: dict[KeyT, Event[EventData]]) -> dict[KeyT, Refusal]:
         """Fold the facts; returns those that were not, and why. Others of their parties may be folded all the same."""
-        refused: dict[KeyT, Refusal] = {}
         own = {event.key for event in events.values()}
         parties = await reserve(uow, [*own, *(key for event in events.values() for key in keys_bound(event))])
         party_ids = [parties.ids[key] for key in own]
         await uow.lock_parties(party_ids)
         parked = await parking.parked_among(uow, party_ids)
-        closed = await days.closed_dates(uow)
-        today = self.folding.settings.local_date(uow.now)
-        for key, event in events.items():
-            try:
-                self.folding.check(event.data, tenant=uow.tenant, closed=closed, today=today)
-            except FutureBusinessDateError:
-                refused[key] = Refusal("business_date", "future_business_date")
-            except FoldRefusedError as error:
-                refused[key] = Refusal(error.pointer.rpartition("/")[2], error.kind)
-            if parties.ids[event.key] in parked:
-                refused[key] = PARKED
+        refused = {key: PARKED for key, event in events.items() if parked and parties.ids[event.key] in parked}
         facts = [event for key, event in events.items() if key not in refused]
-        cause = Cause(str(self.file.file_id), "")
-        uow.causes = dict.fromkeys((fact.id for fact in facts), cause)
-        await self.folding.fold(uow, facts, parties)
+        if facts:
+            uow.causes = dict.fromkeys((fact.id for fact in facts), Cause(str(self.file.file_id), ""))
+            await self.folding.fold(uow, facts, parties)
         return refused
 
     async def _keep(self, uow: UnitOfWork, part: _Part) -> None:
@@ -210,6 +199,15 @@ class Applying:
 def place_of(file_id: UUID, row_number: int) -> str:
     """Where a refused row belongs, for its seal."""
     return f"tape/{file_id}/{row_number}"
+
+
+def _reason(error: Exception) -> Refusal:
+    """The field, where the fold names it."""
+    if isinstance(error, FoldRefusedError):
+        return Refusal(error.pointer.rpartition("/")[2], error.kind)
+    if isinstance(error, FutureBusinessDateError):
+        return Refusal("business_date", "future_business_date")
+    return UNPROCESSABLE
 
 
 async def _patiently(action: Callable[[], Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services.intake.store.parties import key_of
-from services.intake.tapes.contract import Contract
+from services.intake.tapes.contract import PARTS, Contract
 from services.intake.tapes.understanding import Understood
 from shared.events import Event
 from shared.events.base import EventData, trusted
@@ -49,41 +49,40 @@ class Origin:
 
     def overdue(self, understood: Understood, row: int) -> Event[EventData]:
         """The row as `loan.overdue`."""
-        party_ref = understood.reference("party_ref", row)
         core_dpd = int(understood.numbers["core_dpd"][row]) if "core_dpd" in understood.numbers else -1
         flag = understood.text("flag", row) if "flag" in understood.texts else ""
-        originated_on = understood.dates["originated_on"].at(row)
-        data = trusted(
-            LoanOverdue,
-            _OVERDUE
-            | self._loan(understood, row, party_ref)
-            | {
-                "obligors": self._obligors(understood, row, party_ref),
-                "value_date": self.business_date,
-                "booked_at": self.watermark,
-                "cause": CAUSE,
-                "product_class": understood.text("product_class", row),
-                "creditor": understood.text("creditor", row),
-                "servicer": understood.text("servicer", row),
-                "originated_on": originated_on,
-                "jurisdiction": understood.text("jurisdiction", row),
-                "balance": int(understood.minor["balance"][row]),
-                "due_items": self._due_items(understood, row),
-                "core_dpd": core_dpd if core_dpd >= 0 else None,
-                "flags": [flag] if flag else [],
-                "feed": self.contract.feed,
-            },
-        )
-        return self._event("loan.overdue", data, party_ref, f"{self.file_id}:{understood.sheet.numbers[row]}")
+        party_ref = understood.reference("party_ref", row)
+        values = {
+            **_OVERDUE,
+            **self._loan(understood, row, party_ref),
+            "obligors": self._obligors(understood, row, party_ref),
+            "value_date": self.business_date,
+            "booked_at": self.watermark,
+            "cause": CAUSE,
+            "product_class": understood.text("product_class", row),
+            "creditor": understood.text("creditor", row),
+            "servicer": understood.text("servicer", row),
+            "originated_on": understood.dates["originated_on"].at(row),
+            "jurisdiction": understood.text("jurisdiction", row),
+            "balance": int(understood.minor["balance"][row]),
+            "due_items": self._due_items(understood, row),
+            "core_dpd": core_dpd if core_dpd >= 0 else None,
+            "flags": [flag] if flag else [],
+            "feed": self.contract.feed,
+        }
+        identity = f"{self.file_id}:{understood.sheet.numbers[row]}"
+        return self._event("loan.overdue", trusted(LoanOverdue, values), party_ref, identity)
 
     def cured(self, understood: Understood, row: int) -> Event[EventData]:
         """The row as `loan.cured`."""
         party_ref = understood.reference("party_ref", row)
-        data = trusted(
-            LoanCured,
-            _CURED | self._loan(understood, row, party_ref) | {"balance": int(understood.minor["balance"][row])},
-        )
-        return self._event("loan.cured", data, party_ref, f"{self.file_id}:{understood.sheet.numbers[row]}")
+        values = {
+            **_CURED,
+            **self._loan(understood, row, party_ref),
+            "balance": int(understood.minor["balance"][row]),
+        }
+        identity = f"{self.file_id}:{understood.sheet.numbers[row]}"
+        return self._event("loan.cured", trusted(LoanCured, values), party_ref, identity)
 
     def gone(
         self, *, loan_ref: str, party_ref: str, currency: str, balance_minor: int, number: int
@@ -130,10 +129,8 @@ class Origin:
             due_date = understood.dates[prefix + "due_date"].at(row)
             if due_date is None or due_date == date.max:
                 continue
-            parts = {
-                part: int(understood.minor[prefix + part][row]) if prefix + part in understood.minor else 0
-                for part in ("principal", "interest", "fee", "penalty", "paid")
-            }
+            columns = ((part, understood.minor.get(prefix + part)) for part in PARTS)
+            parts: dict[str, int] = {part: 0 if column is None else int(column[row]) for part, column in columns}
             if any(parts.values()):
                 found.append(
                     trusted(DueItem, {"kind": understood.text(prefix + "kind", row), "due_date": due_date, **parts})

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.intake.domain.calendar import latest_possible_date
 from services.intake.folding import Folding
@@ -153,6 +155,7 @@ class _Run:
         self._repair = repair
         self._tell = tell
         self._most = loader.facts_per_transaction
+        self._in_order, self._last_reference = True, b""
         self._origin = Origin(
             tenant=loader.database.settings.tenant,
             contract=released.contract,
@@ -200,11 +203,22 @@ class _Run:
             changed = await tape_loans.changed(
                 uow,
                 self._file.feed,
-                tape_loans.joined_column(references),
-                "\x1f".join(digests),
-                always=[int(place) for place in np.flatnonzero(always)],
+                references,
+                digests,
+                always=np.flatnonzero(always).tolist(),
+                in_order=self._goes_on_in_order(references),
             )
         return found + [Changed(int(named[one.place]), one.known, one.was_overdue) for one in changed]
+
+    def _goes_on_in_order(self, references: pa.Array) -> bool:
+        """Whether a full file is in order of reference up to here: its parts then span the feed's loans only once."""
+        self._in_order &= self._released.contract.content.change == "full" and self._repair is None
+        if self._in_order:
+            ascends = pc.all(pc.less(references[:-1], references[1:])).as_py()
+            first, last = references[0].as_py(), references[-1].as_py()
+            self._in_order = ascends is not False and first > self._last_reference
+            self._last_reference = last
+        return self._in_order
 
     def _concludes(self) -> bool:
         """Whether missing loans mean anything: not while rows are unread of which nobody knows whose they are."""

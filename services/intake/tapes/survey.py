@@ -39,7 +39,9 @@ class LoanSet:
     """
 
     def __init__(self, hashes: np.ndarray) -> None:
-        self._sorted = np.sort(hashes)
+        """Takes the array over, and sorts it where it is."""
+        hashes.sort()
+        self._sorted = hashes
 
     @classmethod
     def of(cls, loan_refs: list[str]) -> LoanSet:
@@ -60,6 +62,24 @@ class LoanSet:
     def repeated(self) -> LoanSet:
         """Those that are in it more than once."""
         return LoanSet(self._sorted[1:][self._sorted[1:] == self._sorted[:-1]])
+
+
+class _Hashes:
+    """Room for as many hashes as the manifest promises, and more where there are more."""
+
+    def __init__(self, expected: int) -> None:
+        self._room = np.empty(max(min(expected, MAX_ROWS), 1), np.int64)
+        self._count = 0
+
+    def add(self, hashes: np.ndarray) -> None:
+        end = self._count + len(hashes)
+        if end > len(self._room):
+            self._room = np.concatenate([self._room[: self._count], np.empty(max(end, 2 * self._count), np.int64)])
+        self._room[self._count : end] = hashes
+        self._count = end
+
+    def loans(self) -> LoanSet:
+        return LoanSet(self._room[: self._count])
 
 
 def loan_hashes(loan_refs: list[bytes]) -> np.ndarray:
@@ -90,16 +110,16 @@ class Survey:
 def survey(path: Path, contract: Contract, business_date: date, tell: Tell = unheard, *, expected: int = 0) -> Survey:
     """Read the file whole. Raises UnreadableTapeError."""
     found = Survey(content_hash(path))
-    hashes: list[np.ndarray] = []
+    hashes = _Hashes(expected)
     for sheet in read_sheets(path, contract):
         understood = understand(sheet, contract, business_date)
         found.rows += sheet.count
         if found.rows > MAX_ROWS:
             raise UnreadableTapeError(f"more than {MAX_ROWS} rows")
-        hashes.append(_named(sheet, understood))
+        hashes.add(_named(sheet, understood))
         _count(found, understood, contract)
         tell("Checking", found.rows, max(expected, found.rows))
-    found.loans = LoanSet(np.concatenate(hashes) if hashes else np.zeros(0, np.int64))
+    found.loans = hashes.loans()
     found.repeated = found.loans.repeated()
     return found
 

@@ -1,5 +1,6 @@
 """Tapes into a real database: first night, second night, what vanished, what was refused, what came live in between."""
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -56,6 +57,21 @@ async def test_second_night_only_what_changed_has_an_effect(intake, night):
     assert (second.facts, second.vanished) == (3, 0)
     assert await _statuses(intake) == {"P-1": "open", "P-2": "open", "P-3": "cured", "P-4": "open"}
     assert (await intake.types())[3:] == ["case.updated", "case.cured", "party.stopped", "case.opened"]
+
+
+@pytest.mark.parametrize("order", ["ascending", "shuffled"])
+async def test_second_night_in_any_order(intake, night, order):
+    """Rows in order of reference are compared along the index, others one by one: the same rows have changed."""
+    agreed = {"population": "all"}
+    numbers = list(range(100, 160))
+    await night(1, [row(number, late=number % 2) for number in numbers], agreed=agreed)
+    if order == "shuffled":
+        random.Random(order).shuffle(numbers)
+    changed = {103: 9, 104: 7, 117: 0}
+    file = await night(2, [row(number, late=changed.get(number, number % 2)) for number in numbers], agreed=agreed)
+    assert (file.facts, file.vanished) == (3, 0)
+    statuses = await _statuses(intake)
+    assert (statuses["P-103"], statuses["P-104"], statuses["P-117"], len(statuses)) == ("open", "open", "cured", 31)
 
 
 async def test_vanished_loans_are_cured_as_the_contract_says(intake, night):
