@@ -33,7 +33,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 ON CONFLICT (tenant, feed, file_id) DO UPDATE
 SET state = excluded.state, reasons = excluded.reasons, started_at = excluded.started_at, ended_at = excluded.ended_at,
     contract_version = excluded.contract_version, contract_sha256 = excluded.contract_sha256,
-    approved_by = excluded.approved_by
+    approved_by = excluded.approved_by, repairs = excluded.repairs, watermark = excluded.watermark,
+    position_number = excluded.position_number, total_rows = excluded.total_rows,
+    overdue_rows = excluded.overdue_rows, totals = excluded.totals, nameless_rows = excluded.nameless_rows
 WHERE tape_file.state = 'refused'
 """
 _ADVANCE = """

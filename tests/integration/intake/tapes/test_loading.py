@@ -129,6 +129,9 @@ async def test_a_contract_with_one_signature_is_no_contract(loader, tmp_path):
     alone = released()
     file = await loader.load(path, manifest(path, rows), type(alone)(alone.contract, alone.sha256, ("ada",)))
     assert [reason.partition(":")[0] for reason in file.reasons] == ["not_released"]
+    file = await loader.load(path, manifest(path, rows), alone)
+    assert (file.state, file.total_rows, file.overdue_rows, file.reasons) == ("loaded", 1, 1, ())
+    assert file.totals == (("CNY", "1000.00", "50.00"),)
 
 
 async def test_a_stale_tape_does_not_undo_a_later_payment(intake, night):
