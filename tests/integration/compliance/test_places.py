@@ -67,11 +67,12 @@ def asked(place: Place, case: CaseOpened, hour: int) -> dict[str, Any]:
 
 
 async def person(desk: Desk, place: Place) -> CaseOpened:
-    """A person there, early on the day, of whom nothing is told but who collects what and that they mind nothing."""
+    """A person there with a home of their own, early on the day, of whom nothing is told but who collects what and that they mind nothing."""
     desk.clock.business = at(place, 6) - timedelta(hours=1)
     case = await desk.open_case(
-        jurisdiction=place.jurisdiction, time_zones=[place.zone], history_known_from=date(2025, 1, 1)
-    )
+        jurisdiction=place.jurisdiction, time_zones=[place.zone], history_known_from=date(2025, 1, 1),
+        household=uuid4().hex,
+    )  # fmt: skip
     await desk.tell(case.party_id, **place.circumstances)
     none = {"party_id": str(case.party_id), "wishes": [], "told_at": desk.clock.business.isoformat()}
     assert (await desk.post("/v1/preferences", none)).status_code == 200

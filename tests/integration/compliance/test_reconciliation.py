@@ -293,7 +293,7 @@ async def test_only_readers_of_the_topic_are_told(bank: Bank) -> None:
             "/internal/digests/loan", Any, params={"types": "loan.overdue", "since": "2026-03-02T06:00:00Z",
                                                    "until": "2026-03-02T07:00:00Z"},
         )  # fmt: skip
-    assert refused.value.status == 404
+    assert refused.value.status == 403
 
 
 async def test_a_span_that_may_be_forgotten_in_part_is_not_compared(bank: Bank) -> None:

@@ -138,7 +138,7 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     "attested history of others unread": (
         [
             lambda place=place: patch(f"{_DOMAIN}.{place}.attested_from", lambda _rule, _question, _facts, own: own)
-            for place in ("rules.caps", "compiled.judges")
+            for place in ("rules.caps", "compiled.caps")
         ],
         "granted against: limit",
     ),
@@ -151,11 +151,17 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         "the audit differs",
     ),
     "a loan's hold covers nothing named": (
-        [lambda: patch(f"{_DOMAIN}.rules.holds.covers", _named_is_free)],
+        [
+            lambda place=place: patch(f"{_DOMAIN}.{place}.covers", _named_is_free)
+            for place in ("rules.holds", "compiled.judges")
+        ],
         "granted against: stop",
     ),
     "a loan's hold covers all": (
-        [lambda: patch(f"{_DOMAIN}.rules.holds.covers", _names_nothing)],
+        [
+            lambda place=place: patch(f"{_DOMAIN}.{place}.covers", _names_nothing)
+            for place in ("rules.holds", "compiled.judges")
+        ],
         "a refusal names other",
     ),
     "one person ends it": ([lambda: patch(f"{_DOMAIN}.holds.FOUR_EYES", frozenset())], "granted against: stop"),
