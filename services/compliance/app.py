@@ -39,6 +39,7 @@ from services.compliance.rule_turns import RulesPages, begin_turn, rules_watch
 from services.compliance.watch import next_look, watch
 from shared.balances import BalanceChecks
 from shared.events.topics import SERVICES
+from shared.messaging import IntentHandler
 from shared.security.key_cache import KeyCache
 from shared.security.token_source import ClientCredentials
 from shared.service import ServiceDefinition, ServiceRuntime
@@ -66,17 +67,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     publishers = _publishers(settings)
     reconciliation = Reconciliation(instruments, streams_of(subscriptions), publishers)
 
-    watches = [
-        watch(feed_desk.WATCH, partial(feed_desk.look_for_silence, instruments=instruments)),
-        watch(fact_desk.WATCH, fact_desk.count_overdue),
-        watch(complaint_desk.WATCH, complaint_desk.count_due),
-        watch(sample_desk.WATCH, partial(sample_desk.keep_up, instruments=instruments)),
-        rules_watch(instruments),
-        sealing_desk.timer(instruments),
-        erasure_desk.erasures_timer(instruments),
-        retention_desk.retention_watch(instruments),
-        watch(retention_desk.GAUGES, retention_desk.tell_retention),
-    ]
+    watches = _watches(instruments)
 
     @asynccontextmanager
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
@@ -109,6 +100,21 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         on_heartbeats=on_heartbeats,
         lifespan=lifespan,
     )
+
+
+def _watches(instruments: Instruments) -> list[IntentHandler]:
+    """What is looked at again and again, whether or not anybody asks."""
+    return [
+        watch(feed_desk.WATCH, partial(feed_desk.look_for_silence, instruments=instruments)),
+        watch(fact_desk.WATCH, fact_desk.count_overdue),
+        watch(complaint_desk.WATCH, complaint_desk.count_due),
+        watch(sample_desk.WATCH, partial(sample_desk.keep_up, instruments=instruments)),
+        rules_watch(instruments),
+        sealing_desk.timer(instruments),
+        erasure_desk.erasures_timer(instruments),
+        retention_desk.retention_watch(instruments),
+        watch(retention_desk.GAUGES, retention_desk.tell_retention),
+    ]
 
 
 def _publishers(settings: ServiceSettings) -> dict[str, ServiceClient]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from services.intake.ageing import DayClose
 from services.intake.api.cases import cases_router, control_router
@@ -30,7 +30,7 @@ from services.intake.score_desk import ScoreRun, Scoring
 from services.intake.scoring.release import Release, read_folder, release
 from services.intake.scoring.shipped import SHIPPED
 from services.intake.settings import IntakeSettings
-from shared.messaging import Subscription
+from shared.messaging import IntentHandler, Subscription
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from shared.security.signing import SigningKey
@@ -73,16 +73,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 # 2: cases can be closed
                 version="2.0.0",
                 description=_DESCRIPTION,
-                routers=[
-                    events_router(folding),
-                    cases_router(balances),
-                    control_router(balances),
-                    reconciliation_router(runtime.database),
-                    portfolio_router(runtime.database),
-                    people_router(runtime.database, folding.cipher),
-                    scores_router(runtime.database, scored_by),
-                    jwks_router(key),
-                ],
+                routers=[*routers(balances, folding, scored_by), jwks_router(key)],
                 settings=settings,
                 database=runtime.database,
                 verifier=TokenVerifier.from_settings(settings, runtime.clock),
@@ -113,14 +104,36 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             *subscriptions(folding, Following(folding)),
             *([] if fineract is None else [_fineract(foreign, fineract, folding, settings)]),
         ],
-        intent_handlers=[
-            DayClose(folding, reconciles=core is not None and own.reconcile_after_close),
-            ScoreRun(Scoring.of(scored_by, own)),
-            LearnHomes(folding),
-            *(() if core is None else (Looking(folding, CorePort(core)), LookingAgain(folding, CorePort(core)))),
-        ],
+        intent_handlers=_intent_handlers(own, folding, scored_by, None if core is None else CorePort(core)),
         lifespan=lifespan,
     )
+
+
+def routers(balances: Balances, folding: Folding, scored_by: Release) -> list[APIRouter]:
+    """Everything that intake's API answers."""
+    database = balances.database
+    return [
+        events_router(folding),
+        cases_router(balances),
+        control_router(balances),
+        reconciliation_router(database),
+        portfolio_router(database),
+        people_router(database, folding.cipher),
+        scores_router(database, scored_by),
+    ]
+
+
+def _intent_handlers(
+    own: IntakeSettings, folding: Folding, scored_by: Release, core: CorePort | None
+) -> list[IntentHandler]:
+    """What intake does later. Without the core's balance port there is nothing to compare with."""
+    reconciling = () if core is None else (Looking(folding, core), LookingAgain(folding, core))
+    return [
+        DayClose(folding, reconciles=core is not None and own.reconcile_after_close),
+        ScoreRun(Scoring.of(scored_by, own)),
+        LearnHomes(folding),
+        *reconciling,
+    ]
 
 
 def _release(settings: ServiceSettings, own: IntakeSettings) -> Release:

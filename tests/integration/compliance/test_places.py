@@ -67,7 +67,10 @@ def asked(place: Place, case: CaseOpened, hour: int) -> dict[str, Any]:
 
 
 async def person(desk: Desk, place: Place) -> CaseOpened:
-    """A person there with a home of their own, early on the day, of whom nothing is told but who collects what and that they mind nothing."""
+    """A person there with a home of their own, early on the day.
+
+    Nothing is told of them but who collects what, and that they mind nothing.
+    """
     desk.clock.business = at(place, 6) - timedelta(hours=1)
     case = await desk.open_case(
         jurisdiction=place.jurisdiction, time_zones=[place.zone], history_known_from=date(2025, 1, 1),

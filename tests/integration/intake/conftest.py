@@ -12,12 +12,7 @@ import httpx
 import pytest
 from aiokafka import TopicPartition
 
-from services.intake.api.cases import cases_router, control_router
-from services.intake.api.events import events_router
-from services.intake.api.people import people_router
-from services.intake.api.portfolio import portfolio_router
-from services.intake.api.reconciliation import reconciliation_router
-from services.intake.api.scores import scores_router
+from services.intake.app import routers
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
 from services.intake.core_port import CorePort
@@ -134,15 +129,7 @@ class Service:
                 service="intake",
                 title="Intake",
                 description="For tests.",
-                routers=[
-                    events_router(self.folding),
-                    cases_router(balances),
-                    control_router(balances),
-                    portfolio_router(self.database),
-                    reconciliation_router(self.database),
-                    people_router(self.database, self.folding.cipher),
-                    scores_router(self.database, self.scored_by),
-                ],
+                routers=routers(balances, self.folding, self.scored_by),
                 settings=self.settings,
                 database=self.database,
                 verifier=TokenVerifier.from_settings(
