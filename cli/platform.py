@@ -138,8 +138,10 @@ class Platform:
     async def provision(self) -> None:
         """Databases, roles, migrations, topics and access rules of this prefix."""
         self.on_progress("Databases, topics and access rules", 0, 1)
-        self.databases = await provision_databases(self.admin_url, self.prefix, password=self.servers.home.password)
-        await provision_topics(self.kafka, self.prefix)
+        self.databases, _ = await asyncio.gather(
+            provision_databases(self.admin_url, self.prefix, password=self.servers.home.password),
+            provision_topics(self.kafka, self.prefix),
+        )
         self.on_progress("Databases, topics and access rules", 1, 1)
 
     async def drop(self) -> None:
