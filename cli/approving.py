@@ -39,9 +39,9 @@ class Approver:
     @classmethod
     def open(cls, keys: Path, person: str) -> Self:
         """The person's key in the folder, made if missing."""
-        from services.compliance.domain.approvers import key_name
+        from shared.security.note_keys import person_key_name
 
-        return cls(person, SigningKey.open(keys, f"approver-{key_name(person)}"))
+        return cls(person, SigningKey.open(keys, f"approver-{person_key_name(person)}"))
 
     @property
     def key(self) -> NoteKey:
@@ -50,9 +50,9 @@ class Approver:
 
     def named(self, public_bytes: bytes) -> NoteKey:
         """A key of this person."""
-        from services.compliance.domain.approvers import key_name
+        from shared.security.note_keys import person_key_name
 
-        return NoteKey(key_name(self.person), public_bytes)
+        return NoteKey(person_key_name(self.person), public_bytes)
 
     def registration(self, on: date) -> "Registration":
         """The first registration of the key."""

@@ -134,27 +134,32 @@ class Collectors:
             self.world.tell(f"{what}: {decision.answer}, {', '.join(one.rule.id for one in decision.refusals)}")
             self._refused(question, decision, again=again, replaces=old, about=(debts, number))
             return False
+        grant = self._granted(permit.permit_id, question, debts, number)
+        if replaces is not None:
+            replaces.released_real = self.world.real_now
+        self.world.tell(f"{what}: permit {str(grant.permit_id)[:4]} until {end:%H:%M}Z")
+        self.field.go(Plan(grant=grant, channel=channel, purpose=purpose, minutes=minutes))
+        return True
+
+    def _granted(self, permit_id: UUID, question: Question, debts: frozenset[UUID] | None, number: str | None) -> Grant:
+        """Write down what was granted, as it was asked for."""
         grant = Grant(
-            permit_id=permit.permit_id,
+            permit_id=permit_id,
             party_id=self.person.party_id,
             subject_id=question.subject_id,
-            channel=channel,
-            purpose=purpose,
+            channel=question.channel,
+            purpose=question.purpose,
             crew=frozenset(question.crew),
-            start=start,
-            end=end,
+            start=question.span.start,
+            end=question.span.end,
             asked_at=self.world.now,
             asked_real=self.world.real_now,
             watermark_real=self.world.watermark(),
             debts=debts,
             number=number,
         )
-        self.world.history.grants[grant.permit_id] = grant
-        if replaces is not None:
-            replaces.released_real = self.world.real_now
-        self.world.tell(f"{what}: permit {str(grant.permit_id)[:4]} until {end:%H:%M}Z")
-        self.field.go(Plan(grant=grant, channel=channel, purpose=purpose, minutes=minutes))
-        return True
+        self.world.history.grants[permit_id] = grant
+        return grant
 
     def _move(self, plan: Plan) -> None:
         """Another time in the place of an unused permit: the reservations change places, or nothing changes."""

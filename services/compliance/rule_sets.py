@@ -7,7 +7,6 @@ import logging
 from typing import Final
 
 from services.compliance import finding_desk
-from services.compliance.domain.approvers import key_name
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.packs import PackError
 from services.compliance.instruments import Instruments
@@ -16,6 +15,7 @@ from services.compliance.store.log import are_integrated, has_entry, has_kind, k
 from services.compliance.store.rule_sources import keep_parts
 from shared.database import Database, UnitOfWork
 from shared.ids import derived_id
+from shared.security.note_keys import person_key_name
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.5
@@ -72,9 +72,9 @@ async def _record_approvers(uow: UnitOfWork, instruments: Instruments) -> None:
     """Raises PackError for another first key of a person: what follows a lost one is vouched for by others."""
     logged: dict[str, set[str]] = {}
     for said in await load_leaves_of(uow, "approver_key"):
-        logged.setdefault(key_name(said["approver"]), set()).add(said["key"])
+        logged.setdefault(person_key_name(said["approver"]), set()).add(said["key"])
     for one in instruments.approver_keys:
-        if one.previous is None and one.key not in logged.get(key_name(one.person), {one.key}):
+        if one.previous is None and one.key not in logged.get(person_key_name(one.person), {one.key}):
             raise PackError(f"approvers: {one.person} had another key, and nobody signed or vouched for this one")
     known = await known_entries(uow, [one.leaf_id for one in instruments.approver_keys])
     leaves = [

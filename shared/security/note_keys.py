@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,6 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 ED25519 = b"\x01"
 COSIGNATURE = b"\x04"
+
+
+def person_key_name(person: str) -> str:
+    """The name that a person's key carries: spaces and plus signs have no place in a key's text form."""
+    return re.sub(r"[\s+]+", "_", person.strip().casefold())
 
 
 class NoteError(ValueError):

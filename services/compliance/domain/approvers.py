@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,15 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.packs import PackError
 from shared.ids import derived_id
-from shared.security.note_keys import ED25519, NoteError, NoteKey
+from shared.security.note_keys import ED25519, NoteError, NoteKey, person_key_name
 
 _ROTATION: Final = "doorstep-approver-key/v1"
 _VOUCH: Final = "doorstep-approver-vouch/v1"
-
-
-def key_name(person: str) -> str:
-    """The name that the person's key carries: spaces and plus signs have no place in a key's text form."""
-    return re.sub(r"[\s+]+", "_", person.strip().casefold())
 
 
 class Voucher(BaseModel):
@@ -119,7 +113,7 @@ def rotation_statement(old: str, new: str) -> bytes:
 
 def vouch_statement(person: str, lost: str, new: str, on: date) -> bytes:
     """What others sign who vouch for a person's new key (text forms) in the place of a lost one, from that day on."""
-    return f"{_VOUCH}\n{key_name(person)}\n{lost}\n{new}\n{on.isoformat()}\n".encode()
+    return f"{_VOUCH}\n{person_key_name(person)}\n{lost}\n{new}\n{on.isoformat()}\n".encode()
 
 
 def successor(
@@ -147,7 +141,7 @@ def approvers(registrations: Sequence[Registration]) -> Approvers:
     held: dict[str, tuple[Held, ...]] = {}
     used: set[bytes] = set()
     for one in registrations:
-        key, person = _key(one), key_name(one.person)
+        key, person = _key(one), person_key_name(one.person)
         before = held.get(person, ())
         if key.public_key in used:
             raise PackError(f"approvers: the key of {one.person} is registered twice")
@@ -174,11 +168,11 @@ def _signed(one: Registration, last: Held) -> str:
 
 def _vouched(one: Registration, held: Mapping[str, tuple[Held, ...]]) -> str:
     """As whom a key counts for which others vouched: as the person's own only when two did who count as two."""
-    person, others = key_name(one.person), set[str]()
+    person, others = person_key_name(one.person), set[str]()
     statement = vouch_statement(one.person, one.previous or "", one.key, one.registered_on)
     for voucher in one.vouched_by:
         own = _held(held, voucher.person, voucher.key, one.registered_on)
-        if key_name(voucher.person) == person or own is None:
+        if person_key_name(voucher.person) == person or own is None:
             raise PackError(f"approvers: {voucher.person} cannot vouch for {one.person}")
         if not own.key.verifies(statement, decoded(voucher.signature)):
             raise PackError(f"approvers: {voucher.person} did not sign the new key of {one.person}")
@@ -190,7 +184,7 @@ def _vouched(one: Registration, held: Mapping[str, tuple[Held, ...]]) -> str:
 
 
 def _held(held: Mapping[str, tuple[Held, ...]], person: str, vkey: str, day: date) -> Held | None:
-    for one in held.get(key_name(person), ()):
+    for one in held.get(person_key_name(person), ()):
         if one.key.vkey == vkey and one.since <= day <= one.until:
             return one
     return None
@@ -209,6 +203,6 @@ def _key(one: Registration) -> NoteKey:
         key = NoteKey.parse(one.key)
     except NoteError as error:
         raise PackError(f"approvers: the key of {one.person}: {error}") from error
-    if key.algorithm != ED25519 or key.name != key_name(one.person):
-        raise PackError(f"approvers: the key of {one.person} does not carry the name {key_name(one.person)}")
+    if key.algorithm != ED25519 or key.name != person_key_name(one.person):
+        raise PackError(f"approvers: the key of {one.person} does not carry the name {person_key_name(one.person)}")
     return key

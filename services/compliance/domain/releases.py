@@ -16,14 +16,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.compliance.domain.approvers import Approvers, Held, decoded, key_name
+from services.compliance.domain.approvers import Approvers, Held, decoded
 from services.compliance.domain.audit import Finding
 from services.compliance.domain.canonical import Json, canonical
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.local_time import EARLIEST_DATE
 from services.compliance.domain.packs import PackError, RuleBook
 from shared.ids import derived_id
-from shared.security.note_keys import NoteKey
+from shared.security.note_keys import NoteKey, person_key_name
 
 _STATEMENT: Final = b"doorstep-pack-approval/v1\n"
 RELEASE_RULES: Final[dict[str, str]] = {
@@ -173,7 +173,7 @@ def releases(book: RuleBook, approvals: Sequence[Approval], approvers: Approvers
             if fault:
                 faults.append(f"{one.approver}: {fault}")
             elif held is not None:
-                people.setdefault(key_name(one.approver), one)
+                people.setdefault(person_key_name(one.approver), one)
                 answering.add(held.answers_for)
         if len(people) > len(answering) == 1:
             faults.append("who alone vouched for the other's key counts as one with them")

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from services.intake.core_events import core_event
 from services.intake.domain.calendar import FutureBusinessDateError
-from services.intake.folding import REDUCING, Folding, FoldRefusedError, core_of, keys_bound
+from services.intake.folding import REDUCING, Folding, FoldRefusedError, keys_bound
 from services.intake.schemas import FieldRefusal, LoanEvent, LoanEventResult, LoanEventResults, LoanEvents
 from services.intake.store import days
-from services.intake.store.parties import Parties, key_of, reserve
+from services.intake.store.parties import Parties, reserve
 from shared.database import UnitOfWork
 from shared.database.unit_of_work import Cause
 from shared.events import Event
@@ -109,24 +110,16 @@ def _read(uow: UnitOfWork, item: Mapping[str, Any]) -> Event[EventData] | LoanEv
         data = event_type.model.model_validate(envelope.data)
     except ValidationError as error:
         return _refused(name, error, "/data")
-    key = key_of(uow.tenant, core_of(data), str(getattr(data, "party_ref", "-")))
-    return Event(
-        id=envelope.id,
-        source=envelope.source,
-        type=envelope.type,
-        version=event_type.version,
+    return core_event(
+        envelope.type,
+        data,
         tenant=uow.tenant,
-        key=key,
-        party_id=None,
-        aggregate_type=event_type.aggregate,
-        aggregate_id=key,
-        sequence=int(getattr(data, "core_sequence", 0)),
+        source=envelope.source,
+        identity=envelope.id,
         time=envelope.time,
-        recorded_time=uow.real_now,
+        learned_at=uow.real_now,
         correlation_id=envelope.id,
-        causation_id="",
         traceparent=current_traceparent() or "",
-        data=data,
     )
 
 

@@ -8,7 +8,6 @@ signs anew.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import tomllib
@@ -20,11 +19,12 @@ from typing import Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.intake.approvers import Registration, RegistrationError, Registry
 from services.intake.scoring.artefact import ArtefactError, Gate, Model, decode, model_hash
 from services.intake.scoring.features import SEGMENTS, Segment
 from services.intake.scoring.scorecard import TARGETS, Target
 from services.intake.scoring.shipped import MODEL_FILE
-from shared.security.note_keys import NoteError, NoteKey
+from shared.security.note_keys import person_key_name
 
 NotUsed = Literal["demonstration_only", "not_backtested", "not_approved"]
 BACKTEST_FILE: Final = "backtest.json"
@@ -37,14 +37,6 @@ _STATEMENT: Final = b"doorstep-score-approval/v1\n"
 
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Approver(_Entry):
-    """A person who may approve models, with the key that is theirs (`./doorstep rules approver-key`)."""
-
-    person: str = Field(min_length=3, description="As the bank's directory names them.")
-    key: str = Field(description="Text form of the Ed25519 key: name+id+key.")
-    registered_on: date
 
 
 class Approval(_Entry):
@@ -76,7 +68,7 @@ class Backtest(_Entry):
 
 
 class _Approvers(_Entry):
-    approver: tuple[Approver, ...] = ()
+    approver: tuple[Registration, ...] = ()
 
 
 class _Approvals(_Entry):
@@ -145,35 +137,22 @@ def approve(
 
 def _approved_by(files: Mapping[str, bytes], sha256: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Who approved exactly these files, and why other approvals count for nothing."""
-    keys = _keys(files.get(APPROVERS_FILE, b""))
+    try:
+        registry = Registry.of(_read(_Approvers, files.get(APPROVERS_FILE, b""), APPROVERS_FILE).approver)
+    except RegistrationError as error:
+        raise ArtefactError(f"{APPROVERS_FILE}: {error}") from error
     wanted = (sha256, _sha256(files.get(BACKTEST_FILE, b"")))
     people: dict[str, str] = {}
     faults: list[str] = []
     for one in _read(_Approvals, files.get(APPROVALS_FILE, b""), APPROVALS_FILE).approval:
-        known = keys.get(_same(one.approver))
-        if (one.sha256, one.backtest_sha256) != wanted:
-            faults.append(f"{one.approver}: approved other files")
-        elif known is None or known[1] > one.approved_on:
-            faults.append(f"{one.approver}: no key was registered on {one.approved_on}")
-        elif not known[0].verifies(one.statement(), _decoded(one.signature)):
-            faults.append(f"{one.approver}: the signature does not hold")
+        fault: str | None = "approved other files"
+        if (one.sha256, one.backtest_sha256) == wanted:
+            fault = registry.fault(one.approver, on=one.approved_on, statement=one.statement(), signature=one.signature)
+        if fault is None:
+            people.setdefault(person_key_name(one.approver), one.approver)
         else:
-            people.setdefault(_same(one.approver), one.approver)
+            faults.append(f"{one.approver}: {fault}")
     return tuple(people.values()), tuple(faults)
-
-
-def _keys(content: bytes) -> dict[str, tuple[NoteKey, date]]:
-    """Each person's key. Nobody has two, and no key is two people's: nobody approves twice under two names."""
-    found: dict[str, tuple[NoteKey, date]] = {}
-    for one in _read(_Approvers, content, APPROVERS_FILE).approver:
-        try:
-            key = NoteKey.parse(one.key)
-        except NoteError as error:
-            raise ArtefactError(f"{APPROVERS_FILE}: the key of {one.person}: {error}") from error
-        if _same(one.person) in found or any(key.public_key == each.public_key for each, _ in found.values()):
-            raise ArtefactError(f"{APPROVERS_FILE}: {one.person} or their key is registered twice")
-        found[_same(one.person)] = (key, one.registered_on)
-    return found
 
 
 def _read(form: type[EntryT], content: bytes, name: str) -> EntryT:
@@ -194,17 +173,6 @@ def _shown(model: Model, backtest: Backtest | None) -> dict[Target, tuple[bool, 
             )
         found[target] = own
     return found
-
-
-def _same(person: str) -> str:
-    return " ".join(person.casefold().split())
-
-
-def _decoded(signature: str) -> bytes:
-    try:
-        return base64.b64decode(signature, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _sha256(content: bytes) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,8 +13,9 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.intake.approvers import Registration, RegistrationError, Registry
 from services.intake.tapes.contract import Contract, ContractError, contract_hash, read_contract
-from shared.security.note_keys import ED25519, NoteError, NoteKey
+from shared.security.note_keys import person_key_name
 
 APPROVERS: Final = "approvers.toml"
 APPROVALS: Final = "approvals.toml"
@@ -31,14 +30,6 @@ class FeedError(ValueError):
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Registration(_Strict):
-    """The key of one person who may approve (`./doorstep rules approver-key` makes it)."""
-
-    person: str = Field(min_length=3)
-    key: str
-    registered_on: date
 
 
 class Approval(_Strict):
@@ -79,11 +70,6 @@ class Released:
         return len(self.approvers) >= _NEEDED
 
 
-def key_name(person: str) -> str:
-    """The name that a person's key carries."""
-    return re.sub(r"[\s+]+", "_", person.strip().casefold())
-
-
 def approve(content: bytes, *, person: str, on: date, sign: Callable[[bytes], bytes]) -> Approval:
     """A person's approval of a contract's file. Raises ContractError."""
     contract = read_contract(content)
@@ -103,7 +89,10 @@ def contract_for(folder: Path, feed: str, business_date: date | None) -> Release
 
     The people count whose registered key signed exactly this file.
     """
-    keys = _keys(_parsed(folder / APPROVERS, _Registrations).approver)
+    try:
+        registry = Registry.of(_parsed(folder / APPROVERS, _Registrations).approver)
+    except RegistrationError as error:
+        raise FeedError(str(error)) from error
     approvals = _parsed(folder / APPROVALS, _Approvals).approval
     versions: dict[int, Released] = {}
     for path in sorted(folder.glob("*.toml")):
@@ -119,42 +108,21 @@ def contract_for(folder: Path, feed: str, business_date: date | None) -> Release
         if contract.version in versions:
             raise FeedError(f"version {contract.version} of feed {feed} is there twice")
         versions[contract.version] = Released(
-            contract, contract_hash(content), _signers(content, contract, approvals, keys)
+            contract, contract_hash(content), _signers(content, contract, approvals, registry)
         )
     if not versions:
         raise FeedError(f"no contract of feed {feed} reads {business_date or 'any date'}; looked in {folder}")
     return versions[max(versions)]
 
 
-def _keys(registrations: Sequence[Registration]) -> dict[str, NoteKey]:
-    keys: dict[str, NoteKey] = {}
-    for one in registrations:
-        try:
-            key = NoteKey.parse(one.key)
-        except NoteError as error:
-            raise FeedError(f"the key of {one.person}: {error}") from error
-        if key.algorithm != ED25519 or key.name != key_name(one.person):
-            raise FeedError(f"the key of {one.person} does not carry the name {key_name(one.person)}")
-        if key.name in keys or any(known.public_key == key.public_key for known in keys.values()):
-            raise FeedError(f"{one.person}, or this key, is registered twice")
-        keys[key.name] = key
-    return keys
-
-
-def _signers(
-    content: bytes, contract: Contract, approvals: Sequence[Approval], keys: Mapping[str, NoteKey]
-) -> tuple[str, ...]:
-    sha256, found = contract_hash(content), set[str]()
-    for one in approvals:
-        key = keys.get(key_name(one.approver))
-        if key is None or (one.feed, one.version, one.sha256) != (contract.feed, contract.version, sha256):
-            continue
-        try:
-            signature = base64.b64decode(one.signature, validate=True)
-        except binascii.Error:
-            continue
-        if key.verifies(one.statement(), signature):
-            found.add(key.name)
+def _signers(content: bytes, contract: Contract, approvals: Sequence[Approval], registry: Registry) -> tuple[str, ...]:
+    wanted = (contract.feed, contract.version, contract_hash(content))
+    signed = (one for one in approvals if (one.feed, one.version, one.sha256) == wanted)
+    found = {
+        person_key_name(one.approver)
+        for one in signed
+        if registry.fault(one.approver, on=one.approved_on, statement=one.statement(), signature=one.signature) is None
+    }
     return tuple(sorted(found))
 
 

@@ -9,12 +9,11 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from services.intake.store.parties import key_of
+from services.intake.core_events import core_event
 from services.intake.tapes.contract import PARTS, Contract
 from services.intake.tapes.understanding import Understood
 from shared.events import Event
 from shared.events.base import EventData, trusted
-from shared.events.catalogue import CATALOGUE
 from shared.events.loan import DueItem, LoanCured, LoanOverdue, Obligor
 
 CAUSE: Final = "tape"
@@ -71,7 +70,7 @@ class Origin:
             "feed": self.contract.feed,
         }
         identity = f"{self.file_id}:{understood.sheet.numbers[row]}"
-        return self._event("loan.overdue", trusted(LoanOverdue, values), party_ref, identity)
+        return self._event("loan.overdue", trusted(LoanOverdue, values), identity)
 
     def cured(self, understood: Understood, row: int) -> Event[EventData]:
         """The row as `loan.cured`."""
@@ -82,7 +81,7 @@ class Origin:
             "balance": int(understood.minor["balance"][row]),
         }
         identity = f"{self.file_id}:{understood.sheet.numbers[row]}"
-        return self._event("loan.cured", trusted(LoanCured, values), party_ref, identity)
+        return self._event("loan.cured", trusted(LoanCured, values), identity)
 
     def gone(
         self, *, loan_ref: str, party_ref: str, currency: str, balance_minor: int, number: int
@@ -92,7 +91,7 @@ class Origin:
             LoanCured,
             _CURED | self._identity(loan_ref, party_ref, currency, number) | {"balance": balance_minor},
         )
-        return self._event("loan.cured", data, party_ref, f"{self.file_id}:{loan_ref}")
+        return self._event("loan.cured", data, f"{self.file_id}:{loan_ref}")
 
     def _loan(self, understood: Understood, row: int, party_ref: str) -> dict[str, Any]:
         return self._identity(
@@ -137,24 +136,14 @@ class Origin:
                 )
         return found
 
-    def _event(self, name: str, data: EventData, party_ref: str, identity: str) -> Event[EventData]:
-        event_type = CATALOGUE[name]
-        key = key_of(self.tenant, self.contract.core, party_ref)
-        return Event(
-            id=identity,
-            source=f"{self.contract.core}/tapes/{self.contract.feed}",
-            type=name,
-            version=event_type.version,
+    def _event(self, name: str, data: EventData, identity: str) -> Event[EventData]:
+        return core_event(
+            name,
+            data,
             tenant=self.tenant,
-            key=key,
-            party_id=None,
-            aggregate_type=event_type.aggregate,
-            aggregate_id=key,
-            sequence=int(getattr(data, "core_sequence", 0)),
+            source=f"{self.contract.core}/tapes/{self.contract.feed}",
+            identity=identity,
             time=self.watermark,
-            recorded_time=self.learned_at,
+            learned_at=self.learned_at,
             correlation_id=str(self.file_id),
-            causation_id="",
-            traceparent="",
-            data=data,
         )

@@ -9,9 +9,9 @@ from datetime import date
 
 import pytest
 
-from services.intake.tapes.approvals import approve, key_name
+from services.intake.tapes.approvals import approve
 from shared.embedded.home import PROJECT_FOLDER
-from shared.security.note_keys import NoteKey
+from shared.security.note_keys import NoteKey, person_key_name
 from shared.security.signing import SigningKey
 from tests.unit.intake.tapes.tapes import contract_text, manifest_document, row, write
 
@@ -23,8 +23,8 @@ def release(folder, content):
     folder.mkdir()
     (folder / "loans.toml").write_bytes(content)
     for person in ("Ada Lovelace", "Bo Derek"):
-        key = SigningKey.open(folder.parent / key_name(person), f"approver-{key_name(person)}")
-        vkey = NoteKey(key_name(person), key.public_bytes).vkey
+        key = SigningKey.open(folder.parent / person_key_name(person), f"approver-{person_key_name(person)}")
+        vkey = NoteKey(person_key_name(person), key.public_bytes).vkey
         with (folder / "approvers.toml").open("a") as file:
             file.write(f'[[approver]]\nperson = "{person}"\nkey = "{vkey}"\nregistered_on = 2026-01-01\n')
         approval = approve(content, person=person, on=date(2026, 1, 2), sign=key.sign_bytes)

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from services.intake.scoring.artefact import ArtefactError, encode, model_hash
 from services.intake.scoring.features import SEGMENTS
 from services.intake.scoring.release import Backtest, approve, release
+from shared.security.note_keys import NoteKey, person_key_name
 from tests.unit.intake.scoring.models import MODEL, OPEN, SHUT
 
 DAY = date(2026, 3, 2)
@@ -21,11 +22,10 @@ BACKTEST = Backtest(
 )  # fmt: skip
 
 
-def vkey(person: str) -> str:
-    from shared.security.note_keys import NoteKey
-
-    public = KEYS[person].public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return NoteKey(person.casefold().replace(" ", "_"), public).vkey
+def vkey(person: str, *, key: str | None = None) -> str:
+    """The key of `key` (their own when left out) under the person's name."""
+    public = KEYS[key or person].public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return NoteKey(person_key_name(person), public).vkey
 
 
 def registry(*people: str) -> bytes:
@@ -115,9 +115,19 @@ def test_back_test_of_another_model_is_refused(files: dict[str, bytes]) -> None:
 
 
 def test_key_of_two_people_is_refused(files: dict[str, bytes]) -> None:
-    files["approvers.toml"] = registry("Ada Ito") + registry("Ada Ito").replace(b"Ada Ito", b"Eve Roth")
+    under_another_name = registry("Ada Ito").replace(b"Ada Ito", b"Eve Roth")
+    files["approvers.toml"] = registry("Ada Ito") + under_another_name.replace(
+        vkey("Ada Ito").encode(), vkey("Eve Roth", key="Ada Ito").encode()
+    )
 
     with pytest.raises(ArtefactError, match="registered twice"):
+        release(files, production=True)
+
+
+def test_key_in_the_name_of_somebody_else_is_refused(files: dict[str, bytes]) -> None:
+    files["approvers.toml"] = registry("Ada Ito").replace(b"Ada Ito", b"Eve Roth")
+
+    with pytest.raises(ArtefactError, match="does not carry the name eve_roth"):
         release(files, production=True)
 
 

@@ -4,10 +4,10 @@ from datetime import date
 
 import pytest
 
-from services.intake.tapes.approvals import FeedError, approve, contract_for, key_name
+from services.intake.tapes.approvals import FeedError, approve, contract_for
 from services.intake.tapes.contract import ContractError, read_contract
 from shared.embedded.home import PROJECT_FOLDER
-from shared.security.note_keys import NoteKey
+from shared.security.note_keys import NoteKey, person_key_name
 from shared.security.signing import SigningKey
 from tests.unit.intake.tapes.tapes import contract_text
 
@@ -48,14 +48,14 @@ class Folder:
         (self.path / name).write_bytes(content)
 
     def person(self, name):
-        key = SigningKey.open(self.home / key_name(name), f"approver-{key_name(name)}")
-        vkey = NoteKey(key_name(name), key.public_bytes).vkey
+        key = SigningKey.open(self.home / person_key_name(name), f"approver-{person_key_name(name)}")
+        vkey = NoteKey(person_key_name(name), key.public_bytes).vkey
         with (self.path / "approvers.toml").open("a") as file:
             file.write(f'[[approver]]\nperson = "{name}"\nkey = "{vkey}"\nregistered_on = 2026-01-01\n')
         return key
 
-    def approves(self, name, key, content):
-        approval = approve(content, person=name, on=date(2026, 1, 2), sign=key.sign_bytes)
+    def approves(self, name, key, content, *, on=date(2026, 1, 2)):
+        approval = approve(content, person=name, on=on, sign=key.sign_bytes)
         with (self.path / "approvals.toml").open("a") as file:
             file.write("[[approval]]\n")
             for field, value in approval.model_dump().items():
@@ -95,6 +95,13 @@ def test_a_signature_of_somebody_unregistered_counts_for_nothing(folder, tmp_pat
     folder.approves("Eve M", SigningKey.open(tmp_path / "eve", "approver-eve_m"), content)
     folder.approves("Ada L", SigningKey.open(tmp_path / "eve", "approver-eve_m"), content)
     assert contract_for(folder.path, "core-a-loans", None).approvers == ("ada_l",)
+
+
+def test_a_signature_from_before_the_key_was_registered_counts_for_nothing(folder):
+    content = contract_text()
+    folder.contract("loans.toml", content)
+    folder.approves("Ada L", folder.person("Ada L"), content, on=date(2025, 12, 31))
+    assert contract_for(folder.path, "core-a-loans", None).approvers == ()
 
 
 def test_the_version_of_the_business_date(folder):
