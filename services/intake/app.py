@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from services.intake.ageing import DayClose
 from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
+from services.intake.api.history import history_router
 from services.intake.api.people import people_router
 from services.intake.api.portfolio import portfolio_router
 from services.intake.api.reconciliation import reconciliation_router
@@ -116,6 +117,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release) -> list[AP
         events_router(folding),
         cases_router(balances),
         control_router(balances),
+        history_router(database, folding.policy),
         reconciliation_router(database),
         portfolio_router(database),
         people_router(database, folding.cipher),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from services.intake.history_schemas import CaseOnDay, ToldFact
 from services.intake.portfolio_schemas import Portfolio, RollMatrix
 from services.intake.reconciliation_schemas import OpenDifference, ReconciliationRun
 from services.intake.schemas import (
@@ -107,6 +108,22 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "timeline": [
             {"happened_at": CHECKED_OUT_AT, "type": "visit.completed", "detail": "promise_made", "reference": VISIT}
         ],
+    },
+    ToldFact: {
+        "fact_id": 41, "source": "core-a", "event_id": "core-a-000917", "type": "loan.overdue",
+        "holds_from": "2026-03-10", "happened_at": "2026-03-09T17:00:00Z", "recorded_at": "2026-03-09T17:00:01Z",
+        "outcome": "applied", "content": EVENTS["loan.overdue"],
+    },
+    CaseOnDay: {
+        "case_id": CASE, "party_id": PARTY, "as_of": "2026-03-10", "known_at": "2026-03-10T02:00:00Z", "facts": 3,
+        "bucket": "B2", "dpd_contractual": 33, "overdue_totals": [cny(125000)],
+        "loans": [
+            {
+                "loan_ref": "L-000042", "product_class": "card", "overdue": cny(125000),
+                "oldest_due_date": "2026-02-05", "dpd_contractual": 33,
+            }
+        ],
+        "suspended": [], "without_facts": [],
     },
     CaseSnapshot: _STATE | {
         "sequence": 2, "business_date": "2026-03-10", "loans": [_LOAN], "jurisdiction": "CN",

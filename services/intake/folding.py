@@ -14,7 +14,7 @@ from services.intake.domain.merge import Names, binds_others
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.trigger import Trigger
 from services.intake.settings import IntakeSettings
-from services.intake.store import books, cards, days
+from services.intake.store import books, cards, days, loan_facts
 from services.intake.store.parties import Parties, key_of, reserve
 from shared.database import UnitOfWork
 from shared.events import Event
@@ -83,6 +83,7 @@ class Folding:
         after = dict(before)
         outcomes: dict[InboxKey, Outcome] = {}
         people: dict[UUID, PartyUpdated] = {}
+        told: list[loan_facts.Told] = []
         circumstances = {
             core: Circumstances(
                 self.policy, closed.get(core), Names(new_id, bound.get(core, {}), self._household_commitment)
@@ -92,6 +93,7 @@ class Folding:
         for event, party_id, core in facts:
             folded = fold(after[party_id], event.data, _trigger(event), circumstances[core])
             after[party_id] = folded.book
+            told.append(loan_facts.Told(event, party_id, folded.outcome))
             for announced in folded.events:
                 uow.emit(announced)
             if folded.outcome is not Outcome.APPLIED:
@@ -100,6 +102,7 @@ class Folding:
                 people[party_id] = event.data
         await books.save(uow, before, after)
         await cards.save(uow, self.cipher, people)
+        await loan_facts.keep(uow, told)
         return outcomes
 
     def _household_commitment(self, address: str) -> str:

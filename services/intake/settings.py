@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
+import msgspec
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.intake.domain.calendar import USUAL_WEEK, BusinessCalendar
 from services.intake.domain.policy import DelinquencyPolicy
 from shared.money import known_currency
 
 Days = Annotated[int, Field(ge=0, le=40_000)]
+Minor = Annotated[int, Field(ge=0)]
 
 
 class IntakeSettings(BaseSettings):
@@ -28,10 +31,24 @@ class IntakeSettings(BaseSettings):
         le=7,
         description="How far a business date may lie after the expected one: cores roll over in the evening.",
     )
-    bucket_last_days: tuple[Days, Days, Days, Days] = Field((30, 60, 90, 120), description="Last DPD of B1 to B4.")
+    bucket_last_days: tuple[Days, Days, Days, Days] = Field(
+        (30, 60, 90, 180), description="Last DPD of B1 to B4; more is B5."
+    )
     grace_days: Days = Field(0, description="Days after a due date that effective DPD leaves out.")
-    materiality_minor: dict[str, int] = Field(
-        default_factory=dict, description="Unpaid rest per currency, minor units, up to which an item is not past due."
+    materiality_minor: dict[str, Minor | dict[date, Minor]] = Field(
+        default_factory=dict,
+        description="Unpaid rest per currency, minor units, up to which an item is not past due: one number, or a "
+        "number for each first day.",
+        examples=[{"CNY": {"2026-07-01": 10_000}}],
+    )
+    moved_products: frozenset[Literal["card", "consumer", "mortgage", "business"]] = Field(
+        frozenset(),
+        description="Product classes whose contracts move a due date on a non-business day to the next business day.",
+    )
+    calendar: Path | None = Field(
+        None,
+        description="TOML file with the bank's `weekend` (ISO weekdays), `holidays` and `working_days`; needed where "
+        "due dates move.",
     )
     score_folder: Path | None = Field(
         None,
@@ -51,8 +68,8 @@ class IntakeSettings(BaseSettings):
 
     @field_validator("materiality_minor")
     @classmethod
-    def _known_currencies(cls, amounts: dict[str, int]) -> dict[str, int]:
-        return {known_currency(currency): amount for currency, amount in amounts.items()}
+    def _known_currencies(cls, limits: dict[str, Any]) -> dict[str, Any]:
+        return {known_currency(currency): limit for currency, limit in limits.items()}
 
     @model_validator(mode="after")
     def _policy_in_order(self) -> Self:
@@ -61,12 +78,24 @@ class IntakeSettings(BaseSettings):
 
     def policy(self) -> DelinquencyPolicy:
         """The delinquency policy. Raises ValueError when its limits are not in order."""
+        if self.moved_products and self.calendar is None:
+            raise ValueError("due dates that move need a calendar")
         return DelinquencyPolicy(
             bucket_last_days=self.bucket_last_days,
             grace_days=self.grace_days,
-            materiality_minor=self.materiality_minor,
+            materiality_minor={
+                currency: tuple(sorted(limit.items())) if isinstance(limit, dict) else ((date.min, limit),)
+                for currency, limit in self.materiality_minor.items()
+            },
+            calendar=USUAL_WEEK if self.calendar is None else _calendar(self.calendar),
+            moved_products=self.moved_products,
         )
 
     def local_date(self, moment: datetime) -> date:
         """The tenant's calendar date at `moment`."""
         return moment.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+def _calendar(path: Path) -> BusinessCalendar:
+    """Raises OSError, msgspec.ValidationError (a ValueError) where the file does not say a calendar."""
+    return msgspec.toml.decode(path.read_bytes(), type=BusinessCalendar, strict=True)

@@ -10,6 +10,7 @@ import asyncpg
 from services.intake.domain.announcement import case_loans, totals
 from services.intake.domain.assessment import (
     Assessment,
+    arrears_of,
     assess,
     balance_minor,
     effective_statement,
@@ -17,7 +18,6 @@ from services.intake.domain.assessment import (
     movements_of,
 )
 from services.intake.domain.book import Book, Case, Loan, Movement
-from services.intake.domain.delinquency import arrears
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.schemas import (
     CaseSnapshot,
@@ -131,7 +131,7 @@ def _loan(book: Book, case: Case, loan: Loan, policy: DelinquencyPolicy) -> Loan
         )  # fmt: skip
     ending = loan.ending
     due = statement.items if ending is None else ()
-    found = arrears(due, case.as_of, threshold_minor=policy.threshold_minor(terms.currency))
+    found = arrears_of(terms, due, case.as_of, policy)
     return LoanView(
         loan_id=loan.loan_id,
         loan_ref=loan.loan_ref,

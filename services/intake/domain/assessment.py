@@ -9,8 +9,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.intake.domain.book import Book, Bound, Loan, Movement, Receipt, SeenHold, Statement
-from services.intake.domain.delinquency import Pause, arrears, effective_days
+from services.intake.domain.book import Book, Bound, Loan, Movement, Receipt, SeenHold, Statement, Terms
+from services.intake.domain.delinquency import Arrears, DueAmount, Pause, arrears, effective_days
 from services.intake.domain.policy import DelinquencyPolicy
 from shared.events.case import Bucket
 from shared.events.stop import StopCause
@@ -275,15 +275,14 @@ def _loan_arrears(
     statement = effective_statement(loan, movements)
     if statement is None or loan.terms is None or loan.ending is not None:
         return None
-    currency = loan.terms.currency
-    found = arrears(statement.items, as_of, threshold_minor=policy.threshold_minor(currency))
+    found = arrears_of(loan.terms, statement.items, as_of, policy)
     if found is None:
         return None
     return LoanArrears(
         loan_id=loan.loan_id,
         loan_ref=loan.loan_ref,
         product_class=loan.terms.product_class,
-        currency=currency,
+        currency=loan.terms.currency,
         overdue_minor=found.overdue_minor,
         balance_minor=balance_minor(loan, movements),
         oldest_due_date=found.oldest_due_date,
@@ -291,6 +290,16 @@ def _loan_arrears(
         originated_on=loan.terms.originated_on,
         bound=loan.bound,
         charged_off=is_charged_off(loan),
+    )
+
+
+def arrears_of(terms: Terms, items: Iterable[DueAmount], as_of: date, policy: DelinquencyPolicy) -> Arrears | None:
+    """What is past due of a loan's items on a day, by the tenant's policy."""
+    return arrears(
+        items,
+        as_of,
+        threshold_minor=policy.threshold_minor(terms.currency, as_of),
+        moving=policy.moving(terms.product_class),
     )
 
 

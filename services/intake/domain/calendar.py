@@ -1,8 +1,16 @@
-"""Which business dates can be true. 'Future' means after the core's expected date, never 'today' in UTC."""
+"""Which business dates can be true, and which days are business days.
+
+'Future' means after the core's expected date, never 'today' in UTC.
+"""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+_LONGEST_CLOSURE_DAYS = 60
 
 
 class FutureBusinessDateError(ValueError):
@@ -23,3 +31,31 @@ def check_business_date(business_date: date, latest: date) -> None:
     """Raises FutureBusinessDateError when `business_date` lies after `latest`."""
     if business_date > latest:
         raise FutureBusinessDateError(f"business date {business_date} lies after {latest}")
+
+
+class BusinessCalendar(Struct, frozen=True):
+    """The bank's business days: every day that is neither of the weekend nor a holiday.
+
+    `weekend` are ISO weekdays (6 is Saturday); `working_days` are days of a weekend on which the bank is open all the
+    same, as mainland China's State Council orders beside each long holiday.
+    """
+
+    weekend: frozenset[int] = frozenset({6, 7})
+    holidays: frozenset[date] = frozenset()
+    working_days: frozenset[date] = frozenset()
+
+    def is_business_day(self, day: date) -> bool:
+        """Whether the bank is open on `day`."""
+        if day in self.holidays:
+            return False
+        return day.isoweekday() not in self.weekend or day in self.working_days
+
+    def following(self, day: date) -> date:
+        """`day`, or the first business day after it. Raises ValueError where there is none within 60 days."""
+        for ahead in range(_LONGEST_CLOSURE_DAYS + 1):
+            if self.is_business_day(found := day + timedelta(days=ahead)):
+                return found
+        raise ValueError(f"no business day within {_LONGEST_CLOSURE_DAYS} days of {day}")
+
+
+USUAL_WEEK: Final = BusinessCalendar()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 
 from msgspec import Struct
@@ -42,20 +42,24 @@ class Arrears(Struct, frozen=True):
     days: int
 
 
-def arrears(items: Iterable[DueAmount], as_of: date, *, threshold_minor: int = 0) -> Arrears | None:
+def arrears(
+    items: Iterable[DueAmount], as_of: date, *, threshold_minor: int = 0, moving: Callable[[date], date] | None = None
+) -> Arrears | None:
     """The arrears on `as_of`, None when no item is past due.
 
     The oldest item whose unpaid rest exceeds the threshold counts: a part payment never advances the oldest due date.
+    `moving` tells where the contract moves a due date to; None: nowhere.
     """
     overdue_minor = 0
     oldest: date | None = None
     for item in items:
-        if item.due_date >= as_of:
+        due_date = item.due_date if moving is None else moving(item.due_date)
+        if due_date >= as_of:
             continue
         rest = item.rest
         overdue_minor += rest
-        if rest > threshold_minor and (oldest is None or item.due_date < oldest):
-            oldest = item.due_date
+        if rest > threshold_minor and (oldest is None or due_date < oldest):
+            oldest = due_date
     if oldest is None:
         return None
     return Arrears(overdue_minor=overdue_minor, oldest_due_date=oldest, days=(as_of - oldest).days)

@@ -27,6 +27,7 @@ _DELETE: Final = (
     """,
     "DELETE FROM party_alias WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM reconciliation_finding WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM loan_fact WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM bucket_change WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM movement WHERE tenant = $1 AND party_id = ANY($2::uuid[])",

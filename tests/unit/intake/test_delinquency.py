@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.domain.calendar import FutureBusinessDateError, check_business_date, latest_possible_date
-from services.intake.domain.delinquency import DueAmount, Pause, arrears, effective_days
+from services.intake.domain.calendar import (
+    BusinessCalendar,
+    FutureBusinessDateError,
+    check_business_date,
+    latest_possible_date,
+)
+from services.intake.domain.delinquency import Arrears, DueAmount, Pause, arrears, effective_days
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.settings import IntakeSettings
+
+DAY = date(2026, 3, 10)
 
 
 def item(day: date, amount: int = 500, paid: int = 0) -> DueAmount:
@@ -55,12 +63,60 @@ def test_rest_within_materiality_does_not_set_the_age():
 
 
 def test_materiality_is_per_currency_in_minor_units():
-    policy = DelinquencyPolicy(materiality_minor={"JPY": 1, "KWD": 1000})
-    assert [policy.threshold_minor(currency) for currency in ("JPY", "KWD", "CNY")] == [1, 1000, 0]
+    policy = IntakeSettings(materiality_minor={"JPY": 1, "KWD": 1000}).policy()
+    assert [policy.threshold_minor(currency, DAY) for currency in ("JPY", "KWD", "CNY")] == [1, 1000, 0]
+
+
+def test_materiality_is_the_one_of_the_day():
+    policy = IntakeSettings(materiality_minor={"CNY": {"2026-07-01": 10_000, "2026-01-01": 500}}).policy()
+    days = [date(2025, 12, 31), date(2026, 1, 1), date(2026, 6, 30), date(2026, 7, 1)]
+    assert [policy.threshold_minor("CNY", day) for day in days] == [0, 500, 500, 10_000]
+
+
+def test_limits_of_materiality_that_do_not_ascend_are_refused():
+    with pytest.raises(ValueError, match="ascend"):
+        DelinquencyPolicy(materiality_minor={"CNY": ((DAY, 1), (DAY, 2))})
+
+
+def test_due_date_on_a_closed_day_moves_only_where_the_contract_says_so():
+    calendar = BusinessCalendar(holidays=frozenset({date(2026, 3, 9)}), working_days=frozenset())
+    policy = DelinquencyPolicy(calendar=calendar, moved_products=frozenset({"card"}))
+    saturday = item(date(2026, 3, 7))
+    moved = arrears([saturday], date(2026, 3, 11), moving=policy.moving("card"))
+    stands = arrears([saturday], date(2026, 3, 11), moving=policy.moving("mortgage"))
+    assert moved == Arrears(500, date(2026, 3, 10), 1)
+    assert stands == Arrears(500, date(2026, 3, 7), 4)
+
+
+def test_item_whose_moved_date_is_today_is_not_past_due():
+    moving = BusinessCalendar().following
+    assert arrears([item(date(2026, 3, 7))], date(2026, 3, 9), moving=moving) is None
+
+
+def test_day_of_a_weekend_on_which_the_bank_works_is_a_business_day():
+    sunday = date(2026, 2, 15)
+    assert BusinessCalendar(working_days=frozenset({sunday})).following(sunday) == sunday
+
+
+def test_calendar_without_business_days_is_refused():
+    with pytest.raises(ValueError, match="no business day"):
+        BusinessCalendar(weekend=frozenset(range(1, 8))).following(DAY)
+
+
+def test_calendar_is_read_from_its_file(tmp_path):
+    path = tmp_path / "calendar.toml"
+    path.write_text("weekend = [5, 6]\nholidays = [2026-10-01]\n")
+    policy = IntakeSettings(calendar=path, moved_products={"card"}).policy()
+    assert policy.calendar == BusinessCalendar(frozenset({5, 6}), frozenset({date(2026, 10, 1)}), frozenset())
+
+
+def test_moved_due_dates_need_a_calendar():
+    with pytest.raises(ValueError, match="calendar"):
+        IntakeSettings(moved_products={"card"})
 
 
 @pytest.mark.parametrize(
-    ("days", "bucket"), [(0, "current"), (1, "B1"), (30, "B1"), (31, "B2"), (120, "B4"), (121, "B5")]
+    ("days", "bucket"), [(0, "current"), (1, "B1"), (30, "B1"), (31, "B2"), (180, "B4"), (181, "B5")]
 )
 def test_bucket_limits(days, bucket):
     assert DelinquencyPolicy().bucket(days) == bucket

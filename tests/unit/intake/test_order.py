@@ -91,7 +91,7 @@ def _fact(draw, sequence, *, straying):
 
 
 @st.composite
-def _histories(draw, *, straying=True):
+def histories(draw, *, straying=True):
     return [draw(_fact(sequence, straying=straying)) for sequence in range(1, draw(st.integers(2, 9)))]
 
 
@@ -122,7 +122,7 @@ def _money(book):
 
 
 @settings(max_examples=150, deadline=None)
-@given(facts=_histories(), random=st.randoms(use_true_random=False))
+@given(facts=histories(), random=st.randoms(use_true_random=False))
 def test_shuffle_and_tenfold_repetition_fold_to_the_same(facts, random):
     straight = _end(facts)
     shuffled = [fact for fact in facts for _ in range(10)]
@@ -131,7 +131,7 @@ def test_shuffle_and_tenfold_repetition_fold_to_the_same(facts, random):
 
 
 @settings(max_examples=80, deadline=None)
-@given(facts=_histories(straying=False), random=st.randoms(use_true_random=False))
+@given(facts=histories(straying=False), random=st.randoms(use_true_random=False))
 def test_every_payment_of_a_known_loan_is_announced_in_any_order(facts, random):
     shuffled = list(facts)
     random.shuffle(shuffled)

@@ -1,0 +1,76 @@
+"""The facts of the core as they were told: appended in the transaction that folds them, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from shared.database import UnitOfWork
+from shared.events import Event
+from shared.events.base import EventData
+from shared.events.loan import LoanFact, PartyDeceased
+from shared.messaging import Outcome
+
+_COLUMNS: Final = (
+    "tenant", "party_id", "source", "event_id", "type", "holds_from", "happened_at", "recorded_at", "outcome",
+    "content",
+)  # fmt: skip
+# The date from which a fact holds, where it says so; else the core's business date.
+_DATED: Final = (
+    "value_date", "starts_on", "ended_on", "charged_off_on", "written_off_on", "transferred_on", "closed_on",
+    "reported_on", "business_date",
+)  # fmt: skip
+_OF_PARTY = """
+SELECT fact_id, source, event_id, type, holds_from, happened_at, recorded_at, outcome, content FROM loan_fact
+WHERE tenant = $1 AND party_id = $2 AND ($3::bigint IS NULL OR fact_id > $3)
+ORDER BY fact_id LIMIT $4
+"""
+_TOLD = """
+SELECT type, content FROM loan_fact
+WHERE tenant = $1 AND party_id = $2 AND holds_from <= $3 AND recorded_at <= $4 ORDER BY fact_id
+"""
+
+
+class Told(NamedTuple):
+    """A fact, whose it is, and what became of it."""
+
+    event: Event[EventData]
+    party_id: UUID
+    outcome: Outcome
+
+
+async def keep(uow: UnitOfWork, told: Sequence[Told]) -> None:
+    """Append the facts about loans and deaths. What is said of people otherwise is personal: it is in their cards."""
+    rows = [
+        (
+            uow.tenant, party_id, event.source, event.id, event.type, holds_from(event.data), event.time, uow.real_now,
+            outcome.value, event.data.__pydantic_serializer__.to_json(event.data, exclude_defaults=True).decode(),
+        )
+        for event, party_id, outcome in told
+        if isinstance(event.data, LoanFact | PartyDeceased)
+    ]  # fmt: skip
+    if rows:
+        await uow.sql.copy_records_to_table("loan_fact", columns=_COLUMNS, records=rows)
+
+
+def holds_from(fact: LoanFact | PartyDeceased) -> date:
+    """The day from which a fact holds."""
+    for name in _DATED:
+        day = getattr(fact, name, None)
+        if isinstance(day, date):
+            return day
+    raise LookupError(f"{type(fact).__name__} has no date")
+
+
+async def page(uow: UnitOfWork, party_id: UUID, *, after: int | None, limit: int) -> list[asyncpg.Record]:
+    """Facts of a party in the order in which they were recorded."""
+    return list(await uow.sql.fetch(_OF_PARTY, uow.tenant, party_id, after, limit))
+
+
+async def told_by(uow: UnitOfWork, party_id: UUID, *, as_of: date, known_at: datetime) -> list[tuple[str, str]]:
+    """Type and content of the facts that hold on `as_of` and were recorded until `known_at`, as recorded."""
+    return [tuple(row) for row in await uow.sql.fetch(_TOLD, uow.tenant, party_id, as_of, known_at)]
