@@ -15,6 +15,7 @@ from services.intake.folding import DAY_CLOSE, OWN_NAMES, Folding, day_close_int
 from services.intake.reconciling import AFTER_CLOSE, start
 from services.intake.score_desk import first_step
 from services.intake.store import books, days, portfolio
+from services.intake.strategy_desk import choose_all
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, TimerDue
 
@@ -23,7 +24,8 @@ from shared.messaging import Answer, Intent, TimerDue
 class DayClose:
     """Intent handler: recomputes days past due of the open cases of a core, and publishes bucket changes only.
 
-    After the last of them the cases are scored, and the books compared with the core's where it can be asked.
+    After the last of them the cases are scored, what happens next is chosen anew for each, and the books are compared
+    with the core's where it can be asked.
     """
 
     folding: Folding
@@ -54,6 +56,7 @@ class DayClose:
         parties = await days.parties_to_age(uow, core, closed_on, after=after, limit=limit)
         if len(parties) < limit:
             uow.intend(first_step(uow, core=core, closed_on=closed_on))
+            uow.intend(choose_all(uow, run=closed_on.isoformat(), core=core))
             if self.reconciles:
                 await start(uow, core=core, business_date=closed_on, after=AFTER_CLOSE)
         if not parties:

@@ -16,6 +16,7 @@ from services.intake.api.people import people_router
 from services.intake.api.portfolio import portfolio_router
 from services.intake.api.reconciliation import reconciliation_router
 from services.intake.api.scores import scores_router
+from services.intake.api.strategy import strategy_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
 from services.intake.core_port import CorePort
@@ -31,6 +32,8 @@ from services.intake.score_desk import ScoreRun, Scoring
 from services.intake.scoring.release import Release, read_folder, release
 from services.intake.scoring.shipped import SHIPPED
 from services.intake.settings import IntakeSettings
+from services.intake.strategy import release as strategies
+from services.intake.strategy_desk import ChooseActions, ChooseAll, Deciding, begin_use
 from shared.messaging import IntentHandler, Subscription
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
@@ -57,6 +60,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     keys = LocalKeyManagement.open(settings.key_folder, "intake")
     folding = Folding(own, own.policy(), PartyCipher(keys, tenant=settings.tenant))
     scored_by = _release(settings, own)
+    deciding = Deciding.of(_strategy(settings, own), own)
     key = SigningKey.open(settings.key_folder, "balance")
     tokens = ClientCredentials.from_settings(settings)
     foreign = FineractSettings()
@@ -74,7 +78,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 # 2: cases can be closed
                 version="2.0.0",
                 description=_DESCRIPTION,
-                routers=[*routers(balances, folding, scored_by), jwks_router(key)],
+                routers=[*routers(balances, folding, scored_by, deciding), jwks_router(key)],
                 settings=settings,
                 database=runtime.database,
                 verifier=TokenVerifier.from_settings(settings, runtime.clock),
@@ -88,6 +92,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         if "worker" in runtime.roles:
             async with runtime.database.unit_of_work() as uow:
                 uow.intend(learn_homes(uow))
+                await begin_use(uow, deciding.strategy)
         try:
             yield
         finally:
@@ -102,15 +107,19 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         settings=settings,
         build_api=build_api,
         subscriptions=[
-            *subscriptions(folding, Following(folding)),
+            *subscriptions(folding, Following(folding, deciding)),
             *([] if fineract is None else [_fineract(foreign, fineract, folding, settings)]),
         ],
-        intent_handlers=_intent_handlers(own, folding, scored_by, None if core is None else CorePort(core)),
+        intent_handlers=[
+            *_intent_handlers(own, folding, scored_by, None if core is None else CorePort(core)),
+            ChooseActions(deciding),
+            ChooseAll(deciding),
+        ],
         lifespan=lifespan,
     )
 
 
-def routers(balances: Balances, folding: Folding, scored_by: Release) -> list[APIRouter]:
+def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: Deciding) -> list[APIRouter]:
     """Everything that intake's API answers."""
     database = balances.database
     return [
@@ -122,6 +131,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release) -> list[AP
         portfolio_router(database),
         people_router(database, folding.cipher),
         scores_router(database, scored_by),
+        strategy_router(database, deciding),
     ]
 
 
@@ -143,6 +153,15 @@ def _release(settings: ServiceSettings, own: IntakeSettings) -> Release:
     found = release(read_folder(own.score_folder or SHIPPED), production=settings.environment == "production")
     if found.not_used is not None:
         log.warning("no scores: the model is not used", extra={"reason": found.not_used})
+    return found
+
+
+def _strategy(settings: ServiceSettings, own: IntakeSettings) -> strategies.Strategy:
+    """The strategy that chooses. One that may not be used lets every case wait; a faulty file ends the process."""
+    folder = own.strategy_folder or strategies.SHIPPED
+    found = strategies.release(strategies.read_folder(folder), production=settings.environment == "production")
+    if found.not_used is not None:
+        log.warning("every case waits: the strategy is not used", extra={"reason": found.not_used})
     return found
 
 

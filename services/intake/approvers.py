@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Self
+from typing import Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,18 @@ from shared.security.note_keys import ED25519, NoteError, NoteKey, person_key_na
 
 class RegistrationError(ValueError):
     """The list of approvers cannot be what it says it is."""
+
+
+class Signed(Protocol):
+    """A person's signature under something."""
+
+    @property
+    def approver(self) -> str: ...
+    @property
+    def approved_on(self) -> date: ...
+    @property
+    def signature(self) -> str: ...
+    def statement(self) -> bytes: ...
 
 
 class Registration(BaseModel):
@@ -61,3 +73,19 @@ class Registry:
         except (binascii.Error, ValueError):
             holds = False
         return None if holds else "the signature does not hold"
+
+    def approved_by(self, approvals: Iterable[tuple[bool, Signed]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Who approved, each once, and why other approvals count for nothing. Each comes with whether it is of the
+        files at hand.
+        """
+        people: dict[str, str] = {}
+        faults: list[str] = []
+        for is_of_these, one in approvals:
+            fault: str | None = "approved other files"
+            if is_of_these:
+                fault = self.fault(one.approver, on=one.approved_on, statement=one.statement(), signature=one.signature)
+            if fault is None:
+                people.setdefault(person_key_name(one.approver), one.approver)
+            else:
+                faults.append(f"{one.approver}: {fault}")
+        return tuple(people.values()), tuple(faults)

@@ -11,6 +11,7 @@ from services.intake.folding import REDUCING, Folding, keys_bound
 from services.intake.following import Following
 from services.intake.store.erasing import erase
 from services.intake.store.parties import Parties, names_a_person, reserve
+from services.intake.strategy_feedback import CONTACT_TYPES, HOLD_TYPES, PLAN_TYPES, VISIT_TYPES
 from shared.database import UnitOfWork
 from shared.events import Received
 from shared.events.base import EventData
@@ -72,16 +73,14 @@ def subscriptions(folding: Folding, following: Following) -> list[Subscription]:
             handle=following.handle,
             monotone_types=frozenset({"party.parked", "party.stopped"}),
         ),
-        Subscription(
-            topic="plan", types=frozenset({"plan.signed", "plan.completed", "plan.broken"}), handle=following.handle
-        ),
-        Subscription(topic="visit", types=frozenset({"visit.completed"}), handle=following.handle),
+        Subscription(topic="plan", types=PLAN_TYPES, handle=following.handle),
+        Subscription(topic="visit", types=VISIT_TYPES, handle=following.handle),
+        Subscription(topic="contact", types=CONTACT_TYPES, handle=following.handle),
         with_erasure(
             Subscription(
                 topic="compliance",
-                types=frozenset(
-                    {"compliance.permit_granted", "compliance.permit_revoked", "compliance.permit_released"}
-                ),
+                types=HOLD_TYPES
+                | {"compliance.permit_granted", "compliance.permit_revoked", "compliance.permit_released"},
                 handle=following.handle,
             ),
             partial(_erase, folding.cipher),

@@ -24,6 +24,13 @@ from services.intake.schemas import (
     Reconciliation,
 )
 from services.intake.score_schemas import AvailableScore, CaseScore, UnavailableScore
+from services.intake.strategy_schemas import (
+    ActionFigures,
+    CaseNextAction,
+    NextActionItem,
+    TakenStepResults,
+    TakenSteps,
+)
 from shared.events.examples import EXAMPLES as EVENTS
 from shared.events.story import CASE, CELL, CHECKED_OUT_AT, HOME, LOAN, PARTY, TOKEN, VISIT, cny
 from shared.web.examples import ExampleKey
@@ -56,6 +63,12 @@ _NO_CONTROLS: Final[dict[str, Any]] = _NO_SCORE | {
     "detail": "Needs cases left alone, or not visited, by lot; the bank's data hold none.",
 }
 
+_NEXT: Final[dict[str, Any]] = {
+    "case_id": CASE, "party_id": PARTY, "action": "letter", "reasons": ["step_due"], "rule": "step:letter",
+    "next_on": None, "number": 3, "chosen_at": "2026-03-10T17:20:00Z",
+    "strategy": {"id": "strategy-demonstration", "version": 1, "sha256": "5e" * 32, "arm": "champion"},
+}  # fmt: skip
+
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     AvailableScore: _CURE,
     UnavailableScore: _NO_SCORE,
@@ -65,6 +78,31 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "treatment": "unknown", "cure": _CURE, "roll": _NO_SCORE, "payment": _NO_SCORE,
         "without_contact": _NO_CONTROLS, "recovery": _NO_CONTROLS, "uplift": _NO_CONTROLS,
     },
+    NextActionItem: _NEXT,
+    CaseNextAction: _NEXT | {
+        "steps": [
+            {"step": "remind", "by": "remind", "done_on": "2026-02-12"},
+            {"step": "call", "by": "call", "done_on": "2026-02-20"},
+            {"step": "letter", "by": "letter", "done_on": None},
+            {"step": "offer_help", "by": "offer_help", "done_on": None},
+        ]
+    },
+    ActionFigures: {
+        "actions": [
+            {"action": "letter", "champion": 410, "challenger": 40},
+            {"action": "wait", "champion": 1800, "challenger": 190},
+        ],
+        "not_used": None,
+    },
+    TakenSteps: {
+        "items": [
+            {
+                "core": "core-a", "party_ref": "P-000042", "step": "letter", "done_at": "2026-03-10T01:00:00Z",
+                "reference": "print-000917", "vouched": "acknowledged",
+            }
+        ]
+    },
+    TakenStepResults: {"items": [{"reference": "print-000917", "outcome": "recorded"}]},
     LoanEvents: {
         "items": [
             _CLOUD_EVENT | {"id": "core-a-000917", "type": "loan.overdue", "data": EVENTS["loan.overdue"]},

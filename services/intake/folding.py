@@ -16,6 +16,7 @@ from services.intake.domain.trigger import Trigger
 from services.intake.settings import IntakeSettings
 from services.intake.store import books, cards, days, loan_facts
 from services.intake.store.parties import Parties, key_of, reserve
+from services.intake.strategy_desk import choose_later
 from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData
@@ -103,6 +104,8 @@ class Folding:
         await books.save(uow, before, after)
         await cards.save(uow, self.cipher, people)
         await loan_facts.keep(uow, told)
+        changed = [party_id for party_id, book in after.items() if book is not before[party_id]]
+        choose_later(uow, changed, seconds=self.settings.choose_after_seconds)
         return outcomes
 
     def _household_commitment(self, address: str) -> str:

@@ -13,7 +13,9 @@ from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.delinquency import Pause
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import OWN_NAMES, Folding
-from services.intake.store import books, cases, days, permits
+from services.intake.store import books, cases, days, permits, strategy
+from services.intake.strategy_desk import Deciding
+from services.intake.strategy_feedback import facts_of, hold_of
 from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData
@@ -30,6 +32,7 @@ class Following:
     """Handler of the internal topics. Handlers of different topics commute: each touches its own part of the book."""
 
     folding: Folding
+    deciding: Deciding
 
     async def handle(self, uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
         """Apply a batch; events without a party of ours are ignored."""
@@ -39,7 +42,25 @@ class Following:
             uow, [event.data for event in events if isinstance(event.data, PermitRevoked | PermitReleased)]
         )
         await cases.add_entries(uow, [entry for event in events if (entry := _entry(event, uow)) is not None])
-        return await self._change_people(uow, events)
+        outcomes = await self._change_people(uow, events)
+        await self._choose_anew(uow, events)
+        return outcomes
+
+    async def _choose_anew(self, uow: UnitOfWork, events: Sequence[Event[EventData]]) -> None:
+        """What the field and the others say counts in the next choice at once, in the same transaction."""
+        facts = [fact for event in events for fact in facts_of(event)]
+        holds = [hold for event in events if (hold := hold_of(event)) is not None]
+        await strategy.add_facts(uow, facts)
+        await strategy.set_holds(uow, holds)
+        concerned = {fact.party_id for fact in facts} | {hold.party_id for hold in holds}
+        await self.deciding.decide(
+            uow,
+            {
+                event.party_id: event.id
+                for event in events
+                if event.party_id is not None and (event.party_id in concerned or isinstance(event.data, _CHANGING))
+            },
+        )
 
     async def _change_people(self, uow: UnitOfWork, events: Sequence[Event[EventData]]) -> dict[InboxKey, Outcome]:
         changes = [event for event in events if isinstance(event.data, _CHANGING) and event.party_id is not None]

@@ -23,6 +23,7 @@ from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import OWN_NAMES, Folding
 from services.intake.store import books, cases, days, findings
+from services.intake.strategy_desk import choose_later
 from shared.database import UnitOfWork
 from shared.ids import derived_id
 from shared.messaging import Answer, Intent, NewIntent
@@ -162,6 +163,8 @@ class LookingAgain(_Asking):
                     uow.emit(event)
         await books.save(uow, before, after)
         await findings.confirm(uow, found)
+        changed = [party_id for party_id, book in after.items() if book is not before[party_id]]
+        choose_later(uow, changed, seconds=0)
 
 
 async def _finish(uow: UnitOfWork, run: Run) -> None:

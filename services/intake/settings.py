@@ -55,6 +55,17 @@ class IntakeSettings(BaseSettings):
         description="The bank's score model, its back-test and approvals; the shipped one when left out.",
     )
     scoring_batch: int = Field(20_000, ge=1, le=100_000, description="Cases scored in one transaction.")
+    strategy_folder: Path | None = Field(
+        None,
+        description="The bank's strategy, its simulation and approvals; the shipped one when left out.",
+    )
+    choose_after_seconds: float = Field(
+        2.0,
+        ge=0,
+        le=60,
+        description="Time after facts of the core until the next action of their cases is chosen, in which further "
+        "facts of the same cases are waited for.",
+    )
     reconcile_after_close: bool = Field(
         True, description="Compare all books with the core's after each day close, where its balance port is known."
     )

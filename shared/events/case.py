@@ -16,6 +16,8 @@ Bucket = Literal["current", "B1", "B2", "B3", "B4", "B5"]
 CureCause = Literal[
     "payment", "credit", "waiver", "charge_reversed", "restructure", "reage", "core_statement", "correction"
 ]
+NextAction = Literal["wait", "remind", "call", "letter", "offer_help", "field_visit", "legal_review", "never"]
+StrategyArm = Literal["champion", "challenger"]
 EndingKind = Literal["paid", "settled", "refinanced", "cancelled", "written_off", "sold", "servicing"]
 
 
@@ -179,3 +181,21 @@ class CaseSuspended(EventData):
 
 class CaseReleased(CaseSuspended):
     """A suspended case may be acted on again."""
+
+
+class CaseActionChosen(EventData):
+    """The bank's strategy has chosen what happens next. A case of which none was told waits. Only changes are told."""
+
+    case_id: CaseId
+    party_id: PartyId
+    number: int = Field(ge=1, description="Grows by one with each choice told of the case; the highest one stands.")
+    action: NextAction = Field(description="What happens next. Whoever contacts needs a permit all the same.")
+    reasons: list[Reference] = Field(min_length=1, max_length=20, description="Why, as codes.", examples=[["step_due"]])
+    rule: Reference = Field(description="Rule of the strategy that chose.", examples=["step:letter"])
+    next_on: date | None = Field(
+        None, description="First date on which time alone can change the choice; none: only a fact can."
+    )
+    strategy: Reference = Field(description="Id of the strategy.", examples=["strategy-demonstration"])
+    strategy_version: int = Field(ge=0, description="Its version; 0: no strategy may be used, so everything waits.")
+    strategy_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its file.")
+    arm: StrategyArm = Field(description="Whether the strategy in force or the one that is tried beside it chose.")

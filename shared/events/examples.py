@@ -129,6 +129,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "case.closed": _ON_CASE | {"business_date": "2026-03-11", "cause": "sold", "overdue_totals": [cny(0)]},
     "case.suspended": _ON_CASE | {"cause": "facts_incomplete"},
     "case.released": _ON_CASE | {"cause": "facts_incomplete"},
+    "case.action_chosen": {
+        "case_id": CASE, "party_id": PARTY, "number": 1, "action": "letter", "reasons": ["step_due"],
+        "rule": "step:letter", "next_on": None, "strategy": "strategy-demonstration", "strategy_version": 1,
+        "strategy_sha256": "5e" * 32, "arm": "champion",
+    },
     "visit.proposed": _ON_VISIT | {
         "field_day": "2026-03-12", "window": WINDOW, "duration_minutes": 30, "pair_id": PAIR, "crew": COLLECTORS,
         "device_id": "device-7", "cell": CELL, "jurisdiction": "CN", "case_version": 1,

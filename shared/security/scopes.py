@@ -57,6 +57,11 @@ _ALL: Final = (
     # No service and nobody who plans visits holds it: a score orders help or contact through the strategy alone.
     _scope("intake.read-score", "Read what will probably become of a case, with reasons.", "auditor", "operator"),
     _scope("intake.record-facts", "Send loan and party facts over HTTP instead of the topic.", "core"),
+    _scope(
+        "intake.record-steps",
+        "Say which softer steps the bank has taken with a person, and that a person has reviewed a case.",
+        "core",
+    ),
     _scope("intake.check-balance", "Ask for a signed balance answer about a party.", "compliance", "visits"),
     # assignment
     _scope("assignment.read", "Read collectors and routes.", "dispatcher", "auditor", "operator", "visits"),

@@ -58,6 +58,7 @@ MetricName = Literal[
     "doorstep.tokens.refused",
     "doorstep.score.cases",
     "doorstep.score.drift",
+    "doorstep.strategy.chosen",
     "doorstep.books.compared",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
@@ -150,6 +151,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.alarms.raised": Metric("counter", "{alarm}", "Alarms (SOS, crew that did not check out), by kind."),
     "doorstep.tokens.refused": Metric("counter", "{token}", "Access tokens refused, by reason."),
     "doorstep.score.cases": Metric("counter", "{case}", "Cases scored, by question and whether the score is shown."),
+    "doorstep.strategy.chosen": Metric("counter", "{case}", "Next actions told, by action."),
     "doorstep.score.drift": Metric(
         "gauge", "1", "How far today's cases are from those of the training (PSI), by characteristic; alert above 0.25."
     ),

@@ -24,7 +24,6 @@ from services.intake.scoring.artefact import ArtefactError, Gate, Model, decode,
 from services.intake.scoring.features import SEGMENTS, Segment
 from services.intake.scoring.scorecard import TARGETS, Target
 from services.intake.scoring.shipped import MODEL_FILE
-from shared.security.note_keys import person_key_name
 
 NotUsed = Literal["demonstration_only", "not_backtested", "not_approved"]
 BACKTEST_FILE: Final = "backtest.json"
@@ -142,17 +141,8 @@ def _approved_by(files: Mapping[str, bytes], sha256: str) -> tuple[tuple[str, ..
     except RegistrationError as error:
         raise ArtefactError(f"{APPROVERS_FILE}: {error}") from error
     wanted = (sha256, _sha256(files.get(BACKTEST_FILE, b"")))
-    people: dict[str, str] = {}
-    faults: list[str] = []
-    for one in _read(_Approvals, files.get(APPROVALS_FILE, b""), APPROVALS_FILE).approval:
-        fault: str | None = "approved other files"
-        if (one.sha256, one.backtest_sha256) == wanted:
-            fault = registry.fault(one.approver, on=one.approved_on, statement=one.statement(), signature=one.signature)
-        if fault is None:
-            people.setdefault(person_key_name(one.approver), one.approver)
-        else:
-            faults.append(f"{one.approver}: {fault}")
-    return tuple(people.values()), tuple(faults)
+    approvals = _read(_Approvals, files.get(APPROVALS_FILE, b""), APPROVALS_FILE).approval
+    return registry.approved_by(((one.sha256, one.backtest_sha256) == wanted, one) for one in approvals)
 
 
 def _read(form: type[EntryT], content: bytes, name: str) -> EntryT:

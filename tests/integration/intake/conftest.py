@@ -21,6 +21,8 @@ from services.intake.following import Following
 from services.intake.scoring.release import Release, read_folder, release
 from services.intake.scoring.shipped import SHIPPED
 from services.intake.settings import IntakeSettings
+from services.intake.strategy import release as strategies
+from services.intake.strategy_desk import Deciding
 from shared.clock import FixedClock
 from shared.database import Database
 from shared.events.base import EventData
@@ -62,6 +64,14 @@ class Service:
     offsets: dict[str, int] = field(default_factory=dict)
     core: httpx.MockTransport | None = None
     scored_by: Release = field(default_factory=lambda: release(read_folder(SHIPPED), production=False))
+    strategy: strategies.Strategy = field(
+        default_factory=lambda: strategies.release(strategies.read_folder(strategies.SHIPPED), production=False)
+    )
+
+    @property
+    def deciding(self) -> Deciding:
+        """Chooses by `strategy`."""
+        return Deciding.of(self.strategy, self.folding.settings)
 
     async def tell(self, *facts: EventData | KeptRecord, topic: str = "loan") -> None:
         """Facts of the core (or records), as one batch of partition 0."""
@@ -73,7 +83,7 @@ class Service:
 
     async def _feed(self, records: Sequence[KeptRecord], topic: str) -> None:
         subscription = next(
-            each for each in subscriptions(self.folding, Following(self.folding)) if each.topic == topic
+            each for each in subscriptions(self.folding, Following(self.folding, self.deciding)) if each.topic == topic
         )
         processor = BatchProcessor(subscription, sealer=self.sealer, dead_letter_limit=100)
         reader = PartitionReader(self.database, processor, slots=asyncio.Semaphore(1))
@@ -129,7 +139,7 @@ class Service:
                 service="intake",
                 title="Intake",
                 description="For tests.",
-                routers=routers(balances, self.folding, self.scored_by),
+                routers=routers(balances, self.folding, self.scored_by, self.deciding),
                 settings=self.settings,
                 database=self.database,
                 verifier=TokenVerifier.from_settings(

@@ -1,0 +1,152 @@
+"""Next actions, why, and the steps that were taken."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
+
+from services.intake.store import strategy as store
+from services.intake.store.strategy import NewFact
+from services.intake.strategy.decision import walk
+from services.intake.strategy_desk import Deciding
+from services.intake.strategy_schemas import (
+    ActionCount,
+    ActionFigures,
+    CaseNextAction,
+    NextActionItem,
+    StrategyUsed,
+    TakenStep,
+    TakenStepResult,
+    TakenStepResults,
+    TakenSteps,
+    WalkedStep,
+)
+from shared.database import Database, UnitOfWork
+from shared.events.case import NextAction
+from shared.ids import event_id
+from shared.security.callers import Caller, scope
+from shared.web.commands import command
+from shared.web.openapi import problem_responses
+from shared.web.pages import Page, PageRequest, page_request
+from shared.web.problems import InvalidCursor, NotFound
+
+_READ = [Depends(scope("intake.read"))]
+
+
+def strategy_router(database: Database, deciding: Deciding) -> APIRouter:
+    """What happens next in a case, and what has been done in it."""
+    router = APIRouter(prefix="/v1", tags=["strategy"])
+
+    @router.get(
+        "/cases/{case_id}/next-action",
+        dependencies=_READ,
+        summary="Next action of a case, with why",
+        responses=problem_responses(NotFound),
+    )
+    async def read_next_action(case_id: Annotated[UUID, Path(description="The case.")]) -> CaseNextAction:
+        """Of the newest choice. A case of which nothing was chosen yet waits, and its `rule` is `not-chosen-yet`."""
+        async with database.read_only() as uow:
+            row = await store.chosen_for(uow, case_id)
+            if row is None:
+                raise NotFound("no such case")
+            (_, case), *_ = await deciding.cases(uow, [row["party"]])
+            policy = deciding.strategy.of_arm(row["arm"] or "champion").policy
+        steps = [WalkedStep(step=one.step.action, by=one.by, done_on=one.done_on) for one in walk(policy, case)]
+        return CaseNextAction(steps=steps, **_item(row, deciding))
+
+    @router.get(
+        "/next-actions", dependencies=_READ, summary="Cases by next action", responses=problem_responses(InvalidCursor)
+    )
+    async def list_next_actions(
+        page: Annotated[PageRequest, Depends(page_request)],
+        action: Annotated[NextAction, Query(description="The action.")],
+    ) -> Page[NextActionItem]:
+        """Work lists for the bank's systems, in order of case id. Whoever contacts needs a permit all the same."""
+        name = f"next-actions|{action}"
+        after = page.after(name, UUID)
+        async with database.read_only() as uow:
+            rows = await store.page(uow, action, after=None if after is None else after[0], limit=page.limit + 1)
+        return page.page(
+            rows,
+            list_name=name,
+            key=lambda row: (row["case_id"],),
+            item=lambda row: NextActionItem(**_item(row, deciding)),
+        )
+
+    @router.get("/next-actions/figures", dependencies=_READ, summary="How many cases have which next action")
+    async def read_action_figures() -> ActionFigures:
+        """Open cases, counted now."""
+        async with database.read_only() as uow:
+            rows = await store.figures(uow)
+        counts: dict[str, dict[str, int]] = {}
+        for row in rows:
+            counts.setdefault(row["action"], {})[row["arm"]] = row["cases"]
+        actions = [
+            ActionCount(action=action, champion=arms.get("champion", 0), challenger=arms.get("challenger", 0))
+            for action, arms in counts.items()
+        ]
+        return ActionFigures(actions=actions, not_used=deciding.strategy.not_used)
+
+    @router.post("/steps", response_model=TakenStepResults, summary="Say which steps were taken")
+    async def record_steps(
+        body: TakenSteps, request: Request, _: Annotated[Caller, Depends(scope("intake.record-steps"))]
+    ) -> Response:
+        """A softer step counts once somebody says here, or a contact record says, that it was done; no timer does.
+
+        It is no record of a contact: that goes to compliance. The next action is chosen in the same transaction.
+        """
+
+        async def handle(uow: UnitOfWork) -> TakenStepResults:
+            return TakenStepResults(items=await _record(uow, deciding, body.items))
+
+        return await command(request, body=body, parties=[], handler=handle)
+
+    return router
+
+
+async def _record(uow: UnitOfWork, deciding: Deciding, steps: list[TakenStep]) -> list[TakenStepResult]:
+    parties = await store.named(uow, [(step.core, step.party_ref) for step in steps])
+    await uow.lock_parties(parties.values())
+    facts: list[NewFact] = []
+    results: list[TakenStepResult | NewFact] = []
+    for step in steps:
+        party_id = parties.get((step.core, step.party_ref))
+        if party_id is None:
+            results.append(TakenStepResult(reference=step.reference, outcome="unknown_party"))
+        elif step.done_at > uow.now:
+            results.append(TakenStepResult(reference=step.reference, outcome="in_future"))
+        else:
+            facts.append(NewFact(party_id, step.step, step.reference, step.done_at, (), step.vouched))
+            results.append(facts[-1])
+    once = {(fact.party_id, fact.kind, fact.reference): fact for fact in reversed(facts)}
+    recorded = await store.add_facts(uow, [once[key] for key in sorted(once)])
+    cause = str(event_id())
+    await deciding.decide(uow, dict.fromkeys({party_id for party_id, _, _ in recorded}, cause))
+    return [one if isinstance(one, TakenStepResult) else _became(one, once, recorded) for one in results]
+
+
+def _became(fact: NewFact, once: dict[tuple[UUID, str, str], NewFact], recorded: set[Any]) -> TakenStepResult:
+    key = (fact.party_id, fact.kind, fact.reference)
+    is_new = key in recorded and once[key] is fact
+    return TakenStepResult(reference=fact.reference, outcome="recorded" if is_new else "duplicate")
+
+
+def _item(row: Any, deciding: Deciding) -> dict[str, Any]:
+    if row["number"] is None:
+        champion = deciding.strategy.champion
+        used = StrategyUsed(id=champion.policy.id, version=0, sha256=champion.sha256, arm="champion")
+        return {
+            "case_id": row["case"], "party_id": row["party"], "action": "wait", "reasons": ["not_chosen_yet"],
+            "rule": "not-chosen-yet", "next_on": None, "number": 0, "strategy": used, "chosen_at": row["opened_at"],
+        }  # fmt: skip
+    used = StrategyUsed(
+        id=row["strategy"], version=row["strategy_version"], sha256=row["strategy_sha256"], arm=row["arm"]
+    )
+    return {
+        "case_id": row["case_id"], "party_id": row["party_id"], "action": row["action"],
+        "reasons": list(row["reasons"]), "rule": row["rule"], "next_on": row["next_on"], "number": row["number"],
+        "strategy": used, "chosen_at": row["chosen_at"],
+    }  # fmt: skip
