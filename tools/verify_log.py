@@ -1179,7 +1179,7 @@ ENDS_WITH = {
     "contact": ("contact",),
     "decision": ("decision",),
     "permit": ("permit_use", "release", "revocation"),
-    "evidence": ("override", "override_end", "sample_judgement"),
+    "evidence": ("override", "override_end", "sample_judgement", "check_in_refused", "card_reading"),
     "complaint": ("complaint",),
     "finding": ("finding",),
     "hold": ("hold", "hold_end", "hold_end_asked"),

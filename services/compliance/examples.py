@@ -10,6 +10,7 @@ import hashlib
 from typing import Any, Final
 
 from services.compliance.domain.canonical import canonical
+from services.compliance.examples_card_readings import CARD_READINGS
 from services.compliance.examples_dossiers import DOSSIERS
 from services.compliance.examples_examinations import EXAMINATIONS
 from services.compliance.examples_reconciliation import RECONCILIATION
@@ -335,5 +336,6 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     **RECONCILIATION,
     **RIGHTS,
     **SAMPLES,
+    **CARD_READINGS,
     **TRACES,
 }  # fmt: skip

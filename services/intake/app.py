@@ -27,6 +27,7 @@ from services.intake.fineract.settings import FineractSettings
 from services.intake.folding import Folding
 from services.intake.following import Following
 from services.intake.homes import LearnHomes, learn_homes
+from services.intake.indexing import LearnIndexes, learn_indexes
 from services.intake.reconciling import Looking, LookingAgain
 from services.intake.score_desk import ScoreRun, Scoring
 from services.intake.scoring.release import Release, read_folder, release
@@ -75,8 +76,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             ApiDefinition(
                 service="intake",
                 title="Intake",
-                # 2: cases can be closed
-                version="2.0.0",
+                # 2: cases can be closed; 3: purposes of cards are closed, a search has a scope of its own
+                version="3.0.0",
                 description=_DESCRIPTION,
                 routers=[*routers(balances, folding, scored_by, deciding), jwks_router(key)],
                 settings=settings,
@@ -93,6 +94,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             async with runtime.database.unit_of_work() as uow:
                 uow.intend(learn_homes(uow))
                 await begin_use(uow, deciding.strategy)
+                uow.intend(learn_indexes(uow))
         try:
             yield
         finally:
@@ -144,6 +146,7 @@ def _intent_handlers(
         DayClose(folding, reconciles=core is not None and own.reconcile_after_close),
         ScoreRun(Scoring.of(scored_by, own)),
         LearnHomes(folding),
+        LearnIndexes(folding.cipher, own.ageing_batch),
         *reconciling,
     ]
 

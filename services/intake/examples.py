@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.intake.history_schemas import CaseOnDay, ToldFact
+from services.intake.people_schemas import ContactCard, FoundParties, PersonSearch, PointAnswer, PointQuestion
 from services.intake.portfolio_schemas import Portfolio, RollMatrix
 from services.intake.reconciliation_schemas import OpenDifference, ReconciliationRun
 from services.intake.schemas import (
@@ -13,14 +14,9 @@ from services.intake.schemas import (
     CaseSnapshot,
     CaseSummary,
     CaseView,
-    ContactCard,
-    FoundParties,
     IntakeSummary,
     LoanEventResults,
     LoanEvents,
-    MobileSearch,
-    PointAnswer,
-    PointQuestion,
     Reconciliation,
 )
 from services.intake.score_schemas import AvailableScore, CaseScore, UnavailableScore
@@ -47,6 +43,9 @@ _LOAN: Final[dict[str, Any]] = {
 _CLOUD_EVENT: Final[dict[str, Any]] = {"specversion": "1.0", "source": "core-a", "time": "2026-03-09T17:00:00Z"}
 _UNDATED: Final = {name: value for name, value in EVENTS["loan.cured"].items() if name != "business_date"}
 
+_MASKED_NUMBER: Final[dict[str, Any]] = {
+    "kind": "mobile", "value": "••••0042", "masked": True, "source": "contract", "point": None,
+}  # fmt: skip
 _CURE: Final[dict[str, Any]] = {
     "state": "available", "probability": 0.2742, "points": -70,
     "reasons": [
@@ -124,16 +123,20 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "as_of": "2026-03-12T00:55:00Z", "basis": "core", "differs": False, "answer": TOKEN,
     },
     ContactCard: {
-        "party_id": PARTY, "masked": False, "name": "Synthetic Person 42",
+        "party_id": PARTY, "masked": False, "clear": ["home", "name", "point"], "name": "Synthetic Person 42",
+        "born_on": "1980-••-••",
         "contacts": [
-            {"kind": "home", "value": "Synthetic Road 42", "source": "contract", "point": HOME},
-            {"kind": "mobile", "value": "+86 138 0000 0042", "source": "contract", "point": None},
+            {"kind": "home", "value": "Synthetic Road 42", "masked": False, "source": "contract", "point": HOME},
+            _MASKED_NUMBER,
         ],
     },
     PointQuestion: {"items": [{"party_id": PARTY}], "purpose": "route"},
     PointAnswer: {"party_id": PARTY, "point": HOME},
-    MobileSearch: {"mobile": "+86 138 0000 0042", "purpose": "inbound_call"},
-    FoundParties: {"party_ids": [PARTY]},
+    PersonSearch: {"mobile": "+86 138 0000 0042", "purpose": "inbound_call"},
+    FoundParties: {
+        "party_ids": [PARTY],
+        "items": [{"party_id": PARTY, "name": "S••", "born_on": "1980-••-••", "contacts": [_MASKED_NUMBER]}],
+    },
     CaseSummary: _CASE,
     CaseView: _CASE | {
         "loans": [_LOAN | {"currency": "CNY", "flags": []}],

@@ -16,7 +16,8 @@ from services.intake.domain.book import Book
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import OWN_NAMES, Folding
-from services.intake.store import books, cards, days
+from services.intake.store import books, cards, days, readings
+from services.intake.store.readings import Reading
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, NewIntent, TimerDue
 
@@ -75,7 +76,10 @@ class LearnHomes:
             for event in events:
                 uow.emit(event)
         await books.save(uow, before, learnt)
-        await cards.record_reading(uow, list(learnt), caller=_READER, purpose="household_commitment", what="card")
+        await readings.keep(
+            uow,
+            [Reading(party_id=one, caller=_READER, purpose="household_commitment", what="card") for one in learnt],
+        )
         if len(people) == limit:
             uow.intend(learn_homes(uow, after=max(people)))
 

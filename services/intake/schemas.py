@@ -11,13 +11,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 from shared.events.base import CaseId, PartyId
 from shared.events.case import Bucket, CaseLoan, EndingKind
 from shared.events.loan import HeldFor
-from shared.geo import Point
 from shared.money import Money
 
 Status = Literal["open", "cured", "closed"]
 MAX_EVENTS = 1_000
 MAX_CHECKS = 200
-MAX_POINTS = 500
 
 
 class _Question(BaseModel):
@@ -98,67 +96,6 @@ class BalanceAnswers(BaseModel):
     """Answers, in the order of the items."""
 
     items: list[BalanceAnswer] = Field(description="One answer per item.")
-
-
-class ContactLine(BaseModel):
-    """One way to reach the person."""
-
-    kind: Literal["home", "mobile", "email"] = Field(
-        description="What `value` is: the address of a home, a mobile number, an e-mail address."
-    )
-    value: str = Field(description="In clear, or masked.")
-    source: str = Field(description="Lawful source code.")
-    point: Point | None = Field(None, description="Exact position of a home, only in clear.")
-
-
-class ContactCard(BaseModel):
-    """Name and contact points of a person. Every reading is recorded."""
-
-    party_id: PartyId
-    masked: bool = Field(description="True: no standing permit was named, values are masked.")
-    name: str = Field(description="Name, in clear or masked.")
-    contacts: list[ContactLine] = Field(description="Ways to reach the person, as the core told them.")
-
-
-class PointItem(_Question):
-    """Whose home."""
-
-    party_id: PartyId
-
-
-class PointQuestion(_Question):
-    """Exact homes for routing. Every reading is recorded."""
-
-    items: list[PointItem] = Field(min_length=1, max_length=MAX_POINTS, description="Whose homes to read.")
-    purpose: Literal["route"] = Field(description="The only purpose for which points are given in bulk.")
-
-
-class PointAnswer(BaseModel):
-    """The exact home of one party, null while unknown or after erasure."""
-
-    party_id: PartyId
-    point: Point | None = Field(description="Exact position of the home; null while unknown or after erasure.")
-
-
-class PointAnswers(BaseModel):
-    """Points, in the order of the items."""
-
-    items: list[PointAnswer] = Field(description="One answer per item.")
-
-
-class MobileSearch(_Question):
-    """Find a person by number (exact, by blind index). Every search that finds somebody is recorded."""
-
-    mobile: str = Field(
-        min_length=5, max_length=40, pattern=r"^[0-9+() -]+$", description="The number, in any usual way of writing it."
-    )
-    purpose: Literal["inbound_call"] = Field(description="Somebody called and must be recognised.")
-
-
-class FoundParties(BaseModel):
-    """The parties found."""
-
-    party_ids: list[UUID] = Field(description="Parties with this number; empty when nobody has it.")
 
 
 class CaseSummary(BaseModel):

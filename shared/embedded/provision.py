@@ -170,6 +170,8 @@ def _provision_topics(admin: AdminClient, prefix: str, topics: Mapping[str, Topi
 def _topic_config(spec: TopicSpec) -> dict[str, str]:
     return {
         "retention.ms": str(spec.retention_days * DAY_MILLISECONDS),
+        # Only whole segments are deleted: with the default of a week a record would stay for two.
+        "segment.ms": str(DAY_MILLISECONDS),
         "max.message.bytes": str(spec.max_message_bytes),
         "cleanup.policy": "delete",
         # The broker's clock, so that a sender with a wrong or stepped clock cannot shorten or lengthen retention.

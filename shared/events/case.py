@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from shared.events.base import CaseId, Cell, EventData, PartyId, Reference
+from shared.events.contact import Channel
 from shared.events.loan import HeldFor
 from shared.money import Money
 
@@ -199,3 +200,24 @@ class CaseActionChosen(EventData):
     strategy_version: int = Field(ge=0, description="Its version; 0: no strategy may be used, so everything waits.")
     strategy_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its file.")
     arm: StrategyArm = Field(description="Whether the strategy in force or the one that is tried beside it chose.")
+
+
+class PartyCardRead(EventData):
+    """Somebody read a person's contact data, or was refused it. What was read is not in here."""
+
+    reading_id: UUID = Field(description="The reading.")
+    party_id: PartyId
+    reader: str = Field(min_length=1, max_length=200, description="Who read: the token's subject, a person or service.")
+    client: str = Field(min_length=1, max_length=100, description="With which software.")
+    purpose: Reference = Field(description="What for.", examples=["visit"])
+    what: Literal["card", "masked_card", "refused", "point", "search"] = Field(
+        description="`card`: in clear; `refused`: no permit stood; `search`: found by number, name or reference."
+    )
+    fields: list[Reference] = Field(default_factory=list, max_length=10, description="Fields shown in clear.")
+    channel: Channel | None = Field(
+        None, description="Channel by which the purpose reaches the person; none: it does not."
+    )
+    permit_id: UUID | None = Field(None, description="Permit that the reader named.")
+    refused_for: Reference | None = Field(None, description="Why it was refused.", examples=["permit_void"])
+    read_at: AwareDatetime = Field(description="Business time.")
+    read_real: AwareDatetime = Field(description="Real time.")

@@ -153,6 +153,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "permit_id": PERMIT, "checked_in_at": "2026-03-12T01:32:00Z", "checked_in_real": "2026-03-12T01:32:00Z",
         "crew_present": COLLECTORS, "distance_m": 12,
     },
+    "party.card_read": {
+        "reading_id": OTHER, "party_id": PARTY, "reader": "collector-1", "client": "visits", "purpose": "visit",
+        "what": "card", "fields": ["home", "name", "point"], "channel": "visit", "permit_id": PERMIT,
+        "read_at": "2026-03-12T01:10:00Z", "read_real": "2026-03-12T01:10:00Z",
+    },
     "visit.check_in_refused": _ON_VISIT | {
         "refused_at": "2026-03-12T01:32:00Z", "refused_real": "2026-03-12T01:32:00Z", "device_id": "device-7",
         "reasons": ["permit_forged"], "crew_present": COLLECTORS, "cell": CELL,

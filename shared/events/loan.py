@@ -262,6 +262,7 @@ class PartyUpdated(EventData):
     jurisdiction: str = Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="Place whose law applies.")
     contact_points: list[ContactPoint] = Field(min_length=1, max_length=20, description="Contact points with source.")
     history_known_from: date = Field(description="Past contacts are attested complete from this date on.")
+    born_on: date | None = Field(None, description="Date of birth (personal): with the name it finds the person.")
 
     @field_validator("name")
     @classmethod

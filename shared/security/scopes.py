@@ -50,9 +50,23 @@ _ALL: Final = (
     ),
     _scope(
         "intake.read-contact-card",
-        "Read a party's contact card and exact point, under a stated purpose.",
+        "Read a party's contact card under a permit, and exact points for routes; diallers and printers too.",
         "assignment",
         "visits",
+        "core",
+    ),
+    _scope(
+        "intake.answer-person",
+        "Read a party's data to answer the person's own request or complaint; never collections.",
+        "rights-desk",
+        "complaint-desk",
+    ),
+    _scope(
+        "intake.search-person",
+        "Find a party by number, name with birthday, or the core's reference; values stay masked.",
+        "core",
+        "rights-desk",
+        "complaint-desk",
     ),
     # No service and nobody who plans visits holds it: a score orders help or contact through the strategy alone.
     _scope("intake.read-score", "Read what will probably become of a case, with reasons.", "auditor", "operator"),
@@ -130,6 +144,11 @@ _ALL: Final = (
     _scope("compliance.manage-feeds", "Declare the systems that must report contacts.", "operator"),
     _scope("compliance.close-feed", "Answer for it that a system reports nothing any more; a person.", "auditor"),
     _scope("compliance.explain-finding", "Explain a finding.", "dispatcher", "collector-app"),
+    _scope(
+        "compliance.read-card-readings",
+        "See who read whose contact data, what for, and whether a contact followed.",
+        "auditor",
+    ),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),
     _scope("compliance.judge-sample", "Judge the daily sample; never whoever decides or overrides.", "auditor"),
     _scope("compliance.read", "Read decisions and findings.", "auditor", "operator", "dispatcher"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
+from services.compliance.api.card_readings import router as card_readings_router
 from services.compliance.api.complaints import router as complaints_router
 from services.compliance.api.contacts import router as contacts_router
 from services.compliance.api.decisions import router as decisions_router
@@ -35,7 +36,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
     holds_router, contacts_router, traces_router, feeds_router, findings_router, reconciliation_router, reading_router,
     log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router, rights_router,
-    devices_router,
+    devices_router, card_readings_router,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.compliance import fact_desk, hindsight, hold_desk, moratorium_desk, reconsideration
+from services.compliance import card_desk, fact_desk, hindsight, hold_desk, moratorium_desk, reconsideration
 from services.compliance.domain.debts import Debt, debts_told
 from services.compliance.domain.fact_tasks import told_by_case
 from services.compliance.domain.hold_scopes import scope_key_of_debt
@@ -34,6 +34,7 @@ from shared.events.case import (
     CasePaymentReversed,
     CaseReleased,
     CaseSuspended,
+    PartyCardRead,
 )
 from shared.messaging import InboxKey, Outcome, Subscription
 
@@ -41,6 +42,7 @@ TYPES: Final = frozenset(
     {
         "case.opened", "case.updated", "case.bucket_changed", "case.payment_posted", "case.payment_reversed",
         "case.cured", "case.closed", "case.loan_cured", "case.hold_seen", "case.suspended", "case.released",
+        "party.card_read",
     }
 )  # fmt: skip
 MONOTONE: Final = frozenset({"case.payment_posted", "case.cured", "case.closed"})
@@ -59,6 +61,7 @@ class _Fold:
     recalls: list[Recall] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     told: list[tuple[UUID, str]] = field(default_factory=list)
+    read: list[PartyCardRead] = field(default_factory=list)
     outcomes: dict[InboxKey, Outcome] = field(default_factory=dict)
 
 
@@ -88,6 +91,8 @@ async def fold_cases(
             await hold_desk.place(uow, instruments, [_suspension(one.event, data, uow)])
         elif isinstance(data, CaseHoldSeen):
             await _keep_hold(uow, instruments, one.event, data)
+        elif isinstance(data, PartyCardRead):
+            fold.read.append(data)
         elif not _apply(fold, one.event):
             fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
     await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
@@ -96,6 +101,7 @@ async def fold_cases(
     await reach(uow, [(party_id, [f"household:{home}"]) for party_id, home in homes if home is not None])
     await insert_places(uow, fold.places)
     await fact_desk.hear(uow, fold.told)
+    await card_desk.record(uow, instruments, fold.read)
     await recall(uow, instruments, fold.recalls)
     await reconsideration.reconsider(uow, instruments, fold.described)
     moved = [(place.party_id, hindsight.Since(place.since)) for place in fold.places if place.since < uow.now]

@@ -36,6 +36,7 @@ LeafKind = Literal[
     "finding",
     "complaint",
     "check_in_refused",
+    "card_reading",
     "feed",
     "feed_day",
     "manifest",

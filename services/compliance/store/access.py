@@ -62,6 +62,10 @@ WHERE tenant = $1 AND party_id = $2 ORDER BY seen_at, record_id
 SELECT refused_at, array_to_string(reasons, ', ') AS reasons FROM refused_check_in
 WHERE tenant = $1 AND party_id = $2 ORDER BY refused_at, event_id
 """,
+    "card_readings": """
+SELECT read_at, purpose, what, array_to_string(fields, ', ') AS fields, client, ARRAY[reader] AS staff FROM card_reading
+WHERE tenant = $1 AND party_id = $2 ORDER BY read_at, reading_id
+""",
     "tasks": """
 SELECT fact, rule, owner, opened_at, due_at, closed_at FROM fact_task
 WHERE tenant = $1 AND party_id = $2 ORDER BY opened_at, task_id

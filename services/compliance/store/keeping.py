@@ -31,7 +31,8 @@ SELECT p.party_id, f.jurisdiction,
        (SELECT greatest(
           (SELECT max(t.seen_at) FROM contact_trace t WHERE t.tenant = $1 AND t.party_id = p.party_id),
           (SELECT max(g.recorded_at) FROM given_override g WHERE g.tenant = $1 AND g.party_id = p.party_id),
-          (SELECT max(c.refused_at) FROM refused_check_in c WHERE c.tenant = $1 AND c.party_id = p.party_id)
+          (SELECT max(c.refused_at) FROM refused_check_in c WHERE c.tenant = $1 AND c.party_id = p.party_id),
+          (SELECT max(r.read_at) FROM card_reading r WHERE r.tenant = $1 AND r.party_id = p.party_id)
         )) AS evidence,
        complaints.newest AS complaint, findings.newest AS finding, holds.newest AS hold, told.newest AS fact,
        greatest(contacts.ever, decisions.ever, permits.ever) AS last_activity,

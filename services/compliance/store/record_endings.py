@@ -8,6 +8,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from services.compliance.domain.record_kinds import LEAVES_OF, RecordKind
+from services.compliance.store.card_readings import forget as forget_readings
 from services.compliance.store.refused_check_ins import forget as forget_refused
 from shared.database import UnitOfWork
 
@@ -110,8 +111,9 @@ async def forget(uow: UnitOfWork, kind: RecordKind, party_ids: Sequence[UUID]) -
         row["party_id"]: row["forgotten"] for row in await uow.sql.fetch(_FORGET, uow.tenant, ids, kind, uow.now)
     }
     if kind == "evidence":
-        for party_id, count in (await forget_refused(uow, ids)).items():
-            records[party_id] = records.get(party_id, 0) + count
+        for forget_sort in (forget_refused, forget_readings):
+            for party_id, count in (await forget_sort(uow, ids)).items():
+                records[party_id] = records.get(party_id, 0) + count
     opened = await uow.sql.fetch(_FORGET_SALTS, uow.tenant, ids, list(LEAVES_OF[kind]))
     leaves = {row["party_id"]: row["leaves"] for row in opened}
     return {one: Forgotten(records.get(one, 0), leaves.get(one, 0)) for one in ids}

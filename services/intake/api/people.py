@@ -7,85 +7,127 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from services.intake.domain.masking import masked_name, masked_value
-from services.intake.schemas import (
+from services.intake import card_desk
+from services.intake.card_desk import OpenedCard, SearchedTooMuchError, Wanted
+from services.intake.domain.card_use import CITATION, RULE, CardPurpose, Refusal, RequestPurpose
+from services.intake.people_schemas import (
     ContactCard,
-    ContactLine,
     FoundParties,
-    MobileSearch,
+    PersonSearch,
     PointAnswer,
     PointAnswers,
     PointQuestion,
 )
-from services.intake.store import cards
+from services.intake.people_views import found_of, shown
 from shared.database import Database
-from shared.events.contact import Purpose
 from shared.security.callers import Caller, scope
 from shared.security.party_keys import PartyCipher
 from shared.web.openapi import QUESTION, problem_responses
-from shared.web.problems import NotFound
+from shared.web.problems import KnownProblem, NotFound
 
+PartyPath = Annotated[UUID, Path(description="The party.")]
 _Reader = Annotated[Caller, Depends(scope("intake.read-contact-card"))]
+_Answering = Annotated[Caller, Depends(scope("intake.answer-person"))]
+_Searcher = Annotated[Caller, Depends(scope("intake.search-person"))]
+
+
+class CardRefused(KnownProblem):
+    """No permit of this person stands for that channel now. `reason`, `rule` and `citation` say why; `earliest_lawful`
+    from when the same permit opens the card, if that is known."""
+
+    kind, status, title = "card-refused", 403, "The contact card stays shut"
+
+
+class SearchedTooMuch(KnownProblem):
+    """The caller has searched as often as one may in a minute; `Retry-After` says how long to wait."""
+
+    kind, status, title = "searched-too-much", 429, "Too many searches"
 
 
 def people_router(database: Database, cipher: PartyCipher) -> APIRouter:
-    """Contact cards, points and the search by number."""
+    """Contact cards, points and the search."""
     router = APIRouter(prefix="/v1/parties", tags=["people"])
 
-    @router.get("/{party_id}/contact-card", summary="Name and contact points", responses=problem_responses(NotFound))
+    @router.get(
+        "/{party_id}/contact-card",
+        summary="Name and contact points",
+        responses=problem_responses(NotFound, CardRefused),
+    )
     async def read_contact_card(
-        party_id: Annotated[UUID, Path(description="The party.")],
-        purpose: Annotated[Purpose, Query(description="Why it is read.")],
+        party_id: PartyPath,
+        purpose: Annotated[CardPurpose, Query(description="What it is read for; it decides which fields are shown.")],
         caller: _Reader,
-        permit_id: Annotated[UUID | None, Query(description="The permit for the contact.")] = None,
+        permit_id: Annotated[
+            UUID | None, Query(description="The permit for the contact; only `recognition` needs none.")
+        ] = None,
     ) -> ContactCard:
-        """In clear only under a permit of this party that compliance granted and that stands; else masked."""
+        """The fields that the purpose needs in clear, the others masked.
+
+        To reach the person needs a permit that compliance granted for this person and channel, inside its window.
+        """
         async with database.unit_of_work() as uow:
-            card = (await cards.load(uow, cipher, [party_id])).get(party_id)
-            if card is None:
-                raise NotFound("no contact data of this party")
-            clear = permit_id is not None and await cards.permit_stands(uow, party_id, permit_id, at=uow.now)
-            await cards.record_reading(
-                uow,
-                [party_id],
-                caller=caller.identity,
-                purpose=purpose,
-                permit_id=permit_id,
-                what="card" if clear else "masked_card",
+            opened = await card_desk.open_card(
+                uow, cipher, party_id, caller=caller, purpose=purpose, permit_id=permit_id
             )
-            return _shown(party_id, card, clear=clear)
+        return _answer(party_id, opened)
+
+    @router.get(
+        "/{party_id}/contact-card/for-request",
+        summary="Data for the person's own request",
+        responses=problem_responses(NotFound),
+    )
+    async def read_card_for_request(
+        party_id: PartyPath,
+        purpose: Annotated[RequestPurpose, Query(description="What the person has asked for.")],
+        caller: _Answering,
+    ) -> ContactCard:
+        """What answering the person needs, in clear. It reaches nobody, so it needs no permit."""
+        async with database.unit_of_work() as uow:
+            opened = await card_desk.open_card(uow, cipher, party_id, caller=caller, purpose=purpose)
+        return _answer(party_id, opened)
 
     @router.post("/points", summary="Exact homes for routing", openapi_extra=QUESTION)
     async def read_points(body: PointQuestion, caller: _Reader) -> PointAnswers:
         """Exact positions for the router; topics carry only 500 m cells."""
         ids = [item.party_id for item in body.items]
         async with database.unit_of_work() as uow:
-            found = await cards.load(uow, cipher, ids)
-            await cards.record_reading(uow, list(found), caller=caller.identity, purpose=body.purpose, what="point")
+            found = await card_desk.read_homes(uow, cipher, ids, caller=caller, purpose=body.purpose)
         answers = [PointAnswer(party_id=each, point=found[each].home if each in found else None) for each in ids]
         return PointAnswers(items=answers)
 
-    @router.post("/search", summary="Find a person by number", openapi_extra=QUESTION)
-    async def search_party(body: MobileSearch, caller: _Reader) -> FoundParties:
-        """Exact search by blind index; the number itself is stored sealed only."""
-        async with database.unit_of_work() as uow:
-            found = await cards.find_by_mobile(uow, cipher, body.mobile)
-            await cards.record_reading(uow, found, caller=caller.identity, purpose=body.purpose, what="search")
-        return FoundParties(party_ids=found)
+    @router.post(
+        "/search", summary="Find a person", openapi_extra=QUESTION, responses=problem_responses(SearchedTooMuch)
+    )
+    async def search_party(body: PersonSearch, caller: _Searcher) -> FoundParties:
+        """Exact search by blind index; what is found stays masked. 30 searches a minute and caller."""
+        wanted = Wanted(
+            mobile=body.mobile,
+            name=None if body.name is None or body.born_on is None else (body.name, body.born_on),
+            reference=None if body.core is None or body.party_ref is None else (body.core, body.party_ref),
+        )
+        try:
+            async with database.unit_of_work() as uow:
+                found = await card_desk.search(
+                    uow, cipher, wanted, caller=caller, purpose=body.purpose, limit=body.limit
+                )
+        except SearchedTooMuchError as error:
+            raise SearchedTooMuch(retry_after_seconds=error.wait_seconds) from error
+        return FoundParties(party_ids=list(found), items=[found_of(*each) for each in found.items()])
 
     return router
 
 
-def _shown(party_id: UUID, card: cards.Card, *, clear: bool) -> ContactCard:
-    lines = [
-        ContactLine(
-            kind=contact.kind,
-            value=contact.value if clear else masked_value(contact.kind, contact.value),
-            source=contact.source,
-            point=contact.point if clear else None,
-        )
-        for contact in card.contacts
-    ]
-    return ContactCard(
-        party_id=party_id, masked=not clear, name=card.name if clear else masked_name(card.name), contacts=lines
-    )
+def _answer(party_id: UUID, opened: OpenedCard | Refusal | None) -> ContactCard:
+    match opened:
+        case None:
+            raise NotFound("no contact data of this party")
+        case Refusal():
+            raise CardRefused(
+                opened.detail,
+                reason=opened.reason,
+                rule=RULE,
+                citation=CITATION,
+                earliest_lawful=None if opened.earliest is None else opened.earliest.isoformat(),
+            )
+        case OpenedCard():
+            return shown(party_id, opened)

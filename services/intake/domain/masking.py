@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 _HIDDEN = "•"
 
 
 def masked_name(name: str) -> str:
     """The first character only."""
     return name[:1] + _HIDDEN * 2
+
+
+def masked_birthday(born_on: date) -> str:
+    """The year only."""
+    return f"{born_on.year:04}-{_HIDDEN * 2}-{_HIDDEN * 2}"
 
 
 def masked_value(kind: str, value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
@@ -14,18 +14,30 @@ from msgspec import Struct
 from shared.database import UnitOfWork
 from shared.events.loan import PartyUpdated
 from shared.geo import Point
-from shared.ids import event_id
 from shared.security.party_keys import PartyCipher, Plain, Sealed
 
 Kind = Literal["home", "mobile", "email"]
 _CARD_FIELD = "person.card"
 _MOBILE_FIELD = "person.mobile"
 _HOME_FIELD = "person.home"
+_NAME_FIELD = "person.name_and_birthday"
 
 _SAVE = """
-UPDATE person SET card = n.card, mobile_index = n.mobile_index
-FROM unnest($2::uuid[], $3::bytea[], $4::bytea[]) AS n(party_id, card, mobile_index)
+UPDATE person SET card = n.card, mobile_index = n.mobile_index, name_index = n.name_index,
+       further_mobiles = CASE WHEN n.further <> '' THEN string_to_array(n.further, ',')::bytea[] END
+FROM unnest($2::uuid[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[])
+  AS n(party_id, card, mobile_index, name_index, further)
 WHERE person.tenant = $1 AND person.party_id = n.party_id
+"""
+_INDEX = """
+UPDATE person SET mobile_index = n.mobile_index, name_index = n.name_index,
+       further_mobiles = CASE WHEN n.further <> '' THEN string_to_array(n.further, ',')::bytea[] END
+FROM unnest($2::uuid[], $3::bytea[], $4::bytea[], $5::text[]) AS n(party_id, mobile_index, name_index, further)
+WHERE person.tenant = $1 AND person.party_id = n.party_id
+"""
+_PEOPLE = """
+SELECT party_id FROM person WHERE tenant = $1 AND card IS NOT NULL AND ($2::uuid IS NULL OR party_id > $2)
+ORDER BY party_id LIMIT $3
 """
 _LOAD = "SELECT party_id, card FROM person WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND card IS NOT NULL"
 # Without a case nothing is announced, so of which core the person is does not matter.
@@ -36,16 +48,12 @@ WHERE p.tenant = $1 AND p.card IS NOT NULL AND p.profile::json ->> 'household' I
   AND ($2::uuid IS NULL OR p.party_id > $2)
 ORDER BY p.party_id LIMIT $3
 """
-_FIND = "SELECT party_id FROM person WHERE tenant = $1 AND mobile_index = $2 ORDER BY party_id"
-_LOG = """
-INSERT INTO contact_reading (tenant, party_id, reading_id, caller, purpose, permit_id, what, read_at, recorded_at)
-SELECT $1, party_id, reading_id, $4, $5, $6, $7, $8, $9
-FROM unnest($2::uuid[], $3::uuid[]) AS r(party_id, reading_id)
+_BY_MOBILE = """
+SELECT party_id FROM person WHERE tenant = $1 AND (mobile_index = $2 OR further_mobiles @> ARRAY[$2::bytea])
+ORDER BY party_id LIMIT $3
 """
-_PERMIT = """
-SELECT channel, starts_at, ends_at FROM known_permit
-WHERE tenant = $1 AND party_id = $2 AND permit_id = $3 AND NOT is_void
-"""
+_BY_NAME = "SELECT party_id FROM person WHERE tenant = $1 AND name_index = $2 ORDER BY party_id LIMIT $3"
+_BY_REFERENCE = "SELECT party_id FROM party_alias WHERE tenant = $1 AND core = $2 AND party_ref = $3"
 
 
 class CardContact(Struct, frozen=True):
@@ -68,6 +76,12 @@ class Card(Struct, frozen=True):
 
     name: str
     contacts: tuple[CardContact, ...]
+    born_on: date | None = None
+
+    @property
+    def mobiles(self) -> tuple[str, ...]:
+        """The numbers, each once, in the core's order and in one way of writing."""
+        return tuple(dict.fromkeys(normalised_mobile(one.value) for one in self.contacts if one.kind == "mobile"))
 
     @property
     def home_address(self) -> str | None:
@@ -92,10 +106,14 @@ def normalised_mobile(text: str) -> str:
 def household_commitment(cipher: PartyCipher, address: str) -> str:
     """What people of one home have in common, and nobody can read the address from.
 
-    Letters and digits count, in whatever form and spacing they were written (Unicode NFKC).
+    Letters and digits count, in whatever form and spacing they were written.
     """
-    normalised = unicodedata.normalize("NFKC", address).casefold()
-    return cipher.blind_index(_HOME_FIELD, "".join(one for one in normalised if one.isalnum())).hex()
+    return cipher.blind_index(_HOME_FIELD, _letters(address)).hex()
+
+
+def _letters(text: str) -> str:
+    """Letters and digits alone, in one form (Unicode NFKC, case folded): other spacing is not another name."""
+    return "".join(one for one in unicodedata.normalize("NFKC", text).casefold() if one.isalnum())
 
 
 async def save(uow: UnitOfWork, cipher: PartyCipher, people: Mapping[UUID, PartyUpdated]) -> None:
@@ -108,17 +126,28 @@ async def save(uow: UnitOfWork, cipher: PartyCipher, people: Mapping[UUID, Party
         Plain(party_id, _CARD_FIELD, msgspec.json.encode(card).decode())
         for party_id, card in zip(ids, cards, strict=True)
     ]
-    mobiles = [next((contact.value for contact in card.contacts if contact.kind == "mobile"), None) for card in cards]
-    await uow.sql.execute(
-        _SAVE,
-        uow.tenant,
-        ids,
-        await cipher.seal_many(uow, plain),
-        [
-            None if mobile is None else cipher.blind_index(_MOBILE_FIELD, normalised_mobile(mobile))
-            for mobile in mobiles
-        ],
+    await uow.sql.execute(_SAVE, uow.tenant, ids, await cipher.seal_many(uow, plain), *_indexes(cipher, cards))
+
+
+async def index(uow: UnitOfWork, cipher: PartyCipher, known: Mapping[UUID, Card]) -> None:
+    """Write the blind indexes of cards that are stored already. The parties are locked."""
+    if known:
+        ids = sorted(known)
+        await uow.sql.execute(_INDEX, uow.tenant, ids, *_indexes(cipher, [known[party_id] for party_id in ids]))
+
+
+def _indexes(cipher: PartyCipher, cards: Sequence[Card]) -> tuple[list[bytes | None], list[bytes | None], list[str]]:
+    """Of each card: the index of its first number, of name and birthday, and those of further numbers (bytea text)."""
+    numbers = [[cipher.blind_index(_MOBILE_FIELD, number) for number in card.mobiles] for card in cards]
+    return (
+        [of_card[0] if of_card else None for of_card in numbers],
+        [None if card.born_on is None else _name_index(cipher, card.name, card.born_on) for card in cards],
+        [",".join(f"\\x{one.hex()}" for one in of_card[1:]) for of_card in numbers],
     )
+
+
+def _name_index(cipher: PartyCipher, name: str, born_on: date) -> bytes:
+    return cipher.blind_index(_NAME_FIELD, f"{_letters(name)}|{born_on.isoformat()}")
 
 
 async def load(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, Card]:
@@ -134,46 +163,31 @@ async def people_without_household(uow: UnitOfWork, *, after: UUID | None, limit
     return {row["party_id"]: row["core"] for row in rows}
 
 
-async def find_by_mobile(uow: UnitOfWork, cipher: PartyCipher, mobile: str) -> list[UUID]:
-    """The parties with this mobile number."""
-    index = cipher.blind_index(_MOBILE_FIELD, normalised_mobile(mobile))
-    return [row[0] for row in await uow.sql.fetch(_FIND, uow.tenant, index)]
+async def people(uow: UnitOfWork, *, after: UUID | None, limit: int) -> list[UUID]:
+    """Everybody with a card, in order of id."""
+    return [row[0] for row in await uow.sql.fetch(_PEOPLE, uow.tenant, after, limit)]
 
 
-async def record_reading(
-    uow: UnitOfWork,
-    party_ids: Sequence[UUID],
-    *,
-    caller: str,
-    purpose: str,
-    what: str,
-    permit_id: UUID | None = None,
-) -> None:
-    """Keep who read `what` (card, masked_card, point, search) of these parties, and for which purpose."""
-    ids = sorted(set(party_ids))
-    await uow.sql.execute(
-        _LOG,
-        uow.tenant,
-        ids,
-        [event_id() for _ in ids],
-        caller,
-        purpose,
-        permit_id,
-        what,
-        uow.now,
-        uow.real_now,
-    )
+async def find_by_mobile(uow: UnitOfWork, cipher: PartyCipher, mobile: str, *, limit: int) -> list[UUID]:
+    """The parties with this mobile number, in order of id."""
+    wanted = cipher.blind_index(_MOBILE_FIELD, normalised_mobile(mobile))
+    return [row[0] for row in await uow.sql.fetch(_BY_MOBILE, uow.tenant, wanted, limit)]
 
 
-async def permit_stands(uow: UnitOfWork, party_id: UUID, permit_id: UUID, *, at: datetime) -> bool:
-    """Whether compliance granted this permit for the party, it was not revoked, and its window is not over."""
-    row = await uow.sql.fetchrow(_PERMIT, uow.tenant, party_id, permit_id)
-    return row is not None and (row["ends_at"] is None or at < row["ends_at"])
+async def find_by_name(uow: UnitOfWork, cipher: PartyCipher, name: str, born_on: date, *, limit: int) -> list[UUID]:
+    """The parties of this name, born on this day, in order of id."""
+    return [row[0] for row in await uow.sql.fetch(_BY_NAME, uow.tenant, _name_index(cipher, name, born_on), limit)]
+
+
+async def find_by_reference(uow: UnitOfWork, core: str, party_ref: str) -> list[UUID]:
+    """The party of a core's reference: a pseudonym, and the key of all facts, so it is kept in clear."""
+    return [row[0] for row in await uow.sql.fetch(_BY_REFERENCE, uow.tenant, core, party_ref)]
 
 
 def _card_of(fact: PartyUpdated) -> Card:
     return Card(
         name=fact.name,
+        born_on=fact.born_on,
         contacts=tuple(
             CardContact(
                 kind=contact.kind,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
+from services.intake.domain.card_use import HeardPermit
 from shared.database import UnitOfWork
 from shared.events.compliance import PermitGranted, PermitReleased, PermitRevoked
 
@@ -24,6 +26,15 @@ FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS n(party_id, permit_id, channe
 ORDER BY n.party_id, n.permit_id
 ON CONFLICT (tenant, party_id, permit_id) DO UPDATE SET is_void = true
 """
+_HEARD = """
+SELECT channel, starts_at, ends_at, is_void FROM known_permit WHERE tenant = $1 AND party_id = $2 AND permit_id = $3
+"""
+
+
+async def heard(uow: UnitOfWork, party_id: UUID, permit_id: UUID) -> HeardPermit | None:
+    """What compliance has told of this permit of the party."""
+    row = await uow.sql.fetchrow(_HEARD, uow.tenant, party_id, permit_id)
+    return None if row is None else HeardPermit(**row)
 
 
 async def note(uow: UnitOfWork, granted: Sequence[PermitGranted]) -> None:

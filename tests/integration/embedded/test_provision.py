@@ -1,8 +1,11 @@
 """A whole run's databases: made, made again without harm, removed."""
 
-import asyncpg
+import asyncio
 
-from shared.embedded.provision import drop, provision_databases
+import asyncpg
+from confluent_kafka.admin import ConfigResource
+
+from shared.embedded.provision import DAY_MILLISECONDS, drop, provision_databases
 from shared.events.topics import SERVICES
 
 
@@ -27,3 +30,15 @@ async def test_each_service_gets_its_own_tables_once(postgres, servers, prefix):
     finally:
         await drop(prefix, admin_url=postgres)
     assert await _names(postgres, prefix) == set()
+
+
+async def test_contact_data_on_topics_of_the_core_expire(kafka, topics, prefix):
+    """Only whole segments are deleted: without segments of a day a record of seven days could stay for fourteen."""
+    await topics("loan", "loan-urgent")
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, prefix + name) for name in ("loan", "loan-urgent")]
+    for answer in kafka.admin().describe_configs(asked).values():
+        found = await asyncio.to_thread(answer.result)
+        assert found["cleanup.policy"].value == "delete"
+        assert int(found["retention.ms"].value) == 7 * DAY_MILLISECONDS
+        assert int(found["segment.ms"].value) == DAY_MILLISECONDS
+        assert found["message.timestamp.type"].value == "LogAppendTime"

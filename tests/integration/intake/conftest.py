@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +29,7 @@ from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE
 from shared.events.codec import encode_headers
 from shared.ids import event_id
+from shared.messaging import IntentHandler, TimerDue, intent_store
 from shared.messaging.batch import BatchProcessor
 from shared.messaging.joint_transactions import Partition
 from shared.messaging.outbox import unpack_headers
@@ -48,6 +49,7 @@ from shared.web.client import ServiceClient
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 _ISSUER = "http://issuer.test"
+_CLIENTS = ("core", "assignment", "compliance", "operator", "rights-desk")
 _NAMES = {event_type.model: event_type for event_type in CATALOGUE.values()}
 
 
@@ -147,7 +149,7 @@ class Service:
                 ),
             )
         )
-        scopes = {scope for client in ("core", "assignment", "compliance", "operator") for scope in scopes_of(client)}
+        scopes = {scope for client in _CLIENTS for scope in scopes_of(client)}
         token = self.issuer.sign({"sub": "tester", "client_id": "demo-driver", "scope": " ".join(sorted(scopes))})
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
@@ -182,6 +184,23 @@ async def intake(service_settings) -> AsyncIterator[Service]:
         issuer=DevelopmentIssuer(issuer=_ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": client}),
     )
     await database.close()
+
+
+async def carry_out(intake: Service, handler: IntentHandler) -> int:
+    """Carry out what is intended of the handler's kind, one by one; how many there were."""
+    done = 0
+    while True:
+        lease_id = uuid4()
+        async with intake.database.unit_of_work() as uow:
+            leased = await intent_store.lease(
+                uow, handler.kind, limit=1, lease_id=lease_id, duration=timedelta(minutes=1)
+            )
+        if not leased:
+            return done
+        async with intake.database.unit_of_work() as uow:
+            await handler.commit(uow, [(leased[0], TimerDue())])
+            await intent_store.finish(uow, [leased[0].id], lease_id=lease_id)
+        done += 1
 
 
 def record_of(fact: EventData, *, identity: str | None = None, value: bytes | None = None) -> KeptRecord:

@@ -1,17 +1,14 @@
 """Intake's API: facts by HTTP, personal data under purpose, balances, reconciliation, cases."""
 
-import json
 from datetime import timedelta
 from uuid import uuid4
 
 import httpx
 
-from shared.events.base import TimeWindow
 from shared.events.catalogue import CATALOGUE
-from shared.events.compliance import PermitGranted, PermitRevoked
 from shared.security.signing import SigningKey, verify_document
 from tests.integration.intake.conftest import NOW, record_of
-from tests.integration.intake.test_facts import case_of, party_of
+from tests.integration.intake.test_facts import case_of
 from tests.unit.intake.facts import DAY, due, overdue, payment, person
 
 _NAMES = {event_type.model: name for name, event_type in CATALOGUE.items()}
@@ -83,51 +80,6 @@ async def test_oversized_body_is_refused(intake):
             headers={"Idempotency-Key": "k", "Content-Type": "application/json"},
         )
     assert answer.status_code == 413
-
-
-async def test_card_is_clear_only_under_a_standing_permit(intake):
-    await intake.tell(person(1))
-    party, permit = await party_of(intake), uuid4()
-    fact = {"permit_id": permit, "party_id": party, "channel": "visit", "purpose": "collection", "subject_id": uuid4()}
-    async with intake.api() as api:
-        path = f"/v1/parties/{party}/contact-card?purpose=collection&permit_id={permit}"
-        masked = (await api.get(path)).json()
-        window = TimeWindow(start=NOW, end=NOW + timedelta(hours=1))
-        await intake.hear(
-            PermitGranted(**fact, decision_id=uuid4(), window=window, rule_set="0" * 64), topic="compliance"
-        )
-        clear = (await api.get(path)).json()
-        await intake.hear(
-            PermitRevoked(**fact, cause="payment", fact_arrived_at=NOW, revoked_at=NOW, used=False), topic="compliance"
-        )
-        again = (await api.get(path)).json()
-    assert (masked["masked"], clear["masked"], again["masked"]) == (True, False, True)
-    assert clear["contacts"][1]["value"] == "+86 138 0000 0000"
-    assert "0000 0000" not in json.dumps(masked)
-    readings = await intake.fetch("SELECT what, caller FROM contact_reading ORDER BY reading_id")
-    assert [row[0] for row in readings] == ["masked_card", "card", "masked_card"]
-    assert readings[0][1] == "tester@demo-driver"
-
-
-async def test_points_are_given_and_recorded(intake):
-    await intake.tell(person(1))
-    party, stranger = await party_of(intake), uuid4()
-    async with intake.api() as api:
-        body = {"items": [{"party_id": str(party)}, {"party_id": str(stranger)}], "purpose": "route"}
-        items = (await api.post("/v1/parties/points", json=body)).json()["items"]
-    assert items[0]["point"] == {"lat": 31.23, "lon": 121.47, "crs": "WGS84"}
-    assert items[1]["point"] is None
-    assert [tuple(row) for row in await intake.fetch("SELECT party_id, what FROM contact_reading")] == [
-        (party, "point")
-    ]
-
-
-async def test_search_finds_by_number_however_it_is_written(intake):
-    await intake.tell(person(1))
-    async with intake.api() as api:
-        body = {"mobile": "+86-138-0000-0000", "purpose": "inbound_call"}
-        found = (await api.post("/v1/parties/search", json=body)).json()
-    assert found["party_ids"] == [str(await party_of(intake))]
 
 
 async def test_cases_are_paged(intake):

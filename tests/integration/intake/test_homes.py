@@ -1,13 +1,11 @@
 """Homes of people whom the core described before homes were committed to."""
 
 from dataclasses import replace
-from datetime import timedelta
-from uuid import uuid4
 
 from services.intake.homes import LEARN_HOMES, LearnHomes, learn_homes
-from shared.messaging import TimerDue, intent_store
 from tests.unit.intake.facts import overdue, person
 
+from .conftest import carry_out
 from .test_facts import party_of
 
 FORGET = "UPDATE person SET profile = (profile::jsonb - 'household')::text"
@@ -16,20 +14,7 @@ FORGET = "UPDATE person SET profile = (profile::jsonb - 'household')::text"
 async def work(intake, *, page=500) -> int:
     """Carry out what is intended, page by page; how many pages there were."""
     settings = intake.folding.settings.model_copy(update={"ageing_batch": page})
-    handler = LearnHomes(replace(intake.folding, settings=settings))
-    pages = 0
-    while True:
-        lease_id = uuid4()
-        async with intake.database.unit_of_work() as uow:
-            leased = await intent_store.lease(
-                uow, LEARN_HOMES, limit=1, lease_id=lease_id, duration=timedelta(minutes=1)
-            )
-        if not leased:
-            return pages
-        async with intake.database.unit_of_work() as uow:
-            await handler.commit(uow, [(leased[0], TimerDue())])
-            await intent_store.finish(uow, [leased[0].id], lease_id=lease_id)
-        pages += 1
+    return await carry_out(intake, LearnHomes(replace(intake.folding, settings=settings)))
 
 
 async def start(intake, **options) -> int:

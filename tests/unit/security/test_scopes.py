@@ -17,8 +17,14 @@ def test_every_client_has_a_scope() -> None:
     assert [client for client in CLIENTS if not scopes_of(client)] == []
 
 
-def test_contact_data_is_for_services_that_visit() -> None:
-    assert SCOPES["intake.read-contact-card"].clients - {"demo-driver"} == {"assignment", "visits"}
+def test_contact_data_is_for_those_who_reach_people() -> None:
+    assert SCOPES["intake.read-contact-card"].clients - {"demo-driver"} == {"assignment", "visits", "core"}
+
+
+def test_collections_read_no_person_without_a_permit() -> None:
+    collecting = {"assignment", "visits", "collector-app", "dispatcher"}
+    assert not collecting & SCOPES["intake.answer-person"].clients
+    assert not collecting & SCOPES["intake.search-person"].clients
 
 
 def test_customer_and_collector_cannot_set_holds() -> None:
