@@ -39,8 +39,8 @@ def _dead_letters(service: str) -> TopicSpec:
 _ALL: Final = (
     TopicSpec(
         "loan",
-        "What the bank core says of loans and people, contact data too: deleted after 7 days, at the latest after 8 (whole "
-        "segments, of a day). Adapters of intake translate cores that speak otherwise",
+        "What the bank core says of loans and people, contact data too: deleted after 7 days, at the latest after 8 "
+        "(whole segments, of a day). Adapters of intake translate cores that speak otherwise",
         frozenset({"core", "intake"}),
         frozenset({"intake"}),
         7,

@@ -36,7 +36,8 @@ async def test_contact_data_on_topics_of_the_core_expire(kafka, topics, prefix):
     """Only whole segments are deleted: without segments of a day a record of seven days could stay for fourteen."""
     await topics("loan", "loan-urgent")
     asked = [ConfigResource(ConfigResource.Type.TOPIC, prefix + name) for name in ("loan", "loan-urgent")]
-    for answer in kafka.admin().describe_configs(asked).values():
+    admin = kafka.admin()
+    for answer in admin.describe_configs(asked).values():
         found = await asyncio.to_thread(answer.result)
         assert found["cleanup.policy"].value == "delete"
         assert int(found["retention.ms"].value) == 7 * DAY_MILLISECONDS
