@@ -26,7 +26,7 @@ from uuid import uuid4
 
 import asyncpg
 import psutil
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.table import Table
 
@@ -34,9 +34,9 @@ from benchmarks.figures import save
 from benchmarks.loan_events import Load, make_load, overdue_message, publish
 from benchmarks.otlp_sink import OtlpSink
 from benchmarks.watch import CaseWatch
+from benchmarks.written import wait_until_written, written
 from cli.platform import Platform
 from shared.embedded.kafka import ADMIN
-from shared.events.topics import PARTITIONS
 
 _FLOOR_BATCHES = (500, 1_000, 3_000)
 _RUN_SECONDS = 300
@@ -90,10 +90,10 @@ class Bench:
             await publish(options, f"{platform.prefix}loan", self._load.messages)
             self.figures.database = await _durability(platform.admin_url)
             try:
-                before = await _written(platform)
+                before = await written(platform)
                 self.figures.ours.append(await self._ours(platform))
                 await platform.stop_service("intake")
-                rows, wal = (after - was for after, was in zip(await _written(platform), before, strict=True))
+                rows, wal = (after - was for after, was in zip(await written(platform), before, strict=True))
                 self.figures.rows_per_event = rows / len(self._load.messages)
                 self.figures.wal_bytes_per_event = wal / len(self._load.messages)
                 self.figures.same_rows.append(await self._same_rows(platform))
@@ -144,7 +144,7 @@ class Bench:
         began = _cpu_seconds(process)
         async with asyncio.TaskGroup() as group:
             failure = group.create_task(platform.wait_for_failure())
-            await _wait_until_written(options, f"{platform.prefix}case", expected)
+            await wait_until_written(options, f"{platform.prefix}case", expected)
             failure.cancel()
         used = _cpu_seconds(process) - began
         async with CaseWatch(options, f"{platform.prefix}case") as watch:
@@ -209,21 +209,6 @@ async def _send_steadily(options: dict[str, Any], topic: str, rate: int, seconds
     return meant
 
 
-async def _wait_until_written(options: dict[str, Any], topic: str, records: int) -> None:
-    """Until the topic's ends add up, looked at twice a second: reading along would cost the cores that are measured."""
-    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        for _ in range(2 * _RUN_SECONDS):
-            if sum((await consumer.end_offsets(places)).values()) >= records:
-                return
-            await asyncio.sleep(0.5)
-        raise TimeoutError(f"{records} records were not written within {_RUN_SECONDS} s")
-    finally:
-        await consumer.stop()
-
-
 async def _verify(url: str, load: Load, watch: CaseWatch) -> float:
     """Check rows, order and last states; returns the real time at which the first event was taken up."""
     connection = await asyncpg.connect(url)
@@ -251,17 +236,6 @@ async def _verify(url: str, load: Load, watch: CaseWatch) -> float:
 def _cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-async def _written(platform: Platform) -> tuple[int, int]:
-    """Rows that intake's database has had written, and bytes of WAL of the server."""
-    connection = await asyncpg.connect(platform.databases["intake"].owner_url)
-    try:
-        rows = await connection.fetchval("SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables")
-        wal = await connection.fetchval("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
-        return int(rows or 0), int(wal)
-    finally:
-        await connection.close()
 
 
 async def _durability(url: str) -> dict[str, str]:
