@@ -13,26 +13,27 @@ from uuid import UUID
 import msgspec
 
 from services.compliance.domain import audit, findings, leaves
-from services.compliance.domain.audited_on import evidence_of
+from services.compliance.domain.audited_on import evidence_of, keys_of
+from services.compliance.domain.budget_keys import Keys
 from services.compliance.domain.complaints import Complaint, Step, clock_of, take_step
-from services.compliance.domain.debts import Debt, Obligor
 from services.compliance.domain.decisions import Decision, decide
 from services.compliance.domain.dossier import DossierEntry, DossierName, FactValue, GivenOverride
 from services.compliance.domain.facts import Balance, Freshness, Inconvenient, Override, PartyFacts, Question
 from services.compliance.domain.hindsight import Past, changes, of_use, told, use_came_late
 from services.compliance.domain.holds import Hold, HoldKind, HoldScope, end_by, ended, lawful_end, same_source
 from services.compliance.domain.local_time import Span
-from services.compliance.domain.moratoria import debts_under, reaching
+from services.compliance.domain.moratoria import debts_under
 from services.compliance.domain.overrides import passable
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitState, grant, recorded, release, use
 from services.compliance.domain.preferences import Hours, Wish, inconvenient_of
 from services.compliance.domain.recalls import Recall, recall_of, revoked_by
-from services.compliance.domain.reconsidering import outstanding, refused_now
+from services.compliance.domain.reconsidering import comes_unreserved, outstanding, refused_now
 from services.compliance.domain.rule_records import Overriding
 from services.compliance.domain.rulings import Answer
 from shared.events.contact import Channel, ContactRecorded
 from worlds.kept import Case, Moment
+from worlds.sharing import Sharing
 
 _FEEDERS: Final = ("intake", "assignment", "visits", "plans")
 
@@ -51,6 +52,7 @@ class Bureau:
     ) -> None:
         self.book = book
         self.cases: dict[UUID, Case] = {}
+        self._sharing = Sharing(self.cases)
         self._limit = freshness_limit
         self._draw_id = draw_id
         self._draw_bytes = draw_bytes
@@ -61,8 +63,16 @@ class Bureau:
         case.chain = leaves.Chain(self._draw_bytes(leaves.SALT_BYTES))
         self.cases[case.party_id] = case
 
-    def facts(self, case: Case, moment: Moment) -> PartyFacts:
-        """What is known of the person but for what was told of it: an audit takes that as it stood at the contact."""
+    def keys(self, case: Case) -> Keys:
+        """What every contact with the person counts on beside the person."""
+        return self._sharing.keys(case)
+
+    def facts(self, case: Case, moment: Moment, *, decided: bool = True) -> PartyFacts:
+        """What is known of the person but for what was told of it: an audit takes that as it stood at the contact.
+
+        `decided`: for a decision; an audit looks at contacts that were made, and asks when they were told.
+        """
+        shared = self._sharing.of(case, decided=decided)
         counted = [msgspec.structs.replace(one.counted, told_real=None) for one in case.told()]
         counted += [permit.reservation() for permit in case.permits.values() if permit.reserves]
         return PartyFacts(
@@ -74,9 +84,13 @@ class Bureau:
             jurisdiction=case.place,
             zones=case.zones,
             history_known_from=case.history_known_from,
-            holds=(*case.holds, *self._reaching(case)),
+            holds=(*case.holds, *self._sharing.reaching(case)),
             debts=frozenset(case.debts),
             counted=tuple(counted),
+            keys=self._sharing.keys(case),
+            shared=shared.counted,
+            sharers_known_from=shared.known_from,
+            sharers=self._sharing.laws(case, at=moment.now) if decided else (),
             freshness=Freshness(watermarks=dict.fromkeys(_FEEDERS, moment.watermark)),
             balance=Balance(as_of=moment.real, overdue_minor={"XTS": 1}, digest="0"),
         )
@@ -144,33 +158,13 @@ class Bureau:
 
     def _carry(self, hold: Hold, moment: Moment, *, reached: datetime) -> None:
         """A moratorium recalls the permits of everyone jointly liable, and is held against contacts with them."""
-        if not debts_under(hold, self._debts()):
+        if not debts_under(hold, self._sharing.debts()):
             return
         for case in self.cases.values():
-            for one in (one for one in self._reaching(case) if one.hold_id == hold.hold_id):
+            for one in (one for one in self._sharing.reaching(case) if one.hold_id == hold.hold_id):
                 self._recall(case, [recall_of(one, self.book, fact_arrived_real=reached)], moment)
                 if one.valid_from < moment.now:
                     self._judge_since(case, one.valid_from, moment)
-
-    def _reaching(self, case: Case) -> list[Hold]:
-        if len(case.debts) < 2 or len(self.cases) < 2:
-            return []
-        others = {other.party_id: other.holds for other in self.cases.values() if other is not case and other.holds}
-        return reaching(case.party_id, self._debts(), others, {}) if others else []
-
-    def _debts(self) -> list[Debt]:
-        """The debts of this world, each with everybody whose case names it."""
-        bound: dict[UUID, list[Obligor]] = {}
-        for case in self.cases.values():
-            for debt_id in case.debts:
-                bound.setdefault(debt_id, []).append(Obligor(case.party_id, "borrower", "joint"))
-        return [
-            Debt(
-                debt_id=debt_id, case_party_id=obligors[0].party_id, loan_id=debt_id, is_overdue=True,
-                originated_on=None, obligors=tuple(obligors),
-            )
-            for debt_id, obligors in bound.items()
-        ]  # fmt: skip
 
     def end(self, case: Case, moment: Moment, *, source: str, by_whom: str) -> None:
         """A person says that the hold is over. Raises what `end_by` raises."""
@@ -293,7 +287,7 @@ class Bureau:
         evidence = evidence_of(
             contact,
             permit=permit,
-            party=self.facts(case, moment),
+            party=self.facts(case, moment, decided=False),
             dossier=case.dossier(),
             others=case.told(),
             freshness_limit=self._limit,
@@ -301,7 +295,9 @@ class Bureau:
         )
         found = audit.judge_contact(contact, evidence, self.book)
         case.judged[contact.contact_id] = contact
-        case.made[contact.contact_id] = audit.counted(contact, evidence.as_it_began.zones, told_real=moment.real)
+        counted = case.made[contact.contact_id] = audit.counted(
+            contact, evidence.as_it_began.zones, told_real=moment.real, keys=keys_of(contact, permit, evidence.facts)
+        )
         self._keep(case, told(contact, found, standing))
         taken_over = None
         if permit is not None and permit.state is not PermitState.RELEASED:
@@ -312,6 +308,10 @@ class Bureau:
         if permit is not None and taken_over is not None and taken_over.contact_id != permit.contact_id:
             self._judge_uses(case, taken_over, permit.contact_id)
         self._reconsider(case, moment, arrived=reached)
+        for other in self._sharing.sharers(case):
+            self._judge_since(other, contact.started_at, moment)
+            if comes_unreserved(counted, permit):
+                self._reconsider(other, moment, arrived=reached)
 
     def _told(self, case: Case, facts: PartyFacts, *, at: datetime) -> PartyFacts:
         return case.dossier().applied_to(facts, at=at)
@@ -351,7 +351,9 @@ class Bureau:
                 fact_arrived_real=arrived,
                 permit_ids=frozenset({permit.permit_id}),
             )
-            for permit, ruling in refused_now(active, facts, self.book, now=moment.now, real_now=moment.real)
+            for permit, ruling in refused_now(
+                active, facts, self.book, now=moment.now, real_now=moment.real, others=self._sharing.permits(case)
+            )
             if permit.permit_id in judged
         ]
         self._recall(case, recalls, moment)
@@ -361,7 +363,8 @@ class Bureau:
         if not later:
             return
         past = Past(
-            party=self.facts(case, moment), dossier=case.dossier(), places=(), made=case.told(), permits=case.permits
+            party=self.facts(case, moment, decided=False), dossier=case.dossier(), places=(), made=case.told(),
+            permits=case.permits,
         )  # fmt: skip
         standing = {contact_id: tuple(found.values()) for contact_id, found in case.findings.items()}
         self._keep(case, changes(past, later, standing, self.book, freshness_limit=self._limit))

@@ -143,10 +143,11 @@ class _Checker:
             self._breach("a contact outside the hours", name)
         others = [
             one
-            for one in self.ledger.contacts[contact.party_id]
+            for one in self.ledger.with_sharers(contact.party_id)
             if one.start < contact.start and (one.honest or (one.told_real is not None and one.told_real < long_ago))
         ]
         over = self.ledger.over_limit(person, contact, others, stricter=self.history.stricter_from)
+        over = over or self.ledger.over_limit_of_sharers(person, contact, others)
         if over is not None:
             self._breach("a budget was passed", f"{name}: {over}")
 
@@ -187,8 +188,10 @@ class _Checker:
         others = self.ledger.contacts[contact.party_id]
         told = [one for one in others if one.told_real is not None and one.start < contact.start]
         since = self.history.stricter_from
-        if self.ledger.over_limit(person, contact, told, stricter=since):
-            known = [one for one in told if _was_known(one, contact)]
+        of_all = self.ledger.with_sharers(contact.party_id)
+        of_all = [one for one in of_all if one.told_real is not None and one.start < contact.start]
+        if self.ledger.over_limit(person, contact, of_all, stricter=since):
+            known = [one for one in of_all if _was_known(one, contact)]
             yield Broken("limit", self.ledger.over_limit(person, contact, known, stricter=since) is not None, True)
         if law.visit_after_failure(person.place, contact.channel, contact.purpose):
             yield self._too_soon(contact, told)

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from services.compliance.domain.budget_keys import Keys, joined, keys_about
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Question
 from services.compliance.domain.hold_scopes import debts_asked
@@ -49,7 +50,7 @@ class Collectors:
         """Draw who asks when, and who comes without asking."""
         draw = self.world.draw
         span = self.world.ends - self.world.begins
-        wishes = draw.randint(4, 13)
+        wishes = draw.randint(4, 12)
         busy = self.world.begins + span * draw.random()
         for number in range(wishes):
             # Half of the wishes fall into one busy week, so that limits are reached.
@@ -107,26 +108,7 @@ class Collectors:
         about: tuple[frozenset[UUID] | None, str | None] | None = None,
     ) -> bool:
         debts, number = self._about(channel) if about is None else about
-        duration = timedelta(minutes=minutes)
-        visit = channel == "visit"
-        question = Question(
-            party_id=self.person.party_id,
-            case_id=self.case.case_id,
-            subject_id=self.world.new_id(),
-            channel=channel,
-            purpose=purpose,
-            jurisdiction=self.person.place,
-            zones=self.person.zones,
-            span=Span(start, end),
-            duration=duration,
-            crew=self.crew if visit else self.crew[:1],
-            device_id="device" if visit else None,
-            place_cell="88309a5915fffff" if visit else None,
-            keys={} if number is None else {"contact_point": frozenset({number})},
-            debts=debts_asked(debts, frozenset(self.person.debts)),
-            now=self.world.now,
-            real_now=self.world.real_now,
-        )
+        question = self._question(channel, purpose, minutes, Span(start, end), debts, number)
         old = None if replaces is None else replaces.permit_id
         decision, permit = self.world.bureau.ask(question, self.world.moment(), replaces=old)
         what = f"{channel} ({purpose}) for {self.person.name} at {start:%d %b %H:%M}Z"
@@ -160,6 +142,32 @@ class Collectors:
         )
         self.world.history.grants[permit_id] = grant
         return grant
+
+    def _question(
+        self, channel: Channel, purpose: Purpose, minutes: int, span: Span, debts: frozenset[UUID] | None,
+        number: str | None,
+    ) -> Question:  # fmt: skip
+        visit = channel == "visit"
+        about = debts_asked(debts, frozenset(self.person.debts))
+        point: Keys = {} if number is None else {"contact_point": frozenset({number})}
+        return Question(
+            party_id=self.person.party_id,
+            case_id=self.case.case_id,
+            subject_id=self.world.new_id(),
+            channel=channel,
+            purpose=purpose,
+            jurisdiction=self.person.place,
+            zones=self.person.zones,
+            span=span,
+            duration=timedelta(minutes=minutes),
+            crew=self.crew if visit else self.crew[:1],
+            device_id="device" if visit else None,
+            place_cell="88309a5915fffff" if visit else None,
+            keys=joined(keys_about(about, self.world.bureau.keys(self.case)), point),
+            debts=about,
+            now=self.world.now,
+            real_now=self.world.real_now,
+        )
 
     def _move(self, plan: Plan) -> None:
         """Another time in the place of an unused permit: the reservations change places, or nothing changes."""

@@ -26,6 +26,7 @@ class Case:
     zones: tuple[str, ...]
     history_known_from: date
     debts: tuple[UUID, ...]
+    home: str
     is_open: bool = True
     holds: list[Hold] = field(default_factory=list)
     permits: dict[UUID, Permit] = field(default_factory=dict)

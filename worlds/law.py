@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ UNASKED = COLLECTING | {"plan_service"}
 ALL_BUT_SAFETY = UNASKED | {"customer_requested", "reply", "statutory_notice"}
 EVERY_CHANNEL = frozenset({"visit", "call", "sms", "email", "letter", "third_party_location"})
 _TICK = timedelta(microseconds=1)
+_PERSON, _NUMBER, _DEBT, _HOME = (frozenset({one}) for one in ("person", "number", "debt", "home"))
 
 
 class Reserved(Protocol):
@@ -27,6 +28,15 @@ class Reserved(Protocol):
     def channel(self) -> str: ...
     @property
     def purpose(self) -> str: ...
+
+
+class About(NamedTuple):
+    """What a contact is about: with whom, about which of their debts, in which home, through which number if known."""
+
+    person: UUID
+    debts: frozenset[UUID]
+    home: str
+    number: str | None
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,9 @@ class Limit:
     until: date = date.max
     passable: bool = False
     months: int = 1
+    on: frozenset[str] = _PERSON
+    """What is limited: contacts with one person, about one debt, with one home, through one number. Without `person`
+    contacts with everybody who shares it count."""
 
     def counts(self, one: object) -> bool:
         """Whether it counts that contact."""
@@ -72,6 +85,16 @@ class Limit:
     def may_count(self, reserved: Reserved) -> bool:
         """Whether a contact that is only reserved may count: its outcome is unknown, so it counts as everything."""
         return reserved.channel in self.channels and reserved.purpose in self.purposes
+
+    def concerns(self, one: About, other: About) -> bool:
+        """Whether contacts about these count together on it. A number that nobody named may be any of the person's."""
+        if one.person != other.person and ("person" in self.on or "number" in self.on):
+            return False
+        return (
+            ("debt" not in self.on or not one.debts.isdisjoint(other.debts))
+            and ("home" not in self.on or one.home == other.home)
+            and ("number" not in self.on or one.number == other.number or None in (one.number, other.number))
+        )
 
     def looks_back_to(self, day: date) -> date:
         """The first date whose contacts count together with one on that date."""
@@ -123,22 +146,38 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
     "CN": (
         *_BANK,
         Limit("GB/T 45251: three effective calls a day", _CALL, COLLECTING, "conversation", 3, 1),
-        Limit("CBA 2026: six unanswered calls a day", _CALL, COLLECTING, "unanswered", 6, 1, since=_CBA_2026),
+        Limit(
+            "CBA 2026: six unanswered calls a day", _CALL, COLLECTING, "unanswered", 6, 1, since=_CBA_2026, on=_NUMBER
+        ),
         Limit(SEVEN_CONTACTS, EVERY_CHANNEL, COLLECTING, "contact", 7, 7, since=_CBA_2026, passable=True),
     ),
     "US-MA": (
         *_BANK,
-        Limit("Reg. F: seven calls in seven dates", _CALL, ALL_BUT_SAFETY, "attempt", 7, 7),
-        Limit("Reg. F: seven dates after a conversation, day 1", _CALL, ALL_BUT_SAFETY, "conversation", 1, 7),
+        Limit("Reg. F: seven calls in seven dates", _CALL, ALL_BUT_SAFETY, "attempt", 7, 7, on=_PERSON | _DEBT),
+        Limit(
+            "Reg. F: seven dates after a conversation, day 1", _CALL, ALL_BUT_SAFETY, "conversation", 1, 7,
+            on=_PERSON | _DEBT,
+        ),
         Limit(THREE_VISITS_OR_TEXTS, _VISIT | _SMS, ALL_BUT_SAFETY, "attempt", 3, 7, passable=True),
-        Limit("209 CMR 18.17: household met once in 30 dates", _VISIT, ALL_BUT_SAFETY, "household_contacted", 1, 30),
-        Limit("940 CMR 7.04: two calls or texts in seven dates", _CALL | _SMS, ALL_BUT_SAFETY, "attempt", 2, 7),
+        Limit(
+            "209 CMR 18.17: household met once in 30 dates", _VISIT, ALL_BUT_SAFETY, "household_contacted", 1, 30,
+            on=_HOME | _DEBT,
+        ),
+        Limit(
+            "940 CMR 7.04: two calls or texts in seven dates", _CALL | _SMS, ALL_BUT_SAFETY, "attempt", 2, 7, on=_DEBT
+        ),
     ),
     "GB": _BANK,
     "AU-VIC": (
         *_BANK,
-        Limit("RG 96: three contacts a week, visits left out", _WRITTEN_OR_CALLED, ALL_BUT_SAFETY, "contact", 3, 7),
-        Limit("RG 96: ten contacts a month, visits left out", _WRITTEN_OR_CALLED, ALL_BUT_SAFETY, "contact", 10, None),
+        Limit(
+            "RG 96: three contacts a week, visits left out", _WRITTEN_OR_CALLED, ALL_BUT_SAFETY, "contact", 3, 7,
+            on=_DEBT,
+        ),
+        Limit(
+            "RG 96: ten contacts a month, visits left out", _WRITTEN_OR_CALLED, ALL_BUT_SAFETY, "contact", 10, None,
+            on=_DEBT,
+        ),
         Limit("RG 96: debtor met once a month", _VISIT, ALL_BUT_SAFETY, "debtor_met", 1, None),
         Limit(
             "RG 96 s.15: a plan reviewed once in three months", _NOW | {"letter"}, frozenset({"plan_service"}),

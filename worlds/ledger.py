@@ -57,6 +57,8 @@ class Ledger:
         self.contacts: dict[UUID, list[Contact]] = {party_id: [] for party_id in history.people}
         for contact in sorted(history.contacts.values(), key=lambda one: one.start):
             self.contacts[contact.party_id].append(contact)
+        self.sharers = {one: self._sharers(person) for one, person in history.people.items()}
+        self._about: dict[UUID, law.About] = {}
         self.grants: dict[UUID, list[Grant]] = {party_id: [] for party_id in history.people}
         for grant in history.grants.values():
             self.grants[grant.party_id].append(grant)
@@ -77,6 +79,28 @@ class Ledger:
         grant = None if contact.permit_id is None else self.history.grants.get(contact.permit_id)
         return (None, None) if grant is None or grant.party_id != contact.party_id else (grant.debts, grant.number)
 
+    def _sharers(self, person: Person) -> list[UUID]:
+        return [one.party_id for one in self.history.people.values() if one is not person and _share(one, person)]
+
+    def with_sharers(self, party_id: UUID) -> list[Contact]:
+        """The contacts with the person and with everybody who shares a debt or the home."""
+        return [one for each in (party_id, *self.sharers[party_id]) for one in self.contacts[each]]
+
+    def aspects(self, one: Contact | Asked) -> law.About:
+        """What it is about: where nobody said, all of the person's debts."""
+        if not isinstance(one, Contact | Grant):
+            return self._aspects(one.party_id, one.debts, one.number)
+        name = one.contact_id if isinstance(one, Contact) else one.permit_id
+        known = self._about.get(name)
+        if known is None:
+            said = self.about(one) if isinstance(one, Contact) else (one.debts, one.number)
+            known = self._about[name] = self._aspects(one.party_id, *said)
+        return known
+
+    def _aspects(self, party_id: UUID, debts: frozenset[UUID] | None, number: str | None) -> law.About:
+        person = self.history.people[party_id]
+        return law.About(party_id, frozenset(person.debts) if debts is None else debts, person.home, number)
+
     def obstacles(self, asked: Asked) -> frozenset[str]:
         """Everything that stood in the way when it was asked, on what was known then."""
         return frozenset(self._obstacles(asked))
@@ -86,11 +110,15 @@ class Ledger:
         for stop in self.stops[asked.party_id]:
             if stop.recorded_real <= asked.asked_real and self._touches(self._as_of(stop, asked), person, asked):
                 yield "case" if stop.kind == "cured" else "stop"
-        told = [one for one in self.contacts[asked.party_id] if one.told_real and one.told_real <= asked.asked_real]
+        of_all = self.with_sharers(asked.party_id)
+        of_all = [one for one in of_all if one.told_real and one.told_real <= asked.asked_real]
         replaced = asked.replaces if isinstance(asked, Refusal) else None  # of a grant it is given back by then
-        reserved = list(self._reserved(asked, {replaced, *(one.permit_id for one in told)}))
+        all_reserved = list(self._reserved(asked, {replaced, *(one.permit_id for one in of_all)}))
+        told = [one for one in of_all if one.party_id == asked.party_id]
+        reserved = [one for one in all_reserved if one.party_id == asked.party_id]
         stricter = self.stricter(asked.asked_real)
-        if self.over_limit(person, asked, told, reserved, stricter=stricter):
+        passed = self.over_limit(person, asked, of_all, all_reserved, stricter=stricter)
+        if passed or self.over_limit_of_sharers(person, asked, of_all, all_reserved):
             yield "limit"
         if not self.in_hours(person, asked, stricter=stricter):
             yield "hours"
@@ -182,7 +210,7 @@ class Ledger:
 
     def _reserved(self, asked: Asked, taken_over: set[UUID | None]) -> Iterator[Grant]:
         """A reservation counts until it is given back or the record of its contact takes over the count."""
-        for one in self.grants[asked.party_id]:
+        for one in (one for each in (asked.party_id, *self.sharers[asked.party_id]) for one in self.grants[each]):
             back = one.released_real
             outstanding = one.asked_real < asked.asked_real and (back is None or back > asked.asked_real)
             if outstanding and one.permit_id not in taken_over:
@@ -194,23 +222,69 @@ class Ledger:
     ) -> str | None:  # fmt: skip
         """The first limit that one more contact passes. What is only reserved counts as everything.
 
+        `others`, `reserved`: with the person and with whoever shares a debt or the home.
         What a limit looks back on and nobody attests may have been full. A contact that was made counts as what it was.
         """
-        dates = law.dates_of(one.start, one.start, person.zones)
-        others, reserved = list(others), list(reserved)
+        others, reserved, about = list(others), list(reserved), self.aspects(one)
         for limit in law.limits_on(person.place, law.dates_of(one.start, one.end, person.zones), stricter):
-            if one.channel not in limit.channels or one.purpose not in limit.purposes:
+            if limit.passable and self._leaves(person, limit.name, one):
                 continue
-            made = isinstance(one, Contact)
-            if (made and not limit.counts(one)) or (limit.passable and self._leaves(person, limit.name, one)):
-                continue
-            if not made and limit.looks_back_to(min(dates)) < person.history_known_from:
-                return f"{limit.name} (not attested)"
-            counted = [law.dates_of(it.start, it.end, person.zones) for it in others if limit.counts(it)]
-            counted += [law.dates_of(it.start, it.end, person.zones) for it in reserved if limit.may_count(it)]
-            if law.busiest(dates, counted, limit.dates, months=limit.months) >= limit.most:
-                return limit.name
+            passed = self._passed(limit, person, one, about, others, reserved)
+            if passed is not None:
+                return passed
         return None
+
+    def over_limit_of_sharers(
+        self, person: Person, one: Contact | Asked, others: Iterable[Contact], reserved: Iterable[Grant] = ()
+    ) -> str | None:
+        """The same by the laws of those who share the debt or the home: each is counted on what both have."""
+        others, reserved, about = list(others), list(reserved), self.aspects(one)
+        days = law.dates_of(one.start, one.end, person.zones)
+        for party_id in self.sharers[person.party_id]:
+            sharer = self.history.people[party_id]
+            if sharer.place == person.place:  # the same law is asked already, on all that it is about
+                continue
+            common = about._replace(debts=about.debts.intersection(sharer.debts))
+            for limit in law.limits_on(sharer.place, days, None):
+                together = common.debts if "debt" in limit.on else sharer.home == person.home
+                if not limit.on.isdisjoint({"person", "number"}) or not together:
+                    continue
+                if "home" in limit.on and sharer.home != person.home:
+                    continue
+                passed = self._passed(limit, person, one, common, others, reserved)
+                if passed is not None:
+                    return passed
+        return None
+
+    def _passed(
+        self, limit: law.Limit, person: Person, one: Contact | Asked, about: law.About, others: Sequence[Contact],
+        reserved: Sequence[Grant],
+    ) -> str | None:  # fmt: skip
+        made = isinstance(one, Contact)
+        counts = limit.counts(one) if made else one.channel in limit.channels and one.purpose in limit.purposes
+        if not counts:
+            return None
+        dates = law.dates_of(one.start, one.start, person.zones)
+        if not made and limit.looks_back_to(min(dates)) < self._attested_from(person, limit, about):
+            return f"{limit.name} (not attested)"
+        together: list[Contact | Grant] = [it for it in others if limit.counts(it)]
+        together += [it for it in reserved if limit.may_count(it)]
+        counted = [self._dates(it) for it in together if limit.concerns(about, self.aspects(it))]
+        full = law.busiest(dates, counted, limit.dates, months=limit.months) >= limit.most
+        return limit.name if full else None
+
+    def _dates(self, one: Contact | Grant) -> frozenset[date]:
+        return law.dates_of(one.start, one.end, self.history.people[one.party_id].zones)
+
+    def _attested_from(self, person: Person, limit: law.Limit, about: law.About) -> date:
+        """Since when all that the limit counts is attested, also of those who share what it is on."""
+        found = [person.history_known_from]
+        for party_id in () if "person" in limit.on else self.sharers[person.party_id]:
+            other = self.history.people[party_id]
+            of_debt = "debt" in limit.on and not about.debts.isdisjoint(other.debts)
+            if of_debt or ("home" in limit.on and other.home == person.home):
+                found.append(other.history_known_from)
+        return max(found)
 
     def stricter(self, known_real: datetime) -> date | None:
         """Since when the bank is stricter, as far as that was released at that real time."""
@@ -262,3 +336,7 @@ def _said_over(stop: Stop) -> datetime | None:
     if stop.kind not in law.TWO_PEOPLE:
         return words[0][1] if words else None
     return next((when for who, when in words if who != words[0][0]), None)
+
+
+def _share(one: Person, other: Person) -> bool:
+    return one.home == other.home or not set(one.debts).isdisjoint(other.debts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Final
@@ -35,6 +36,8 @@ _NEEDED: Final[dict[str, tuple[DossierName, ...]]] = {
 }
 _TOLD_EVERY: Final = timedelta(days=20)
 _WITHHELD: Final = 0.04
+_TOGETHER: Final = 0.5
+_OWN_HOME: Final = 0.3
 
 
 def first_day(draw: Random, stricter_from: date | None) -> date:
@@ -44,9 +47,16 @@ def first_day(draw: Random, stricter_from: date | None) -> date:
     return date(2025, 6, 1) + timedelta(days=draw.randint(0, 540))
 
 
-def person_of(draw: Random, number: int, party_id: UUID, begins: datetime, debts: tuple[UUID, ...]) -> Person:
-    """A debtor whose contacts are attested for up to two months before the world begins; of a few for less."""
-    place = draw.choice(tuple(ZONES))
+def person_of(
+    draw: Random, party_id: UUID, begins: datetime, debts: tuple[UUID, ...], others: Sequence[Person]
+) -> Person:
+    """A debtor whose contacts are attested for up to two months before the world begins; of a few for less.
+
+    `others`: those who live in the world already; with one of them the person may share place and home.
+    """
+    number = len(others)
+    friend = draw.choice(others) if others and draw.random() < _TOGETHER else None
+    place = draw.choice(tuple(ZONES)) if friend is None else friend.place
     attested = draw.choice((0, 20, 40, 70, 70, 70))
     return Person(
         party_id=party_id,
@@ -55,6 +65,7 @@ def person_of(draw: Random, number: int, party_id: UUID, begins: datetime, debts
         zones=ZONES[place][draw.random() < 0.25],
         history_known_from=begins.date() - timedelta(days=attested),
         debts=debts,
+        home=f"home {number}" if friend is None or draw.random() < _OWN_HOME else friend.home,
         numbers=(f"{number}a", f"{number}b"),
     )
 
@@ -68,6 +79,7 @@ def case_of(draw: Random, person: Person, case_id: UUID, *, begins: datetime, en
         zones=person.zones,
         history_known_from=person.history_known_from,
         debts=person.debts,
+        home=person.home,
     )
     circumstances: dict[DossierName, FactValue] = {
         "collector": _COLLECTOR[person.place],

@@ -14,7 +14,8 @@ FRESHNESS_LIMIT = timedelta(seconds=120)
 class Person:
     """A debtor. With two `zones` nobody knows in which of them the person is.
 
-    `debts`: those they are liable for; one of them another debtor of the world may be liable for as well.
+    `debts`: those they are liable for; one of them another debtor of the world may be liable for as well. `home`:
+    debtors of one place may live together.
     """
 
     party_id: UUID
@@ -23,6 +24,7 @@ class Person:
     zones: tuple[str, ...]
     history_known_from: date
     debts: tuple[UUID, ...]
+    home: str
     numbers: tuple[str, str]
 
 

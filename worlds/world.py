@@ -47,7 +47,9 @@ class World:
             on_revoked=self._revoked,
         )
         self._shared_debt = self.new_id()
-        self.people = [person for number in range(draw.randint(1, 3)) for person in [self._settle(number)]]
+        self.people: list[Person] = []
+        for _ in range(draw.randint(1, 3)):
+            self.people.append(self._settle())
         self._plan_rules()
 
     @property
@@ -108,16 +110,16 @@ class World:
         """A line of the story, now."""
         self.history.tell(self.now, text)
 
-    def _settle(self, number: int) -> Person:
+    def _settle(self) -> Person:
         own, party_id = self.new_id(), self.new_id()
         debts = (own, self._shared_debt) if self.draw.random() < 0.6 else (own,)
-        person = people.person_of(self.draw, number, party_id, self.begins, debts)
+        person = people.person_of(self.draw, party_id, self.begins, debts, self.people)
         case = people.case_of(
             self.draw, person, self.new_id(), begins=self.begins, ends=self.ends + timedelta(days=30), real=self.real
         )
         self.bureau.open_case(case)
         self.history.people[person.party_id] = person
-        self.tell(f"{person.name} lives in {person.place}, {' or '.join(person.zones)}")
+        self.tell(f"{person.name} lives in {person.place}, {person.home}, {' or '.join(person.zones)}")
         return person
 
     def _plan_rules(self) -> None:

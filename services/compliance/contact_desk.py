@@ -94,7 +94,7 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
         uow, instruments.cipher, {contact.permit_id for contact in contacts if contact.permit_id is not None}
     )
     known = _Known(
-        facts=await load_facts_untold(uow, parties, counted=False, named=keys_named(contacts, permits.values())),
+        facts=await load_facts_untold(uow, parties, named=keys_named(contacts, permits.values())),
         dossiers=await load_dossiers(uow, instruments.cipher, parties),
         places=await load_places(uow, parties),
         made=await load_made(uow, parties),

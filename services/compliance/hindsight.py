@@ -69,7 +69,7 @@ async def judge_since(
     contacts = [one for of_party in again.values() for one in of_party]
     named = [one.permit_id for one in contacts if one.permit_id is not None]
     permits = await load_permits(uow, instruments.cipher, named)
-    facts = await load_facts_untold(uow, again, counted=False, named=keys_named(contacts, permits.values()))
+    facts = await load_facts_untold(uow, again, named=keys_named(contacts, permits.values()))
     dossiers = await load_dossiers(uow, instruments.cipher, again)
     places = await load_places(uow, again)
     made = await load_made(uow, again)

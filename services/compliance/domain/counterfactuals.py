@@ -145,6 +145,8 @@ def _of_rule(rule: Rule, judged_on: JudgedOn) -> Iterator[Change]:
         case CapRule():
             lately = sorted((one for one in facts.counted if one.channel in rule.channels), key=lambda one: one.span)
             yield from map(_contact_not_made, reversed(lately[-_CONTACTS_TRIED:]))
+            if rule.counts_others and facts.shared:
+                yield _contacts_of_others_not_made()
             since = question.span.start.date() - _LONG
             yield _found_out("history_known_from", None, since.isoformat(), _known(history_known_from=since))
             attested = dict.fromkeys(facts.sharers_known_from, since)
@@ -284,6 +286,14 @@ def _contact_not_made(contact: Counted) -> Change:
     return Change(
         "contact_not_made", f"{contact.channel} at {format_time(contact.span.start)}", "counted", "not made",
         _facts(lambda one: replace(one, counted=tuple(each for each in one.counted if each is not contact))),
+    )  # fmt: skip
+
+
+def _contacts_of_others_not_made() -> Change:
+    """All of them together: which of them it was, and when, says something of somebody else."""
+    return Change(
+        "contact_not_made", "contacts with others who share a key", "counted", "not made",
+        _facts(lambda one: replace(one, shared=())),
     )  # fmt: skip
 
 

@@ -107,6 +107,10 @@ class Dossier:
     entries: tuple[DossierEntry, ...] = ()
     overrides: tuple[GivenOverride, ...] = ()
 
+    def circumstances(self, *, at: datetime) -> Circumstances:
+        """What stood at the business time `at` of what decides which rules apply."""
+        return _circumstances(standing_of(self.entries, at=at))
+
     def applied_to(self, facts: PartyFacts, *, at: datetime, known_by: datetime | None = None) -> PartyFacts:
         """The facts with what stood at the business time `at`, as far as it was known by that real time (None: now).
 

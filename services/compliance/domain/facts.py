@@ -209,6 +209,19 @@ def _listed(wanted: tuple[str, ...], known: str | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sharer:
+    """The law of somebody who shares keys with the person; nothing here says who it is.
+
+    `keys`: those that both have. `unresolved`: kinds of keys that compliance should know of the other and does not.
+    """
+
+    jurisdiction: str
+    keys: Mapping[Key, frozenset[str]]
+    unresolved: frozenset[Key] = frozenset()
+    circumstances: Circumstances = Circumstances()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartyFacts:
     """What compliance read itself, or was told under the signature of the service that owns the fact.
 
@@ -246,6 +259,8 @@ class PartyFacts:
     shared: tuple[Counted, ...] = ()
     sharers_known_from: Mapping[str, date | None] = field(default_factory=dict)
     """By name of a key that others share: since when the contacts of all of them are attested; None: not known."""
+    sharers: tuple[Sharer, ...] = ()
+    """The laws of those who share a key of a question: their caps are kept, too."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.counted, History):

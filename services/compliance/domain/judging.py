@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
 from services.compliance.domain.facts import Override, PartyFacts, Question
@@ -30,6 +30,7 @@ from services.compliance.domain.rules.holds import judge_hold
 from services.compliance.domain.rules.hours import judge_closed_day, judge_hours, judge_preference
 from services.compliance.domain.rules.known import judge_fact
 from services.compliance.domain.rules.required import judge_letter, judge_required, judge_third_person
+from services.compliance.domain.rules.sharers import caps_of_sharers, strictest
 from services.compliance.domain.rulings import Ruling, allow
 
 # What only the moment of a grant can answer; a window asked for days ahead is advice, not a right.
@@ -44,8 +45,20 @@ Stage = Literal["window", "grant"]
 
 def judge(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage) -> Iterable[Ruling]:
     """The ruling of every rule that applies; a rule whose applicability is unknown applies."""
-    for rule in applicable(question, facts, book, stage=stage):
+    rules = applicable(question, facts, book, stage=stage)
+    for rule in rules:
         yield judge_rule(rule, question, facts, book)
+    yield from judge_sharers(question, facts, book, besides={rule.id for rule in rules})
+
+
+def judge_sharers(
+    question: Question, facts: PartyFacts, book: RuleBook, *, besides: Collection[str]
+) -> Iterable[Ruling]:  # fmt: skip
+    """The rulings of the caps that the laws of those who share a key add; `besides`: rules that are asked anyway."""
+    if not facts.sharers:
+        return ()
+    caps = caps_of_sharers(question, facts, book, besides=besides)
+    return strictest(judge_rule(rule, narrowed, facts, book) for rule, narrowed in caps)
 
 
 def applicable(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage) -> list[Rule]:

@@ -30,6 +30,7 @@ from services.compliance.domain.rule_records import (
     ThirdPersonRule,
 )
 from services.compliance.domain.rules.hours import hours_rules, lawful_span
+from services.compliance.domain.rules.sharers import caps_of_sharers
 from services.compliance.domain.rulings import Answer
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -45,7 +46,9 @@ def what_would_deny(judged_on: JudgedOn, book: RuleBook) -> tuple[Change, ...]:
     """
     if judged_on.decide(book).answer is not Answer.ALLOW:
         return ()
-    rules = applicable(judged_on.question, judged_on.facts.without(judged_on.replaces), book, stage="grant")
+    question, facts = judged_on.question, judged_on.facts.without(judged_on.replaces)
+    rules = applicable(question, facts, book, stage="grant")
+    rules += [rule for rule, _ in caps_of_sharers(question, facts, book, besides={rule.id for rule in rules})]
     for one in _candidates(rules, judged_on):
         if applied(judged_on, [one]).decide(book).answer is Answer.DENY:
             return (one,)

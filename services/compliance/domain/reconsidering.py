@@ -39,7 +39,8 @@ def comes_unreserved(contact: Counted, permit: Permit | None) -> bool:
     if permit is None or not permit.reserves:
         return True
     inside = permit.window.start <= contact.span.start < permit.window.end
-    return not inside or not set(names_of(permit.keys)).issuperset(names_of(contact.keys))
+    counted_as_it_is = (permit.channel, permit.purpose) == (contact.channel, contact.purpose)
+    return not (inside and counted_as_it_is) or not set(names_of(permit.keys)).issuperset(names_of(contact.keys))
 
 
 def refused_now(

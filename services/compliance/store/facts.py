@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
-from services.compliance.domain.budget_keys import Keys, joined, names_of
+from services.compliance.domain.budget_keys import Keys, joined, keys_named, names_of
 from services.compliance.domain.debts import Debt, oldest
-from services.compliance.domain.facts import Counted, Freshness, PartyFacts
+from services.compliance.domain.facts import Circumstances, Counted, Freshness, PartyFacts, Sharer
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.rule_records import Key
 from services.compliance.store.budget_keys import load_links, load_shared, lock_keys
@@ -191,20 +191,30 @@ async def load_facts(
     `named`: the keys that the contacts asked for count on beside those of all contacts. `taking`: something may be
     reserved, so all keys are locked before what counts on them is read.
     """
-    facts = await load_facts_untold(uow, party_ids, named=named, taking=taking)
-    dossiers = await load_dossiers(uow, cipher, facts)
-    return {party_id: dossiers[party_id].applied_to(facts[party_id], at=uow.now) for party_id in facts}
+    facts, ties = await _load(uow, party_ids, counted=True, named=named, taking=taking)
+    dossiers = await load_dossiers(uow, cipher, {*facts, *ties.cases})
+    circumstances = {other: dossiers[other].circumstances(at=uow.now) for other in ties.cases}
+    return {
+        party_id: replace(dossiers[party_id].applied_to(known, at=uow.now), sharers=ties.sharers(known, circumstances))
+        for party_id, known in facts.items()
+    }
 
 
 async def load_facts_untold(
-    uow: UnitOfWork, party_ids: Iterable[UUID], *, counted: bool = True, named: NamedKeys = _NO_KEYS,
-    taking: bool = False,
-) -> dict[UUID, PartyFacts]:  # fmt: skip
+    uow: UnitOfWork, party_ids: Iterable[UUID], *, named: NamedKeys = _NO_KEYS
+) -> dict[UUID, PartyFacts]:
     """The facts without what was told of the parties: an audit takes that as it stood when each contact began.
 
-    It takes the contacts so, too, and has none `counted` here; of other people's it gets those that were made, and
-    when they were told. `named`, `taking`: as for `load_facts`.
+    It takes the contacts so, too, and has none counted here; of other people's it gets those that were made, and
+    when they were told. It asks nobody else's law. `named`: as for `load_facts`.
     """
+    facts, _ = await _load(uow, party_ids, counted=False, named=named, taking=False)
+    return facts
+
+
+async def _load(
+    uow: UnitOfWork, party_ids: Iterable[UUID], *, counted: bool, named: NamedKeys, taking: bool
+) -> tuple[dict[UUID, PartyFacts], Ties]:
     ids = sorted(set(party_ids))
     since = uow.now - _LOOK_BACK
     cases = await load_cases(uow, ids)
@@ -215,7 +225,7 @@ async def load_facts_untold(
         await lock_keys(uow, {name for names in wanted.values() for name in names})
     links = await load_links(uow, wanted, debts)
     shared = await load_shared(uow, wanted, links, since=since, decided=counted)
-    sharers = await load_cases(uow, links) if links and counted else {}
+    ties = Ties(wanted, links, await load_cases(uow, links) if links and counted else {})
     watermarks = await load_watermarks(uow)
     silent = await load_silent(uow)
     uncovered = await uncovered_since(uow)
@@ -224,12 +234,12 @@ async def load_facts_untold(
     holds = await load_holds(uow, ids)
     reaching = await load_reaching(uow, debts)
     history = await load_counted(uow, ids, since=since) if counted else {}
-    return {
+    facts = {
         party_id: _facts(
             party_id, cases.get(party_id), [*holds.get(party_id, []), *reaching.get(party_id, [])],
             _Budget(
                 debts.get(party_id, ()), history.get(party_id, []), keys[party_id], shared.get(party_id, ()),
-                _sharers_known_from(party_id, wanted[party_id], links, sharers) if counted else {},
+                ties.known_from(party_id) if counted else {},
             ),
             versions.get(party_id, {}),
             Freshness(
@@ -239,6 +249,49 @@ async def load_facts_untold(
         )
         for party_id in ids
     }  # fmt: skip
+    return facts, ties
+
+
+class Ties(NamedTuple):
+    """Who shares keys with the parties. `wanted`: names of keys by party; `links`: by other person, those shared;
+    `cases`: of the others, as far as they are known."""
+
+    wanted: Mapping[UUID, Collection[str]]
+    links: Mapping[UUID, Collection[str]]
+    cases: Mapping[UUID, CaseFact]
+
+    def known_from(self, party_id: UUID) -> dict[str, date | None]:
+        """By key that somebody else shares: since when the contacts of all are attested; None: not known of one."""
+        found: dict[str, date | None] = {}
+        for other, names in self._others(party_id).items():
+            case = self.cases.get(other)
+            since = None if case is None else case.history_known_from
+            for name in names:
+                known = found.get(name, date.min)
+                found[name] = None if since is None or known is None else max(known, since)
+        return dict(sorted(found.items()))
+
+    def sharers(self, known: PartyFacts, circumstances: Mapping[UUID, Circumstances]) -> tuple[Sharer, ...]:
+        """The laws of the others, each once. Whoever has no case is granted no permit that a contact could spoil."""
+        found = {
+            (case.jurisdiction, names, tuple(sorted(case.unresolved)), astuple(circumstances[other])): Sharer(
+                jurisdiction=case.jurisdiction, keys=keys_named(names), unresolved=case.unresolved,
+                circumstances=circumstances[other],
+            )
+            for other, names in self._others(known.party_id).items()
+            if (case := self.cases.get(other)) is not None
+        }  # fmt: skip
+        return tuple(found[one] for one in sorted(found, key=repr))
+
+    def _others(self, party_id: UUID) -> dict[UUID, tuple[str, ...]]:
+        """By other person, the names of the keys that the party shares with them."""
+        wanted = self.wanted[party_id]
+        common = {
+            other: tuple(sorted(name for name in names if name in wanted))
+            for other, names in self.links.items()
+            if other != party_id
+        }  # fmt: skip
+        return {other: names for other, names in common.items() if names}
 
 
 class _Budget(NamedTuple):
@@ -276,20 +329,6 @@ def _keys(case: CaseFact | None, debts: Sequence[Debt]) -> Keys:
     if case is not None and case.household is not None:
         found["household"] = frozenset({case.household})
     return joined(found)
-
-
-def _sharers_known_from(
-    party_id: UUID, wanted: Iterable[str], links: Mapping[UUID, Collection[str]], cases: Mapping[UUID, CaseFact]
-) -> dict[str, date | None]:
-    """By key that somebody else shares: since when the contacts of all of them are attested; None: not known of one."""
-    found: dict[str, date | None] = {}
-    for name in sorted(wanted):
-        sharers = [other for other, names in links.items() if name in names and other != party_id]
-        if sharers:
-            dates = [cases[one].history_known_from if one in cases else None for one in sharers]
-            known = [day for day in dates if day is not None]
-            found[name] = max(known) if len(known) == len(dates) else None
-    return found
 
 
 async def _load_versions(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, UUID], int]]:

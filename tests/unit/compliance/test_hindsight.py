@@ -60,7 +60,7 @@ class Desk:
         draw = Random(1)
         self.begins = MIDNIGHT + timedelta(hours=TEN[place])
         person = replace(
-            people.person_of(draw, 0, an_id("party"), MIDNIGHT, (an_id("debt"),)), place=place,
+            people.person_of(draw, an_id("party"), MIDNIGHT, (an_id("debt"),), ()), place=place,
             zones=people.ZONES[place][0], history_known_from=date(2025, 1, 1),
         )  # fmt: skip
         self.case: Case = people.case_of(

@@ -128,8 +128,23 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     "two complaints one hold": ([lambda: patch("worlds.bureau.same_source", _same_kind)], "granted against: stop"),
     "end backdated": ([lambda: patch(f"{_DOMAIN}.holds.ended", _ended_from_its_beginning)], "the audit differs"),
     "moratorium of others unread": (
-        [lambda: patch("worlds.bureau.reaching", lambda *_: [])],
+        [lambda: patch("worlds.sharing.reaching", lambda *_: [])],
         "granted against: stop",
+    ),
+    "contacts of others unread": (
+        [lambda: patch.object(Counted, "surely_shares", lambda *_: False)],
+        "granted against: limit",
+    ),
+    "attested history of others unread": (
+        [
+            lambda place=place: patch(f"{_DOMAIN}.{place}.attested_from", lambda _rule, _question, _facts, own: own)
+            for place in ("rules.caps", "compiled.caps")
+        ],
+        "granted against: limit",
+    ),
+    "late contact reaches nobody else": (
+        [lambda: patch("worlds.bureau.comes_unreserved", lambda *_: False)],
+        "a budget was passed",
     ),
     "moratorium never carried": (
         [lambda: patch("worlds.bureau.debts_under", lambda *_: frozenset())],

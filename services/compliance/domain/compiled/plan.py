@@ -22,7 +22,7 @@ from services.compliance.domain.compiled.judges import (
 )
 from services.compliance.domain.compiled.standing import OF_STANDING, Judges, Standing
 from services.compliance.domain.facts import Circumstances
-from services.compliance.domain.judging import Stage, applicable, judge_rule
+from services.compliance.domain.judging import Stage, applicable, judge_rule, judge_sharers
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, HoursRule, Rule, remember
 from services.compliance.domain.rule_records import ClosedDaysRule, FactRule, PreferenceRule
@@ -125,15 +125,31 @@ class Plan:
     _lawful: dict[tuple[date, tuple[str, ...]], Span] = field(default_factory=dict)
 
     def judge(self, asked: Asked) -> tuple[tuple[Ruling, ...], list[Ruling]]:
-        """The ruling of every rule, in their order, and of these the ones that stand in the way."""
+        """The ruling of every rule, in their order, and of these the ones that stand in the way.
+
+        Last come the caps of those who share a key.
+        """
         standing = self._standing.of(asked)
         found = list(standing.rulings)
         refusing = self._unusual.judge(asked, found, standing.refusing)
+        if asked.facts.sharers:
+            of_sharers = self._of_sharers(asked)
+            found += of_sharers
+            refusing = [*refusing, *(ruling for ruling in of_sharers if ruling.refuses)]
         return tuple(found), refusing
 
     def refusing(self, asked: Asked, *, timed: bool) -> list[Ruling]:
         """The rulings that stand in the way. `timed`: only the rules whose answer depends on when the contact is."""
-        return self._timed.judge(asked, list(self._usual)) if timed else self.judge(asked)[1]
+        if not timed:
+            return self.judge(asked)[1]
+        refusing = self._timed.judge(asked, list(self._usual))
+        return [*refusing, *(ruling for ruling in self._of_sharers(asked) if ruling.refuses)]
+
+    def _of_sharers(self, asked: Asked) -> Iterable[Ruling]:
+        if not asked.facts.sharers:
+            return ()
+        own = {ruling.rule.id for ruling in self._usual}
+        return judge_sharers(asked.question, asked.facts, asked.book, besides=own)
 
     def lawful_span(self, day: date, zones: tuple[str, ...]) -> Span:
         """What all hours rules allow on that date in all zones. The plan has hours rules and zones are not empty."""

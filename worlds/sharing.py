@@ -1,0 +1,131 @@
+"""What people of a world share: debts and homes, and what each other's contacts count on them, as the store says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from services.compliance.domain.budget_keys import Keys, keys_named, names_of
+from services.compliance.domain.debts import Debt, Obligor
+from services.compliance.domain.facts import Counted, Sharer
+from services.compliance.domain.holds import Hold
+from services.compliance.domain.moratoria import reaching
+from services.compliance.domain.permits import Permit
+from worlds.kept import Case
+
+
+class Shared(NamedTuple):
+    """What others count on the keys of one person, and since when their contacts are attested, by name of the key."""
+
+    counted: tuple[Counted, ...]
+    known_from: dict[str, date | None]
+
+
+_NOTHING: Final = Shared((), {})
+
+
+class _Ties(NamedTuple):
+    """Who shares something with one person. `known_from`: by name of a key that others have, too."""
+
+    keys: Keys
+    others: tuple[Case, ...]
+    known_from: dict[str, date | None]
+
+
+class Sharing:
+    """All that follows from who lives with whom and owes with whom. Everybody has settled before anything happens."""
+
+    def __init__(self, cases: dict[UUID, Case]) -> None:
+        self._cases = cases
+        self._tied: dict[UUID, _Ties] = {}
+        self._made: dict[tuple[UUID, bool], Counted] = {}
+
+    def keys(self, case: Case) -> Keys:
+        """What every contact with the person counts on."""
+        return self._ties(case).keys
+
+    def sharers(self, case: Case) -> tuple[Case, ...]:
+        """The others who share a debt or the home."""
+        return self._ties(case).others
+
+    def of(self, case: Case, *, decided: bool) -> Shared:
+        """`decided`: for a decision, which looks at reservations and attested histories, too."""
+        ties = self._ties(case)
+        if not ties.others:
+            return _NOTHING
+        counted: list[Counted] = []
+        for other in ties.others:
+            counted += [self._of_another(place, one, decided=decided) for place, one in other.made.items()]
+            if decided:
+                reserved = (permit.reservation() for permit in other.permits.values() if permit.reserves)
+                counted += [msgspec.structs.replace(one, of_another=True) for one in reserved]
+        own = ties.keys
+        counted = [one for one in counted if any(not own[kind].isdisjoint(one.keys.get(kind, ())) for kind in own)]
+        return Shared(tuple(counted), ties.known_from if decided else _NOTHING.known_from)
+
+    def _of_another(self, contact_id: UUID, one: Counted, *, decided: bool) -> Counted:
+        found = self._made.get((contact_id, decided))
+        if found is None:
+            told_real = None if decided else one.told_real
+            found = msgspec.structs.replace(one, of_another=True, told_real=told_real)
+            self._made[contact_id, decided] = found
+        return found
+
+    def _ties(self, case: Case) -> _Ties:
+        found = self._tied.get(case.party_id)
+        if found is None:
+            own = set(names_of(_keys(case)))
+            named = {other.party_id: own.intersection(names_of(_keys(other))) for other in self._cases.values()}
+            others = tuple(one for one in self._cases.values() if one is not case and named[one.party_id])
+            known_from: dict[str, date | None] = {
+                name: max(dates)
+                for name in own
+                if (dates := [one.history_known_from for one in others if name in named[one.party_id]])
+            }
+            found = self._tied[case.party_id] = _Ties(_keys(case), others, known_from)
+        return found
+
+    def laws(self, case: Case, *, at: datetime) -> tuple[Sharer, ...]:
+        """The laws of the others, with what was told by then of what decides which of their rules apply."""
+        own = set(names_of(self.keys(case)))
+        return tuple(
+            Sharer(
+                jurisdiction=other.place,
+                keys=keys_named(own.intersection(names_of(self.keys(other)))),
+                circumstances=other.dossier().circumstances(at=at),
+            )
+            for other in self.sharers(case)
+        )
+
+    def permits(self, case: Case) -> Iterable[Permit]:
+        """The reservations of the others."""
+        return (permit for other in self.sharers(case) for permit in other.permits.values() if permit.reserves)
+
+    def reaching(self, case: Case) -> list[Hold]:
+        """Moratoria of others that reach the person."""
+        if len(case.debts) < 2 or len(self._cases) < 2:
+            return []
+        others = {other.party_id: other.holds for other in self._cases.values() if other is not case and other.holds}
+        return reaching(case.party_id, self.debts(), others, {}) if others else []
+
+    def debts(self) -> list[Debt]:
+        """The debts of this world, each with everybody whose case names it."""
+        bound: dict[UUID, list[Obligor]] = {}
+        for case in self._cases.values():
+            for debt_id in case.debts:
+                bound.setdefault(debt_id, []).append(Obligor(case.party_id, "borrower", "joint"))
+        return [
+            Debt(
+                debt_id=debt_id, case_party_id=obligors[0].party_id, loan_id=debt_id, is_overdue=True,
+                originated_on=None, obligors=tuple(obligors),
+            )
+            for debt_id, obligors in bound.items()
+        ]  # fmt: skip
+
+
+def _keys(case: Case) -> Keys:
+    return {"debt": frozenset(map(str, case.debts)), "household": frozenset({case.home})}
