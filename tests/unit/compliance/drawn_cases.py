@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from hypothesis import strategies as st
 
+from services.compliance.domain.budget_keys import keys_named
 from services.compliance.domain.facts import (
     Balance,
     Circumstances,
@@ -15,6 +16,7 @@ from services.compliance.domain.facts import (
     Override,
     PartyFacts,
     Question,
+    Sharer,
     ThirdPersonAsked,
     Told,
 )
@@ -205,6 +207,19 @@ PEOPLE = st.fixed_dictionaries(
 KNOWN_SINCE = maybe(st.one_of(st.just(2_000), st.just(2_000), st.integers(0, 900)))
 SHARED_NAMES = st.sampled_from(["debt:a", "debt:b", "household:a", "contact_point:a"])
 SHARERS = st.one_of(st.just({}), st.dictionaries(SHARED_NAMES, KNOWN_SINCE, max_size=2))
+LAWS = st.one_of(
+    st.just(()),
+    st.lists(
+        st.builds(
+            Sharer,
+            jurisdiction=st.sampled_from(["AU", "CN", "US-MA", "US-NYC"]),
+            keys=st.frozensets(SHARED_NAMES, min_size=1).map(keys_named),
+            unresolved=UNRESOLVED,
+            circumstances=st.builds(Circumstances, place=maybe(st.sampled_from(get_args(PlaceKind)))),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
 TOLD = st.tuples(st.booleans(), st.integers(0, 500))
 TOLD_BY_NAME = st.one_of(st.just({}), st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, TOLD)))
 ASKED_OTHERS = maybe(st.tuples(st.integers(0, 2), st.booleans(), st.booleans()))
@@ -235,6 +250,7 @@ def people(draw: st.DrawFn, *, place: str | None, around: datetime) -> PartyFact
         sharers_known_from={
             name: None if days is None else around.date() - timedelta(days=days) for name, days in draw(SHARERS).items()
         },
+        sharers=draw(LAWS),
         **draw(PEOPLE),
     )
 
@@ -255,6 +271,7 @@ def sound_people(draw: st.DrawFn, *, place: str, around: datetime) -> PartyFacts
         holds=held(draw(ONE_HOLD), around=around),
         counted=contacted(draw(PLACED_CONTACTS), around=around, zones=zones),
         shared=contacted(draw(OTHERS), around=around, zones=zones, of_another=True),
+        sharers=draw(LAWS),
         freshness=Freshness(watermarks={"intake": REAL}),
         balance=Balance(as_of=REAL, overdue_minor={"CNY": 1}, digest="d"),
         circumstances=Circumstances(collector="creditor", product="card", place="home", recipient="obligor"),

@@ -5,12 +5,13 @@ from datetime import date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace as replace_counted
 
 from services.compliance.domain.facts import Counted
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitState
-from services.compliance.domain.reconsidering import refused_now
+from services.compliance.domain.reconsidering import comes_unreserved, refused_now
 
 from .conftest import NOW, REAL, at, facts
 
@@ -73,3 +74,11 @@ def test_revoked_one_still_gives_way_when_its_window_is_over(book: RuleBook, per
     revoked = replace(permits[2], window=permits[0].window, revoked_real=REAL)
     after = refused(book, [*permits[:2], revoked], [told_late(3)], now=at(12, day=5))
     assert after == [revoked.permit_id]
+
+
+def test_contact_of_another_sort_than_its_permit_was_reserved_nowhere(permit: Permit) -> None:
+    """A call on the permit of a visit: no limit on calls had counted it. Found by random worlds."""
+    made = replace_counted(permit.reservation(), permit_id=permit.permit_id)
+    assert not comes_unreserved(made, permit)
+    assert comes_unreserved(replace_counted(made, channel="call"), permit)
+    assert comes_unreserved(replace_counted(made, purpose="reply"), permit)

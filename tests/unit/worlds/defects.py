@@ -142,6 +142,13 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         ],
         "granted against: limit",
     ),
+    "laws of others unread": (
+        [
+            lambda place=place: patch(f"{_DOMAIN}.{place}.judge_sharers", lambda *_, **__: [])
+            for place in ("judging", "compiled.plan")
+        ],
+        "granted against: limit",
+    ),
     "late contact reaches nobody else": (
         [lambda: patch("worlds.bureau.comes_unreserved", lambda *_: False)],
         "a budget was passed",
