@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ def objects(kind: str) -> dict[str, dict[str, Any]]:
     return {item["metadata"]["name"]: item for item in OBJECTS if item["kind"] == kind}
 
 
-PODS = [item for item in OBJECTS if item["kind"] in {"Deployment", "Job"}]
+CRON_JOBS = [
+    {"metadata": item["metadata"], "spec": item["spec"]["jobTemplate"]["spec"]} for item in OBJECTS if item["kind"] == "CronJob"
+]
+PODS = [*(item for item in OBJECTS if item["kind"] in {"Deployment", "Job"}), *CRON_JOBS]
 NAMES = [item["metadata"]["name"] for item in PODS]
 
 
@@ -71,6 +75,9 @@ def test_pod_runs_its_own_service_with_its_own_secret(pod: dict[str, Any]) -> No
         assert (container["command"], container["args"]) == (
             ["python", "-m", "shared.database"], [f"services.{service}"],
         )  # fmt: skip
+    elif role == "shadow":
+        assert container["command"] == ["python", "-m", "services.intake.shadow"]
+        assert find_spec("services.intake.shadow") is not None
     else:
         assert (container["command"], container["args"]) == (["python", "-m", f"services.{service}"], ["--roles", role])
 
