@@ -17,6 +17,7 @@ from services.intake.api.portfolio import portfolio_router
 from services.intake.api.reconciliation import reconciliation_router
 from services.intake.api.scores import scores_router
 from services.intake.api.strategy import strategy_router
+from services.intake.api.timeline import timeline_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
 from services.intake.core_port import CorePort
@@ -35,6 +36,7 @@ from services.intake.scoring.shipped import SHIPPED
 from services.intake.settings import IntakeSettings
 from services.intake.strategy import release as strategies
 from services.intake.strategy_desk import ChooseActions, ChooseAll, Deciding, begin_use
+from services.intake.timeline_desk import GatherTimeline, gather_timeline
 from shared.messaging import IntentHandler, Subscription
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
@@ -95,6 +97,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 uow.intend(learn_homes(uow))
                 await begin_use(uow, deciding.strategy)
                 uow.intend(learn_indexes(uow))
+                uow.intend(gather_timeline(uow))
         try:
             yield
         finally:
@@ -132,6 +135,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: 
         reconciliation_router(database),
         portfolio_router(database),
         people_router(database, folding.cipher),
+        timeline_router(database),
         scores_router(database, scored_by),
         strategy_router(database, deciding),
     ]
@@ -147,6 +151,7 @@ def _intent_handlers(
         ScoreRun(Scoring.of(scored_by, own)),
         LearnHomes(folding),
         LearnIndexes(folding.cipher, own.ageing_batch),
+        GatherTimeline(),
         *reconciling,
     ]
 

@@ -7,6 +7,7 @@ from functools import partial
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from services.intake.domain.timeline import told_types
 from services.intake.folding import REDUCING, Folding, keys_bound
 from services.intake.following import Following
 from services.intake.store.erasing import erase
@@ -69,18 +70,17 @@ def subscriptions(folding: Folding, following: Following) -> list[Subscription]:
         ),
         Subscription(
             topic="stop",
-            types=frozenset({"party.parked", "party.unparked", "party.stopped"}),
+            types=told_types("stop"),
             handle=following.handle,
             monotone_types=frozenset({"party.parked", "party.stopped"}),
         ),
-        Subscription(topic="plan", types=PLAN_TYPES, handle=following.handle),
-        Subscription(topic="visit", types=VISIT_TYPES, handle=following.handle),
-        Subscription(topic="contact", types=CONTACT_TYPES, handle=following.handle),
+        Subscription(topic="plan", types=PLAN_TYPES | told_types("plan"), handle=following.handle),
+        Subscription(topic="visit", types=VISIT_TYPES | told_types("visit"), handle=following.handle),
+        Subscription(topic="contact", types=CONTACT_TYPES | told_types("contact"), handle=following.handle),
         with_erasure(
             Subscription(
                 topic="compliance",
-                types=HOLD_TYPES
-                | {"compliance.permit_granted", "compliance.permit_revoked", "compliance.permit_released"},
+                types=HOLD_TYPES | told_types("compliance"),
                 handle=following.handle,
             ),
             partial(_erase, folding.cipher),

@@ -27,6 +27,7 @@ from services.intake.strategy_schemas import (
     TakenStepResults,
     TakenSteps,
 )
+from services.intake.timeline_schemas import TimelineLine
 from shared.events.examples import EXAMPLES as EVENTS
 from shared.events.story import CASE, CELL, CHECKED_OUT_AT, HOME, LOAN, PARTY, TOKEN, VISIT, cny
 from shared.web.examples import ExampleKey
@@ -122,6 +123,11 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "party_id": PARTY, "known": True, "overdue_totals": [cny(125000)], "bucket": "B2",
         "as_of": "2026-03-12T00:55:00Z", "basis": "core", "differs": False, "answer": TOKEN,
     },
+    TimelineLine: {
+        "happened_at": CHECKED_OUT_AT, "recorded_at": CHECKED_OUT_AT, "type": "visit.completed", "about": "visit",
+        "sentence": "A visit was made: promise_made; reason of the arrears: income_late.", "reference": VISIT,
+        "details": f"visits:/v1/visits/{VISIT}",
+    },
     ContactCard: {
         "party_id": PARTY, "masked": False, "clear": ["home", "name", "point"], "name": "Synthetic Person 42",
         "born_on": "1980-••-••",
@@ -147,7 +153,10 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
             }
         ],
         "timeline": [
-            {"happened_at": CHECKED_OUT_AT, "type": "visit.completed", "detail": "promise_made", "reference": VISIT}
+            {
+                "happened_at": CHECKED_OUT_AT, "type": "visit.completed", "reference": VISIT,
+                "detail": "A visit was made: promise_made; reason of the arrears: income_late.",
+            }
         ],
     },
     ToldFact: {

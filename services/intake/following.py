@@ -8,6 +8,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
+from services.intake import timeline_desk
 from services.intake.domain.book import Person
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.delinquency import Pause
@@ -21,8 +22,7 @@ from shared.events import Event, Received
 from shared.events.base import EventData
 from shared.events.compliance import PermitGranted, PermitReleased, PermitRevoked
 from shared.events.plan import PlanBroken, PlanCompleted, PlanSigned
-from shared.events.stop import PartyParked, PartyStopped, PartyUnparked
-from shared.events.visit import VisitCompleted
+from shared.events.stop import PartyParked, PartyUnparked
 from shared.messaging import InboxKey, Outcome
 from shared.messaging.subscription import inbox_key
 
@@ -41,7 +41,7 @@ class Following:
         await permits.void(
             uow, [event.data for event in events if isinstance(event.data, PermitRevoked | PermitReleased)]
         )
-        await cases.add_entries(uow, [entry for event in events if (entry := _entry(event, uow)) is not None])
+        await timeline_desk.hear(uow, events)
         outcomes = await self._change_people(uow, events)
         await self._choose_anew(uow, events)
         return outcomes
@@ -115,26 +115,3 @@ def _cut(pauses: tuple[Pause, ...], reference: str, today: date) -> tuple[Pause,
         for pause in pauses
     )
     return tuple(sorted(pause for pause in cut if pause.first <= pause.last))
-
-
-def _entry(event: Event[EventData], uow: UnitOfWork) -> cases.NewEntry | None:
-    """What goes into the case's timeline, free of personal data."""
-    if event.party_id is None:
-        return None
-    detail, reference = "", ""
-    match event.data:
-        case PlanSigned(kind=kind, total=total, plan_id=plan_id):
-            detail, reference = f"{kind}, {total}", str(plan_id)
-        case PlanCompleted(cause=cause, plan_id=plan_id):
-            detail, reference = cause, str(plan_id)
-        case PlanBroken(plan_id=plan_id):
-            reference = str(plan_id)
-        case VisitCompleted(outcome=outcome, visit_id=visit_id):
-            detail, reference = outcome, str(visit_id)
-        case PartyStopped(cause=cause, reference=reference):
-            if event.source == f"/services/{uow.service}":
-                return None
-            detail = cause
-        case _:
-            return None
-    return cases.NewEntry(event.party_id, event.id, event.time, event.type, detail, reference)

@@ -171,8 +171,8 @@ class TimelineEntry(BaseModel):
 
     happened_at: AwareDatetime = Field(description="When it happened, business time.")
     type: str = Field(description="Event type.")
-    detail: str = Field(description="What it came to: outcome of a visit, cause of an end, kind and sum of a plan.")
-    reference: str = Field(description="Id of the visit or plan; empty where neither is meant.")
+    detail: str = Field(description="What happened, in one sentence.")
+    reference: str = Field(description="Id of the visit, plan, permit and the like; empty where none is meant.")
 
 
 class CaseView(CaseSummary):
@@ -181,7 +181,7 @@ class CaseView(CaseSummary):
     loans: list[LoanView] = Field(description="All loans of the party, past due or not, in order of reference.")
     payments: list[PaymentView] = Field(description="Payments and reversals of these loans.")
     timeline: list[TimelineEntry] = Field(
-        description="What other services reported of the party: visits, plans, stops."
+        description="The newest 50 things that other services reported of the party; all are at `/timeline`."
     )
 
 

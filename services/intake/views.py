@@ -67,7 +67,12 @@ def view_of(
         **dict(summary_of(book.party_id, case)),
         loans=[_loan(book, case, loan, policy) for _, loan in sorted(book.loans.items())],
         payments=[_payment(movement_of(row)) for row in payments],
-        timeline=[TimelineEntry(happened_at=row[0], type=row[1], detail=row[2], reference=row[3]) for row in entries],
+        timeline=[
+            TimelineEntry(
+                happened_at=row["happened_at"], type=row["type"], detail=row["sentence"], reference=row["reference"]
+            )
+            for row in entries
+        ],
     )
 
 

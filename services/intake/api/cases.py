@@ -20,7 +20,7 @@ from services.intake.schemas import (
     Reconciliation,
     Status,
 )
-from services.intake.store import books, cases
+from services.intake.store import books, cases, timelines
 from services.intake.views import figures_of, snapshot_of, summary_of, view_of
 from shared.database import UnitOfWork
 from shared.events.case import Bucket
@@ -30,6 +30,7 @@ from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor, NotFound, TemporarilyUnavailable
 
 CaseId = Annotated[UUID, Path(description="The case.")]
+_LINES_SHOWN = 50
 _READ = [Depends(scope("intake.read"))]
 
 
@@ -60,11 +61,11 @@ def cases_router(balances: Balances) -> APIRouter:
 
     @router.get("/cases/{case_id}", dependencies=_READ, summary="One case", responses=problem_responses(NotFound))
     async def read_case(case_id: CaseId) -> CaseView:
-        """All loans, payments and the timeline of a case; no personal data."""
+        """All loans, payments and the newest lines of the timeline; no personal data."""
         async with database.read_only() as uow:
             book, case = await _book(uow, case_id)
             payments = await cases.payments_of(uow, book.party_id)
-            entries = await cases.entries_of(uow, book.party_id)
+            entries = await timelines.last(uow, book.party_id, limit=_LINES_SHOWN)
         return view_of(book, case, policy, payments=payments, entries=entries)
 
     @router.get(

@@ -1,28 +1,15 @@
-"""Reading cases: lists, one case, figures; and the case's timeline."""
+"""Reading cases: lists, one case, figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from shared.database import UnitOfWork
 
-_ADD_ENTRIES = """
-INSERT INTO case_entry (tenant, party_id, event_id, happened_at, type, detail, reference)
-SELECT $1, party_id, event_id, happened_at, type, detail, reference
-FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
-  AS n(party_id, event_id, happened_at, type, detail, reference)
-ON CONFLICT DO NOTHING
-"""
-_ENTRIES = """
-SELECT happened_at, type, detail, reference FROM case_entry
-WHERE tenant = $1 AND party_id = $2 ORDER BY happened_at, event_id
-"""
 _CORES = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _PARTY_OF = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND case_id = $2"
 _PAGE = """
@@ -67,28 +54,6 @@ _OUTCOMES = "SELECT outcome, count(*) FROM inbox WHERE topic IN ('loan', 'loan-u
 _DEAD = "SELECT count(*) FROM dead_letter WHERE state = 'open'"
 _PEOPLE = "SELECT count(*) FROM person WHERE tenant = $1 AND profile IS NOT NULL"
 _READINGS = "SELECT what, count(*) FROM contact_reading WHERE tenant = $1 GROUP BY 1"
-
-
-class NewEntry(NamedTuple):
-    """One line of a case's timeline."""
-
-    party_id: UUID
-    event_id: str
-    happened_at: datetime
-    type: str
-    detail: str
-    reference: str
-
-
-async def add_entries(uow: UnitOfWork, entries: Sequence[NewEntry]) -> None:
-    """Append to timelines; a line that is there already is kept."""
-    if entries:
-        await uow.sql.execute(_ADD_ENTRIES, uow.tenant, *(list(column) for column in zip(*entries, strict=True)))
-
-
-async def entries_of(uow: UnitOfWork, party_id: UUID) -> list[asyncpg.Record]:
-    """The timeline of a party, oldest first."""
-    return list(await uow.sql.fetch(_ENTRIES, uow.tenant, party_id))
 
 
 async def cores(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, str]:
