@@ -248,10 +248,13 @@ def _stop(
 
 
 def _keeps_away(hold: HoldPlaced, now: datetime) -> bool:
-    """Whether it stops every visit from now on. What is on one loan or number only, the permits it revokes tell."""
+    """Whether it stops every visit from now on. One on a single loan does: a visit is about all that the person owes.
+
+    One on a number or a channel other than visits does not.
+    """
     on_visits = hold.channels is None or "visit" in hold.channels
     stands = hold.valid_from <= now and (hold.valid_to is None or hold.valid_to > now)
-    return on_visits and stands and hold.scope in ("party", "collection", "visit_channel")
+    return on_visits and stands and hold.scope in ("party", "collection", "visit_channel", "loan")
 
 
 def _recall(fold: Fold, visit: Visit, cause: str, arrived_at: datetime, *, caused_by: Event[Any]) -> None:

@@ -21,7 +21,8 @@ from shared.ids import derived_id
 FORGED: Final = "permit_forged"
 _BARRED: Final[frozenset[str]] = frozenset(
     {
-        "no_permit", FORGED, "permit_foreign", "permit_used", "permit_revoked", "permit_expired", "crew_incomplete",
+        "not_of_crew", "no_permit", FORGED, "permit_foreign", "permit_used", "permit_revoked", "permit_expired",
+        "crew_incomplete",
     }
 )  # fmt: skip
 ATTEMPTS_FOUND: Final = 3

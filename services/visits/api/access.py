@@ -41,12 +41,17 @@ async def load_visit(uow: UnitOfWork, visit_id: UUID) -> Visit:
     return visit
 
 
-def require_crew(caller: Caller, visit: Visit) -> None:
-    """A collector acts on visits of the own crew only. Raises NotAllowed.
+def is_of_crew(caller: Caller, visit: Visit) -> bool:
+    """Whether the caller may act for the visit's crew.
 
     The issuer puts `collector_id` into the token of a person's device; software that acts for a crew as a whole has
     none.
     """
     collector_id = caller.attributes.get("collector_id")
-    if collector_id is not None and collector_id not in {str(member) for member in visit.crew}:
+    return collector_id is None or collector_id in {str(member) for member in visit.crew}
+
+
+def require_crew(caller: Caller, visit: Visit) -> None:
+    """A collector acts on visits of the own crew only. Raises NotAllowed."""
+    if not is_of_crew(caller, visit):
         raise NotAllowed("the visit belongs to another crew")

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.visits.api.access import VisitId, database_of, find_visit, load_visit, require_crew
+from services.visits.api.access import VisitId, database_of, find_visit, is_of_crew, load_visit, require_crew
 from services.visits.domain import door
-from services.visits.domain.check_in import Attempt, Reason, Refusal, judge
+from services.visits.domain.check_in import Attempt, Reason, Refusal, judge, stranger
 from services.visits.domain.check_in import refused as check_in_refused
 from services.visits.domain.visit import Visit, WrongVisitState
 from services.visits.remote import Neighbours
@@ -30,6 +30,7 @@ from shared.web.problems import KnownProblem, NotAllowed, NotFound, Problem
 router = APIRouter(tags=["field"])
 
 _TITLES: Final[dict[Reason, str]] = {
+    Reason.NOT_OF_CREW: "The visit belongs to another crew",
     Reason.NO_PERMIT: "A visit needs a permit",
     Reason.PERMIT_FORGED: "The permit is not genuine",
     Reason.PERMIT_FOREIGN: "The permit is for another visit, person, device or crew",
@@ -115,12 +116,13 @@ async def check_in(
     signed list of revoked permits must be fresh.
 
     A refusal is recorded with device, time and coarse place, and told to compliance; repeating it with the same key
-    repeats it. `reason` names it, `reasons` lists all of them.
+    repeats it. `reason` names it, `reasons` lists all of them. A collector of another crew is refused so, too.
     """
     visit = await find_visit(request, visit_id)
-    require_crew(caller, visit)
+    own = is_of_crew(caller, visit)
     neighbours = cast(Neighbours, request.app.state.neighbours)
-    home, balance = await neighbours.at_the_door(visit.party_id, visit.case_id) if body.permit else (None, None)
+    at_door = own and body.permit is not None
+    home, balance = await neighbours.at_the_door(visit.party_id, visit.case_id) if at_door else (None, None)
     attempt = Attempt(
         permit=body.permit,
         device_id=body.device_id,
@@ -133,20 +135,28 @@ async def check_in(
     limit_seconds = database_of(request).settings.freshness_limit_seconds
 
     async def handle(uow: UnitOfWork) -> CheckedIn | Problem:
-        return await _judged(uow, await load_visit(uow, visit_id), attempt, limit_seconds=limit_seconds)
+        now_known = await load_visit(uow, visit_id)
+        if not is_of_crew(caller, now_known):
+            return await _refuse(uow, now_known, attempt, stranger())
+        return await _judged(uow, now_known, attempt, limit_seconds=limit_seconds)
 
     return await command(request, body=body, parties=[visit.party_id], handler=handle)
+
+
+async def _refuse(uow: UnitOfWork, visit: Visit, attempt: Attempt, refusals: Sequence[Refusal]) -> Problem:
+    """Whoever stood at the door in vain leaves a trace: recorded here, and told to compliance."""
+    cell = attempt.position.cell()
+    await fact_store.save_refusal(uow, visit, device_id=attempt.device_id, refusals=refusals, cell=cell)
+    uow.emit(check_in_refused(visit, attempt, refusals, now=uow.now, real_now=uow.real_now))
+    count("doorstep.check_ins", outcome=str(refusals[0].reason))
+    return refused(refusals)
 
 
 async def _judged(uow: UnitOfWork, visit: Visit, attempt: Attempt, *, limit_seconds: float) -> CheckedIn | Problem:
     standing = await fact_store.load_standing(uow, visit, fact_limit_seconds=limit_seconds)
     verdict = judge(visit, attempt, standing, now=uow.now, real_now=uow.real_now)
     if isinstance(verdict, list):
-        cell = attempt.position.cell()
-        await fact_store.save_refusal(uow, visit, device_id=attempt.device_id, refusals=verdict, cell=cell)
-        uow.emit(check_in_refused(visit, attempt, verdict, now=uow.now, real_now=uow.real_now))
-        count("doorstep.check_ins", outcome=str(verdict[0].reason))
-        return refused(verdict)
+        return await _refuse(uow, visit, attempt, verdict)
     change = door.check_in(visit, verdict, now=uow.now, real_now=uow.real_now)
     await visit_store.save_changes(uow, [change])
     count("doorstep.check_ins", outcome="accepted")

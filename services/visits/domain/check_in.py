@@ -39,6 +39,7 @@ WATERMARK_LIMIT: Final = timedelta(seconds=60)
 class Reason(StrEnum):
     """Why a check-in is refused, the weightiest first: the first that applies names the problem."""
 
+    NOT_OF_CREW = "not_of_crew"
     NO_PERMIT = "no_permit"
     PERMIT_FORGED = "permit_forged"
     PERMIT_FOREIGN = "permit_foreign"
@@ -63,6 +64,7 @@ class Rule:
 
 _PERMIT: Final = Rule("DOORSTEP-PERMIT")
 RULES: Final[dict[Reason, Rule]] = {
+    Reason.NOT_OF_CREW: Rule("DOORSTEP-CREW"),
     Reason.NO_PERMIT: _PERMIT,
     Reason.PERMIT_FORGED: _PERMIT,
     Reason.PERMIT_FOREIGN: Rule("DOORSTEP-PERMIT-BINDING"),
@@ -123,6 +125,11 @@ class Standing:
     """
     fact_limit: timedelta
     """F: how old a device's revocation list, or intake's answer, may be."""
+
+
+def stranger() -> list[Refusal]:
+    """Why a collector of another crew does not begin the visit. Nothing else is said: it is not theirs to know."""
+    return [Refusal(Reason.NOT_OF_CREW, "the visit belongs to another crew")]
 
 
 def judge(

@@ -81,8 +81,27 @@ async def test_what_compliance_gave_back_waits_for_no_device(world: Any) -> None
 @pytest.mark.parametrize(("collector_id", "status"), [(UUID(int=0xA), 200), (UUID(int=0xC), 403)])
 async def test_a_collector_speaks_for_devices_of_the_own_crew(world: Any, collector_id: UUID, status: int) -> None:
     await world.assigned()
+    body = {"synced_to": world.clock.business.isoformat()}
+    assert (await world.api.post(SYNC, json=body, headers=by_collector(world, collector_id))).status_code == status
+
+
+async def test_a_collector_of_another_crew_at_the_door_leaves_a_trace(world: Any) -> None:
+    """The permit would be good: it is not theirs. Nothing is said of the visit or the person."""
+    await world.assigned()
+    tried = world.arrival(device_id="device-9")
+    path, headers = f"/v1/visits/{world.visit_id}/check-in", by_collector(world, UUID(int=0xC))
+    answer = (await world.api.post(path, json=tried, headers=headers)).json()
+    assert (answer["status"], answer["reason"]) == (403, "not_of_crew")
+    assert [one["reason"] for one in answer["reasons"]] == ["not_of_crew"]
+    [refused] = [data for name, data in await world.published() if name == "visit.check_in_refused"]
+    assert (refused["device_id"], refused["reasons"]) == ("device-9", ["not_of_crew"])
+    assert await world.state() == "assigned"
+    own = await world.api.post(path, json=world.arrival(), headers=by_collector(world, UUID(int=0xA)))
+    assert own.status_code == 200
+
+
+def by_collector(world: Any, collector_id: UUID) -> dict[str, str]:
+    """The headers of a person's device."""
     form = {"grant_type": "client_credentials", "subject": "collector"}
     token = world.issuer.issue(DRIVER, form | {"attributes": json.dumps({"collector_id": str(collector_id)})})
-    headers = {"Authorization": f"Bearer {token['access_token']}", "Idempotency-Key": f'"{uuid4()}"'}
-    body = {"synced_to": world.clock.business.isoformat()}
-    assert (await world.api.post(SYNC, json=body, headers=headers)).status_code == status
+    return {"Authorization": f"Bearer {token['access_token']}", "Idempotency-Key": f'"{uuid4()}"'}

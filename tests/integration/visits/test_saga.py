@@ -189,6 +189,12 @@ async def test_hold_recalls_what_is_on_its_way_and_what_was_planned_before(world
     assert await world.emitted() == before
 
 
+async def test_hold_on_one_loan_recalls_a_visit_which_is_about_all_of_them(world: Any) -> None:
+    await world.offered()
+    await world.deliver("compliance", held(world, scope="loan", debt_id=uuid4(), kind="dispute"))
+    assert await world.state() == "recalled"
+
+
 async def test_proposal_that_overtook_a_hold_is_recalled(world: Any) -> None:
     await world.deliver("case", world.case())
     await world.deliver("compliance", held(world))
@@ -198,9 +204,9 @@ async def test_proposal_that_overtook_a_hold_is_recalled(world: Any) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"scope": "loan", "debt_id": UUID(int=1)}, {"channels": ["call", "sms"]}, {"valid_from": "2099-01-01T00:00:00Z"},
+    [{"scope": "contact_point"}, {"channels": ["call", "sms"]}, {"valid_from": "2099-01-01T00:00:00Z"},
      {"valid_to": "2026-01-01T00:00:00Z", "valid_from": "2025-01-01T00:00:00Z"}],
-    ids=["one loan", "other channels", "later", "over"],
+    ids=["one number", "other channels", "later", "over"],
 )  # fmt: skip
 async def test_hold_that_is_not_on_visits_now_recalls_none(world: Any, changes: Any) -> None:
     await world.offered()

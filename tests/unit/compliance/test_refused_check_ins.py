@@ -33,6 +33,7 @@ def rules(*attempts: RefusedCheckIn) -> list[str]:
         ([refused("permit_expired"), refused("no_permit", hours=1)], []),
         ([refused("permit_expired"), refused("permit_revoked"), refused("crew_incomplete", hours=2)],
          ["CHECK-IN-REPEATED"]),
+        ([refused("not_of_crew")] * 3, ["CHECK-IN-REPEATED"]),
         ([refused("permit_forged")] * 3, ["CHECK-IN-FORGED", "CHECK-IN-REPEATED"]),
         ([refused("facts_stale"), refused("too_far"), refused("permit_not_yet_valid"), refused("nothing_owed")], []),
         ([refused("no_permit"), refused("no_permit"), refused("no_permit", hours=13)], []),
