@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from services.intake.scoring.features import CHARACTERISTICS, UNKNOWN, CharacteristicName, Features
 from services.intake.scoring.scorecard import FACTOR, TARGETS, Bin, Characteristic, Scorecard, Target
+from training.regression import logistic
 from training.transitions import Flags, Floats, Transitions
 
 # One and two months late are never told apart: the file of the shipped model cannot.
@@ -153,8 +153,7 @@ def _evidence(one: Characteristic, features: Features) -> Floats:
 def _regression(evidence: Floats, good: Flags) -> tuple[Floats, float]:
     if good.all() or not good.any():
         raise FitError("all cases ended alike")
-    fitted = LogisticRegression(C=1e6, tol=1e-10, max_iter=1_000).fit(evidence, good)
-    return np.asarray(fitted.coef_[0], dtype=float), float(fitted.intercept_[0])
+    return logistic(evidence, good, tolerance=1e-10)
 
 
 def _weighted(one: Characteristic, weight: float) -> Characteristic:

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
+from training.regression import logistic
 from training.transitions import Flags, Floats
 
 DRAWS: Final = 500
@@ -89,8 +89,8 @@ def calibration(probability: Floats, happened: Flags) -> tuple[float, float]:
     odds = np.log(safe / (1 - safe))[:, None]
     if np.ptp(odds) < _LEAST:
         return 0.0, float(np.log(happened.mean() / (1 - happened.mean())))
-    fitted = LogisticRegression(C=1e6, tol=1e-8, max_iter=1_000).fit(odds, happened)
-    return float(fitted.coef_[0][0]), float(fitted.intercept_[0])
+    weights, intercept = logistic(odds, happened, tolerance=1e-8)
+    return float(weights[0]), intercept
 
 
 def expected_calibration_error(probability: Floats, happened: Flags) -> float:

@@ -48,11 +48,12 @@ def test_broken_world_is_a_breach_and_stops_nothing(monkeypatch: pytest.MonkeyPa
     assert (tally.worlds, tally.counts["granted"]) == (3, 2)
 
 
-def test_many_processes_judge_each_world_once() -> None:
+def test_many_processes_judge_each_world_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_WORLDS_PER_TASK", 5)
     told: list[int] = []
-    tally = run.judge_many(0, 101, on_progress=told.append, processes=2)
-    assert (tally.worlds, sum(told), tally.breaches) == (101, 101, [])
-    assert tally.counts == run.judge_range(0, 101).counts
+    tally = run.judge_many(0, 11, on_progress=told.append, processes=2)
+    assert (tally.worlds, told, tally.breaches) == (11, [5, 5, 1], [])
+    assert tally.counts == run.judge_range(0, 11).counts
 
 
 def test_story_is_readable(capsys: pytest.CaptureFixture[str]) -> None:
