@@ -87,8 +87,7 @@ async def _end(home: Home, platform: Platform, *, keep: bool, console: Console) 
     if keep:
         console.print(f"Kept: ./doorstep serve --prefix {platform.prefix} explores it; the next demo removes it.")
         return
-    for name in list(platform.processes):
-        await platform.stop_service(name)
+    await asyncio.gather(*map(platform.stop_service, platform.processes))
     await platform.drop()
     (home.folder / STATE_FILE).unlink(missing_ok=True)
 

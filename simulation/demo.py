@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,8 +18,8 @@ from simulation.core.ledger import Ledger
 from simulation.core.messages import Opening, opening
 from simulation.core.port import served
 from simulation.display import Display
-from simulation.evidence import LogEvidence, examine_log, gather_history, wait_for_log
-from simulation.figures import Figures, read_figures
+from simulation.evidence import examine_log, gather_history, wait_for_log
+from simulation.figures import read_figures
 from simulation.oracle import Verdict, judge
 from simulation.pace import Pace
 from simulation.platform import CORE_PRINCIPAL, Platform
@@ -109,8 +110,10 @@ async def run(
 
 async def _conclude(platform: Platform, api: Api, books: Books, options: DemoOptions, told: Told) -> Outcome:
     await wait_for_log(api)
-    log: LogEvidence = await examine_log(api, options.folder, approvers=options.approvers)
-    figures: Figures = await read_figures(api, business_date=books.ledger.business_date.isoformat())
-    history = await gather_history(platform, api, books.ledger, freshness=FRESHNESS)
+    log, figures, history = await asyncio.gather(
+        examine_log(api, options.folder, approvers=options.approvers),
+        read_figures(api, business_date=books.ledger.business_date.isoformat()),
+        gather_history(platform, api, books.ledger, freshness=FRESHNESS),
+    )
     verdict: Verdict = judge(history)
     return Outcome(figures=figures, log=log, verdict=verdict, told=told, history=history)

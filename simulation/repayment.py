@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -45,8 +46,9 @@ class Repayment:
     async def pay_instalments(self, api: Api, signed: dict[str, Loan], *, at: datetime) -> int:
         """On signed plans whatever is due by now is paid, unless the fitted month would have rolled forward."""
         paid = 0
-        for plan_id, loan in signed.items():
-            plan = (await api.get("plans", f"/v1/plans/{plan_id}")).expected()
+        answers = await asyncio.gather(*(api.get("plans", f"/v1/plans/{plan_id}") for plan_id in signed))
+        for answer, loan in zip(answers, signed.values(), strict=True):
+            plan = answer.expected()
             amount = min(_due_minor(plan, at), loan.balance)
             if plan["state"] == "signed" and amount > 0 and self._behaviour.keeps_plan(loan):
                 await self._core.receive_payment(loan.person.loan_ref, amount, at=at)

@@ -1,4 +1,4 @@
-"""The service's database: pool, transactions, and the signals that wake the relay and the worker after a commit."""
+"""The service's database: pool, transactions, and the signals that wake the process's loops."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SERVER_SETTINGS = {
 
 
 class Signal:
-    """Wakes every loop that waits for something to be committed. A hint only: listeners also look by themselves."""
+    """Wakes every loop that waits for a commit or a wish. A hint only: listeners also look by themselves."""
 
     def __init__(self) -> None:
         self._listeners: list[tuple[str | None, asyncio.Event]] = []
@@ -59,6 +59,7 @@ class Database:
         self.service = service
         self.events_committed = Signal()
         self.intents_committed = Signal()
+        self.positions_wanted = Signal()
         self.fresh_records = FreshRecords()
 
     @classmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ from shared.messaging.joint_transactions import Partition
 from shared.messaging.liveness import Pulse
 from shared.messaging.membership import Membership
 from shared.messaging.partition_reader import LONGEST_PAUSE_SECONDS, PartitionReader, RecordBudget
+from shared.messaging.periodic import pause
 from shared.messaging.subscription import HeartbeatHook
 
 log = logging.getLogger(__name__)
@@ -84,6 +86,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._pulse = pulse
         self._batch_records = batch_records
         self._stopping = asyncio.Event()
+        self._wanted = database.positions_wanted.listen()
         self._consumer: AIOKafkaConsumer | None = None
         self._cluster_id = ""
         self._partitions: dict[TopicPartition, Partition] = {}
@@ -109,7 +112,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 if self.halted is None or self.halted.reason != halt.reason:
                     log.error("consumer %s halted, an operator must decide: %s", self._name, halt)
                 self.halted = halt
-                await self._stopped_within(_RECHECK_HALT_SECONDS)
+                await pause(self._stopping, _RECHECK_HALT_SECONDS)
             except _REFUSED:
                 raise
             except Exception as error:
@@ -117,7 +120,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                     raise
                 attempt += 1
                 log.warning("consumer %s: %r; trying again", self._name, error)
-                await self._stopped_within(backoff_seconds(attempt, limit=LONGEST_PAUSE_SECONDS))
+                await pause(self._stopping, backoff_seconds(attempt, limit=LONGEST_PAUSE_SECONDS))
 
     async def _session(self) -> None:
         """One life of a Kafka consumer: from joining the group to the first failure, or to the end."""
@@ -314,18 +317,18 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
 
     async def _flush_regularly(self) -> None:
         period = min(1.0, self._settings.heartbeat_seconds / 2)
-        since_commit = 0.0
+        committed_at = time.monotonic()
         while True:
-            await asyncio.sleep(period)
+            await pause(self._wanted, period)
+            self._wanted.clear()
             try:
                 await self._flush()
             except Exception as error:
                 if not is_transient(error):
                     raise
                 log.warning("consumer %s could not write its positions: %s", self._name, type(error).__name__)
-            since_commit += period
-            if since_commit >= _COMMIT_SECONDS:
-                since_commit = 0.0
+            if time.monotonic() - committed_at >= _COMMIT_SECONDS:
+                committed_at = time.monotonic()
                 await self._commit_aside()
 
     async def _flush(self) -> None:
@@ -390,8 +393,3 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         if self._consumer is None:
             raise UnknownTopicOrPartitionError("the session has ended")
         return self._consumer
-
-    async def _stopped_within(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()

@@ -37,10 +37,15 @@ class Periodic(ABC):
                 if not is_transient(error):
                     raise
                 log.warning("%s: %s; trying again", self._name, type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(rest_seconds):
-                    await self._stopping.wait()
+            await pause(self._stopping, rest_seconds)
 
     @abstractmethod
     async def once(self) -> float:
         """Do it once; returns the seconds to rest."""
+
+
+async def pause(until: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most that long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await until.wait()

@@ -28,7 +28,7 @@ _CALL_SECONDS = 50.0
 _FIRST_POLL_SECONDS = 0.05
 _LAST_POLL_SECONDS = 0.5
 # Whoever was away is heard again within this time after coming back.
-_LONGEST_RETRY_SECONDS = 15.0
+_LONGEST_RETRY_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 3.0
 
 

@@ -55,9 +55,11 @@ async def test_unread_records_are_not_quiet(bench: Any, topics: Any, publish: An
     plans = await bench(kafka=True)
     await publish([record(party, 1)])
     probe = QuietProbe(plans.database, reads=["case"])
+    wanted = plans.database.positions_wanted.listen()
     left = await probe.ask()
     await probe.close()
     assert (left.unread, left.quiet) == (1, False)
+    assert wanted.is_set()  # the consumer writes at once how far it is
 
 
 async def _listens(runtime: ServiceRuntime) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, NewIntent, intent_store
+from shared.messaging.quiet import QuietProbe
 from shared.messaging.worker import Worker
 
 Call = Callable[[Sequence[Intent]], Awaitable[Sequence[Answer | None]]]
@@ -172,3 +173,13 @@ async def test_a_late_answer_after_the_lease_ran_out_is_dropped(bench: Any, puls
     handler = Recorder(overslept)
     await Worker(plans.database, [handler], pulse=pulse).work_once(handler)
     assert (handler.committed, len(other.committed)) == ([], 1)
+
+
+async def test_asking_for_quiet_wakes_the_workers_of_due_intents(bench: Any) -> None:
+    """A stepped clock makes intents due without a commit that would wake them."""
+    plans = await bench()
+    await intend(plans, "a", clock="business")
+    woken = plans.database.intents_committed.listen()
+    probe = QuietProbe(plans.database, reads=[])
+    assert (await probe.ask()).intents == 1
+    assert woken.is_set()
