@@ -17,6 +17,7 @@ from shared.embedded.provision import ServiceDatabase, create_database, drop_dat
 
 Make = Callable[[str], Awaitable[ServiceDatabase]]
 _KEPT_PER_KIND = 4
+_FEW_BYTES = 32 * 8192
 
 _SHAPE = """
 SELECT md5(concat_ws('|',
@@ -26,7 +27,8 @@ SELECT md5(concat_ws('|',
     (SELECT string_agg(oid::text || tgenabled::text, ',' ORDER BY oid) FROM pg_trigger)))
 """
 _FILLED = """
-SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
   AND c.relname <> 'alembic_version' AND pg_relation_size(c.oid) > 0
 """
@@ -90,8 +92,11 @@ async def _emptied(connection: asyncpg.Connection) -> str:
     """Remove every row, whoever still uses the database; returns what there is besides rows."""
     await connection.execute(_END_OTHERS)
     await connection.execute("SET session_replication_role = replica")  # append-only tables refuse everybody else
-    if filled := [row[0] for row in await connection.fetch(_FILLED)]:
-        await connection.execute(f"TRUNCATE {', '.join(filled)} RESTART IDENTITY CASCADE")
+    filled = await connection.fetch(_FILLED)
+    # A truncated table gets new files, as do its indexes: for a few rows that costs fifty times their deletion.
+    await connection.execute("; ".join(f"DELETE FROM {name}" for name, size in filled if size <= _FEW_BYTES))
+    if large := [name for name, size in filled if size > _FEW_BYTES]:
+        await connection.execute(f"TRUNCATE {', '.join(large)} CASCADE")
     for (sequence,) in await connection.fetch(_USED_SEQUENCES):
         await connection.execute(f"ALTER SEQUENCE {sequence} RESTART")
     return str(await connection.fetchval(_SHAPE))

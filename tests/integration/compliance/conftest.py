@@ -64,7 +64,7 @@ class KnownBalances:
         pass
 
 
-@dataclass
+@dataclass(repr=False)  # asyncio writes out every result while it minds Ctrl-C, and ours holds the whole rule book
 class Desk:
     """The service without its broker."""
 
