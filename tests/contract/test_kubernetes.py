@@ -24,7 +24,9 @@ def objects(kind: str) -> dict[str, dict[str, Any]]:
 
 
 CRON_JOBS = [
-    {"metadata": item["metadata"], "spec": item["spec"]["jobTemplate"]["spec"]} for item in OBJECTS if item["kind"] == "CronJob"
+    {"metadata": item["metadata"], "spec": item["spec"]["jobTemplate"]["spec"]}
+    for item in OBJECTS
+    if item["kind"] == "CronJob"
 ]
 PODS = [*(item for item in OBJECTS if item["kind"] in {"Deployment", "Job"}), *CRON_JOBS]
 NAMES = [item["metadata"]["name"] for item in PODS]
