@@ -1,19 +1,24 @@
 """`score`: train a model, judge it on a bank's history, have two people sign it, look at it."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from cli.approving import Approver, Day, Keys, PersonName, approval_day, toml_table
 from cli.attached import Prefix, attached_settings, refusal
 from cli.progress import StepProgress
+
+if TYPE_CHECKING:
+    from services.intake.transitions import Written
 
 score_app = typer.Typer(no_args_is_help=True, help="The score: train, judge, approve and show models.")
 console = Console(soft_wrap=True)
@@ -154,3 +159,38 @@ def shadow_scores(prefix: Prefix = None) -> None:
     environment["DOORSTEP_DATABASE_URL"] = settings.database_url.get_secret_value()
     command = [sys.executable, "-P", "-m", "services.intake.shadow"]
     raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+@score_app.command("export")
+def export_transitions(
+    to: Annotated[Path, typer.Option("--to", dir_okay=False, help="CSV to write; replaced when it is whole.")],
+    prefix: Prefix = None,
+) -> None:
+    """Write what became of this bank's late cases a month later, for `score train --tenant` and `score backtest`.
+
+    Told from the facts as they were kept; cases with loans of which no fact was kept are left out and counted.
+    """
+    written = asyncio.run(_export(to, prefix))
+    console.print(
+        f"{to}: {written.rows:,} rows of {written.cases:,} cases, {written.left_out:,} left out", markup=False
+    )
+
+
+async def _export(to: Path, prefix: str | None) -> "Written":
+    from services.intake.settings import IntakeSettings
+    from services.intake.transitions import Written, export
+    from shared.database import Database
+
+    settings = attached_settings("intake", prefix)
+    database = await Database.open(settings, settings.clock(), service="intake")
+    written = Written(0, 0, 0)
+    try:
+        async with database.read_only() as uow:
+            cases = await uow.sql.fetchval("SELECT count(*) FROM case_file WHERE tenant = $1", uow.tenant)
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task("cases", total=cases)
+            async for written in export(database, IntakeSettings(), to):
+                progress.update(task, completed=written.cases)
+        return written
+    finally:
+        await database.close()

@@ -33,6 +33,17 @@ _TOLD = """
 SELECT type, content FROM loan_fact
 WHERE tenant = $1 AND party_id = $2 AND holds_from <= $3 AND recorded_at <= $4 ORDER BY fact_id
 """
+_OF_PARTIES = """
+SELECT party_id, holds_from, type, content FROM loan_fact
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY party_id, fact_id
+"""
+_WITHOUT = """
+SELECT DISTINCT l.party_id FROM loan l WHERE l.tenant = $1 AND l.party_id = ANY($2::uuid[]) AND l.terms IS NOT NULL
+AND NOT EXISTS (
+    SELECT FROM loan_fact f WHERE f.tenant = $1 AND f.party_id = l.party_id
+      AND f.content::jsonb ->> 'loan_ref' = l.loan_ref
+)
+"""
 
 
 class Told(NamedTuple):
@@ -74,3 +85,13 @@ async def page(uow: UnitOfWork, party_id: UUID, *, after: int | None, limit: int
 async def told_by(uow: UnitOfWork, party_id: UUID, *, as_of: date, known_at: datetime) -> list[tuple[str, str]]:
     """Type and content of the facts that hold on `as_of` and were recorded until `known_at`, as recorded."""
     return [tuple(row) for row in await uow.sql.fetch(_TOLD, uow.tenant, party_id, as_of, known_at)]
+
+
+async def of_parties(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, list[tuple[date, str, str]]]:
+    """Date, type and content of every fact, by party; who has a loan of which no fact was kept is left out."""
+    unknown = {row[0] for row in await uow.sql.fetch(_WITHOUT, uow.tenant, party_ids)}
+    found: dict[UUID, list[tuple[date, str, str]]] = {}
+    for party_id, *fact in await uow.sql.fetch(_OF_PARTIES, uow.tenant, party_ids):
+        if party_id not in unknown:
+            found.setdefault(party_id, []).append(tuple(fact))
+    return found

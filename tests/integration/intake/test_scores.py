@@ -1,5 +1,6 @@
 """Scores on a real database: what is read, what is stored, what is told, and that nothing else happens by them."""
 
+import csv
 import dataclasses
 from datetime import timedelta
 from uuid import uuid4
@@ -15,10 +16,12 @@ from services.intake.scoring.shipped import SHIPPED, challenger_file
 from services.intake.settings import IntakeSettings
 from services.intake.shadow import load_challengers, shadow
 from services.intake.store import score_features
+from services.intake.transitions import export
 from shared.events.compliance import PartyErased
 from shared.messaging import TimerDue, intent_store
 from tests.integration.intake.conftest import NOW
 from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person, reversal
+from training.transitions import read
 
 LAST_DAYS = (30, 60, 90, 120)
 
@@ -312,3 +315,38 @@ def test_changed_challenger_does_not_shadow(intake, tmp_path):
 
     with pytest.raises(ArtefactError, match="is not the challenger"):
         load_challengers(tmp_path, intake.scored_by)
+
+
+async def test_history_told_from_facts_is_what_the_score_would_have_looked_at(intake, tmp_path):
+    """The features of an exported row are those that the present tables gave on that day."""
+    earlier, paid_on = DAY - timedelta(days=60), DAY - timedelta(days=20)
+    told = {"business_date": earlier, "value_date": earlier}
+    await intake.tell(person(1), overdue(2, due(70, 500), balance=1_000, **told), day_closed(earlier))
+    await intake.tell(day_closed(DAY - timedelta(days=35)))
+    await carry_out(intake)
+    await intake.tell(payment(3, 100, due(70, 500, 100), business_date=paid_on, value_date=paid_on, balance=900))
+    await intake.tell(day_closed(DAY))
+    await carry_out(intake)
+    async with intake.database.unit_of_work() as uow:
+        await uow.sql.execute("UPDATE case_file SET opened_at = $1", NOW - timedelta(days=60))
+    rows = await exported(intake, tmp_path / "history.csv", DAY + timedelta(days=30))
+    now = next(row for row in rows if row["days_now"] == "70")
+    found = await features_of(intake)
+    assert int(now["paid_last_permille"]) == found["paid_last_month"] == 100
+    assert [-(-int(now[name]) // 30) for name in ("days_now", "days_month_ago", "days_two_months_ago")] == [
+        found[name] for name in ("late_now", "late_month_ago", "late_two_months_ago")
+    ]
+    assert (now["cure"], now["roll"], now["payment"]) == ("0", "1", "0")
+
+
+async def exported(intake, path, closed_on):
+    """The rows of an export made after `closed_on` was closed."""
+    intake.clock.business += timedelta(days=30)
+    await intake.tell(day_closed(closed_on))
+    async for written in export(intake.database, IntakeSettings(), path):
+        assert written.left_out == 0
+    transitions = read(path)
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(transitions) == len(rows) > 0
+    return rows
