@@ -53,7 +53,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 # --- Ed25519, verification only: RFC 8032 section 5.1, with cofactorless equation and strict encodings
 
@@ -816,7 +816,9 @@ class Releases:
     a lost one, when others whose keys count vouched for it. Who alone vouched might hold it: the two count as one.
     """
 
-    KINDS = ("rule_set", "approver_key", "pack_release")
+    KINDS = ("rule_set", "approver_key", "pack_release", "cutover")
+    # What was signed at each step of a cut-over.
+    SIGNED_STEPS: ClassVar = {"begun": "begin", "accepted": "accept"}
 
     def __init__(self, approvers: Iterable[str], report: Report) -> None:
         self._trusted = set(approvers)
@@ -832,6 +834,8 @@ class Releases:
         self._used: dict[str, int] = {}
         self._released: dict[tuple[str, str], int] = {}
         self._short: dict[tuple[str, str], list[str]] = {}
+        self.importing: set[str] = set()
+        """Cut-overs that began and were not accepted yet: only they import."""
 
     def read(self, index: int, record: dict[str, Any]) -> None:
         """One leaf, in the order of the log."""
@@ -844,6 +848,33 @@ class Releases:
             self._follow(index, record)
         elif kind == "pack_release":
             self._judge(index, record)
+        elif kind == "cutover" and record["state"] in self.SIGNED_STEPS:
+            self._cut_over(index, record)
+
+    def _cut_over(self, index: int, record: dict[str, Any]) -> None:
+        """A cut-over begins, and is accepted, only when two people signed it, each with a key of their own."""
+        stage = self.SIGNED_STEPS[record["state"]]
+        said = (
+            record["terms"] if stage == "begin" else {name: record[name] for name in ("cutover_id", "read_back_sha256")}
+        )
+        people: dict[str, bytes] = {}
+        for one in record["signatures"]:
+            key = _signer(one["key"])
+            stated = {"stage": stage, "said": said, "approver": one["approver"], "signed_on": one["signed_on"]}
+            self._report.signatures += 1
+            signature = _strict_base64(one["signature"]) or b""
+            message = b"doorstep-cutover/v1\n" + _canonical(stated)
+            if key.name != _approver_name(one["approver"]) or not ed25519_verifies(key.public_key, message, signature):
+                self._fault(f"leaf {index}: the signature of {one['approver']} under the cut-over is forged")
+                continue
+            fingerprint = _fingerprint(one["key"])
+            in_time = one["signed_on"] <= self._until.get(fingerprint, one["signed_on"])
+            if not self._named or (fingerprint in self._trusted and in_time):
+                people[self._counts_as.get(fingerprint, key.name)] = key.public_key
+        if len(set(people.values())) < 2:
+            self._fault(f"leaf {index}: the cut-over {record['cutover_id']} was not signed by two of the named people")
+        change = self.importing.add if stage == "begin" else self.importing.discard
+        change(record["cutover_id"])
 
     def _fault(self, text: str) -> None:
         self._report.problems.append(text)
@@ -961,6 +992,9 @@ def _fingerprint(vkey: str) -> str:
     return hashlib.sha256(vkey.encode()).hexdigest()
 
 
+_OF_BEFORE = "of before a cut-over"
+
+
 class _Chains:
     """Reads the leaves in order: each party's chain, the manifests over them, and which permit came before a contact.
 
@@ -1028,6 +1062,11 @@ class _Chains:
             if record.get("permit_id"):
                 place = self._permit(record["permit_id"])
                 self._permit_leaf[place], self._permit_recorded[place] = index, _seconds(record["recorded_at"])
+        elif kind == "contact" and record.get("verdict") == "imported":
+            if within:
+                self.report.contacts[_OF_BEFORE] = self.report.contacts.get(_OF_BEFORE, 0) + 1
+            if self._first == 0 and self._linked and record["cutover_id"] not in self._releases.importing:
+                self._fault(index, "imports a contact into a cut-over that is not importing")
         elif kind == "contact":
             if within and "started_real" in record:
                 permit = record.get("permit_id")

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from services.compliance.domain.canonical import canonical
 from services.compliance.examples_card_readings import CARD_READINGS
+from services.compliance.examples_cutovers import CUTOVERS
 from services.compliance.examples_dossiers import DOSSIERS
 from services.compliance.examples_examinations import EXAMINATIONS
 from services.compliance.examples_reconciliation import RECONCILIATION
@@ -338,4 +339,5 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     **SAMPLES,
     **CARD_READINGS,
     **TRACES,
+    **CUTOVERS,
 }  # fmt: skip

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from services.compliance import announcements, fact_desk, hindsight, moratorium_desk
+from services.compliance.domain.hold_scopes import scope_key_of_debt, scope_key_of_point
 from services.compliance.domain.holds import (
     Hold,
     HoldKind,
@@ -27,6 +28,7 @@ from services.compliance.domain.recalls import recall_of
 from services.compliance.domain.shown_holds import COMPLAINED, ShownHold, reaching_holds, to_collections
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import recall
+from services.compliance.schemas.holds import PlaceHold
 from services.compliance.store import holds as store
 from services.compliance.store.debts import load_debts
 from services.compliance.store.leaves import append_leaves
@@ -71,6 +73,23 @@ class EndHolds:
         """Whether the hold is one of them."""
         of_source = hold.source_ref == self.source_ref or hold.source_ref.startswith(f"{self.source_ref}:")
         return of_source and hold.kind == self.kind and hold.ended_at is None
+
+
+def asked_for(body: PlaceHold, instruments: Instruments, *, arrived_real: datetime) -> NewHold:
+    """The hold that a caller asks for; a contact point only as a commitment."""
+    return NewHold(
+        party_id=body.party_id,
+        kind=body.kind,
+        scope=body.scope,
+        scope_key=_scope_key(body, instruments),
+        valid_from=body.valid_from,
+        valid_to=body.valid_to,
+        source_ref=body.source_ref,
+        fact_arrived_real=arrived_real,
+        reason=body.reason,
+        need=body.need,
+        review_by=body.review_by,
+    )
 
 
 async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold]) -> list[Hold]:
@@ -170,6 +189,21 @@ async def list_shown(
         found += [one for one in reaching_holds(standing) if after is None or one.place > after]
     shown = [one if whole else to_collections(one) for one in sorted(found, key=lambda one: one.place)[:limit]]
     return [one for one in shown if one is not None]
+
+
+def _scope_key(body: PlaceHold, instruments: Instruments) -> str:
+    """What the scope names, the contact point only as a commitment."""
+    if body.debt_id is not None:
+        return scope_key_of_debt(body.debt_id)
+    point = body.contact_point
+    if point is None:
+        return ""
+    commitment = (
+        instruments.address_commitment(point.value, point.place_cell)
+        if point.kind == "address"
+        else instruments.contact_point_commitment(point.value)
+    )
+    return scope_key_of_point(point.kind, commitment)
 
 
 def _hold(new: NewHold, uow: UnitOfWork) -> Hold:

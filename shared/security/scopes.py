@@ -23,6 +23,7 @@ Client = Literal[
     "legal-desk",
     "supervisor",
     "trace-sources",
+    "cutover",
     "demo-driver",
 ]
 CLIENTS: Final[frozenset[str]] = frozenset(get_args(Client))
@@ -76,6 +77,7 @@ _ALL: Final = (
         "Say which softer steps the bank has taken with a person, and that a person has reviewed a case.",
         "core",
     ),
+    _scope("intake.cut-over", "Learn our ids of the people and debts that a core names.", "cutover"),
     _scope("intake.check-balance", "Ask for a signed balance answer about a party.", "compliance", "visits"),
     # assignment
     _scope("assignment.read", "Read collectors and routes.", "dispatcher", "auditor", "operator", "visits"),
@@ -106,6 +108,7 @@ _ALL: Final = (
     ),
     _scope("plans.propose", "Propose a plan for a party.", "collector-app", "customer-portal", "dispatcher"),
     _scope("plans.sign", "Sign a proposed plan, as the customer.", "customer-portal", "collector-app"),
+    _scope("plans.cut-over", "Import plans and promises that run on from another system.", "cutover"),
     # compliance
     _scope(
         "compliance.read-windows",
@@ -242,6 +245,14 @@ _ALL: Final = (
         "Read everything kept about a person, restricted or not; each reading is a leaf.",
         "rights-desk",
         "legal-desk",
+    ),
+    _scope("compliance.cut-over", "Import what another system kept, under two people's signatures.", "cutover"),
+    _scope(
+        "compliance.read-cutover",
+        "Read how far a cut-over is, and whom it leaves out.",
+        "cutover",
+        "operator",
+        "auditor",
     ),
     _scope("compliance.override", "Pass a warning as a supervisor without collection targets.", "supervisor"),
     # every service

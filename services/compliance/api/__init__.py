@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from services.compliance.api.card_readings import router as card_readings_router
 from services.compliance.api.complaints import router as complaints_router
 from services.compliance.api.contacts import router as contacts_router
+from services.compliance.api.cutovers import router as cutovers_router
 from services.compliance.api.decisions import router as decisions_router
 from services.compliance.api.devices import router as devices_router
 from services.compliance.api.examinations import router as examinations_router
@@ -36,7 +37,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
     holds_router, contacts_router, traces_router, feeds_router, findings_router, reconciliation_router, reading_router,
     log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router, rights_router,
-    devices_router, card_readings_router,
+    devices_router, card_readings_router, cutovers_router,
 )  # fmt: skip
 
 

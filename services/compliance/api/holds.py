@@ -12,9 +12,7 @@ from starlette.responses import Response
 
 from services.compliance import announcements, hold_desk
 from services.compliance.api.surroundings import database_of, instruments_of
-from services.compliance.domain.hold_scopes import scope_key_of_debt, scope_key_of_point
 from services.compliance.domain.holds import Hold, HoldEndNeedsEvidence, HoldOfComplaint, SecondPersonEndsHold
-from services.compliance.instruments import Instruments
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
 from services.compliance.store.holds import find_hold
 from shared.database import UnitOfWork
@@ -45,19 +43,7 @@ async def place_hold(request: Request, body: PlaceHold) -> Response:
     instruments = instruments_of(request)
 
     async def place(uow: UnitOfWork) -> HoldView:
-        new = hold_desk.NewHold(
-            party_id=body.party_id,
-            kind=body.kind,
-            scope=body.scope,
-            scope_key=_scope_key(body, instruments),
-            valid_from=body.valid_from,
-            valid_to=body.valid_to,
-            source_ref=body.source_ref,
-            fact_arrived_real=uow.real_now,
-            reason=body.reason,
-            need=body.need,
-            review_by=body.review_by,
-        )
+        new = hold_desk.asked_for(body, instruments, arrived_real=uow.real_now)
         (hold,) = await hold_desk.place(uow, instruments, [new])
         return _view(hold)
 
@@ -152,21 +138,6 @@ async def request_stop(request: Request, body: StopRequest) -> Response:
         return StopAccepted(hold_id=hold.hold_id)
 
     return await command(request, body=body, parties=[body.party_id], handler=stop, status=201)
-
-
-def _scope_key(body: PlaceHold, instruments: Instruments) -> str:
-    """What the scope names, the contact point only as a commitment."""
-    if body.debt_id is not None:
-        return scope_key_of_debt(body.debt_id)
-    point = body.contact_point
-    if point is None:
-        return ""
-    commitment = (
-        instruments.address_commitment(point.value, point.place_cell)
-        if point.kind == "address"
-        else instruments.contact_point_commitment(point.value)
-    )
-    return scope_key_of_point(point.kind, commitment)
 
 
 def _view(hold: Hold, *, through: UUID | None = None) -> HoldView:

@@ -65,7 +65,7 @@ async def read_summary(request: Request) -> SummaryView:
         permits_granted=sum(figures.permits.values()),
         decisions=figures.decisions,
         refused_by_rule=_rule_counts(figures.refused_by, instruments.book),
-        contacts_audited=sum(figures.verdicts.values()),
+        contacts_audited=sum(count for verdict, count in figures.verdicts.items() if verdict != "imported"),
         contacts_lawful=figures.verdicts.get("lawful", 0),
         findings=sum(figures.broken.values()),
         findings_by_rule=_rule_counts(figures.broken, instruments.book),

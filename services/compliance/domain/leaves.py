@@ -52,6 +52,7 @@ LeafKind = Literal[
     "restriction",
     "retention",
     "access",
+    "cutover",
 ]
 
 

@@ -26,6 +26,9 @@ WHERE l.tenant = $1 AND l.party_id = $2 ORDER BY d.originated_on, d.loan_id
 SELECT party_id, name, as_of, owner, value, reference, sealed_word, ARRAY[told_by] AS staff FROM dossier_entry
 WHERE tenant = $1 AND party_id = $2 ORDER BY as_of, recorded_real
 """,
+    "history": """
+SELECT known_from, cutover_id FROM attested_history WHERE tenant = $1 AND party_id = $2
+""",
     "contacts": """
 SELECT party_id, contact_id, started_at, ended_at, channel, purpose, verdict, record, sealed_record FROM contact_audit
 WHERE tenant = $1 AND party_id = $2 ORDER BY started_at, contact_id

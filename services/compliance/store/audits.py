@@ -52,11 +52,13 @@ _CONTACTS_SINCE = """
 SELECT a.party_id, a.contact_id, a.record, a.sealed_record
 FROM unnest($2::uuid[], $3::timestamptz[], $4::uuid[]) AS s(party_id, moment, after)
 JOIN contact_audit a ON a.tenant = $1 AND a.party_id = s.party_id AND (a.started_at, a.contact_id) > (s.moment, s.after)
-WHERE a.told_by IS NOT NULL ORDER BY a.party_id, a.started_at, a.contact_id
+WHERE a.told_by IS NOT NULL AND a.verdict <> 'imported' ORDER BY a.party_id, a.started_at, a.contact_id
 """
-# Of contacts recorded before findings were, only the verdict is known.
+# Of contacts recorded before findings were, only the verdict is known. Another system's contact is judged by nobody:
+# it counts, and opens no gate, for which attempts must be known to have been lawful.
 _MADE = """
-SELECT a.*, (a.told_by IS NULL AND a.verdict = 'violation') OR coalesce(f.conduct, false) AS misconduct,
+SELECT a.*, (a.told_by IS NULL AND a.verdict = 'violation') OR a.verdict = 'imported' OR coalesce(f.conduct, false)
+         AS misconduct,
        coalesce(f.harm, false) AS harm
 FROM contact_audit a LEFT JOIN LATERAL (
   SELECT bool_or(f.conduct) AS conduct, bool_or(f.harm) AS harm FROM finding f
@@ -70,7 +72,7 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND contact_id = ANY($3::uuid[]
 """
 _AUDITED = """
 SELECT party_id, contact_id, verdict, findings, leaf_id FROM contact_audit
-WHERE tenant = $1 AND leaf_id = ANY($2::uuid[])
+WHERE tenant = $1 AND leaf_id = ANY($2::uuid[]) AND verdict <> 'imported'
 """
 
 
@@ -113,7 +115,7 @@ class AuditRow:
 
     contact: ContactRecorded
     counted: Counted
-    verdict: Literal["lawful", "violation"]
+    verdict: Literal["lawful", "violation", "imported"]
     findings: int
     leaf_id: UUID
     told_by: str

@@ -21,7 +21,7 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used'
 _CONTACTS = """
 SELECT party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact, conversation,
        household_contacted, debtor_met, budget_keys,
-       (told_by IS NOT NULL OR verdict = 'lawful') AND NOT EXISTS (
+       (told_by IS NOT NULL OR verdict = 'lawful') AND verdict <> 'imported' AND NOT EXISTS (
          SELECT FROM finding f
          WHERE f.tenant = a.tenant AND f.contact_id = a.contact_id AND (f.conduct OR f.harm)) AS lawful
 FROM contact_audit a WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ended_at >= $3

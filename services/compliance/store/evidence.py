@@ -95,8 +95,10 @@ SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e
 WHERE e.party_id = $1 AND l.generation = (SELECT log_generation()) AND l.leaf_index < $2 ORDER BY l.leaf_index
 """
 # What everybody's leaves rest on: rule sets, the releases of their packs, who approved them, changes of the log's key,
-# the older log.
-_FOUNDATION_KINDS: Final[tuple[LeafKind, ...]] = ("rule_set", "pack_release", "approver_key", "key_rotation", "origin")
+# the older log, and what was imported from another system under whose signatures.
+_FOUNDATION_KINDS: Final[tuple[LeafKind, ...]] = (
+    "rule_set", "pack_release", "approver_key", "key_rotation", "origin", "cutover",
+)  # fmt: skip
 _FOUNDATIONS = """
 SELECT l.leaf_index, e.leaf_id, e.party_id, e.leaf, e.leaf_hash FROM log_entry e JOIN log_leaf l USING (leaf_id)
 WHERE e.party_id IS NULL AND e.kind = ANY($2::text[])

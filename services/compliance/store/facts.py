@@ -33,7 +33,11 @@ FEEDERS: Final = ("intake", "assignment", "visits", "plans")
 # Longer than any window of a loaded pack; the counters' look-back.
 _LOOK_BACK: Final = timedelta(days=400)
 
-_CASES = "SELECT * FROM party_fact WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
+_CASES = """
+SELECT f.*, h.party_id IS NOT NULL AS cut_over, h.known_from AS attested_from FROM party_fact f
+LEFT JOIN attested_history h ON h.tenant = f.tenant AND h.party_id = f.party_id
+WHERE f.tenant = $1 AND f.party_id = ANY($2::uuid[])
+"""
 _SAVE_CASES = """
 INSERT INTO party_fact AS f
   (tenant, party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from, household,
@@ -84,7 +88,11 @@ WHERE w.low_watermark <= excluded.low_watermark
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFact:
-    """What compliance keeps of a case. `household`: commitment to the home. `debts_known`: its debts were told, too."""
+    """What compliance keeps of a case. `household`: commitment to the home. `debts_known`: its debts were told, too.
+
+    `history_known_from` is the core's word. Of people who were cut over (`cut_over`) it counts for nothing: since when
+    their contacts are attested, the cut-over says (`attested_from`).
+    """
 
     party_id: UUID
     case_id: UUID
@@ -96,6 +104,13 @@ class CaseFact:
     history_known_from: date | None
     household: str | None = None
     debts_known: bool = False
+    cut_over: bool = False
+    attested_from: date | None = None
+
+    @property
+    def attested_since(self) -> date | None:
+        """From when on contacts with the person are attested complete; None: nobody attests them."""
+        return self.attested_from if self.cut_over else self.history_known_from
 
     @property
     def unresolved(self) -> frozenset[Key]:
@@ -119,6 +134,8 @@ async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, C
             history_known_from=row["history_known_from"],
             household=row["household"],
             debts_known=row["debts_known"],
+            cut_over=row["cut_over"],
+            attested_from=row["attested_from"],
         )
         for row in rows
     }
@@ -265,7 +282,7 @@ class Ties(NamedTuple):
         found: dict[str, date | None] = {}
         for other, names in self._others(party_id).items():
             case = self.cases.get(other)
-            since = None if case is None else case.history_known_from
+            since = None if case is None else case.attested_since
             for name in names:
                 known = found.get(name, date.min)
                 found[name] = None if since is None or known is None else max(known, since)
@@ -313,7 +330,7 @@ def _facts(
         of_case = {
             "known": True, "held": case.held, "case_id": case.case_id, "case_open": case.is_open,
             "case_version": case.version, "jurisdiction": case.jurisdiction, "zones": case.zones,
-            "history_known_from": case.history_known_from, "versions": versions, "unresolved": case.unresolved,
+            "history_known_from": case.attested_since, "versions": versions, "unresolved": case.unresolved,
         }  # fmt: skip
     return PartyFacts(
         party_id=party_id, holds=tuple(holds), freshness=freshness, counted=tuple(budget.counted), keys=budget.keys,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from services.compliance.domain.leaves import SALT_BYTES, BuiltLeaf, Chain, NewLeaf, build
-from services.compliance.store import card_readings, refused_check_ins
+from services.compliance.store import card_readings, cutovers, refused_check_ins
 from shared.database import UnitOfWork
 from shared.ids import digest_id
 from shared.security.party_keys import PartyCipher, Plain, Sealed
@@ -174,6 +174,7 @@ async def erase_people(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence
     await uow.sql.execute(_ERASE, uow.tenant, list(party_ids), aliases, uow.now)
     await refused_check_ins.forget(uow, party_ids)
     await card_readings.forget(uow, party_ids)
+    await cutovers.forget(uow, party_ids)
 
 
 async def _chains(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, tuple[Chain, bytes]]:

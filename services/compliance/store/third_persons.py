@@ -14,6 +14,10 @@ from shared.database import UnitOfWork
 _TOMORROW: Final = timedelta(days=1)
 _OPEN = "INSERT INTO third_person_ledger (tenant, known_from) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _KNOWN_FROM = "SELECT known_from FROM third_person_ledger WHERE tenant = $1"
+_REACH_BACK = """
+INSERT INTO third_person_ledger AS l (tenant, known_from) VALUES ($1, $2)
+ON CONFLICT (tenant) DO UPDATE SET known_from = least(l.known_from, excluded.known_from)
+"""
 _ENTRIES = "SELECT key, asked_on, asked, refused FROM third_person WHERE tenant = $1 AND key = ANY($2::text[])"
 _NOTE = """
 INSERT INTO third_person AS t (tenant, key, asked_on, asked, refused)
@@ -40,6 +44,11 @@ async def open_ledger(uow: UnitOfWork) -> date:
         await uow.sql.execute(_OPEN, uow.tenant, uow.now.date() + _TOMORROW)
         known_from = await uow.sql.fetchval(_KNOWN_FROM, uow.tenant)
     return known_from or date.max
+
+
+async def reach_back(uow: UnitOfWork, known_from: date) -> None:
+    """The ledger is complete since that date: what another system asked before was imported, and accepted by two."""
+    await uow.sql.execute(_REACH_BACK, uow.tenant, known_from)
 
 
 async def load_ledger(uow: UnitOfWork, known_from: date, keys: Collection[str]) -> Ledger:
