@@ -21,7 +21,7 @@ from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData
 from shared.events.compliance import PermitGranted, PermitReleased, PermitRevoked
-from shared.events.plan import PlanBroken, PlanCompleted, PlanSigned
+from shared.events.plan import PlanBroken, PlanCompleted, PlanImported, PlanSigned
 from shared.events.stop import PartyParked, PartyUnparked
 from shared.messaging import InboxKey, Outcome
 from shared.messaging.subscription import inbox_key
@@ -89,7 +89,7 @@ class Following:
         return outcomes
 
 
-_CHANGING = PartyParked | PartyUnparked | PlanSigned | PlanCompleted | PlanBroken
+_CHANGING = PartyParked | PartyUnparked | PlanSigned | PlanImported | PlanCompleted | PlanBroken
 
 
 def _changed(person: Person, event: Event[EventData], today: date) -> Person | None:
@@ -98,7 +98,10 @@ def _changed(person: Person, event: Event[EventData], today: date) -> Person | N
             return replace(person, parked_by=tuple(sorted({*person.parked_by, service})))
         case PartyUnparked(service=service):
             return replace(person, parked_by=tuple(name for name in person.parked_by if name != service))
-        case PlanSigned(kind="pause", plan_id=plan_id, instalments=instalments):
+        case (
+            PlanSigned(kind="pause", plan_id=plan_id, instalments=instalments)
+            | PlanImported(kind="pause", plan_id=plan_id, instalments=instalments)
+        ):
             last = max((instalment.due_date for instalment in instalments), default=today)
             pauses = {*person.pauses, Pause(today, last, str(plan_id))}
             return replace(person, pauses=tuple(sorted(pauses)))

@@ -10,13 +10,13 @@ from shared.events import Event
 from shared.events.base import EventData
 from shared.events.compliance import HoldEnded, HoldPlaced
 from shared.events.contact import ContactRecorded
-from shared.events.plan import PlanBroken, PlanCompleted, PlanProposed, PlanSigned
+from shared.events.plan import PlanBroken, PlanCompleted, PlanImported, PlanProposed, PlanSigned
 from shared.events.stop import PartyStopped
 from shared.events.visit import VisitCompleted, VisitDeclined
 
 CONTACT_TYPES: Final = frozenset({"contact.recorded"})
 VISIT_TYPES: Final = frozenset({"visit.completed", "visit.declined"})
-PLAN_TYPES: Final = frozenset({"plan.proposed", "plan.signed", "plan.completed", "plan.broken"})
+PLAN_TYPES: Final = frozenset({"plan.proposed", "plan.signed", "plan.imported", "plan.completed", "plan.broken"})
 HOLD_TYPES: Final = frozenset({"compliance.hold_placed", "compliance.hold_ended"})
 # Appointments, services of a plan and what the customer asked for are no steps of collection.
 _STEP_PURPOSES: Final = frozenset({"collection", "statutory_notice"})
@@ -44,7 +44,8 @@ def facts_of(event: Event[EventData]) -> list[NewFact]:
             return [fact("visit_declined", visit_id, cause)]
         case PlanProposed(plan_id=plan_id):
             return [fact("offer_help", plan_id)]
-        case PlanSigned(plan_id=plan_id):
+        # What runs on from another system is an agreement that stands, like one that was signed with us.
+        case PlanSigned(plan_id=plan_id) | PlanImported(plan_id=plan_id):
             return [fact("plan_signed", plan_id)]
         case PlanCompleted(plan_id=plan_id):
             return [fact("plan_completed", plan_id)]

@@ -9,6 +9,8 @@ from fastapi import FastAPI
 
 from services.plans.api import build_router
 from services.plans.consumers import subscriptions
+from services.plans.cutover_api import build_cutover_router
+from services.plans.cutovers import Cutovers
 from services.plans.desk import PlanDesk
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.examples import EXAMPLES
@@ -41,7 +43,9 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 service="plans",
                 title="Plans",
                 description=_DESCRIPTION,
-                routers=[build_router(desk, store)],
+                # 2: plans of other systems are `imported`; of them no surplus, table or document is known
+                version="2.0.0",
+                routers=[build_router(desk, store), build_cutover_router(Cutovers(store, compliance))],
                 examples=EXAMPLES,
                 settings=settings,
                 database=runtime.database,

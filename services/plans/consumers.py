@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -84,7 +83,7 @@ class _Folding:
             change = plans.case_ended(plan, cause=cause, now=now, real_now=real_now)
         elif event.type == "case.payment_reversed":
             change = plans.payment_reversed(plan, data.transaction_ref, now=now)
-        elif plan.signed_at is not None and data.value_date >= plan.signed_at.astimezone(UTC).date():
+        elif plan.takes(data.value_date):
             payment = Payment(
                 transaction_ref=data.transaction_ref,
                 loan_id=data.loan_id,

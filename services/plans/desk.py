@@ -43,7 +43,7 @@ class DebtNotOwed(KnownProblem):
 
 
 class PlanAlreadyActive(KnownProblem):
-    """The case has a signed plan."""
+    """The case has a plan that runs: signed with us, or imported from another system."""
 
     kind, status, title = "plan_already_active", 409, "A plan is already active"
 
@@ -79,7 +79,7 @@ class PlanDesk:
         if not known.owes(asked.debt):
             raise DebtNotOwed("the debts are more than the outstanding balance of the case's loans")
         before = [plan for plan in await self._store.of_parties(uow, [asked.party_id]) if plan.case_id == asked.case_id]
-        if any(plan.state is PlanState.SIGNED for plan in before):
+        if any(plan.is_running for plan in before):
             raise PlanAlreadyActive()
         plan_id = entity_id(shard_of(asked.party_id))
         try:
@@ -202,7 +202,7 @@ class PlanDesk:
 
     async def _require_no_other(self, uow: UnitOfWork, plan: Plan) -> None:
         for other in await self._store.of_parties(uow, [plan.party_id]):
-            if other.case_id == plan.case_id and other.plan_id != plan.plan_id and other.state is PlanState.SIGNED:
+            if other.case_id == plan.case_id and other.plan_id != plan.plan_id and other.is_running:
                 raise PlanAlreadyActive()
 
     async def _found(self, uow: UnitOfWork, plan_id: UUID) -> Plan:

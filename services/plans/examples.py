@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from services.plans.schemas import PlansSummary, PlanView, ProposePlan, SignPlan
+from services.plans.cutover_schemas import (
+    BeginPlans,
+    ImportedPlan,
+    ImportedPlanResult,
+    ImportedPlanResults,
+    ImportedPlans,
+    PlansOfCutover,
+)
+from services.plans.schemas import ImportedFrom, PlansSummary, PlanView, ProposePlan, SignPlan
 from shared.events.story import CASE, HOLD, PARTY, PLAN, VISIT, cny
 from shared.web.examples import ExampleKey
 
@@ -45,6 +53,15 @@ _PROPOSED: Final[dict[str, Any]] = {
     "signature_code": _SIGNATURE_CODE,
 }  # fmt: skip
 
+_OLD_PLAN: Final[dict[str, Any]] = {
+    "record_ref": "plan-2025-000917", "party_id": PARTY, "basis": "signed_plan", "kind": "instalments",
+    "instalments": [
+        {"due_date": "2026-03-12", "rest": cny(25000)}, {"due_date": "2026-04-12", "rest": cny(25000)},
+    ],
+    "debt": cny(50000), "agreed_at": "2025-11-12T02:00:00Z", "review_on": "2026-05-12",
+    "document_ref": "agreement-2025-000917", "document_sha256": "a" * 64, "hold_id": HOLD,
+}  # fmt: skip
+_IMPORTED: Final[dict[str, Any]] = {"position": 0, "status": "imported", "plan_id": PLAN, "problem": None}
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     ProposePlan: {
         "party_id": PARTY, "case_id": CASE, "visit_id": VISIT, "household": {"adults": 2, "children": 1},
@@ -60,5 +77,18 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "plans": {"proposed": 4, "signed": 31, "completed": 2, "superseded": 3},
         "kinds_signed": {"instalments": 24, "token": 6, "pause": 3}, "refusals": {"PLAN-PROTECTED-MINIMUM": 5},
         "agreed": [cny(3875000)], "paid": [cny(250000)], "payments_matched": 10,
+    },
+    BeginPlans: {"cutover_id": "old-system-2026"},
+    ImportedPlan: _OLD_PLAN,
+    ImportedPlans: {"items": [_OLD_PLAN]},
+    ImportedPlanResult: _IMPORTED,
+    ImportedPlanResults: {"items": [_IMPORTED]},
+    ImportedFrom: {
+        "cutover_id": "old-system-2026", "basis": "signed_plan", "document_ref": "agreement-2025-000917",
+        "agreed_at": "2025-11-12T02:00:00Z",
+    },
+    PlansOfCutover: {
+        "cutover_id": "old-system-2026", "business_date": "2026-03-01", "state": "importing", "held": 1,
+        "total": [cny(50000)],
     },
 }  # fmt: skip

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.plans.domain.document import signature_code
+from services.plans.domain.origin import Basis
 from services.plans.domain.plan import Plan
 from services.plans.domain.protected_minimum import Household
 from shared.events.base import CaseId, PartyId, PlanId
@@ -73,6 +74,15 @@ class SignPlan(BaseModel):
     signed_at: AwareDatetime | None = Field(None, description="Business time, never ahead of now; none: now.")
 
 
+class ImportedFrom(BaseModel):
+    """The other system's agreement behind an imported plan."""
+
+    cutover_id: str = Field(description="The cut-over that brought it.")
+    basis: Basis = Field(description="`signed_plan`: a signed agreement there; `promise`: somebody's word there.")
+    document_ref: str | None = Field(description="The other system's reference of its document.")
+    agreed_at: AwareDatetime = Field(description="When it was agreed there.")
+
+
 class PlanView(BaseModel):
     """A plan as it stands."""
 
@@ -83,24 +93,31 @@ class PlanView(BaseModel):
     kind: Literal["instalments", "token", "pause"] = Field(
         description="`instalments` repay the debt, `token` pays what is possible until the review, `pause` nothing."
     )
-    state: Literal["proposed", "signed", "completed", "superseded", "lapsed"] = Field(
-        description="`proposed`, then `signed`, then `completed`; a proposal may end `superseded` or `lapsed`."
+    state: Literal["proposed", "signed", "imported", "completed", "superseded", "lapsed"] = Field(
+        description="`proposed`, then `signed`, then `completed`; a proposal may end `superseded` or `lapsed`. One "
+        "that runs on from another system is `imported`, then `completed`: nobody signed it with us."
     )
     version: int = Field(description="Grows by one with each change.")
     debt: Money = Field(description="What was owed when it was made.")
-    total: Money = Field(description="Sum of the schedule, exact.")
+    total: Money = Field(description="Sum of the schedule, exact; of an imported plan what was open at the cut-over.")
     paid: Money = Field(description="Payments matched so far.")
     instalments: list[Instalment] = Field(description="The schedule, at most 60 months; empty for a pause.")
-    monthly_surplus: Money = Field(description="What the household has above its protected minimum (may be negative).")
-    table_id: str = Field(description="Protected-minimum table used.")
+    monthly_surplus: Money | None = Field(
+        description="What the household has above its protected minimum (may be negative); null: imported."
+    )
+    table_id: str | None = Field(description="Protected-minimum table used; null: imported.")
     review_on: date = Field(description="Date of the next review.")
     proposed_at: AwareDatetime = Field(description="Business time.")
     signed_at: AwareDatetime | None = Field(description="Business time; null until signed.")
     completed_at: AwareDatetime | None = Field(description="Business time; null until paid or cured.")
     hold_id: UUID | None = Field(description="Compliance's hold that stops collection.")
     document: str = Field(description="The agreement in plain words; the customer gets a copy.")
-    document_sha256: str = Field(description="SHA-256 of the document's UTF-8 text, hexadecimal.")
+    document_sha256: str | None = Field(
+        description="SHA-256 of the document's UTF-8 text, hexadecimal; of an imported plan that of the other system's "
+        "document; null: a promise has none."
+    )
     signature_code: str | None = Field(description="Printed under the document while it can be signed.")
+    imported: ImportedFrom | None = Field(None, description="Where an imported plan comes from; null: made here.")
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
@@ -127,6 +144,14 @@ class PlanView(BaseModel):
             document=plan.document,
             document_sha256=plan.document_sha256,
             signature_code=signature_code(plan.document) if plan.state.value == "proposed" else None,
+            imported=None
+            if plan.imported is None
+            else ImportedFrom(
+                cutover_id=plan.imported.cutover_id,
+                basis=plan.imported.basis,
+                document_ref=plan.imported.document_ref,
+                agreed_at=plan.imported.agreed_at,
+            ),
         )
 
 

@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from services.plans.domain.case import KnownCase
+from services.plans.domain.origin import Imported
 from services.plans.domain.payments import Payment
 from services.plans.domain.plan import Plan, PlanState
 from shared.database import UnitOfWork
@@ -21,6 +22,7 @@ from shared.security.party_keys import PartyCipher, Plain, Sealed
 
 _STATEMENT: Final = "plan.sealed_statement"
 _DOCUMENT: Final = "plan.sealed_document"
+_SEALED: Final = (_STATEMENT, _DOCUMENT)
 
 _CASES = "SELECT * FROM case_known WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _SAVE_CASES = """
@@ -47,6 +49,12 @@ INSERT INTO plan (tenant, party_id, plan_id, case_id, visit_id, kind, state, ver
                   document_sha256, proposed_at, attempt, paid_minor)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0)
 """
+_INSERT_IMPORTED = """
+INSERT INTO plan (tenant, party_id, plan_id, case_id, kind, state, version, currency, total_minor, debt_minor,
+                  instalment_due, instalment_minor, review_on, document_sha256, proposed_at, hold_id, cutover_id,
+                  record_ref, basis, document_ref, agreed_at, paid_until, attempt, paid_minor)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 0, 0)
+"""
 _UPDATE_PLANS = """
 UPDATE plan SET state = r.state, version = r.version, attempt = r.attempt, attempt_opened_at = r.attempt_opened_at,
                 attempt_open_until = r.attempt_open_until, hold_id = r.hold_id, signed_at = r.signed_at,
@@ -69,11 +77,12 @@ _COUNTS = {
     "plans": "SELECT state AS name, count(*) AS n FROM plan WHERE tenant = $1 GROUP BY state",
     "kinds_signed": """
         SELECT kind AS name, count(*) AS n FROM plan
-        WHERE tenant = $1 AND state IN ('signed', 'completed') GROUP BY kind""",
+        WHERE tenant = $1 AND state IN ('signed', 'completed') AND cutover_id IS NULL GROUP BY kind""",
     "refusals": "SELECT rule AS name, count(*) AS n FROM refusal WHERE tenant = $1 GROUP BY rule",
 }
 _MONEY = """
-SELECT currency, coalesce(sum(total_minor) FILTER (WHERE state IN ('signed', 'completed')), 0) AS agreed,
+SELECT currency,
+       coalesce(sum(total_minor) FILTER (WHERE state IN ('signed', 'completed') AND cutover_id IS NULL), 0) AS agreed,
        coalesce(sum(paid_minor), 0) AS paid
 FROM plan WHERE tenant = $1 GROUP BY currency ORDER BY currency
 """
@@ -113,6 +122,7 @@ class PlanStore:
 
     async def add(self, uow: UnitOfWork, plan: Plan, *, statement: Mapping[str, Any]) -> None:
         """Insert a proposal. `statement` is what the household told us; it is only ever stored sealed."""
+        assert plan.surplus is not None  # worked out from the statement
         content = msgspec.json.encode({**statement, "surplus_minor": plan.surplus.amount_minor}).decode()
         sealed_statement, sealed_document = await self._cipher.seal_many(
             uow, [Plain(plan.party_id, _STATEMENT, content), Plain(plan.party_id, _DOCUMENT, plan.document)]
@@ -140,6 +150,10 @@ class PlanStore:
             plan.proposed_at,
         )
 
+    async def add_imported(self, uow: UnitOfWork, plans: Sequence[Plan]) -> None:
+        """Insert plans that run on from another system; of their households nothing is known."""
+        await uow.sql.executemany(_INSERT_IMPORTED, [_imported_row(uow.tenant, plan) for plan in plans])
+
     async def save(self, uow: UnitOfWork, plans: Sequence[Plan]) -> None:
         """Write the changed states and payments of existing plans, sorted by key."""
         ordered = sorted(plans, key=lambda each: (each.party_id, each.plan_id))
@@ -166,12 +180,14 @@ class PlanStore:
     async def _plans(self, uow: UnitOfWork, rows: Sequence[asyncpg.Record]) -> list[Plan]:
         if not rows:
             return []
+        places = [(row["plan_id"], field) for row in rows if row["cutover_id"] is None for field in _SEALED]
         sealed = [
             Sealed(row["party_id"], field, bytes(row[field.removeprefix("plan.")]))
             for row in rows
-            for field in (_STATEMENT, _DOCUMENT)
+            if row["cutover_id"] is None
+            for field in _SEALED
         ]
-        opened = await self._cipher.open_many(uow, sealed)
+        opened = dict(zip(places, await self._cipher.open_many(uow, sealed), strict=True))
         payments: dict[UUID, list[Payment]] = defaultdict(list)
         found = await uow.sql.fetch(
             _PAYMENTS, uow.tenant, sorted({row["party_id"] for row in rows}), sorted(row["plan_id"] for row in rows)
@@ -179,8 +195,13 @@ class PlanStore:
         for row in found:
             payments[row["plan_id"]].append(_payment(row))
         return [
-            _plan(row, payments[row["plan_id"]], statement=opened[2 * index], document=opened[2 * index + 1])
-            for index, row in enumerate(rows)
+            _plan(
+                row,
+                payments[row["plan_id"]],
+                statement=opened.get((row["plan_id"], _STATEMENT)),
+                document=opened.get((row["plan_id"], _DOCUMENT)),
+            )
+            for row in rows
         ]
 
 
@@ -235,6 +256,7 @@ def _plan(row: asyncpg.Record, payments: list[Payment], *, statement: str | None
     """A row as a plan; the personal parts of an erased person are empty."""
     currency = row["currency"]
     surplus_minor = 0 if statement is None else msgspec.json.decode(statement)["surplus_minor"]
+    imported = None if row["cutover_id"] is None else _imported(row)
     due = zip(row["instalment_due"], row["instalment_minor"], strict=True)
     return Plan(
         plan_id=row["plan_id"],
@@ -248,7 +270,7 @@ def _plan(row: asyncpg.Record, payments: list[Payment], *, statement: str | None
         ),
         total=Money(amount_minor=row["total_minor"], currency=currency),
         debt=Money(amount_minor=row["debt_minor"], currency=currency),
-        surplus=Money(amount_minor=surplus_minor, currency=currency),
+        surplus=None if imported is not None else Money(amount_minor=surplus_minor, currency=currency),
         table_id=row["table_id"],
         review_on=row["review_on"],
         document=document or "",
@@ -263,7 +285,31 @@ def _plan(row: asyncpg.Record, payments: list[Payment], *, statement: str | None
         signed_at=row["signed_at"],
         completed_at=row["completed_at"],
         payments=tuple(payments),
+        imported=imported,
     )
+
+
+def _imported(row: asyncpg.Record) -> Imported:
+    return Imported(
+        cutover_id=row["cutover_id"],
+        record_ref=row["record_ref"],
+        basis=row["basis"],
+        document_ref=row["document_ref"],
+        agreed_at=row["agreed_at"],
+        paid_until=row["paid_until"],
+    )
+
+
+def _imported_row(tenant: str, plan: Plan) -> tuple[object, ...]:
+    assert plan.imported is not None  # what makes it one
+    one = plan.imported
+    return (
+        tenant, plan.party_id, plan.plan_id, plan.case_id, plan.kind, plan.state.value, plan.version, plan.currency,
+        plan.total.amount_minor, plan.debt.amount_minor, [each.due_date for each in plan.instalments],
+        [each.amount.amount_minor for each in plan.instalments], plan.review_on, plan.document_sha256,
+        plan.proposed_at, plan.hold_id, one.cutover_id, one.record_ref, one.basis, one.document_ref, one.agreed_at,
+        one.paid_until,
+    )  # fmt: skip
 
 
 def _payment(row: asyncpg.Record) -> Payment:

@@ -113,6 +113,7 @@ _ALL: Final = [
             "plan.proposed": plan.PlanProposed,
             "plan.refused": plan.PlanRefused,
             "plan.signed": plan.PlanSigned,
+            "plan.imported": plan.PlanImported,
             "plan.payment_matched": plan.PlanPaymentMatched,
             "plan.broken": plan.PlanBroken,
         },

@@ -185,6 +185,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "kind": "instalments", "instalments": [_INSTALMENT], "total": cny(20000), "signed_at": "2026-03-12T02:00:00Z",
         "hold_id": OTHER, "visit_id": VISIT, "document_sha256": DIGEST,
     },
+    "plan.imported": _ON_PLAN | {
+        "kind": "instalments", "basis": "signed_plan", "instalments": [_INSTALMENT], "total": cny(20000),
+        "agreed_at": "2025-11-12T02:00:00Z", "hold_id": OTHER, "cutover_id": "old-system-2026",
+        "document_sha256": DIGEST,
+    },
     "plan.payment_matched": _ON_PLAN | {
         "transaction_ref": "T-000917", "amount": cny(20000), "instalments": [1], "paid_total": cny(20000),
     },

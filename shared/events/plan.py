@@ -59,6 +59,21 @@ class PlanSigned(PlanFact):
     document_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the signed document.")
 
 
+class PlanImported(PlanFact):
+    """A plan, or a promise, of another system runs on: agreed there, paid here. Its hold stands since before."""
+
+    kind: Literal["instalments", "token", "pause"] = Field(description="Kind of arrangement.")
+    basis: Literal["signed_plan", "promise"] = Field(description="A signed agreement, or somebody's word.")
+    instalments: list[Instalment] = Field(max_length=60, description="What is still to be paid at the cut-over.")
+    total: Money = Field(description="Sum of what is still to be paid.")
+    agreed_at: AwareDatetime = Field(description="When it was agreed in the other system.")
+    hold_id: UUID = Field(description="Compliance's hold that stops collection while the plan is kept.")
+    cutover_id: Reference = Field(description="The cut-over that brought it.", examples=["old-system-2026"])
+    document_sha256: str | None = Field(
+        pattern=r"^[0-9a-f]{64}$", description="Digest of the other system's document; null: a promise has none."
+    )
+
+
 class PlanPaymentMatched(PlanFact):
     """A payment from the core was matched to instalments, first in first out."""
 

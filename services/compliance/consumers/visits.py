@@ -36,7 +36,8 @@ VISIT_TYPES: Final = frozenset(
 )  # fmt: skip
 PLAN_TYPES: Final = frozenset(
     {
-        "plan.proposed", "plan.refused", "plan.signed", "plan.payment_matched", "plan.completed", "plan.broken",
+        "plan.proposed", "plan.refused", "plan.signed", "plan.imported", "plan.payment_matched", "plan.completed",
+        "plan.broken",
     }
 )  # fmt: skip
 # Causes with which visits, the owner of the device, says that nobody came to the door.

@@ -74,6 +74,7 @@ _TELLERS: Final[dict[str, _Teller]] = {
     "plan.proposed": _of("plan", "A plan was proposed: {kind}, {total}."),
     "plan.refused": _of("plan", "A plan of {wished} a month was refused ({rule}); affordable is {most}."),
     "plan.signed": _of("plan", "A plan was signed: {kind}, {total}."),
+    "plan.imported": _of("plan", "An agreement of another system runs on: {kind}, {total}."),
     "plan.payment_matched": _of("plan", "{amount} was counted towards the plan; paid so far: {paid_total}."),
     "plan.completed": _of("plan", "The plan is complete: {cause}."),
     "plan.broken": _of("plan", "The plan was broken; missed instalments: {missed}."),

@@ -14,13 +14,14 @@ is another attempt with another key, so it never inherits a hold that was ended.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 from uuid import UUID
 
 from services.plans.domain.affordability import PlanKind, Schedule
 from services.plans.domain.document import document_digest, signature_code
+from services.plans.domain.origin import Imported
 from services.plans.domain.payments import Payment, allocate, paid_minor
 from shared.events import NewEvent
 from shared.events.base import EventData
@@ -66,13 +67,20 @@ Ending = Literal["cured", "closed"]
 
 
 class PlanState(StrEnum):
-    """`proposed` → `signed` → `completed`; a proposal may end `superseded` (by a newer one) or `lapsed` (cured)."""
+    """`proposed` → `signed` → `completed`; a proposal may end `superseded` (by a newer one) or `lapsed` (cured).
+
+    One that runs on from another system is `imported`, then `completed`.
+    """
 
     PROPOSED = "proposed"
     SIGNED = "signed"
+    IMPORTED = "imported"
     COMPLETED = "completed"
     SUPERSEDED = "superseded"
     LAPSED = "lapsed"
+
+
+RUNNING: Final = frozenset({PlanState.SIGNED, PlanState.IMPORTED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +95,11 @@ class Plan:
     instalments: tuple[Instalment, ...]
     total: Money
     debt: Money
-    surplus: Money
-    table_id: str
+    surplus: Money | None
+    table_id: str | None
     review_on: date
     document: str
-    document_sha256: str
+    document_sha256: str | None
     proposed_at: datetime
     state: PlanState = PlanState.PROPOSED
     version: int = 1
@@ -102,6 +110,18 @@ class Plan:
     signed_at: datetime | None = None
     completed_at: datetime | None = None
     payments: tuple[Payment, ...] = ()
+    imported: Imported | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether payments count on it, and nothing else is agreed for its case."""
+        return self.state in RUNNING
+
+    def takes(self, value_date: date) -> bool:
+        """Whether a payment of that value date may count on it."""
+        if self.imported is not None:
+            return value_date > self.imported.paid_until
+        return self.signed_at is not None and value_date >= self.signed_at.astimezone(UTC).date()
 
     @property
     def currency(self) -> str:
@@ -136,6 +156,7 @@ def hold_source(plan_id: UUID, attempt: int) -> str:
 
 def proposed(plan: Plan) -> Change:
     """`plan.proposed`."""
+    assert plan.surplus is not None and plan.table_id is not None  # noqa: PT018 - a proposal was worked out here
     data = PlanProposed(
         plan_id=plan.plan_id,
         case_id=plan.case_id,
@@ -189,6 +210,7 @@ def sign(plan: Plan, *, attempt: int, hold_id: UUID, signed_at: datetime, now: d
     Raises PlanNotOpen, SigningExpired (the attempt was closed meanwhile, its hold is being ended).
     """
     _require_signable(plan, now)
+    assert plan.document_sha256 is not None  # a proposal has its document
     if plan.attempt != attempt or plan.attempt_open_until is None:
         raise SigningExpired("the attempt was closed before the signature arrived")
     signed = replace(
@@ -246,8 +268,8 @@ def close_attempt(plan: Plan, *, attempt: int, real_now: datetime) -> Change:
 
 
 def payment_posted(plan: Plan, payment: Payment, *, now: datetime, real_now: datetime) -> Change:
-    """A payment on a signed plan: matched once per transaction; the last instalment completes the plan."""
-    if plan.state is not PlanState.SIGNED or any(p.transaction_ref == payment.transaction_ref for p in plan.payments):
+    """A payment on a running plan: matched once per transaction; the last instalment completes the plan."""
+    if not plan.is_running or any(p.transaction_ref == payment.transaction_ref for p in plan.payments):
         return Change(plan=plan)
     changed = replace(plan, payments=(*plan.payments, payment), version=plan.version + 1)
     allocation = allocate(changed.instalments, changed.payments)[-1]
@@ -274,8 +296,8 @@ def payment_reversed(plan: Plan, transaction_ref: str, *, now: datetime) -> Chan
 
 
 def case_ended(plan: Plan, *, cause: Ending, now: datetime, real_now: datetime) -> Change:
-    """Nothing is to be collected any more: a signed plan is complete, a proposal has lost its reason."""
-    if plan.state is PlanState.SIGNED:
+    """Nothing is to be collected any more: a running plan is complete, a proposal has lost its reason."""
+    if plan.is_running:
         return _complete(plan, cause=cause, now=now, real_now=real_now)
     if plan.state is PlanState.PROPOSED:
         return Change(plan=replace(plan, state=PlanState.LAPSED, version=plan.version + 1))

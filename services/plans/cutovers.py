@@ -1,0 +1,137 @@
+"""Taking over plans that run in another system, as far as compliance has begun the cut-over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from services.plans import cutover_store
+from services.plans.cutover_schemas import ImportedPlanResult, PlansOfCutover
+from services.plans.desk import CaseNotOpen, PlanAlreadyActive
+from services.plans.domain.case import KnownCase
+from services.plans.domain.imported import (
+    CutoverNotOpen,
+    CutoverState,
+    ImportedPlanInFuture,
+    OldPlan,
+    same_record,
+    taken_over,
+)
+from services.plans.domain.plan import Plan
+from services.plans.store import PlanStore, load_cases
+from shared.database import UnitOfWork
+from shared.ids import entity_id, shard_of
+from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
+from shared.web.problems import NotFound, Problem
+
+
+class SeenCutover(BaseModel):
+    """What compliance says of a cut-over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: str
+    business_date: date
+
+
+@dataclass(frozen=True)
+class Cutovers:
+    """The desk of imported plans. Compliance alone knows who signed; we take over only while it imports."""
+
+    store: PlanStore
+    compliance: ServiceClient
+
+    async def seen(self, cutover_id: str) -> SeenCutover:
+        """What compliance says now; asked outside any transaction. Raises CutoverNotOpen, RemoteProblem."""
+        try:
+            return await self.compliance.get(f"/v1/cutovers/{cutover_id}", SeenCutover)
+        except RemoteUnavailable as error:
+            raise CutoverNotOpen("compliance does not answer", state="unknown", retry_after_seconds=5) from error
+        except RemoteProblem as error:
+            if error.status == NotFound.status:
+                raise CutoverNotOpen("compliance has begun none of this name", state="unknown") from error
+            raise
+
+    async def begin(self, uow: UnitOfWork, cutover_id: str, seen: SeenCutover) -> PlansOfCutover:
+        """Plans of it may be imported. Raises CutoverNotOpen."""
+        if seen.state != "importing":
+            raise CutoverNotOpen(f"at compliance it is {seen.state}", state=seen.state)
+        await cutover_store.begin(uow, cutover_id, seen.business_date)
+        return await self.view(uow, cutover_id)
+
+    async def close(self, uow: UnitOfWork, cutover_id: str, seen: SeenCutover) -> PlansOfCutover:
+        """Nothing more is imported, as two people have accepted at compliance. Raises NotFound, CutoverNotOpen."""
+        if seen.state == "importing":
+            raise CutoverNotOpen("at compliance nobody has accepted it", state=seen.state)
+        await cutover_store.close(uow, cutover_id)
+        return await self.view(uow, cutover_id)
+
+    async def view(self, uow: UnitOfWork, cutover_id: str) -> PlansOfCutover:
+        """What is held of it. Raises NotFound."""
+        business_date, state = await self._found(uow, cutover_id)
+        held = await cutover_store.held(uow, cutover_id)
+        return PlansOfCutover(
+            cutover_id=cutover_id,
+            business_date=business_date,
+            state=state,
+            held=sum(count for count, _ in held),
+            total=[total for _, total in held],
+        )
+
+    async def take_over(
+        self, uow: UnitOfWork, cutover_id: str, plans: Mapping[int, OldPlan]
+    ) -> dict[int, ImportedPlanResult]:
+        """Import what is new; results by position. The parties are locked. Raises NotFound, CutoverNotOpen."""
+        business_date, state = await self._found(uow, cutover_id, to_import=True)
+        if state != "importing":
+            raise CutoverNotOpen("it is closed", state=state)
+        parties = {old.party_id for old in plans.values()}
+        known = await self.store.of_parties(uow, parties)
+        cases = {party_id: case for (party_id, _), case in (await load_cases(uow, parties)).items() if case.is_open}
+        new: list[Plan] = []
+        results: dict[int, ImportedPlanResult] = {}
+        for position, old in sorted(plans.items()):
+            of_party = [plan for plan in (*known, *new) if plan.party_id == old.party_id]
+            before = same_record(of_party, cutover_id, old.record_ref)
+            if before is not None:
+                results[position] = ImportedPlanResult(position=position, status="repeated", plan_id=before.plan_id)
+                continue
+            try:
+                case = _open_case(cases, of_party, old.party_id)
+                change = taken_over(
+                    old, plan_id=entity_id(shard_of(old.party_id)), case_id=case.case_id, cutover_id=cutover_id,
+                    business_date=business_date, now=uow.now,
+                )  # fmt: skip
+            except (CaseNotOpen, PlanAlreadyActive, ImportedPlanInFuture) as refusal_:
+                results[position] = refusal(position, refusal_)
+                continue
+            new.append(change.plan)
+            for event in change.events:
+                uow.emit(event)
+            results[position] = ImportedPlanResult(position=position, status="imported", plan_id=change.plan.plan_id)
+        await self.store.add_imported(uow, new)
+        return results
+
+    async def _found(self, uow: UnitOfWork, cutover_id: str, *, to_import: bool = False) -> tuple[date, CutoverState]:
+        known = await cutover_store.find(uow, cutover_id, to_import=to_import)
+        if known is None:
+            raise NotFound("there is no such cut-over")
+        return known
+
+
+def refusal(position: int, problem: Problem) -> ImportedPlanResult:
+    """The result of a plan that cannot be imported."""
+    return ImportedPlanResult(position=position, status="refused", problem=problem.document())
+
+
+def _open_case(cases: Mapping[UUID, KnownCase], of_party: list[Plan], party_id: UUID) -> KnownCase:
+    case = cases.get(party_id)
+    if case is None:
+        raise CaseNotOpen("the person's case is not known here yet, or nothing is overdue", retry_after_seconds=2)
+    if any(plan.is_running for plan in of_party if plan.case_id == case.case_id):
+        raise PlanAlreadyActive()
+    return case
