@@ -8,6 +8,7 @@ from rich.console import Console
 
 from cli.access import access
 from cli.contracts import contracts_app
+from cli.cutover import cutover_app
 from cli.dead_letters import dead_letters_app
 from cli.evidence import evidence_app
 from cli.log import log_app
@@ -29,6 +30,7 @@ app.add_typer(log_app, name="log")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(score_app, name="score")
 app.add_typer(tape_app, name="tape")
+app.add_typer(cutover_app, name="cutover")
 app.command("access")(access)
 app.command("reconcile")(reconcile)
 console = Console(stderr=True)

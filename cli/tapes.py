@@ -59,7 +59,7 @@ def preview(
     from services.intake.tapes.preview import preview as first_rows
 
     business_date = SystemClock().real_now().date() if day is None else day.date()
-    released = _contract(contracts, feed, business_date)
+    released = contract_of(contracts, feed, business_date)
     try:
         found = list(first_rows(file, released.contract, business_date, limit=rows))
     except UnreadableTapeError as error:
@@ -80,8 +80,8 @@ def load(
     file: TapePath, feed: Feed, contracts: Contracts, manifest: ManifestPath = None, prefix: Prefix = None
 ) -> None:
     """Load a file, or go on where a killed load stopped. Exit code 1, with every reason, when it is refused."""
-    told = _manifest(manifest or file.with_name(file.name + MANIFEST))
-    released = _contract(contracts, feed, told.business_date)
+    told = manifest_of(manifest or file.with_name(file.name + MANIFEST))
+    released = contract_of(contracts, feed, told.business_date)
     with StepProgress() as bars:
 
         async def run(loader: "Loader") -> "TapeFile":
@@ -171,7 +171,7 @@ def rejections(
     prefix: Prefix = None,
 ) -> None:
     """Report the refused rows of a file: row, field, reason, original line, whether it was repaired."""
-    told = _manifest(manifest or file.with_name(file.name + MANIFEST))
+    told = manifest_of(manifest or file.with_name(file.name + MANIFEST))
     lines: list[tuple[object, ...]] = [("row", "field", "reason", "original", "repaired")]
 
     async def run(loader: "Loader") -> None:
@@ -217,7 +217,8 @@ def approve(
     print(toml_table("approval", approval.model_dump()), end="")
 
 
-def _contract(contracts: Path, feed: str, business_date: date) -> "Released":
+def contract_of(contracts: Path, feed: str, business_date: date) -> "Released":
+    """The feed's contract of that date; ends the command with the reason where none can be read."""
     from services.intake.tapes.approvals import FeedError, contract_for
     from services.intake.tapes.contract import ContractError
 
@@ -227,7 +228,8 @@ def _contract(contracts: Path, feed: str, business_date: date) -> "Released":
         raise refusal(f"refused: {error}") from error
 
 
-def _manifest(path: Path) -> "Manifest":
+def manifest_of(path: Path) -> "Manifest":
+    """The manifest; ends the command with the reason where it cannot be read."""
     from services.intake.tapes.manifest import ManifestError, read_manifest
 
     try:

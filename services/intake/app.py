@@ -15,6 +15,7 @@ from services.intake.api.history import history_router
 from services.intake.api.people import people_router
 from services.intake.api.portfolio import portfolio_router
 from services.intake.api.reconciliation import reconciliation_router
+from services.intake.api.references import references_router
 from services.intake.api.scores import scores_router
 from services.intake.api.strategy import strategy_router
 from services.intake.api.timeline import timeline_router
@@ -138,6 +139,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: 
         timeline_router(database),
         scores_router(database, scored_by),
         strategy_router(database, deciding),
+        references_router(),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from services.intake.api.references import CoreReferences, KnownReferences
 from services.intake.history_schemas import CaseOnDay, ToldFact
 from services.intake.people_schemas import ContactCard, FoundParties, PersonSearch, PointAnswer, PointQuestion
 from services.intake.portfolio_schemas import Portfolio, RollMatrix
@@ -70,6 +71,8 @@ _NEXT: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
+    CoreReferences: {"core": "core", "party_refs": ["P-000917"], "loan_refs": ["L-000917"], "reserve": True},
+    KnownReferences: {"parties": {"P-000917": PARTY}, "debts": {"L-000917": LOAN}},
     AvailableScore: _CURE,
     UnavailableScore: _NO_SCORE,
     CaseScore: {

@@ -17,7 +17,8 @@ from services.plans.cutover_schemas import (
     PlansOfCutover,
 )
 from services.plans.cutovers import Cutovers, refusal
-from services.plans.domain.imported import CutoverNotOpen, OldPlan
+from services.plans.desk import CaseNotOpen, PlanAlreadyActive
+from services.plans.domain.imported import CutoverNotOpen, ImportedPlanInFuture, OldPlan
 from shared.database import Database, UnitOfWork
 from shared.security.callers import scope
 from shared.web.commands import command
@@ -89,11 +90,15 @@ def _add_importing(router: APIRouter, cutovers: Cutovers) -> None:
     @router.post(
         "/cutovers/{cutover_id}/plans",
         response_model=ImportedPlanResults,
-        responses=problem_responses(NotFound, CutoverNotOpen),
+        responses=problem_responses(NotFound, CutoverNotOpen, CaseNotOpen, PlanAlreadyActive, ImportedPlanInFuture),
         summary="Import plans and promises that run",
     )
     async def import_plans(cutover_id: CutoverId, body: ImportedPlans, request: Request) -> Response:
-        """Each once, by the other system's reference. Payments after the cut-over's business date count on them."""
+        """Each once, by the other system's reference. Payments after the cut-over's business date count on them.
+
+        Each plan is answered for itself: the problems of plans that are listed here stand in its result, never for the
+        whole request.
+        """
         readable, unreadable = _read(body)
 
         async def take_over(uow: UnitOfWork) -> ImportedPlanResults:

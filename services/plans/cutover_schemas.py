@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -14,6 +14,7 @@ from services.plans.schemas import Amount, Debt
 from shared.events.base import PartyId, Reference
 from shared.events.plan import Instalment
 from shared.money import Money
+from shared.web.shown_as import ShownAs
 
 MAX_PLANS = 500
 
@@ -97,7 +98,9 @@ class ImportedPlans(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[JsonValue] = Field(min_length=1, max_length=MAX_PLANS, description="Each an `ImportedPlan`.")
+    items: list[Annotated[JsonValue, ShownAs(ImportedPlan)]] = Field(
+        min_length=1, max_length=MAX_PLANS, description="The plans."
+    )
 
 
 class ImportedPlanResult(BaseModel):

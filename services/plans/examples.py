@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from services.plans.cutover_schemas import (
     BeginPlans,
-    ImportedPlan,
     ImportedPlanResult,
     ImportedPlanResults,
     ImportedPlans,
@@ -79,7 +78,6 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "agreed": [cny(3875000)], "paid": [cny(250000)], "payments_matched": 10,
     },
     BeginPlans: {"cutover_id": "old-system-2026"},
-    ImportedPlan: _OLD_PLAN,
     ImportedPlans: {"items": [_OLD_PLAN]},
     ImportedPlanResult: _IMPORTED,
     ImportedPlanResults: {"items": [_IMPORTED]},

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue, model_validator
-from pydantic.json_schema import JsonSchemaValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from services.compliance.domain.reports import Reached, ReportedChannel
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
 from shared.events.contact import Purpose
+from shared.web.shown_as import ShownAs
 
 MAX_RECORDS = 1_000
 LONGEST_POINT = 254
@@ -70,25 +69,12 @@ class ReportedContact(BaseModel):
         return self
 
 
-class _ShownAs:
-    """Shows a field in the OpenAPI document as `model`, though the route validates each item by itself."""
-
-    def __init__(self, model: type[BaseModel]) -> None:
-        self._model = model
-
-    def __get_pydantic_json_schema__(
-        self, _schema: object, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:  # the name is pydantic's
-        show: Callable[[Any], JsonSchemaValue] = handler
-        return show(self._model.__pydantic_core_schema__)
-
-
 class ReportedContacts(BaseModel):
     """Records of one or more systems. Each stands for itself: a bad one is refused, the others are recorded."""
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[Annotated[JsonValue, _ShownAs(ReportedContact)]] = Field(
+    items: list[Annotated[JsonValue, ShownAs(ReportedContact)]] = Field(
         min_length=1, max_length=MAX_RECORDS, description="The records."
     )
 

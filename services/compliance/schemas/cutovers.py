@@ -22,6 +22,7 @@ from services.compliance.schemas.holds import PlaceHold
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
 from shared.events.contact import Purpose
+from shared.web.shown_as import ShownAs
 
 MAX_RECORDS = 1_000
 _LONGEST_CONTACT = timedelta(hours=24)
@@ -125,10 +126,10 @@ READ_RECORD: TypeAdapter[ImportedHold | ImportedComplaint | ImportedContact | Im
 class ImportedRecords(_Strict):
     """Records of one cut-over. Each stands for itself: a bad one is refused, the others are imported."""
 
-    items: list[JsonValue] = Field(
+    items: list[Annotated[JsonValue, ShownAs(READ_RECORD)]] = Field(
         min_length=1,
         max_length=MAX_RECORDS,
-        description="`ImportedHold`, `ImportedComplaint`, `ImportedContact`, `ImportedInquiry`, told by their `kind`.",
+        description="The records, told apart by `kind`.",
     )
 
 

@@ -113,7 +113,7 @@ class CaseWriter:
             hold_ref=hold.reference,
             kind=hold.kind,
             scope=hold.scope,
-            debt_id=_debt_id(self._core, loan_ref),
+            debt_id=debt_id_of(self._core, loan_ref),
             starts_on=hold.span[0],
             ends_on=hold.span[1],
             **self._identity(),
@@ -227,7 +227,7 @@ def case_loans(state: Assessment, core: str) -> list[CaseLoan]:
 def _case_loan(loan: LoanArrears, core: str) -> CaseLoan:
     values = {
         "loan_id": loan.loan_id,
-        "debt_id": _debt_id(core, loan.loan_ref),
+        "debt_id": debt_id_of(core, loan.loan_ref),
         "originated_on": loan.originated_on,
         "obligors": [trusted(CaseObligor, one._asdict()) for one in loan.bound],
         "loan_ref": loan.loan_ref,
@@ -241,6 +241,6 @@ def _case_loan(loan: LoanArrears, core: str) -> CaseLoan:
     return trusted(CaseLoan, values)
 
 
-def _debt_id(core: str, loan_ref: str) -> UUID:
+def debt_id_of(core: str, loan_ref: str) -> UUID:
     """The core's reference names the debt; our id of the loan belongs to the party in whose case it is."""
     return derived_id("debt", core, loan_ref)

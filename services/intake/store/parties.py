@@ -63,7 +63,7 @@ async def reserve(uow: UnitOfWork, keys: Iterable[str]) -> Parties:
     wanted = sorted(set(keys))
     if not wanted:
         return Parties({}, frozenset())
-    ids = await _read(uow, wanted)
+    ids = await known(uow, wanted)
     missing = [key for key in wanted if key not in ids]
     if not missing:
         return Parties(ids, frozenset())
@@ -79,11 +79,12 @@ async def reserve(uow: UnitOfWork, keys: Iterable[str]) -> Parties:
     ours = drawn if len(rows) == len(missing) else {key: drawn[key] for (key,) in rows}
     ids |= ours
     if len(ours) < len(missing):
-        ids |= await _read(uow, [key for key in missing if key not in ours])
+        ids |= await known(uow, [key for key in missing if key not in ours])
     return Parties(ids, frozenset(ours.values()))
 
 
-async def _read(uow: UnitOfWork, keys: Sequence[str]) -> dict[str, UUID]:
+async def known(uow: UnitOfWork, keys: Sequence[str]) -> dict[str, UUID]:
+    """The ids of those keys that have one."""
     rows = await uow.sql.fetch(
         _RESERVED,
         uow.tenant,

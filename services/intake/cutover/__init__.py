@@ -1,0 +1,1 @@
+"""Cut-over: what another system kept of a core's people, from its files into the services."""
