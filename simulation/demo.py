@@ -77,6 +77,8 @@ def platform_environment(*, clock_file: Path, core_port: int) -> dict[str, str]:
         "DOORSTEP_CLOCK_FILE": str(clock_file),
         "DOORSTEP_CORE_URL": f"http://127.0.0.1:{core_port}",
         "DOORSTEP_FRESHNESS_LIMIT_SECONDS": str(FRESHNESS.total_seconds()),
+        # Business time stands still until nothing is due: what is chosen must not wait for real seconds to pass.
+        "DOORSTEP_INTAKE_CHOOSE_AFTER_SECONDS": "0",
     }
 
 
@@ -97,7 +99,7 @@ async def run(
             pace = Pace(api, clock)
             cast = Cast(
                 api=api, pace=pace, platform=platform, core=core, opening=books.opening, behaviour=behaviour,
-                size=options.size, report=display.step, say=display.say, refresh=display.refresh,
+                seed=options.seed, size=options.size, report=display.step, say=display.say, refresh=display.refresh,
             )  # fmt: skip
             told = await Story(cast).run()
             display.say("reading back, verifying, judging")

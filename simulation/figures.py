@@ -17,6 +17,8 @@ class Figures:
     summaries: dict[str, dict[str, Any]]
     dead_letters: dict[str, list[dict[str, Any]]]
     reconciliation: dict[str, Any]
+    next_actions: list[dict[str, Any]]
+    """Open cases by next action, as intake's strategy has chosen it."""
     checkpoint: str
 
 
@@ -33,5 +35,6 @@ async def read_figures(api: Api, *, business_date: str) -> Figures:
         summaries=await read_summaries(api),
         dead_letters={service: answer.expected() for service, answer in zip(SERVICES, letters, strict=True)},
         reconciliation=(await api.get("intake", "/v1/reconciliation", business_date=business_date)).expected(),
+        next_actions=(await api.get("intake", "/v1/next-actions/figures")).expected()["actions"],
         checkpoint=str((await api.get("compliance", "/v1/log/checkpoint")).expected()),
     )

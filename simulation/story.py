@@ -21,6 +21,7 @@ from simulation.pace import Pace
 from simulation.platform import Platform
 from simulation.portfolio.people import TIME_ZONE, town_centres
 from simulation.repayment import Repayment
+from simulation.steps import earlier_steps
 
 FIRST_DAY: Final = date(2026, 3, 2)
 SHIFT: Final = (time(9), time(19))
@@ -61,6 +62,7 @@ class Cast:
     core: BankCore
     opening: Opening
     behaviour: Behaviour
+    seed: int
     size: Size
     report: Report
     say: Say
@@ -95,6 +97,7 @@ class Story:
 
     async def run(self) -> Told:
         """Everything, to the end of the last instalment. Raises UnexpectedAnswer, NotQuiet."""
+        await self._attest_history()
         await self._open_books()
         await self._register_staff()
         await self._declare_sources()
@@ -102,6 +105,16 @@ class Story:
             await self._business_day(number)
         await self._months_after()
         return self.told
+
+    async def _attest_history(self) -> None:
+        """At the cut-over history comes before the loans: what the bank did with these people until now."""
+        steps = list(earlier_steps(self._cast.core.ledger, seed=self._cast.seed))
+        answers = await asyncio.gather(
+            *(self._cast.api.post("intake", "/v1/steps", {"items": items}) for items in steps)
+        )
+        outcomes = {one["outcome"] for answer in answers for one in answer.expected()["items"]}
+        if outcomes - {"recorded"}:
+            raise RuntimeError(f"the history of the bank's steps was not recorded: {outcomes}")
 
     async def _open_books(self) -> None:
         messages = self._cast.opening.messages

@@ -71,6 +71,7 @@ def print_summary(console: Console, outcome: Outcome, *, platform: Platform, rep
     ]:
         page.add_row(name, text)
     console.print(page)
+    console.print(_actions_table(outcome))
     console.print(_acts_table(outcome))
     console.print(
         "API: " + "  ".join(f"{service} {platform.url(service)}/docs" for service in SERVICES), highlight=False
@@ -162,6 +163,16 @@ def _recalls(visits: dict[str, Any], compliance: dict[str, Any]) -> str:
         f"{recalls['count']} visits, fact to recall p50 {recalls['p50_ms']:.0f} ms, p95 {recalls['p95_ms']:.0f} ms, "
         f"p99 {recalls['p99_ms']:.0f} ms; {revoked['count']} permits revoked, p95 {revoked['p95_ms']} ms"
     )
+
+
+def _actions_table(outcome: Outcome) -> Table:
+    """What the strategy has every open case wait for, as intake's API counts it."""
+    table = Table(title="What happens next, by the strategy in force", min_width=100)
+    actions = sorted(outcome.figures.next_actions, key=lambda each: -(each["champion"] + each["challenger"]))
+    for each in actions:
+        table.add_column(each["action"].replace("_", " "), justify="right")
+    table.add_row(*(f"{each['champion'] + each['challenger']:,}" for each in actions))
+    return table
 
 
 def _acts_table(outcome: Outcome) -> Table:

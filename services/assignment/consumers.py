@@ -78,6 +78,10 @@ def _case_suspension(candidacy: Candidacy, event: Event[Any], policy: SelectionP
     return parties.case_suspension(candidacy, data.case_id, data.version, suspended=suspended, policy=policy, now=now)
 
 
+def _action_chosen(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    return parties.action_chosen(candidacy, event.data, policy=policy, now=now)
+
+
 def _case_version(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:
     return parties.case_version_seen(candidacy, event.data.case_id, event.data.version)
 
@@ -166,6 +170,7 @@ _CASE: Final[dict[str, Fold]] = {
     "case.bucket_changed": _case_version,
     "case.payment_posted": _case_version,
     "case.payment_reversed": _case_version,
+    "case.action_chosen": _action_chosen,
 }
 _STOP: Final[dict[str, Fold]] = {
     "party.stopped": _stopped,

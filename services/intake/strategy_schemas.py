@@ -98,7 +98,8 @@ class TakenStepResult(BaseModel):
 
     reference: str = Field(description="Its reference.")
     outcome: Literal["recorded", "duplicate", "unknown_party", "in_future"] = Field(
-        description="`unknown_party`: send it again once the core has told of the person."
+        description="`unknown_party`: send it again once the core has told of the person. What is attested is kept "
+        "until it does."
     )
 
 

@@ -26,6 +26,7 @@ ALL_CHECKS: Final[Sequence[Check]] = (
     effects.loans_become_cases,
     effects.cases_are_answered,
     effects.visits_come_to_an_end,
+    effects.visits_are_chosen,
     effects.only_bad_records_are_dead,
     effects.stops_revoke_permits,
 )

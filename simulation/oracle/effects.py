@@ -53,6 +53,18 @@ def visits_come_to_an_end(history: History) -> Iterator[Breach]:
             yield breach("visit_without_end", record, "has no final event")
 
 
+def visits_are_chosen(history: History) -> Iterator[Breach]:
+    """A visit is proposed to nobody for whom the bank's strategy had not chosen one before."""
+    chosen: dict[str, Record] = {}
+    for record in history.of("case.action_chosen"):
+        if record.data.get("action") == "field_visit":
+            chosen.setdefault(record.text("case_id"), record)
+    for record in history.of("visit.proposed"):
+        choice = chosen.get(record.text("case_id"))
+        if choice is None or choice.arrived_at > record.arrived_at:
+            yield breach("visit_not_chosen", record, "the strategy had chosen no visit")
+
+
 def only_bad_records_are_dead(history: History) -> Iterator[Breach]:
     """The dead letters are exactly the core's unsound records: no good one is refused, no bad one swallowed."""
     inputs = {(record.topic, record.partition, record.offset): record for record in history.records}

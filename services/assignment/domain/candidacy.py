@@ -16,7 +16,7 @@ from services.assignment.domain.policy import CoolingCause, SelectionPolicy
 from services.assignment.domain.visits import OURS, PlannedVisit, VisitState
 from shared.events import NewEvent
 from shared.events.base import EventData
-from shared.events.case import CaseOpened, EndingKind
+from shared.events.case import CaseActionChosen, CaseOpened, EndingKind, NextAction
 from shared.events.visit import VisitWithdrawn
 from shared.messaging.intents import NewIntent
 from shared.money import Money
@@ -46,6 +46,15 @@ class CaseFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChosenAction:
+    """What the bank's strategy chose last; `number` grows with each choice of a case."""
+
+    case_id: UUID
+    number: int
+    action: NextAction
+
+
+@dataclass(frozen=True, kw_only=True)
 class Block:
     """A fact that forbids planning, from `since`, until `until` (none: open) unless it was `ended_at`."""
 
@@ -68,6 +77,7 @@ class Candidacy:
 
     party_id: UUID
     case: CaseFacts | None = None
+    chosen: ChosenAction | None = None
     blocks: tuple[Block, ...] = ()
     not_before: date | None = None
     visit: PlannedVisit | None = None
@@ -153,6 +163,18 @@ def case_version_seen(candidacy: Candidacy, case_id: UUID, version: int) -> Step
     return Step(candidacy=replace(candidacy, case=replace(case, version=version)))
 
 
+def action_chosen(candidacy: Candidacy, data: CaseActionChosen, *, policy: SelectionPolicy, now: datetime) -> Step:
+    """`case.action_chosen`: a visit that the strategy no longer chooses is given up. It may come before its case."""
+    known = candidacy.chosen
+    if known is not None and known.case_id == data.case_id and known.number >= data.number:
+        return ignored(candidacy)
+    chosen = ChosenAction(case_id=data.case_id, number=data.number, action=data.action)
+    changed = replace(candidacy, chosen=chosen)
+    if chosen.action == "field_visit":
+        return Step(candidacy=changed)
+    return _withdraw(changed, cause="action_changed", policy=policy, now=now)
+
+
 def block(candidacy: Candidacy, fact: Block, *, policy: SelectionPolicy, now: datetime) -> Step:
     """A stop, hold or parked record: the candidate disappears at once and an open proposal is withdrawn."""
     kept = next((b for b in candidacy.blocks if (b.cause, b.reference) == (fact.cause, fact.reference)), None)
@@ -194,6 +216,11 @@ def refusal(candidacy: Candidacy, field_day: date, *, policy: SelectionPolicy, n
     blocking = candidacy.blocking(now)
     if blocking is not None:
         return f"stopped:{blocking.cause}"
+    chosen = candidacy.chosen
+    if chosen is None or chosen.case_id != case.case_id:
+        return "no_action_chosen"
+    if chosen.action != "field_visit":
+        return f"strategy:{chosen.action}"
     if candidacy.visit is not None:
         return "already_planned"
     if candidacy.not_before is not None and candidacy.not_before > field_day:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.assignment.domain.candidacy import Block, Candidacy, CaseFacts
+from services.assignment.domain.candidacy import Block, Candidacy, CaseFacts, ChosenAction
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.visits import LIVE, PlannedVisit, VisitState
 from services.assignment.store.rows import columns
@@ -29,6 +29,7 @@ _LIVE_VISITS = "SELECT * FROM visit WHERE tenant = $1 AND party_id = ANY($2::uui
 _WORTH_A_LOOK = """
 SELECT c.party_id FROM candidate c
 WHERE c.tenant = $1 AND c.is_open AND NOT c.held AND NOT c.suspended AND c.bucket = ANY($2::text[])
+  AND c.action = 'field_visit' AND c.action_case_id = c.case_id
   AND c.dpd_effective >= $3 AND (c.not_before IS NULL OR c.not_before <= $4)
   AND NOT EXISTS (
     SELECT FROM visit v WHERE v.tenant = c.tenant AND v.party_id = c.party_id AND v.state = ANY($5::text[])
@@ -38,22 +39,25 @@ ORDER BY c.party_id
 
 _SAVE_CANDIDATES = """
 INSERT INTO candidate (tenant, party_id, case_id, case_version, bucket, dpd_effective, overdue_minor, overdue_currency,
-                       jurisdiction, time_zones, language, cell, held, facts_at, is_open, suspended, not_before)
+                       jurisdiction, time_zones, language, cell, held, facts_at, is_open, suspended, not_before,
+                       action, action_number, action_case_id)
 SELECT $1, r.party_id, r.case_id, r.case_version, r.bucket, r.dpd_effective,
        r.overdue_minor::bigint[], r.overdue_currency::text[], r.jurisdiction, r.time_zones::text[], r.language, r.cell,
-       r.held, r.facts_at, r.is_open, r.suspended, r.not_before
+       r.held, r.facts_at, r.is_open, r.suspended, r.not_before, r.action, r.action_number, r.action_case_id
 FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::integer[], $7::text[], $8::text[], $9::text[],
             $10::text[], $11::text[], $12::text[], $13::boolean[], $14::timestamptz[], $15::boolean[], $16::boolean[],
-            $17::date[])
+            $17::date[], $18::text[], $19::integer[], $20::uuid[])
   AS r(party_id, case_id, case_version, bucket, dpd_effective, overdue_minor, overdue_currency, jurisdiction,
-       time_zones, language, cell, held, facts_at, is_open, suspended, not_before)
+       time_zones, language, cell, held, facts_at, is_open, suspended, not_before, action, action_number,
+       action_case_id)
 ON CONFLICT (tenant, party_id) DO UPDATE SET
   case_id = excluded.case_id, case_version = excluded.case_version, bucket = excluded.bucket,
   dpd_effective = excluded.dpd_effective, overdue_minor = excluded.overdue_minor,
   overdue_currency = excluded.overdue_currency, jurisdiction = excluded.jurisdiction,
   time_zones = excluded.time_zones, language = excluded.language, cell = excluded.cell, held = excluded.held,
   facts_at = excluded.facts_at, is_open = excluded.is_open, suspended = excluded.suspended,
-  not_before = excluded.not_before
+  not_before = excluded.not_before, action = excluded.action, action_number = excluded.action_number,
+  action_case_id = excluded.action_case_id
 """
 
 _SAVE_BLOCKS = """
@@ -96,6 +100,7 @@ async def load_candidacies(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[U
         party_id: Candidacy(
             party_id=party_id,
             case=_case(cases.get(party_id)),
+            chosen=_chosen(cases.get(party_id)),
             blocks=tuple(blocks[party_id]),
             not_before=cases[party_id]["not_before"] if party_id in cases else None,
             visit=visits.get(party_id),
@@ -122,7 +127,7 @@ async def save_candidacies(
     changed = [after[party_id] for party_id in sorted(after) if after[party_id] != before[party_id]]
     await _save_candidates(
         uow,
-        [c for c in changed if (c.case, c.not_before) != (before[c.party_id].case, before[c.party_id].not_before)],
+        [c for c in changed if _kept_with_case(c) != _kept_with_case(before[c.party_id])],
     )
     await _save_blocks(
         uow,
@@ -137,7 +142,7 @@ async def save_candidacies(
 async def _save_candidates(uow: UnitOfWork, changed: Sequence[Candidacy]) -> None:
     if not changed:
         return
-    rows = [(c.party_id, *_case_row(c.case), c.not_before) for c in changed]
+    rows = [(c.party_id, *_case_row(c.case), c.not_before, *_chosen_row(c.chosen)) for c in changed]
     await uow.sql.execute(_SAVE_CANDIDATES, uow.tenant, *columns(rows))
 
 
@@ -156,6 +161,21 @@ async def _save_visits(uow: UnitOfWork, visits: Sequence[PlannedVisit]) -> None:
         return
     rows = [_visit_row(visit) for visit in sorted(last.values(), key=lambda v: (v.party_id, v.visit_id))]
     await uow.sql.execute(_SAVE_VISITS, uow.tenant, *columns(rows))
+
+
+def _kept_with_case(candidacy: Candidacy) -> tuple[object, ...]:
+    """What is in the candidate's own row."""
+    return candidacy.case, candidacy.not_before, candidacy.chosen
+
+
+def _chosen(row: asyncpg.Record | None) -> ChosenAction | None:
+    if row is None or row["action"] is None:
+        return None
+    return ChosenAction(case_id=row["action_case_id"], number=row["action_number"], action=row["action"])
+
+
+def _chosen_row(chosen: ChosenAction | None) -> tuple[object, ...]:
+    return (None, None, None) if chosen is None else (chosen.action, chosen.number, chosen.case_id)
 
 
 def _case(row: asyncpg.Record | None) -> CaseFacts | None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from services.intake.store import strategy as store
+from services.intake.store.parties import key_of, names_a_person, reserve
 from services.intake.store.strategy import NewFact
 from services.intake.strategy.decision import walk
 from services.intake.strategy_desk import Deciding
@@ -108,7 +109,7 @@ def strategy_router(database: Database, deciding: Deciding) -> APIRouter:
 
 
 async def _record(uow: UnitOfWork, deciding: Deciding, steps: list[TakenStep]) -> list[TakenStepResult]:
-    parties = await store.named(uow, [(step.core, step.party_ref) for step in steps])
+    parties = await _parties(uow, steps)
     await uow.lock_parties(parties.values())
     facts: list[NewFact] = []
     results: list[TakenStepResult | NewFact] = []
@@ -126,6 +127,15 @@ async def _record(uow: UnitOfWork, deciding: Deciding, steps: list[TakenStep]) -
     cause = str(event_id())
     await deciding.decide(uow, dict.fromkeys({party_id for party_id, _, _ in recorded}, cause))
     return [one if isinstance(one, TakenStepResult) else _became(one, once, recorded) for one in results]
+
+
+async def _parties(uow: UnitOfWork, steps: list[TakenStep]) -> dict[tuple[str, str], UUID]:
+    """Party ids by the core's references. History comes before the loans: who is attested has an id from then on."""
+    keys = {(step.core, step.party_ref): key_of(uow.tenant, step.core, step.party_ref) for step in steps}
+    history = {(step.core, step.party_ref) for step in steps if step.vouched == "attested"}
+    reserved = await reserve(uow, [keys[one] for one in history if names_a_person(keys[one], uow.tenant)])
+    known = await store.named(uow, [one for one in keys if one not in history])
+    return {**known, **{one: reserved.ids[keys[one]] for one in history if keys[one] in reserved.ids}}
 
 
 def _became(fact: NewFact, once: dict[tuple[UUID, str, str], NewFact], recorded: set[Any]) -> TakenStepResult:

@@ -18,7 +18,7 @@ from services.assignment.permits import PermitReleases, VisitGuard, VisitPermits
 from services.assignment.planning import RouteFieldDay, SelectFieldDay
 from services.assignment.route_solver import RouteSolver
 from shared.events.base import TimeWindow
-from shared.events.case import CaseCured, CaseOpened
+from shared.events.case import CaseActionChosen, CaseCured, CaseOpened
 from shared.events.compliance import PartyErased
 from shared.events.stop import PartyStopped
 from shared.events.visit import VisitAgreed, VisitDeclined, VisitOffered
@@ -123,9 +123,17 @@ async def register(desk: Desk, *, until: str = "2026-12-31") -> None:
     assert answer.status_code == 200, answer.text
 
 
+def chosen(case: CaseOpened, number: int, action: str) -> CaseActionChosen:
+    return CaseActionChosen(
+        case_id=case.case_id, party_id=case.party_id, number=number, action=action, reasons=["step_due"],  # type: ignore[arg-type]
+        rule="visit", strategy="s", strategy_version=1, strategy_sha256="0" * 64, arm="champion",
+    )  # fmt: skip
+
+
 async def open_cases(desk: Desk, count: int) -> list[CaseOpened]:
     cases = [opened_case() for _ in range(count)]
     await desk.deliver("case", *(("case.opened", case) for case in cases))
+    await desk.deliver("case", *(("case.action_chosen", chosen(case, 1, "field_visit")) for case in cases))
     return cases
 
 
@@ -174,6 +182,19 @@ async def test_day_is_planned_with_routes_figures_and_proposals(desk: Desk) -> N
     assert await desk.types() == ["visit.proposed"] * 6
     for stop in view["routes"][0]["stops"]:
         assert LAWFUL["start"] <= stop["window"]["start"] < stop["window"]["end"] <= LAWFUL["end"]
+
+
+async def test_only_those_are_planned_for_whom_the_strategy_chose_a_visit(desk: Desk) -> None:
+    await register(desk)
+    letter, visited = await open_cases(desk, 2)
+    await desk.deliver("case", ("case.action_chosen", chosen(letter, 2, "letter")), ("case.opened", opened_case()))
+    view = await plan(desk)
+    assert view["eligible"] == 1
+    assert [data["party_id"] for _, data in await desk.events()] == [str(visited.party_id)]
+
+    await desk.deliver("case", ("case.action_chosen", chosen(visited, 2, "offer_help")))
+    name, withdrawn = (await desk.events())[-1]
+    assert (name, withdrawn["cause"]) == ("visit.withdrawn", "action_changed")
 
 
 async def test_expired_certificate_keeps_the_pair_at_home(desk: Desk) -> None:

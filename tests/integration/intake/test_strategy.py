@@ -138,13 +138,21 @@ async def test_steps_are_recorded_once_and_each_for_itself(intake):
             client,
             step("letter", 9),
             step("letter", 9),
-            step("letter", 8, party_ref="P-unknown"),
+            step("letter", 8, party_ref="P-unknown", vouched="acknowledged"),
             step("call", -1),
         )
         again = await send(client, step("letter", 9))
 
     assert outcomes == ["recorded", "duplicate", "unknown_party", "in_future"]
     assert again == ["duplicate"]
+
+
+async def test_history_that_is_attested_may_come_before_the_loans(intake):
+    async with intake.api() as client:
+        await send(client, *(step(name, 40 - 5 * number) for number, name in enumerate(STEPS)))
+    await late_case(intake, walked=False)
+
+    assert await told(intake) == [("field_visit", ["softer_steps_done"])]
 
 
 @pytest.mark.parametrize(

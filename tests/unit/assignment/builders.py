@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.assignment.domain.candidacy import Candidacy, CaseFacts
+from services.assignment.domain.candidacy import Candidacy, CaseFacts, ChosenAction
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.visits import PlannedVisit, VisitState
 from shared.events.base import TimeWindow
@@ -43,8 +43,9 @@ def case(**changes: Any) -> CaseFacts:
 
 
 def candidate(party_id: UUID = PARTY, **changes: Any) -> Candidacy:
-    """A party with an open case."""
-    return replace(Candidacy(party_id=party_id, case=case()), **changes)
+    """A party with an open case, for whom the strategy chose a visit."""
+    chosen = ChosenAction(case_id=CASE, number=1, action="field_visit")
+    return replace(Candidacy(party_id=party_id, case=case(), chosen=chosen), **changes)
 
 
 def visit(state: VisitState = VisitState.PROPOSED, **changes: Any) -> PlannedVisit:

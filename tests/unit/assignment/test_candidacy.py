@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.assignment.domain import candidacy as parties
-from services.assignment.domain.candidacy import Block, Candidacy, refusal
-from shared.events.case import CaseOpened
+from services.assignment.domain.candidacy import Block, Candidacy, ChosenAction, refusal
+from services.assignment.domain.visits import VisitState
+from shared.events.case import CaseActionChosen, CaseOpened
 from shared.money import Money
-from tests.unit.assignment.builders import CASE, DAY, NOW, PARTY, POLICY, candidate, case
+from tests.unit.assignment.builders import CASE, DAY, NOW, PARTY, POLICY, candidate, case, visit
 
 
 def opened(version: int, *, days_past_due: int = 65, bucket: str = "B3") -> CaseOpened:
@@ -57,6 +58,34 @@ def test_policy_says_yes() -> None:
 )
 def test_every_missing_yes_is_a_no(changes: dict[str, Any], reason: str) -> None:
     assert answer(candidate(case=case(**changes))) == reason
+
+
+def chosen(number: int, action: str) -> CaseActionChosen:
+    return CaseActionChosen(
+        case_id=CASE, party_id=PARTY, number=number, action=action, reasons=["step_due"], rule="visit",  # type: ignore[arg-type]
+        strategy="s", strategy_version=1, strategy_sha256="0" * 64, arm="champion",
+    )  # fmt: skip
+
+
+def test_case_without_a_chosen_action_is_not_visited() -> None:
+    assert answer(candidate(chosen=None)) == "no_action_chosen"
+    other = ChosenAction(case_id=UUID(int=1), number=1, action="field_visit")
+    assert answer(candidate(chosen=other)) == "no_action_chosen"
+
+
+def test_newest_chosen_action_counts() -> None:
+    letter = parties.action_chosen(candidate(), chosen(2, "letter"), policy=POLICY, now=NOW).candidacy
+    assert answer(letter) == "strategy:letter"
+    assert not parties.action_chosen(letter, chosen(1, "field_visit"), policy=POLICY, now=NOW).applied
+    again = parties.action_chosen(letter, chosen(3, "field_visit"), policy=POLICY, now=NOW).candidacy
+    assert answer(again) is None
+
+
+@pytest.mark.parametrize("state", [VisitState.PROPOSED, VisitState.OFFERED, VisitState.AGREED])
+def test_visit_that_is_no_longer_chosen_is_given_up(state: VisitState) -> None:
+    step = parties.action_chosen(candidate(visit=visit(state)), chosen(2, "offer_help"), policy=POLICY, now=NOW)
+    assert [event.type for event in step.events] == ["visit.withdrawn"]
+    assert step.candidacy.visit is None
 
 
 def test_older_version_is_ignored() -> None:
@@ -108,7 +137,7 @@ def test_local_date_is_the_partys_own() -> None:
 
 
 FACTS = st.permutations(
-    ["opened-3", "cured-4", "opened-6", "stop-a", "stop-b", "lift-b", "hold-c", "parked", "unparked"]
+    ["opened-3", "cured-4", "chosen-1", "opened-6", "stop-a", "stop-b", "lift-b", "hold-c", "parked", "unparked"]
 )
 
 
@@ -117,6 +146,10 @@ def apply(candidacy: Candidacy, fact: str) -> Candidacy:
         case ["opened", version]:
             return parties.case_known(
                 candidacy, opened(int(version)), at=NOW + timedelta(minutes=int(version)), policy=POLICY, now=NOW
+            ).candidacy
+        case ["chosen", number]:
+            return parties.action_chosen(
+                candidacy, chosen(int(number), "field_visit"), policy=POLICY, now=NOW
             ).candidacy
         case ["cured", version]:
             return parties.case_cured(candidacy, CASE, int(version), policy=POLICY, now=NOW).candidacy
@@ -139,13 +172,19 @@ def apply(candidacy: Candidacy, fact: str) -> Candidacy:
 @given(order=FACTS)
 def test_facts_of_different_topics_commute(order: list[str]) -> None:
     # Facts of one topic keep their order; topics may interleave in any way.
-    topics = [["opened-3", "cured-4", "opened-6"], ["stop-a", "parked", "unparked", "stop-b"], ["hold-c", "lift-b"]]
+    topics = [
+        ["opened-3", "cured-4", "opened-6"],
+        ["chosen-1"],
+        ["stop-a", "parked", "unparked", "stop-b"],
+        ["hold-c", "lift-b"],
+    ]
     queues = {fact: queue for queue in map(list, topics) for fact in queue}
     taken = [queues[fact].pop(0) for fact in order]
     result = Candidacy(party_id=PARTY)
     for fact in taken:
         result = apply(result, fact)
     assert result.case is not None
+    assert result.chosen == candidate().chosen
     assert (result.case.version, result.case.is_open) == (6, True)
     open_blocks = {(b.cause, b.reference) for b in result.blocks if b.active(NOW, result.case)}
     assert open_blocks == {("dispute", "a"), ("hardship", "c")}

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services.assignment.domain import candidacy as parties
 from services.assignment.domain import saga
-from services.assignment.domain.candidacy import Block, Candidacy, Step
+from services.assignment.domain.candidacy import Block, Candidacy, ChosenAction, Step
 from services.assignment.domain.visits import OURS, VisitState
 from shared.events.base import TimeWindow
 from tests.unit.assignment.builders import CASE, NOW, PARTY, POLICY, WINDOW, candidate, case, visit
@@ -43,13 +43,17 @@ def test_proposal_has_a_guard_at_the_window() -> None:
     ]
 
 
+ANOTHER = ChosenAction(case_id=UUID(int=3), number=1, action="field_visit")
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"blocks": (stop(),)}, "stopped:payment"),
         ({"visit": visit()}, "already_planned"),
         ({"case": case(is_open=False)}, "no_open_case"),
-        ({"case": case(case_id=UUID(int=3))}, "case_changed"),
+        ({"case": case(case_id=UUID(int=3))}, "no_action_chosen"),
+        ({"case": case(case_id=UUID(int=3)), "chosen": ANOTHER}, "case_changed"),
         ({"case": case(held=True)}, "held"),
         ({"not_before": date(2026, 3, 6)}, "cooling"),
     ],

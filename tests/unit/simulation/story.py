@@ -87,6 +87,8 @@ def core_facts(story: Story) -> None:
     story.tell("/services/intake", "intake.dlq", "dead", buried, about="dlq", key="-")
     case = {"case_id": CASE, "party_id": PARTY, "time_zones": ["Asia/Shanghai"], "loans": [{"loan_ref": "L-1"}]}
     story.tell("/services/intake", "case", "case.opened", case, about=CASE)
+    choice = {"case_id": CASE, "party_id": PARTY, "number": 1, "action": "field_visit"}
+    story.tell("/services/intake", "case", "case.action_chosen", choice, about=f"next-{CASE}")
 
 
 def permit(permit_id: str, channel: str, *, hours: int = 2) -> dict[str, Any]:

@@ -132,6 +132,8 @@ MUTANTS: list[tuple[str, Callable[[History], History]]] = [
     ("case_without_effect", lambda history: replace(history, cases={})),
     ("case_unannounced", lambda history: replace(history, cases={story.CASE: 0, "case-2": 0})),
     ("visit_without_end", lambda history: story.without(history, "visit.completed")),
+    ("visit_not_chosen", lambda history: story.without(history, "case.action_chosen")),
+    ("visit_not_chosen", lambda history: story.changed(history, "case.action_chosen", action="letter")),
     ("good_record_dead", buried_alive),
     ("bad_record_swallowed", lambda history: story.without(history, "dead")),
     ("permit_survives_stop", unrevoked),

@@ -23,7 +23,7 @@ def figures(*, differences: int = 0, late: int = 0, lawful: int = 5) -> Figures:
         "visits": {"check_ins_after_fact": {"beyond_limit": late}},
         "compliance": {"contacts_audited": 5, "contacts_lawful": lawful},
     }
-    return Figures(summaries, {}, {"differences": differences}, "note")
+    return Figures(summaries, {}, {"differences": differences}, [], "note")
 
 
 def outcome() -> Outcome:
