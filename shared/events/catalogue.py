@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from shared.events import case, compliance, contact, loan, plan, platform, stop, visit
 from shared.events.base import EventData
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EventType:
-    """One catalogued type. `topics` are where it may appear; `aggregate` names what its `sequence` counts.
+    """One catalogued type, equal to itself only. `topics` are where it may appear; `aggregate` names what its
+    `sequence` counts.
 
     `reads_from` is the oldest version whose data the model still reads, so that records under way survive an upgrade.
     """
@@ -23,7 +25,7 @@ class EventType:
     version: int = 1
     reads_from: int = 1
 
-    @property
+    @cached_property
     def schema_name(self) -> str:
         """Name of its schema file and value of CloudEvents `dataschema`: `<type>.v<version>`."""
         return f"{self.name}.v{self.version}"
