@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from services.intake.api.case_filters import case_filter
 from services.intake.balances import Balances, CoreNotConfigured, OtherBusinessDate
 from services.intake.domain.book import Book, Case
 from services.intake.schemas import (
@@ -18,15 +19,14 @@ from services.intake.schemas import (
     CaseView,
     IntakeSummary,
     Reconciliation,
-    Status,
 )
-from services.intake.store import books, cases, timelines
+from services.intake.store import books, case_lists, cases, timelines
+from services.intake.store.case_lists import CaseFilter
 from services.intake.views import figures_of, snapshot_of, summary_of, view_of
 from shared.database import UnitOfWork
-from shared.events.case import Bucket
 from shared.security.callers import scope
 from shared.web.openapi import QUESTION, problem_responses
-from shared.web.pages import Page, PageRequest, page_request
+from shared.web.pages import Page, PageRequest, encode_cursor, page_request
 from shared.web.problems import InvalidCursor, NotFound, TemporarilyUnavailable
 
 CaseId = Annotated[UUID, Path(description="The case.")]
@@ -42,21 +42,21 @@ def cases_router(balances: Balances) -> APIRouter:
     @router.get("/cases", dependencies=_READ, summary="Cases", responses=problem_responses(InvalidCursor))
     async def list_cases(
         page: Annotated[PageRequest, Depends(page_request)],
-        status: Annotated[Status | None, Query(description="Only cases in this status.")] = None,
-        bucket: Annotated[Bucket | None, Query(description="Only cases in this bucket.")] = None,
+        which: Annotated[CaseFilter, Depends(case_filter)],
     ) -> Page[CaseSummary]:
-        """In order of case id, which is roughly the order of opening."""
-        name = f"cases|status={status}|bucket={bucket}"
-        after = page.after(name, UUID)
+        """In order of case id, which is roughly the order of opening.
+
+        The work for a page is bounded, so a page of a rare filter may hold few cases or none: go on until `next` is
+        null.
+        """
+        after = page.after(which.list_name, UUID)
         async with database.read_only() as uow:
-            rows = await cases.page(
-                uow, status=status, bucket=bucket, after=None if after is None else after[0], limit=page.limit + 1
+            rows, last = await case_lists.page(
+                uow, which, policy, after=None if after is None else after[0], limit=page.limit
             )
-        return page.page(
-            rows,
-            list_name=name,
-            key=lambda row: (row["case_id"],),
-            item=lambda row: summary_of(row["party_id"], books.case_of(row)),
+        return Page[CaseSummary](
+            items=[summary_of(row["party_id"], books.case_of(row)) for row in rows],
+            next=None if last is None else encode_cursor(which.list_name, last),
         )
 
     @router.get("/cases/{case_id}", dependencies=_READ, summary="One case", responses=problem_responses(NotFound))

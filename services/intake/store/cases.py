@@ -1,4 +1,4 @@
-"""Reading cases: lists, one case, figures."""
+"""Reading cases: one case, its payments, figures."""
 
 from __future__ import annotations
 
@@ -12,14 +12,6 @@ from shared.database import UnitOfWork
 
 _CORES = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _PARTY_OF = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND case_id = $2"
-_PAGE = """
-SELECT party_id, case_id, version, status, as_of, suspended, opened_at, bucket, days_contractual, days_effective,
-       overdue_minor::text, held
-FROM case_file
-WHERE tenant = $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR bucket = $3)
-  AND ($4::uuid IS NULL OR case_id > $4)
-ORDER BY case_id LIMIT $5
-"""
 _PAYMENTS = """
 SELECT transaction_ref, loan_ref, receipt::text, reversal::text, posted, reversal_posted FROM movement
 WHERE tenant = $1 AND party_id = $2 ORDER BY transaction_ref
@@ -65,13 +57,6 @@ async def party_of(uow: UnitOfWork, case_id: UUID) -> tuple[UUID, str] | None:
     """Party and core of a case."""
     row = await uow.sql.fetchrow(_PARTY_OF, uow.tenant, case_id)
     return None if row is None else (row[0], row[1])
-
-
-async def page(
-    uow: UnitOfWork, *, status: str | None, bucket: str | None, after: UUID | None, limit: int
-) -> list[asyncpg.Record]:
-    """Cases in order of id."""
-    return list(await uow.sql.fetch(_PAGE, uow.tenant, status, bucket, after, limit))
 
 
 async def payments_of(uow: UnitOfWork, party_id: UUID) -> list[asyncpg.Record]:
