@@ -23,7 +23,7 @@ from tests.integration.intake.conftest import NOW
 from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person, reversal
 from training.transitions import read
 
-LAST_DAYS = (30, 60, 90, 120)
+LAST_DAYS = (30, 60, 90, 180)
 
 
 async def carry_out(intake, *, batch=20_000):
@@ -65,7 +65,7 @@ async def features_of(intake):
         where = await score_features.next_range(uow, "core-a", after=score_features.FIRST, limit=10)
         heard = await score_features.heard_since(uow, "core-a", time_zone="Asia/Shanghai")
         cases = await score_features.load_cases(
-            uow, where, heard=heard, time_zone="Asia/Shanghai", bucket_last_days=(30, 60, 90, 120)
+            uow, where, heard=heard, time_zone="Asia/Shanghai", bucket_last_days=(30, 60, 90, 180)
         )
     assert len(cases) == 1
     return {name: int(cases.features.column(name)[0]) for name in CHARACTERISTICS}

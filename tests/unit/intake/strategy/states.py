@@ -26,7 +26,7 @@ ALL_DONE = (fact("remind", 40), fact("call", 35), fact("letter", 30), fact("offe
 
 def case(days: int = 45, *history: PastFact, **changes) -> CaseState:
     """An open case of 5,000 CNY, of somebody who can be reached, that many days past due."""
-    bucket = next((name for last, name in ((30, "B1"), (60, "B2"), (90, "B3"), (120, "B4")) if days <= last), "B5")
+    bucket = next((name for last, name in ((30, "B1"), (60, "B2"), (90, "B3"), (180, "B4")) if days <= last), "B5")
     facts = {
         "status": "open", "held": False, "suspended": (), "bucket": bucket, "days": days, "late_since": ago(days),
         "overdue_minor": (("CNY", 500_000),), "has_phone": True, "has_home": True, "today": TODAY, "history": history,

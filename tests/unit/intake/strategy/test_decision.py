@@ -142,7 +142,7 @@ def test_visit_needs_every_line():
 
 
 def test_very_late_goes_to_a_person():
-    assert choose(POLICY, case(150, *ALL_DONE)).action == "legal_review"
+    assert choose(POLICY, case(190, *ALL_DONE)).action == "legal_review"
 
 
 def test_letter_stands_for_a_call_that_cannot_be_made_and_is_one_letter_more():
