@@ -99,7 +99,7 @@ async def test_worst_of_the_loans_counts(intake):
     await intake.tell(overdue(1, due(40, 500)), overdue(1, due(40, 500), loan="L-2"))
     await set_past(intake, (30, "B2"), (45, "B4", "L-2"))
 
-    assert (await features_of(intake))["late_month_ago"] == 4
+    assert (await features_of(intake))["late_month_ago"] == 6
 
 
 async def test_second_change_of_a_day_counts(intake):
