@@ -15,6 +15,7 @@ from cli.log import log_app
 from cli.reconcile import reconcile
 from cli.rules import rules_app
 from cli.scoring import score_app
+from cli.strategy import strategy_app
 from cli.tapes import tape_app
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(log_app, name="log")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(score_app, name="score")
+app.add_typer(strategy_app, name="strategy")
 app.add_typer(tape_app, name="tape")
 app.add_typer(cutover_app, name="cutover")
 app.command("access")(access)

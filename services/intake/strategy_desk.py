@@ -76,8 +76,8 @@ class Deciding:
                 self._state(
                     row,
                     today,
-                    [_fact(one, zone) for one in history.get(row["party_id"], ())],
-                    [_hold(one, zone) for one in holds.get(row["party_id"], ())],
+                    [fact_of(one, zone) for one in history.get(row["party_id"], ())],
+                    [hold_of(one, zone) for one in holds.get(row["party_id"], ())],
                 ),
             )
             for row in rows
@@ -103,6 +103,7 @@ class Deciding:
             suspended=tuple(row["suspended"]),
             bucket=self.buckets.bucket(row["days_effective"]),
             days=row["days_effective"],
+            as_of=row["as_of"],
             late_since=late_since,
             overdue_minor=store.totals_of(row),
             has_phone=bool(row["has_phone"]),
@@ -216,12 +217,14 @@ def _told(one: Chosen, now: datetime) -> NewEvent[EventData]:
     return NewEvent(type="case.action_chosen", party_id=one.party_id, aggregate_id=one.case_id, data=data, time=now)
 
 
-def _fact(row: asyncpg.Record, zone: ZoneInfo) -> PastFact:
+def fact_of(row: asyncpg.Record, zone: ZoneInfo) -> PastFact:
+    """A row of the history, on the tenant's date."""
     on = row["happened_at"].astimezone(zone).date()
     return PastFact(on, row["kind"], row["reference"], tuple(row["codes"]))
 
 
-def _hold(row: asyncpg.Record, zone: ZoneInfo) -> PastHold:
+def hold_of(row: asyncpg.Record, zone: ZoneInfo) -> PastHold:
+    """A row of the holds, by the tenant's dates."""
     ends_on = None if row["valid_to"] is None else row["valid_to"].astimezone(zone).date()
     starts_on = row["valid_from"].astimezone(zone).date()
     channels = None if row["channels"] is None else tuple(row["channels"])

@@ -35,10 +35,10 @@ _NEEDS_HOME: Final = frozenset({"letter", "visit"})
 
 
 class CaseState(Struct, frozen=True):
-    """What a choice looks at. `days` and `bucket` are effective; `late_since`: due date of the oldest unpaid item.
+    """What a choice looks at. `days` and `bucket` are effective, on the business date `as_of`.
 
-    `history`: as far back as it is kept. `cure_permille` None: no score may be shown. `was_under`: kinds of holds that
-    stood at some time of this arrears.
+    `late_since`: due date of the oldest unpaid item. `history`: as far back as it is kept. `cure_permille` None: no
+    score may be shown. `was_under`: kinds of holds that stood at some time of this arrears.
     """
 
     status: Literal["new", "open", "cured", "closed"]
@@ -46,6 +46,7 @@ class CaseState(Struct, frozen=True):
     suspended: tuple[str, ...]
     bucket: Bucket
     days: int
+    as_of: date
     late_since: date
     overdue_minor: tuple[tuple[str, int], ...]
     has_phone: bool
@@ -200,7 +201,7 @@ def _softer(policy: Policy, case: CaseState, facts: Sequence[PastFact]) -> Choic
         due_days = max(step.from_days, patience + 1)
         if case.days < due_days:
             reason = "self_cure" if case.days <= patience else "not_due_yet"
-            return _wait(f"step:{step.action}", reason, until=case.today + timedelta(days=due_days - case.days))
+            return _wait(f"step:{step.action}", reason, until=case.as_of + timedelta(days=due_days - case.days))
         if last_answer is not None and case.today < last_answer:
             return _wait("answer", "time_to_answer", until=last_answer)
         reasons = ("step_due",) if walked.by == step.action else ("step_due", f"instead_of_{step.action}")
@@ -251,16 +252,19 @@ def _visit(policy: Policy, case: CaseState, facts: Sequence[PastFact]) -> Choice
         return _wait(rule, "no_visit_under", *under)
     if not _possible("visit", case):
         return _wait("unreachable", "channel_impossible", "field_visit")
-    if case.bucket not in visit.buckets or case.days < visit.from_days:
-        until = case.today + timedelta(days=visit.from_days - case.days) if case.days < visit.from_days else None
-        return _wait(rule, "not_late_enough" if until else "bucket_not_visited", until=until)
+    reviewed_on = case.as_of + timedelta(days=policy.review.from_days - case.days)
+    if case.days < visit.from_days:
+        until = case.as_of + timedelta(days=visit.from_days - case.days)
+        return _wait(rule, "not_late_enough", until=min(until, reviewed_on))
+    if case.bucket not in visit.buckets:
+        return _wait(rule, "bucket_not_visited", until=reviewed_on)
     least = visit.minimum_overdue_minor
     if not any(currency in least and amount >= least[currency] for currency, amount in case.overdue_minor):
-        return _wait(rule, "not_worth_a_visit")
+        return _wait(rule, "not_worth_a_visit", until=reviewed_on)
     for kind, days in (("visit", visit.pause_days), ("visit_declined", visit.declined_pause_days)):
         last = newest(facts, {kind})
         if last is not None and case.today < (over := last.on + timedelta(days=days)):
-            return _wait(rule, f"after_{kind}", until=over)
+            return _wait(rule, f"after_{kind}", until=min(over, reviewed_on))
     return Choice("field_visit", ("softer_steps_done",), rule)
 
 

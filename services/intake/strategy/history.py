@@ -16,7 +16,7 @@ Recordable = Literal["remind", "call", "letter", "offer_help", "legal_review"]
 """What the bank's systems and people acknowledge. `legal_review`: a person has looked, and the case may go on."""
 FactKind = Literal[
     "remind", "call", "call_attempt", "letter", "offer_help", "legal_review",
-    "visit", "visit_declined", "promise", "plan_signed", "plan_completed", "plan_broken", "complaint",
+    "visit", "visit_declined", "told", "promise", "plan_signed", "plan_completed", "plan_broken", "complaint",
 ]  # fmt: skip
 KIND_STEPS: Final[tuple[KindStep, ...]] = get_args(KindStep)
 PLAN_ENDS: Final = frozenset({"plan_completed", "plan_broken"})
@@ -84,9 +84,9 @@ def newest(facts: Sequence[PastFact], kinds: Collection[str]) -> PastFact | None
 
 
 def newest_told(facts: Sequence[PastFact], codes: Collection[str]) -> tuple[date, str] | None:
-    """Day and code of the newest visit that found one of the codes."""
+    """Day and code of the newest visit, or word of the customer's otherwise, that found one of the codes."""
     for fact in reversed(facts):
-        if fact.kind == "visit":
+        if fact.kind in ("visit", "told"):
             for code in fact.codes:
                 if code in codes:
                     return fact.on, code

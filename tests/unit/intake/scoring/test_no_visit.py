@@ -8,9 +8,10 @@ from shared.security.scopes import SCOPES, SERVICES
 
 SERVICES_FOLDER = Path(__file__).parents[4] / "services"
 SCORE_MODULE = re.compile(r"services\.intake\.(scoring|score_\w+|api\.scores|store\.score\w*)|import score")
-# Composes, begins the run after a day close, deletes the scores of the erased; the rest is the score itself.
+# Composes, begins the run after a day close, deletes the scores of the erased, exports what models are made from; the
+# rest is the score itself.
 ALLOWED = re.compile(
-    r"intake/(app|ageing|examples|score_\w+|shadow)\.py|intake/(api|store)/(scores?\w*|challenger_scores|erasing)\.py|intake/scoring/"
+    r"intake/(app|ageing|examples|score_\w+|shadow|transitions)\.py|intake/(api|store)/(scores?\w*|challenger_scores|erasing)\.py|intake/scoring/"
 )
 STRATEGY = re.compile(r"intake/(\w+/)*strateg\w+")
 PLANNERS = {*SERVICES, "dispatcher", "collector-app", "customer-portal"}

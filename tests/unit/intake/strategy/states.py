@@ -28,7 +28,8 @@ def case(days: int = 45, *history: PastFact, **changes) -> CaseState:
     """An open case of 5,000 CNY, of somebody who can be reached, that many days past due."""
     bucket = next((name for last, name in ((30, "B1"), (60, "B2"), (90, "B3"), (180, "B4")) if days <= last), "B5")
     facts = {
-        "status": "open", "held": False, "suspended": (), "bucket": bucket, "days": days, "late_since": ago(days),
+        "status": "open", "held": False, "suspended": (), "bucket": bucket, "days": days, "as_of": TODAY,
+        "late_since": ago(days),
         "overdue_minor": (("CNY", 500_000),), "has_phone": True, "has_home": True, "today": TODAY, "history": history,
     }  # fmt: skip
     return CaseState(**(facts | changes))

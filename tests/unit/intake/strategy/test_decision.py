@@ -35,6 +35,7 @@ cases = st.builds(
     suspended=st.sampled_from([()] * 5 + [("payment_pending",), ("deceased", "on_hold")]),
     bucket=st.sampled_from(["current", "B1", "B2", "B3", "B4", "B5"]),
     days=st.integers(0, 400),
+    as_of=st.just(TODAY),
     late_since=st.integers(0, 400).map(ago),
     overdue_minor=st.lists(st.tuples(st.sampled_from(["CNY", "KWD"]), st.integers(0, 10**9)), max_size=2).map(tuple),
     has_phone=st.booleans(),
