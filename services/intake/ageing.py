@@ -66,6 +66,8 @@ class DayClose:
         circumstances = Circumstances(self.folding.policy, closed_on, OWN_NAMES)
         aged = {}
         for party_id, book in before.items():
+            if book.lead is not None:
+                continue  # became somebody else since its page was read
             # A copy: conclusions are drawn from what changed, and here only the date did.
             aged[party_id], events = conclude(book, replace(book), trigger, circumstances)
             for event in events:

@@ -29,6 +29,7 @@ from services.intake.fineract.settings import FineractSettings
 from services.intake.folding import Folding
 from services.intake.following import Following
 from services.intake.homes import LearnHomes, learn_homes
+from services.intake.identifying import SettleIdentity
 from services.intake.indexing import LearnIndexes, learn_indexes
 from services.intake.reconciling import Looking, LookingAgain
 from services.intake.score_desk import ScoreRun, Scoring
@@ -152,6 +153,7 @@ def _intent_handlers(
         DayClose(folding, reconciles=core is not None and own.reconcile_after_close),
         ScoreRun(Scoring.of(scored_by, own)),
         LearnHomes(folding),
+        SettleIdentity(folding.policy),
         LearnIndexes(folding.cipher, own.ageing_batch),
         GatherTimeline(),
         *reconciling,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from services.intake import identifying
 from services.intake.domain.book import Book
 from services.intake.domain.calendar import check_business_date, latest_possible_date
 from services.intake.domain.conclusion import Circumstances, fold
@@ -23,6 +24,7 @@ from shared.events.base import EventData
 from shared.events.loan import (
     BusinessDayClosed,
     CreditPosted,
+    IdentityFact,
     LoanFact,
     LoanOverdue,
     ObligorChanged,
@@ -72,15 +74,29 @@ class Folding:
         """
         closed = await days.closed_dates(uow)
         facts: list[tuple[Event[EventData], UUID, str]] = []
+        identities: list[Event[EventData]] = []
         today = self.settings.local_date(uow.now)
         for event in events:
             self.check(event.data, tenant=uow.tenant, closed=closed, today=today)
             if isinstance(event.data, BusinessDayClosed):
                 await self._close_day(uow, event.data, closed)
+            elif isinstance(event.data, IdentityFact):
+                identities.append(event)
             else:
                 facts.append((event, parties.ids[event.key], core_of(event.data)))
+        outcomes = await self._fold(uow, facts, parties, closed) if facts else {}
+        for event in identities:
+            # After the facts, which do not care: each is in the book of its own reference either way.
+            outcomes |= await identifying.follow(uow, self.policy, event, closed)
+        return outcomes
+
+    async def _fold(
+        self, uow: UnitOfWork, facts: Sequence[tuple[Event[EventData], UUID, str]], parties: Parties,
+        closed: Mapping[str, date],
+    ) -> dict[InboxKey, Outcome]:  # fmt: skip
         bound = await _everyone_bound(uow, facts, parties)
-        before = await self._load(uow, facts, parties.fresh)
+        leads = await identifying.lock_leads(uow, {party_id for _, party_id, _ in facts} - parties.fresh)
+        before = await self._load(uow, facts, parties.fresh, leads)
         after = dict(before)
         outcomes: dict[InboxKey, Outcome] = {}
         people: dict[UUID, PartyUpdated] = {}
@@ -92,8 +108,9 @@ class Folding:
             for core in {core for _, _, core in facts}
         }
         for event, party_id, core in facts:
-            folded = fold(after[party_id], event.data, _trigger(event), circumstances[core])
-            after[party_id] = folded.book
+            lead = leads.get(party_id, party_id)
+            folded = fold(after[lead], event.data, _trigger(event), circumstances[core], told_of=party_id)
+            after[lead] = folded.book
             told.append(loan_facts.Told(event, party_id, folded.outcome))
             for announced in folded.events:
                 uow.emit(announced)
@@ -119,16 +136,19 @@ class Folding:
             for name in ("creditor", "servicer"):
                 if "\x00" in getattr(fact, name):
                     raise FoldRefusedError(f"/data/{name}", "nul_character")
-        if isinstance(fact, LoanFact | BusinessDayClosed):
+        if isinstance(fact, IdentityFact) and fact.merged_ref == fact.party_ref:
+            raise FoldRefusedError("/data/merged_ref", "same_reference")
+        if isinstance(fact, LoanFact | BusinessDayClosed | IdentityFact):
             latest = latest_possible_date(closed.get(fact.core), today, days_ahead=self.settings.days_ahead)
             check_business_date(fact.business_date, latest)
 
     async def _load(
-        self, uow: UnitOfWork, facts: Sequence[tuple[Event[EventData], UUID, str]], fresh: frozenset[UUID]
-    ) -> dict[UUID, Book]:
-        cores = {party_id: core for _, party_id, core in facts}
+        self, uow: UnitOfWork, facts: Sequence[tuple[Event[EventData], UUID, str]], fresh: frozenset[UUID],
+        leads: Mapping[UUID, UUID],
+    ) -> dict[UUID, Book]:  # fmt: skip
+        cores = {leads.get(party_id, party_id): core for _, party_id, core in facts}
         transactions = [
-            (party_id, event.data.transaction_ref)
+            (leads.get(party_id, party_id), event.data.transaction_ref)
             for event, party_id, _ in facts
             if isinstance(event.data, _MONEY) and party_id not in fresh
         ]
@@ -175,7 +195,9 @@ def _bound_by(fact: EventData) -> list[str]:
 
 
 def keys_bound(event: Event[EventData]) -> list[str]:
-    """The keys of everyone whom the fact binds beside its own party."""
+    """The keys of everyone whom the fact names beside its own party."""
+    if isinstance(event.data, IdentityFact):
+        return [key_of(event.tenant, event.data.core, one) for one in (event.data.party_ref, event.data.merged_ref)]
     return [key_of(event.tenant, core_of(event.data), party_ref) for party_ref in _bound_by(event.data)]
 
 

@@ -8,8 +8,9 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from services.intake import timeline_desk
-from services.intake.domain.book import Person
+from services.intake import identifying, timeline_desk
+from services.intake.domain import groups
+from services.intake.domain.book import Book, Person
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.delinquency import Pause
 from services.intake.domain.trigger import Trigger
@@ -68,25 +69,36 @@ class Following:
             return {}
         ids = [event.party_id for event in changes if event.party_id is not None]
         # A party may be parked before its case opens: nothing but its person is written then, and needs no core.
+        leads = await identifying.lock_leads(uow, ids)
+        ids = sorted({leads.get(party_id, party_id) for party_id in ids})
         before = await books.load(uow, dict.fromkeys(ids, "") | await cases.cores(uow, ids))
         closed = await days.closed_dates(uow)
         after = dict(before)
         outcomes: dict[InboxKey, Outcome] = {}
         for event in changes:
-            book = None if event.party_id is None else after.get(event.party_id)
-            person = (
-                None if book is None else _changed(book.person, event, self.folding.settings.local_date(event.time))
-            )
-            if book is None or person is None or person == book.person:
+            book = None if event.party_id is None else after.get(leads.get(event.party_id, event.party_id))
+            changed = None if book is None else self._changed(book, event)
+            if book is None or changed is None:
                 outcomes[inbox_key(event)] = Outcome.IGNORED
                 continue
             trigger = Trigger(event.type, event.id, event.time, event.recorded_time)
             circumstances = Circumstances(self.folding.policy, closed.get(book.core), OWN_NAMES)
-            after[book.party_id], announced = conclude(book, replace(book, person=person), trigger, circumstances)
+            concluded, announced = conclude(book, changed, trigger, circumstances)
+            after[book.party_id] = groups.settled(concluded)
             for new_event in announced:
                 uow.emit(new_event)
         await books.save(uow, before, after)
         return outcomes
+
+    def _changed(self, book: Book, event: Event[EventData]) -> Book | None:
+        """The book after the event; None when it changes nothing. In a group it changes whom it is about."""
+        about = event.party_id
+        own = groups.member(book, about) if book.members and about is not None else book
+        person = _changed(own.person, event, self.folding.settings.local_date(event.time))
+        if person is None or person == own.person:
+            return None
+        changed = replace(own, person=person)
+        return groups.rejoined(book, changed) if book.members else changed
 
 
 _CHANGING = PartyParked | PartyUnparked | PlanSigned | PlanImported | PlanCompleted | PlanBroken

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from services.intake.domain import groups
 from services.intake.domain.book import Book
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
@@ -70,6 +71,8 @@ class LearnHomes:
         closed = await days.closed_dates(uow)
         learnt: dict[UUID, Book] = {}
         for party_id, book in before.items():
+            if book.lead is not None:
+                continue  # the home of who remains counts
             known = self._with_home(book, addresses[party_id])
             circumstances = Circumstances(self.folding.policy, closed.get(book.core), OWN_NAMES)
             learnt[party_id], events = conclude(book, known, trigger, circumstances)
@@ -88,4 +91,8 @@ class LearnHomes:
         if profile is None or profile.household is not None:
             return book
         household = cards.household_commitment(self.folding.cipher, address)
-        return replace(book, person=replace(book.person, profile=replace(profile, household=household)))
+        own = groups.member(book, book.party_id) if book.members else book
+        if own.person.profile is None:
+            return book
+        own = replace(own, person=replace(own.person, profile=replace(own.person.profile, household=household)))
+        return groups.rejoined(book, own) if book.members else own

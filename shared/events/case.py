@@ -171,6 +171,26 @@ class CaseHoldSeen(EventData):
     ends_on: date | None = Field(description="Last day that it covers; none: open.")
 
 
+class CaseIdentity(EventData):
+    """Whose case is whose, told under the keys of both people, with `party_id` the one of the key."""
+
+    party_id: PartyId
+    merged_id: PartyId = Field(description="The person whose reference the core has given up, or given back.")
+    survivor_id: PartyId = Field(description="The person who remains.")
+    version: int = Field(ge=1, description="Counts what was told of `merged_id`: the highest counts, whatever the key.")
+    merged_case_id: CaseId | None = Field(description="The case of `merged_id`; none: it never had one.")
+    survivor_case_id: CaseId | None = Field(description="The case of `survivor_id`; none: it never had one.")
+    business_date: date = Field(description="Business date of the core's word.")
+
+
+class CasePartyMerged(CaseIdentity):
+    """Two people are one. The case of `merged_id` ends with it; everything it was about is in the survivor's case."""
+
+
+class CasePartyUnmerged(CaseIdentity):
+    """They are two people again. The case of `merged_id` opens again where it is past due."""
+
+
 class CaseSuspended(EventData):
     """Nobody acts on the case until it is released."""
 

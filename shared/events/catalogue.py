@@ -65,6 +65,8 @@ _ALL: Final = [
             "loan.balance_stated": loan.BalanceStated,
             "party.updated": loan.PartyUpdated,
             "party.deceased": loan.PartyDeceased,
+            "party.merged": loan.PartyMerged,
+            "party.unmerged": loan.PartyUnmerged,
             "loan.business_day_closed": loan.BusinessDayClosed,
         },
     ),
@@ -89,6 +91,11 @@ _ALL: Final = [
     *_types(("case",), "contact_card", {"party.card_read": case.PartyCardRead}),
     # Version 2: more causes. Every record of version 1 is one of version 2.
     *_types(("case",), "case", {"case.cured": case.CaseCured}, version=2),
+    *_types(
+        ("case",),
+        "identity",
+        {"case.party_merged": case.CasePartyMerged, "case.party_unmerged": case.CasePartyUnmerged},
+    ),
     *_types(
         ("visit",),
         "visit",
@@ -153,8 +160,8 @@ _ALL: Final = [
         "party_stop",
         {"party.parked": stop.PartyParked, "party.unparked": stop.PartyUnparked},
     ),
-    # Version 2: more causes. Every record of version 1 is one of version 2.
-    *_types(("stop",), "party_stop", {"party.stopped": stop.PartyStopped}, version=2),
+    # Versions 2 and 3: more causes. Every record of an older version is one of the newest.
+    *_types(("stop",), "party_stop", {"party.stopped": stop.PartyStopped}, version=3),
     *_types(
         ("case", "visit", "plan", "contact", "compliance", "stop"),
         "heartbeat",

@@ -49,7 +49,8 @@ EFFECTS: Final[dict[str, Effect]] = {
     "loan.closed": Effect(_NONE, "counted no more", _LEAVES, "about this loan none any more"),
     "loan.cured": Effect(_STATED, "0", _FROM_ITEMS, "planned contact is recalled"),
     "loan.obligor_changed": Effect(
-        _NONE, _NONE, "updated; suspended for a person no longer bound", "as for the people then bound"
+        _NONE, "counted no more for a person no longer bound", "updated; it leaves the case of who is bound no more",
+        "as for the people then bound; planned contact is recalled",
     ),
     "loan.corrected": Effect(_STATED, _COUNTED, _FROM_ITEMS, _LESS),
     "loan.balance_stated": Effect(
@@ -58,4 +59,12 @@ EFFECTS: Final[dict[str, Effect]] = {
     "loan.business_day_closed": Effect(_NONE, "every open loan is a day older", "bucket changes only", _NONE),
     "party.updated": Effect(_NONE, _NONE, "updated: zones, language, home", "possible once the person is known"),
     "party.deceased": Effect(_NONE, _NONE, "suspended", "stops for good"),
+    "party.merged": Effect(
+        "of both together", "of both together", "the survivor's holds both, the other one ends; suspended meanwhile",
+        "planned contact is recalled; holds of both, contacts of both count",
+    ),
+    "party.unmerged": Effect(
+        "of each alone", "of each alone", "two cases again, as each reference has it; suspended meanwhile",
+        "planned contact is recalled; contacts until then count for both",
+    ),
 }  # fmt: skip

@@ -27,6 +27,11 @@ _CORE_PARTY = {"tenant": "bank", "core": "core-a", "party_ref": "P-000042", "cor
 _LOAN_FACT = _CORE_PARTY | {"loan_ref": "L-000042", "business_date": "2026-03-10", "currency": "CNY"}
 _DUE_ITEM = {"kind": "statement_minimum", "due_date": "2026-02-05", "principal": 125000, "paid": 0}
 _ON_CASE = {"case_id": CASE, "party_id": PARTY, "version": 2}
+_IDENTITY = {"merged_ref": "P-000043", "business_date": "2026-03-10"}
+_SAME = {
+    "party_id": PARTY, "merged_id": OTHER, "survivor_id": PARTY, "version": 1, "merged_case_id": None,
+    "survivor_case_id": CASE, "business_date": "2026-03-10",
+}  # fmt: skip
 _ON_VISIT = {"visit_id": VISIT, "case_id": CASE, "party_id": PARTY, "version": 1}
 _ON_PLAN = {"plan_id": PLAN, "case_id": CASE, "party_id": PARTY, "version": 1}
 _ON_PERMIT = {
@@ -111,6 +116,8 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "history_known_from": "2025-01-01",
     },
     "party.deceased": _CORE_PARTY | {"reported_on": "2026-03-11"},
+    "party.merged": _CORE_PARTY | _IDENTITY,
+    "party.unmerged": _CORE_PARTY | _IDENTITY | {"business_date": "2026-03-20", "core_sequence": 9},
     "loan.business_day_closed": {
         "tenant": "bank", "core": "core-a", "business_date": "2026-03-10", "open_loans": 3000,
         "overdue_total": {"CNY": 412500000},
@@ -126,6 +133,8 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "case.cured": _ON_CASE | {"business_date": "2026-03-11", "cause": "payment", "overdue_totals": [cny(0)]},
     "case.loan_cured": _ON_CASE | {"loan_id": LOAN, "business_date": "2026-03-11", "cause": "credit"},
     "case.hold_seen": _ON_CASE | _HOLD_SEEN | {"debt_id": OTHER, "ends_on": None},
+    "case.party_merged": _SAME,
+    "case.party_unmerged": _SAME | {"version": 2},
     "case.closed": _ON_CASE | {"business_date": "2026-03-11", "cause": "sold", "overdue_totals": [cny(0)]},
     "case.suspended": _ON_CASE | {"cause": "facts_incomplete"},
     "case.released": _ON_CASE | {"cause": "facts_incomplete"},

@@ -288,6 +288,30 @@ class PartyDeceased(EventData):
     reported_on: date = Field(description="Date of the report.")
 
 
+class IdentityFact(EventData):
+    """Whether two references of a core are one person. The core may send it under either key, or both: it counts once.
+
+    Of the statements about one `merged_ref` the one with the highest business date and sequence counts.
+    """
+
+    tenant: Reference = Field(description="Tenant.")
+    core: Reference = Field(description="Name of the sending core.")
+    party_ref: Reference = Field(description="The reference that remains.", examples=["P-000042"])
+    merged_ref: Reference = Field(description="The other reference.", examples=["P-000043"])
+    business_date: date = Field(description="The core's business date.", examples=["2026-03-10"])
+    core_sequence: int = Field(
+        ge=1, le=2**62, description="Monotone number of the core for `merged_ref`; gaps allowed."
+    )
+
+
+class PartyMerged(IdentityFact):
+    """Two references are one person: `merged_ref` is given up. What still comes under it is about the person, too."""
+
+
+class PartyUnmerged(IdentityFact):
+    """The references are two people after all: `merged_ref` stands for its own person again."""
+
+
 class BusinessDayClosed(EventData):
     """The core has finished a business date; the next one is expected."""
 

@@ -36,6 +36,8 @@ StopCause = Literal[
     "servicing",
     "insolvency",
     "hold",
+    # Who the person is has changed: two references are one person, or no longer.
+    "identity",
 ]
 
 

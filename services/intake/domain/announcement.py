@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
 from services.intake.domain.assessment import Assessment, LoanArrears
-from services.intake.domain.book import Case, Ending, Receipt, Reversal, SeenHold
+from services.intake.domain.book import Book, Case, Ending, Receipt, Reversal, SeenHold
+from services.intake.domain.groups import Alias
 from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
 from shared.events.base import EventData, trusted
@@ -17,10 +19,13 @@ from shared.events.case import (
     CaseClosed,
     CaseCured,
     CaseHoldSeen,
+    CaseIdentity,
     CaseLoan,
     CaseLoanCured,
     CaseObligor,
     CaseOpened,
+    CasePartyMerged,
+    CasePartyUnmerged,
     CasePaymentPosted,
     CasePaymentReversed,
     CaseReleased,
@@ -208,6 +213,35 @@ def stopped(
         time=trigger.happened_at,
         causation_id=trigger.event_id,
     )
+
+
+def identity_told(
+    alias: Alias, books: Mapping[UUID, Book], business_date: date, trigger: Trigger
+) -> list[NewEvent[Any]]:
+    """`case.party_merged` or `case.party_unmerged`, under the keys of both people."""
+    case_ids = {
+        party_id: None if book is None or book.case is None else book.case.case_id
+        for party_id in (alias.party_id, alias.other)
+        for book in (books.get(party_id),)
+    }
+    is_alone = alias.lead == alias.party_id
+    name = "case.party_unmerged" if is_alone else "case.party_merged"
+    model: type[CaseIdentity] = CasePartyUnmerged if is_alone else CasePartyMerged
+    return [
+        NewEvent(
+            type=name,
+            party_id=party_id,
+            aggregate_id=party_id,
+            data=model(
+                party_id=party_id, merged_id=alias.party_id, survivor_id=alias.other, version=alias.version,
+                merged_case_id=case_ids[alias.party_id], survivor_case_id=case_ids[alias.other],
+                business_date=business_date,
+            ),
+            time=trigger.happened_at,
+            causation_id=trigger.event_id,
+        )
+        for party_id in sorted({alias.party_id, alias.other})
+    ]  # fmt: skip
 
 
 def _money(amount_minor: int, currency: str) -> Money:

@@ -136,6 +136,8 @@ def suspensions(book: Book, state: Assessment) -> tuple[str, ...]:
         causes.add("deceased")
     if book.person.parked_by:
         causes.add("facts_incomplete")
+    if book.merging:
+        causes.add("merging")
     if book.movements and any(
         _is_pending(book.loans.get(movement.loan_ref), movement) for movement in book.movements.values()
     ):
@@ -145,9 +147,6 @@ def suspensions(book: Book, state: Assessment) -> tuple[str, ...]:
 
 def _doubts(loan: Loan, found: LoanArrears) -> Iterable[str]:
     """What the core has said of a loan that does not go together with collecting it from this party."""
-    newer = loan.newer_obligors
-    if newer is not None and not newer.binds_party:
-        yield "not_bound"
     balance = None if loan.standing is None else loan.standing.balance
     is_newest = balance is not None and (loan.statement is None or balance.position > loan.statement.position)
     if balance is not None and is_newest and balance.balance_minor < found.overdue_minor:
@@ -261,7 +260,7 @@ def _statements(movement: Movement) -> list[Statement]:
 def _is_pending(loan: Loan | None, movement: Movement) -> bool:
     """Money on its way: it pauses contact until the core has cleared, allocated or returned it."""
     receipt = movement.receipt
-    if receipt is None or movement.is_reversed:
+    if receipt is None or movement.is_reversed or (loan is not None and loan.is_anothers):
         return False
     if not receipt.cleared or loan is None or loan.terms is None:
         return True
@@ -273,7 +272,7 @@ def _loan_arrears(
     loan: Loan, movements: Sequence[Movement], as_of: date, policy: DelinquencyPolicy
 ) -> LoanArrears | None:
     statement = effective_statement(loan, movements)
-    if statement is None or loan.terms is None or loan.ending is not None:
+    if statement is None or loan.terms is None or loan.ending is not None or loan.is_anothers:
         return None
     found = arrears_of(loan.terms, statement.items, as_of, policy)
     if found is None:

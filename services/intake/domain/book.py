@@ -19,7 +19,9 @@ from shared.events.case import Bucket, EndingKind
 from shared.events.loan import HeldFor
 
 CaseStatus = Literal["new", "open", "cured", "closed"]
-RollState = Literal["current", "B1", "B2", "B3", "B4", "B5", "reaged", "closed", "sold", "written_off", "erased"]
+RollState = Literal[
+    "current", "B1", "B2", "B3", "B4", "B5", "reaged", "closed", "sold", "written_off", "erased", "merged"
+]
 MoneyKind = Literal["payment", "credit", "recovery"]
 _encode = msgspec.json.encode
 
@@ -287,6 +289,12 @@ class Loan(Struct, frozen=True):
         return told
 
     @property
+    def is_anothers(self) -> bool:
+        """Whether the core has said since that the party of the case is not bound by it: it left the case."""
+        newer = self.newer_obligors
+        return newer is not None and not newer.binds_party
+
+    @property
     def bound(self) -> tuple[Bound, ...]:
         """Everyone bound by it where somebody else than the party of the case is among them."""
         newer = self.newer_obligors
@@ -340,7 +348,13 @@ class Case(Struct, frozen=True):
 
 
 class Book(Struct, frozen=True):
-    """Everything about one party. `movements` holds those that still matter and those named by the facts at hand."""
+    """Everything about one party. `movements` holds those that still matter and those named by the facts at hand.
+
+    `members`: where the core has said that several references are one person, the books of all of them as each
+    reference was told, the one that remains first (`groups`); the rest of this book is then what they say together.
+    `merging`: who is who has changed, and not everybody may have heard it yet. `lead`: who stands for the party now,
+    where that is somebody else; its book is there, and this one is empty.
+    """
 
     party_id: UUID
     core: str
@@ -348,6 +362,9 @@ class Book(Struct, frozen=True):
     loans: dict[str, Loan]
     movements: dict[str, Movement]
     case: Case | None
+    members: tuple[Book, ...] = ()
+    merging: bool = False
+    lead: UUID | None = None
 
 
 def digest_of(currency: str, items: tuple[DueAmount, ...], balance_minor: int | None, rest: object = None) -> str:

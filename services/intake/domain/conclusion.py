@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from services.intake.domain import announcement
+from services.intake.domain import announcement, groups
 from services.intake.domain.assessment import Assessment, assess, newest_date, stops, suspensions
 from services.intake.domain.book import Book, Case, CaseStatus, Ending, Loan, MoneyKind, Movement, Standing
 from services.intake.domain.merge import Names, merge
@@ -46,13 +47,31 @@ class Folded(Struct, frozen=True):
     events: list[NewEvent[Any]]
 
 
-def fold(book: Book, fact: EventData, trigger: Trigger, circumstances: Circumstances) -> Folded:
-    """Merge a fact and conclude. What changes nothing publishes nothing. Raises LookupError for an unknown kind."""
+def fold(
+    book: Book, fact: EventData, trigger: Trigger, circumstances: Circumstances, *, told_of: UUID | None = None
+) -> Folded:
+    """Merge a fact and conclude. What changes nothing publishes nothing. Raises LookupError for an unknown kind.
+
+    `told_of`: the member of a group under whose reference the fact came.
+    """
+    if book.members and told_of is not None:
+        return _fold_in_group(book, fact, trigger, circumstances, told_of)
     merged, outcome = merge(book, fact, circumstances.names)
     if merged is book:
         return Folded(book, outcome, [])
     after, events = conclude(book, merged, trigger, circumstances)
     return Folded(after, outcome, events)
+
+
+def _fold_in_group(
+    book: Book, fact: EventData, trigger: Trigger, circumstances: Circumstances, told_of: UUID
+) -> Folded:
+    own = groups.member(book, told_of)
+    merged, outcome = merge(own, fact, groups.shared_names(book, fact, circumstances.names))
+    if merged is own:
+        return Folded(book, outcome, [])
+    after, events = conclude(book, groups.rejoined(book, merged), trigger, circumstances)
+    return Folded(groups.settled(after), outcome, events)
 
 
 def conclude(
@@ -151,7 +170,8 @@ def _announce_relief(
     remaining = {loan.loan_ref for loan in present.loans}
     for loan in previous.loans:
         if loan.loan_ref not in remaining:
-            ending = book.loans[loan.loan_ref].ending
+            known = book.loans.get(loan.loan_ref)
+            ending = None if known is None else known.ending
             writer.loan_cured(loan.loan_id, present, trigger.cure_cause if ending is None else ending.kind)
     cause = trigger.lowers_by
     owed = dict(present.overdue_minor)

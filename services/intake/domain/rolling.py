@@ -21,7 +21,7 @@ from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.trigger import Trigger
 from shared.events.case import Bucket
 
-EXITS: Final[frozenset[RollState]] = frozenset({"closed", "sold", "written_off", "erased"})
+EXITS: Final[frozenset[RollState]] = frozenset({"closed", "sold", "written_off", "erased", "merged"})
 LATE: Final[frozenset[str]] = frozenset(get_args(Bucket)) - {"current"}
 NEW: Final = "new"
 Measure = Literal["stock", "move", "redefault"]
@@ -95,9 +95,11 @@ def _state(loan: Loan, late: LoanArrears | None, policy: DelinquencyPolicy, trig
         if ending.kind in {"sold", "servicing"}:
             return "sold"
         return "written_off" if ending.kind == "written_off" else "closed"
+    before = loan.place
+    if loan.is_anothers and before is not None:
+        return "merged"
     if late is not None:
         return policy.bucket(late.days)
-    before = loan.place
     if before is None or before.state == "current":
         return "current"
     by_reage = trigger.cure_cause == "reage" and before.state in LATE

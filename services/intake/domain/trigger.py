@@ -22,6 +22,8 @@ _CURE_CAUSES: Final[Mapping[str, CureCause]] = {
     "loan.rescheduled": "restructure",
     "loan.reaged": "reage",
     "loan.corrected": "correction",
+    "loan.obligor_changed": "correction",
+    "party.unmerged": "correction",
 }
 # Money announces itself (`conclusion`), and a new statement of an overdue loan only repeats what was announced.
 _LOWERING: Final[Mapping[str, StopCause]] = {
@@ -31,6 +33,8 @@ _LOWERING: Final[Mapping[str, StopCause]] = {
     "loan.rescheduled": "restructure",
     "loan.reaged": "reage",
     "loan.corrected": "correction",
+    "loan.obligor_changed": "correction",
+    "party.unmerged": "correction",
 }
 
 

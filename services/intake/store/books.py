@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from services.intake.domain import groups
 from services.intake.domain.book import (
     NOBODY,
     Book,
@@ -25,6 +26,7 @@ from services.intake.domain.book import (
     matters,
 )
 from services.intake.domain.delinquency import Pause
+from services.intake.store import groups as groups_store
 from services.intake.store import portfolio
 from shared.database import UnitOfWork
 from shared.database.columns import joined
@@ -126,7 +128,38 @@ def blank(party_id: UUID, core: str) -> Book:
 async def load(
     uow: UnitOfWork, cores: Mapping[UUID, str], *, transactions: Iterable[tuple[UUID, str]] = ()
 ) -> dict[UUID, Book]:
-    """The books of the parties in `cores` (party id → its core), with the movements that matter and the named ones."""
+    """The books of the parties in `cores` (party id → its core), with the movements that matter and the named ones.
+
+    Of somebody who stands for others the book of all of them; of somebody who is another person now an empty one.
+    """
+    aliases = await groups_store.touching(uow, cores) if cores else []
+    if not aliases:
+        return await load_own(uow, cores, transactions=transactions)
+    led = {one.party_id: one.lead for one in aliases if one.lead != one.party_id}
+    members: dict[UUID, list[UUID]] = {}
+    for party_id, lead in sorted(led.items()):
+        if lead in cores:
+            members.setdefault(lead, [lead]).append(party_id)
+    named = [(one, reference) for party_id, reference in transactions for one in members.get(party_id, [party_id])]
+    of_members = {one: cores[lead] for lead, group in members.items() for one in group}
+    own = await load_own(uow, {**cores, **of_members}, transactions=named)
+    merging = {side for one in aliases if not one.settled for side in (one.party_id, one.lead, one.other)}
+    return {
+        party_id: _stood_for(own[party_id], led[party_id])
+        if party_id in led
+        else groups.joined([own[one] for one in members.get(party_id, [party_id])], merging=party_id in merging)
+        for party_id in cores
+    }
+
+
+def _stood_for(own: Book, lead: UUID) -> Book:
+    return Book(own.party_id, own.core, NOBODY, {}, {}, own.case, lead=lead)
+
+
+async def load_own(
+    uow: UnitOfWork, cores: Mapping[UUID, str], *, transactions: Iterable[tuple[UUID, str]] = ()
+) -> dict[UUID, Book]:
+    """The books as they were told under each party's own reference, whoever stands for whom."""
     ids = sorted(cores)
     if not ids:
         return {}
@@ -178,7 +211,10 @@ async def load_people(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, 
 async def save(uow: UnitOfWork, before: Mapping[UUID, Book], after: Mapping[UUID, Book]) -> None:
     """Write what differs, sorted by party. `before` holds the books as they were loaded (or blank)."""
     changed = [
-        (before[party_id], after[party_id]) for party_id in sorted(after) if after[party_id] is not before[party_id]
+        pair
+        for party_id in sorted(after)
+        if after[party_id] is not before[party_id]
+        for pair in _of_members(before[party_id], after[party_id])
     ]
     await _save_people(uow, [new for old, new in changed if new.person is not old.person])
     loans = [
@@ -199,6 +235,14 @@ async def save(uow: UnitOfWork, before: Mapping[UUID, Book], after: Mapping[UUID
         ],
     )
     await _save_cases(uow, [(new, new.case) for old, new in changed if new.case is not None and new.case != old.case])
+
+
+def _of_members(before: Book, after: Book) -> list[tuple[Book, Book]]:
+    """What each reference was told is written to its own book."""
+    if not after.members:
+        return [(before, after)]
+    known = {one.party_id: one for one in before.members}
+    return [(known[one.party_id], one) for one in groups.parted(after) if one is not known[one.party_id]]
 
 
 def _was_dropped(old: Book, new: Book, movement: Movement) -> bool:

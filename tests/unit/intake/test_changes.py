@@ -188,7 +188,7 @@ def test_a_backdated_breathing_space_is_taken_off_the_effective_days():
 
 def test_somebody_no_longer_bound_is_not_collected_from():
     book, _ = fold_all([overdue(1), obligors(2, "P-9")], parties=PARTIES)
-    assert book.case.suspended == ("not_bound",)
+    assert (book.case.status, book.case.overdue_minor) == ("cured", ())
 
 
 def test_a_new_guarantor_is_told():
