@@ -33,6 +33,7 @@ from services.compliance.store import holds as store
 from services.compliance.store.debts import load_debts
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.moratoria import load_reaching
+from services.compliance.store.same_persons import load_same
 from shared.database import UnitOfWork
 from shared.ids import entity_id, event_id, shard_of
 from shared.security.party_keys import Plain
@@ -124,8 +125,13 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
 
 
 async def end(uow: UnitOfWork, instruments: Instruments, ends: Sequence[EndHolds]) -> list[Hold]:
-    """End the open holds that are named; those that ended before stay as they are. The parties are locked."""
-    standing = await store.load_holds(uow, {one.party_id for one in ends}) if ends else {}
+    """End the open holds that are named; those that ended before stay as they are. The parties are locked.
+
+    Of a person with several ids those of all of them: the word that ends a hold may come under another one.
+    """
+    parties = {one.party_id for one in ends}
+    same = await load_same(uow, parties) if ends else {}
+    standing = await store.load_holds(uow, parties, same=same) if ends else {}
     over = [
         store.EndedHold(ended(hold, at=uow.now), one.cause)
         for one in ends

@@ -40,6 +40,11 @@ def follow(uow: UnitOfWork, contacts: Iterable[Counted], *, arrived_real: dateti
         _intend(uow, REACH, names=sorted(names), since=since.isoformat(), arrived_real=arrived_real.isoformat())
 
 
+def follow_keys(uow: UnitOfWork, names: Iterable[str], *, since: datetime, arrived_real: datetime) -> None:
+    """Intend to look at everybody who shares one of these keys: who they are has changed at `since` (business time)."""
+    _intend(uow, REACH, names=sorted(names), since=since.isoformat(), arrived_real=arrived_real.isoformat())
+
+
 def follow_third_persons(uow: UnitOfWork, *, arrived_real: datetime, after: UUID = _FIRST) -> None:
     """Intend to look at all outstanding inquiries: somebody was asked without a reservation, or refused.
 

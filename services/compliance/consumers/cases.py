@@ -8,7 +8,15 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.compliance import card_desk, fact_desk, hindsight, hold_desk, moratorium_desk, reconsideration
+from services.compliance import (
+    card_desk,
+    fact_desk,
+    hindsight,
+    hold_desk,
+    identity_desk,
+    moratorium_desk,
+    reconsideration,
+)
 from services.compliance.domain.debts import Debt, debts_told
 from services.compliance.domain.fact_tasks import told_by_case
 from services.compliance.domain.hold_scopes import scope_key_of_debt
@@ -28,8 +36,10 @@ from shared.events.case import (
     CaseClosed,
     CaseEnded,
     CaseHoldSeen,
+    CaseIdentity,
     CaseLoanCured,
     CaseOpened,
+    CasePartyMerged,
     CasePaymentPosted,
     CasePaymentReversed,
     CaseReleased,
@@ -43,9 +53,10 @@ TYPES: Final = frozenset(
         "case.opened", "case.updated", "case.bucket_changed", "case.payment_posted", "case.payment_reversed",
         "case.cured", "case.closed", "case.loan_cured", "case.hold_seen", "case.suspended", "case.released",
         "party.card_read",
+        "case.party_merged", "case.party_unmerged",
     }
 )  # fmt: skip
-MONOTONE: Final = frozenset({"case.payment_posted", "case.cured", "case.closed"})
+MONOTONE: Final = frozenset({"case.payment_posted", "case.cured", "case.closed", "case.party_merged"})
 _INCOMPLETE: Final[HoldKind] = "facts_incomplete"
 
 
@@ -93,6 +104,9 @@ async def fold_cases(
             await _keep_hold(uow, instruments, one.event, data)
         elif isinstance(data, PartyCardRead):
             fold.read.append(data)
+        elif isinstance(data, CaseIdentity):
+            await identity_desk.follow(uow, instruments, one.event, data)
+            _give_up(fold, data)
         elif not _apply(fold, one.event):
             fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
     await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
@@ -128,6 +142,14 @@ def _apply(fold: _Fold, event: Event[EventData]) -> bool:
     is_open = known.is_open and not isinstance(data, CaseEnded)
     _change(fold, replace(known, version=data.version, is_open=is_open))
     return True
+
+
+def _give_up(fold: _Fold, data: CaseIdentity) -> None:
+    """The case of somebody who is another person now is over; who they owe to is in the other case."""
+    if isinstance(data, CasePartyMerged) and data.party_id == data.merged_id:
+        fold.debts[data.party_id] = ()
+        if data.party_id in fold.cases:
+            _change(fold, replace(fold.cases[data.party_id], is_open=False))
 
 
 def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:

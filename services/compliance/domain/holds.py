@@ -56,6 +56,8 @@ HOLD_OF_STOP: Final[dict[StopCause, HoldKind | None]] = {
     "insolvency": "insolvency",
     # `case.hold_seen` says which hold it is and how long it lasts.
     "hold": None,
+    # `case.party_merged` says who is who, and the case is suspended meanwhile.
+    "identity": None,
     **dict.fromkeys(_LESS_OWED),
 }
 # What the core calls a hold, as ours.

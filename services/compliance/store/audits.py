@@ -16,6 +16,7 @@ from services.compliance.domain.facts import Counted
 from services.compliance.domain.rulings import Answer
 from services.compliance.store.budget_keys import reach
 from services.compliance.store.counted import counted_of
+from services.compliance.store.same_persons import Same, load_same, others_of
 from services.compliance.store.sealed import CONTACT, DECISION, open_records, plain_record
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
@@ -222,15 +223,30 @@ async def load_contacts_since(
 
 
 async def load_made(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[Made]]:
-    """Every contact of each party that was told, in the order in which they were made."""
-    found: dict[UUID, list[Made]] = {party_id: [] for party_id in party_ids}
-    for row in await uow.sql.fetch(_MADE, uow.tenant, sorted(found)):
-        found[row["party_id"]].append(
+    """Every contact of each party that was told, in the order in which they were made, under whichever id of theirs."""
+    wanted = set(party_ids)
+    same = await load_same(uow, wanted)
+    own: dict[UUID, list[Made]] = {party_id: [] for party_id in wanted | others_of(same)}
+    for row in await uow.sql.fetch(_MADE, uow.tenant, sorted(own)):
+        own[row["party_id"]].append(
             Made(
                 contact_id=row["contact_id"],
                 counted=structs.replace(counted_of(row), told_real=row["recorded_real"]),
             ).judged(conduct=row["misconduct"], harm=row["harm"])
         )
+    if not same:
+        return own
+    return {party_id: sorted(_with_others(party_id, own, same), key=lambda one: one.order) for party_id in wanted}
+
+
+def _with_others(party_id: UUID, own: Mapping[UUID, Sequence[Made]], same: Same) -> list[Made]:
+    found = list(own[party_id])
+    for other in same.get(party_id, ()):
+        found += [
+            one
+            for one in own[other.party_id]
+            if one.counted.told_real is not None and other.shares(one.counted.told_real)
+        ]
     return found
 
 

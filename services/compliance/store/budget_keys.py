@@ -16,6 +16,7 @@ from services.compliance.domain.debts import Debt
 from services.compliance.domain.facts import Counted
 from services.compliance.store.counted import counted_of
 from services.compliance.store.debts import load_liable
+from services.compliance.store.same_persons import Same, load_same, others_of, standing
 from shared.database import UnitOfWork
 
 # The one-number key space of advisory locks belongs to parties; 6 is this module's in the two-number one.
@@ -34,7 +35,7 @@ SELECT $1, u.kind, u.key, u.party_id FROM unnest($2::text[], $3::text[], $4::uui
 ORDER BY u.kind, u.key, u.party_id
 ON CONFLICT DO NOTHING
 """
-_KEPT_HERE: Final = frozenset({"contact_point", "address", "household"})
+_KEPT_HERE: Final = frozenset({"contact_point", "address", "household", "person"})
 # One statement and so one look: a reservation that becomes a recorded contact meanwhile is seen once, as either.
 _SHARED = """
 SELECT 'contact' AS origin, party_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact,
@@ -84,17 +85,18 @@ async def load_sharers(uow: UnitOfWork, names: Iterable[str]) -> set[UUID]:
     kept = [part for part in parts if part[0] in _KEPT_HERE]
     if kept:
         found |= {row["party_id"] for row in await uow.sql.fetch(_REACHED, uow.tenant, *zip(*kept, strict=True))}
-    return found
+    return found | others_of(await load_same(uow, found)) if found else found
 
 
 async def load_shared(
     uow: UnitOfWork, wanted: Mapping[UUID, Collection[str]], links: Mapping[UUID, Collection[str]], *,
-    since: datetime, decided: bool,
+    since: datetime, decided: bool, same: Same,
 ) -> dict[UUID, tuple[Counted, ...]]:  # fmt: skip
     """What contacts with other people count on the keys that each of these parties wants, by party.
 
     `wanted`: names of keys by party; `links`: who shares which of them. `decided`: for a decision, which looks at
-    reservations, too; else for an audit, which asks when each contact was told.
+    reservations, too; else for an audit, which asks when each contact was told. `same`: other ids of the parties: their
+    contacts are the parties' own, and nobody else's.
     """
     if not links:
         return {}
@@ -109,9 +111,10 @@ async def load_shared(
             asking.setdefault(name, []).append(party_id)
     found: dict[UUID, list[Counted]] = {}
     for row in rows:
-        one, names = _counted(row, links[row["party_id"]], decided=decided)
-        for party_id in sorted({asker for name in names for asker in asking.get(name, ())} - {row["party_id"]}):
-            found.setdefault(party_id, []).append(one)
+        counted, names = _counted(row, links[row["party_id"]], decided=decided)
+        askers = {asker for name in names for asker in asking.get(name, ())} - {row["party_id"]}
+        for party_id in sorted(one for one in askers if row["party_id"] not in standing(same, one)):
+            found.setdefault(party_id, []).append(counted)
     return {party_id: tuple(counted) for party_id, counted in found.items()}
 
 
@@ -133,6 +136,8 @@ async def load_links(
     if kept:
         rows = await uow.sql.fetch(_REACHED, uow.tenant, *zip(*kept, strict=True))
         pairs += [(row["name"], row["party_id"]) for row in rows]
+    same = await load_same(uow, {party_id for _, party_id in pairs}) if pairs else {}
+    pairs += [(name, other) for name, party_id in pairs for other in standing(same, party_id)]
     links: dict[UUID, set[str]] = {}
     for name, party_id in pairs:
         if askers.get(name, set()) - {party_id}:

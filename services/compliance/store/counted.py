@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +14,10 @@ from msgspec import structs
 from services.compliance.domain.budget_keys import keys_named
 from services.compliance.domain.facts import Counted
 from services.compliance.domain.local_time import Span
+from services.compliance.store.same_persons import Same, others_of
 from shared.database import UnitOfWork
+
+_NOBODY: Final[Same] = MappingProxyType({})
 
 _RESERVED = """
 SELECT party_id, permit_id, channel, purpose, window_start, window_end, zones, budget_keys FROM permit
@@ -20,7 +25,7 @@ WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used'
 """
 _CONTACTS = """
 SELECT party_id, contact_id, permit_id, channel, purpose, started_at, ended_at, zones, attempt, contact, conversation,
-       household_contacted, debtor_met, budget_keys,
+       household_contacted, debtor_met, budget_keys, recorded_real,
        (told_by IS NOT NULL OR verdict = 'lawful') AND verdict <> 'imported' AND NOT EXISTS (
          SELECT FROM finding f
          WHERE f.tenant = a.tenant AND f.contact_id = a.contact_id AND (f.conduct OR f.harm)) AS lawful
@@ -28,16 +33,38 @@ FROM contact_audit a WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ended_
 """
 
 
-async def load_counted(uow: UnitOfWork, ids: Sequence[UUID], *, since: datetime) -> dict[UUID, list[Counted]]:
-    """The contacts with each party that ended at `since` (business time) or later, and what is reserved for more."""
-    contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, ids, since)
-    reserved = await uow.sql.fetch(_RESERVED, uow.tenant, ids, since)
-    found = [(row["party_id"], structs.replace(counted_of(row), lawful=row["lawful"])) for row in contacts]
-    found += [(row["party_id"], _reservation(row)) for row in reserved]
-    counted: dict[UUID, list[Counted]] = {}
-    for party_id, one in found:
-        counted.setdefault(party_id, []).append(one)
-    return counted
+async def load_counted(
+    uow: UnitOfWork, ids: Sequence[UUID], *, since: datetime, same: Same = _NOBODY
+) -> dict[UUID, list[Counted]]:
+    """The contacts with each party that ended at `since` (business time) or later, and what is reserved for more.
+
+    `same`: other ids of the parties, whose contacts are theirs, too.
+    """
+    everybody = sorted({*ids, *others_of(same)})
+    contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, everybody, since)
+    reserved = await uow.sql.fetch(_RESERVED, uow.tenant, everybody, since)
+    own: dict[UUID, list[tuple[datetime | None, Counted]]] = {}
+    for row in contacts:
+        one = structs.replace(counted_of(row), lawful=row["lawful"])
+        own.setdefault(row["party_id"], []).append((row["recorded_real"], one))
+    for row in reserved:
+        own.setdefault(row["party_id"], []).append((None, _reservation(row)))
+    return {party_id: counted for party_id in ids if (counted := _with_others(party_id, own, same))}
+
+
+def _with_others(
+    party_id: UUID, own: Mapping[UUID, Sequence[tuple[datetime | None, Counted]]], same: Same
+) -> list[Counted]:
+    """Their own contacts and reservations, and those under other ids: of somebody who is another one again only what
+    was told while they were one."""
+    found = [one for _, one in own.get(party_id, ())]
+    for other in same.get(party_id, ()):
+        found += [
+            one
+            for told_real, one in own.get(other.party_id, ())
+            if other.stands or (told_real is not None and other.shares(told_real))
+        ]
+    return found
 
 
 def _reservation(row: asyncpg.Record) -> Counted:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from services.compliance.domain.debts import Debt, Obligor
+from services.compliance.store.same_persons import Same, others_of, standing
 from shared.database import UnitOfWork
+
+_NOBODY: Final[Same] = MappingProxyType({})
 
 # OFFSET keeps the planner from joining the other way round, which reads the whole table, large as the portfolio.
 _OF_PARTIES = """
@@ -48,12 +53,33 @@ WHERE liable_party.tenant = $1 AND liable_party.party_id = l.party_id AND liable
 """
 
 
-async def load_debts(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, tuple[Debt, ...]]:
-    """The debts that each party is bound by, in whosever case they are, those no longer overdue included."""
+async def load_debts(
+    uow: UnitOfWork, party_ids: Iterable[UUID], *, same: Same = _NOBODY
+) -> dict[UUID, tuple[Debt, ...]]:
+    """The debts that each party is bound by, in whosever case they are, those no longer overdue included.
+
+    `same`: other ids of the parties: what others' cases say of these they say of the parties.
+    """
+    ids = set(party_ids)
     found: dict[UUID, tuple[Debt, ...]] = {}
-    for row in await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(set(party_ids))):
+    for row in await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(ids | others_of(same))):
         found[row["party_id"]] = (*found.get(row["party_id"], ()), _debt(row))
-    return found
+    if not same:
+        return found
+    return {party_id: debts for party_id in ids if (debts := _with_others(party_id, found, same))}
+
+
+def _with_others(party_id: UUID, found: Mapping[UUID, Sequence[Debt]], same: Same) -> tuple[Debt, ...]:
+    debts = list(found.get(party_id, ()))
+    known = {(debt.debt_id, debt.case_party_id) for debt in debts}
+    for other in standing(same, party_id):
+        debts += [
+            replace(debt, obligors=tuple(replace(one, party_id=party_id) if one.party_id == other else one
+                                         for one in debt.obligors))
+            for debt in found.get(other, ())
+            if (debt.debt_id, debt.case_party_id) not in known
+        ]  # fmt: skip
+    return tuple(debts)
 
 
 async def load_liable(uow: UnitOfWork, debt_ids: Iterable[UUID]) -> dict[UUID, tuple[Obligor, ...]]:

@@ -21,6 +21,7 @@ from services.compliance.store.feeds import load_silent
 from services.compliance.store.holds import load_holds
 from services.compliance.store.log import uncovered_since
 from services.compliance.store.moratoria import load_reaching
+from services.compliance.store.same_persons import Same, load_same, person_keys, standing
 from shared.database import UnitOfWork
 from shared.events.platform import ServiceHeartbeat
 from shared.events.topics import PARTITIONS, heartbeat_topics
@@ -235,22 +236,25 @@ async def _load(
     ids = sorted(set(party_ids))
     since = uow.now - _LOOK_BACK
     cases = await load_cases(uow, ids)
-    debts = await load_debts(uow, ids)
-    keys = {party_id: _keys(cases.get(party_id), debts.get(party_id, ())) for party_id in ids}
+    same = await load_same(uow, ids)
+    debts = await load_debts(uow, ids, same=same)
+    keys = {
+        party_id: _keys(cases.get(party_id), debts.get(party_id, ()), person_keys(party_id, same)) for party_id in ids
+    }
     wanted = {party_id: {*names_of(keys[party_id]), *names_of(named.get(party_id, {}))} for party_id in ids}
     if taking:
         await lock_keys(uow, {name for names in wanted.values() for name in names})
     links = await load_links(uow, wanted, debts)
-    shared = await load_shared(uow, wanted, links, since=since, decided=counted)
-    ties = Ties(wanted, links, await load_cases(uow, links) if links and counted else {})
+    shared = await load_shared(uow, wanted, links, since=since, decided=counted, same=same)
+    ties = Ties(wanted, links, await load_cases(uow, links) if links and counted else {}, same)
     watermarks = await load_watermarks(uow)
     silent = await load_silent(uow)
     uncovered = await uncovered_since(uow)
     parked = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
     versions = await _load_versions(uow, ids)
-    holds = await load_holds(uow, ids)
+    holds = await load_holds(uow, ids, same=same)
     reaching = await load_reaching(uow, debts)
-    history = await load_counted(uow, ids, since=since) if counted else {}
+    history = await load_counted(uow, ids, since=since, same=same) if counted else {}
     facts = {
         party_id: _facts(
             party_id, cases.get(party_id), [*holds.get(party_id, []), *reaching.get(party_id, [])],
@@ -271,11 +275,12 @@ async def _load(
 
 class Ties(NamedTuple):
     """Who shares keys with the parties. `wanted`: names of keys by party; `links`: by other person, those shared;
-    `cases`: of the others, as far as they are known."""
+    `cases`: of the others, as far as they are known. `same`: other ids of the parties, who are nobody else."""
 
     wanted: Mapping[UUID, Collection[str]]
     links: Mapping[UUID, Collection[str]]
     cases: Mapping[UUID, CaseFact]
+    same: Same
 
     def known_from(self, party_id: UUID) -> dict[str, date | None]:
         """By key that somebody else shares: since when the contacts of all are attested; None: not known of one."""
@@ -306,7 +311,7 @@ class Ties(NamedTuple):
         common = {
             other: tuple(sorted(name for name in names if name in wanted))
             for other, names in self.links.items()
-            if other != party_id
+            if other != party_id and other not in standing(self.same, party_id)
         }  # fmt: skip
         return {other: names for other, names in common.items() if names}
 
@@ -340,9 +345,14 @@ def _facts(
     )  # fmt: skip
 
 
-def _keys(case: CaseFact | None, debts: Sequence[Debt]) -> Keys:
-    """What every contact with the person counts on: the debts now collected that they are bound by, and the home."""
-    found: dict[Key, frozenset[str]] = {"debt": frozenset(debt.key for debt in debts if debt.is_overdue)}
+def _keys(case: CaseFact | None, debts: Sequence[Debt], person: frozenset[str]) -> Keys:
+    """What every contact with the person counts on: the debts now collected that they are bound by, and the home.
+
+    `person`: what they share with their other ids.
+    """
+    found: dict[Key, frozenset[str]] = {
+        "debt": frozenset(debt.key for debt in debts if debt.is_overdue), "person": person,
+    }  # fmt: skip
     if case is not None and case.household is not None:
         found["household"] = frozenset({case.household})
     return joined(found)

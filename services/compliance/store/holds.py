@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from services.compliance.domain.holds import Hold, HoldKind
+from services.compliance.store.same_persons import Same, others_of
 from shared.database import UnitOfWork
 
+_NOBODY: Final[Same] = MappingProxyType({})
 _OF_PARTIES = "SELECT * FROM hold WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY recorded_real"
 _OF_KINDS = """
 SELECT * FROM hold WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND kind = ANY($3::text[]) ORDER BY recorded_real
@@ -54,12 +58,25 @@ class EndedHold:
     evidence: str | None = None
 
 
-async def load_holds(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[Hold]]:
-    """All holds of the parties, ended ones included: an audit looks back."""
+async def load_holds(uow: UnitOfWork, party_ids: Iterable[UUID], *, same: Same = _NOBODY) -> dict[UUID, list[Hold]]:
+    """All holds of the parties, ended ones included: an audit looks back.
+
+    `same`: other ids of the parties, whose holds keep contact away from them, too.
+    """
+    ids = set(party_ids)
     found: dict[UUID, list[Hold]] = {}
-    for row in await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(set(party_ids))):
+    for row in await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(ids | others_of(same))):
         found.setdefault(row["party_id"], []).append(_hold(row))
-    return found
+    if not same:
+        return found
+    return {party_id: held for party_id in ids if (held := _with_others(party_id, found, same))}
+
+
+def _with_others(party_id: UUID, found: Mapping[UUID, Sequence[Hold]], same: Same) -> list[Hold]:
+    held = list(found.get(party_id, ()))
+    for other in same.get(party_id, ()):
+        held += [hold for hold in found.get(other.party_id, ()) if other.shares(hold.recorded_real)]
+    return held
 
 
 async def load_holds_of_kinds(

@@ -1,19 +1,99 @@
 """Merges through the consumer's transaction into the tables."""
 
 import asyncio
+import random
 
+from services.intake import identifying
 from services.intake.identifying import SETTLING, SettleIdentity
+from services.intake.store import cases
 from shared.events.stop import PartyParked, PartyUnparked
-from shared.messaging import TimerDue, intent_store
-from tests.integration.intake.test_facts import case_of, party_of
+from tests.integration.intake.conftest import record_of
+from tests.integration.intake.test_facts import carry_out, case_of, party_of
 from tests.unit.intake.facts import due, overdue, payment, person
 from tests.unit.intake.identities import merged, unmerged
 
 
 async def settle(intake):
     """What the worker does when the moment has come."""
-    handler = SettleIdentity(intake.folding.policy)
-    intake.clock.advance(SETTLING) if hasattr(intake.clock, "advance") else None
-    async with intake.database.unit_of_work() as uow:
-        rows = await uow.sql.fetch("SELECT id FROM intent WHERE kind = 'settle_identity'")
-    assert rows
+    intake.clock.advance(SETTLING)
+    return await carry_out(intake, SettleIdentity(intake.folding.policy))
+
+
+TWO = (person(1), overdue(2, due(40, 500)), overdue(1, due(10, 300), loan="L-2", party="P-2"))
+
+
+async def test_merge_late_fact_release_and_unmerge(intake):
+    await intake.tell(*TWO)
+    await intake.tell(merged(5, "P-1", "P-2"))
+    assert (await case_of(intake))["suspended"] == ["merging"]
+    assert (await case_of(intake, "P-2"))["status"] == "closed"
+    assert await settle(intake) == 1
+    await intake.tell(payment(2, 100, due(10, 300, 100), loan="L-2", party="P-2"), topic="loan-urgent")
+    assert ((await case_of(intake))["overdue_minor"], (await case_of(intake))["suspended"]) == ('[["CNY",700]]', [])
+    await intake.tell(unmerged(6, "P-1", "P-2"))
+    await settle(intake)
+    assert [(await case_of(intake, ref))["overdue_minor"] for ref in ("P-1", "P-2")] == [
+        '[["CNY",500]]', '[["CNY",200]]',
+    ]  # fmt: skip
+    assert (await case_of(intake, "P-2"))["suspended"] == []
+
+
+async def test_sequences_of_both_cases_stay_gapless(intake):
+    await intake.tell(*TWO, merged(5, "P-1", "P-2"))
+    await settle(intake)
+    await intake.tell(unmerged(6, "P-1", "P-2"))
+    for ref in ("P-1", "P-2"):
+        case = await case_of(intake, ref)
+        issued = await intake.fetch("SELECT last FROM sequence_issued WHERE aggregate_id = $1", case["case_id"])
+        assert issued[0][0] == case["version"]
+
+
+async def test_under_either_key_and_by_both_topics_it_is_one_merge(intake):
+    await intake.tell(*TWO)
+    other = record_of(merged(5, "P-1", "P-2"))
+    other = type(other)(0, 0, 0, b"bank|core-a|P-2", other.value, other.headers)
+    await intake.tell(other)
+    await intake.tell(merged(5, "P-1", "P-2"), topic="loan-urgent")
+    assert (await intake.types()).count("case.party_merged") == 2
+    assert await settle(intake) == 1
+
+
+async def test_what_others_say_of_the_one_given_up_counts_for_who_remains(intake):
+    await intake.tell(*TWO, merged(5, "P-1", "P-2"))
+    await settle(intake)
+    party = await party_of(intake, "P-2")
+    await intake.hear(PartyParked(party_id=party, service="visits", cause="x", topic="case", partition=0, offset=1))
+    assert (await case_of(intake))["suspended"] == ["facts_incomplete"]
+    await intake.hear(PartyUnparked(party_id=party, service="visits"))
+    assert (await case_of(intake))["suspended"] == []
+
+
+async def test_two_merges_at_once_among_facts_end_in_one_state(intake):
+    await intake.tell(*TWO, overdue(1, due(20, 70), loan="L-3", party="P-3"))
+    facts = [overdue(9 + number, due(10, number + 1), loan=f"L-{2 + number % 2}", party=f"P-{2 + number % 2}")
+             for number in range(20)]  # fmt: skip
+    random.Random(3).shuffle(facts)
+    await asyncio.gather(
+        intake.tell(merged(50, "P-1", "P-2"), *facts[:10]),
+        intake.tell(merged(51, "P-3", "P-1"), *facts[10:], topic="loan-urgent"),
+    )
+    await settle(intake)
+    case = await case_of(intake, "P-3")
+    assert (case["overdue_minor"], case["status"], case["suspended"]) == ('[["CNY",539]]', "open", [])
+    assert {(await case_of(intake, ref))["status"] for ref in ("P-1", "P-2")} == {"closed"}
+
+
+async def test_a_merge_that_breaks_off_is_made_again_as_a_whole(intake, monkeypatch):
+    await intake.tell(*TWO)
+    add, failures = cases.add_entries, [ConnectionResetError()]
+
+    async def fail_once(uow, entries):
+        if failures:
+            raise failures.pop()
+        await add(uow, entries)
+
+    monkeypatch.setattr(identifying.cases, "add_entries", fail_once)
+    await intake.tell(merged(5, "P-1", "P-2"))
+    assert (await intake.types()).count("case.party_merged") == 2
+    assert await settle(intake) == 1
+    assert (await case_of(intake))["suspended"] == []

@@ -75,10 +75,7 @@ class People:
         members = [party_id for party_id in self.told if self._lead(party_id) == lead]
         ordered = [lead, *sorted(one for one in members if one != lead)]
         sides = {
-            side
-            for one in self.aliases.values()
-            if not one.settled
-            for side in (one.party_id, one.lead, one.other)
+            side for one in self.aliases.values() if not one.settled for side in (one.party_id, one.lead, one.other)
         }
         return groups.joined([_loaded(self.told[one], named) for one in ordered], merging=lead in sides)
 

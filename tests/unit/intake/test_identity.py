@@ -228,7 +228,7 @@ def test_an_unmerge_restores_what_each_would_be(facts, random):
         assert found[IDS[reference]][3:6] == never[IDS[reference]][3:6]
 
 
-@pytest.mark.parametrize("into, given_up", [("P-1", "P-2"), ("P-2", "P-1")])
+@pytest.mark.parametrize(("into", "given_up"), [("P-1", "P-2"), ("P-2", "P-1")])
 def test_two_merges_at_once_end_the_same(into, given_up):
     one, other = merged(5, into, given_up), merged(6, "P-3", given_up)
     assert _end([overdue(1), one, other]) == _end([overdue(1), other, one])

@@ -1,0 +1,145 @@
+"""Two ids that are one person: contacts and holds of both count, permits are revoked, in whatever order it is heard."""
+
+import itertools
+from typing import Any
+
+from services.compliance.store.facts import load_facts
+from shared.events.case import CaseIdentity, CaseOpened, CasePartyMerged, CasePartyUnmerged, CaseReleased, CaseSuspended
+from shared.events.stop import PartyStopped
+
+from .conftest import Desk, opened_case, visit_contact, visit_request
+from .test_sharing import carry
+
+
+def told(model: type[CaseIdentity], own: CaseOpened, merged: CaseOpened, survivor: CaseOpened, version: int = 1) -> Any:
+    """The word under the key of `own`."""
+    name = "case.party_merged" if model is CasePartyMerged else "case.party_unmerged"
+    data = model(
+        party_id=own.party_id, merged_id=merged.party_id, survivor_id=survivor.party_id, version=version,
+        merged_case_id=merged.case_id, survivor_case_id=survivor.case_id, business_date=own.business_date,
+    )  # fmt: skip
+    return name, data
+
+
+async def merge(desk: Desk, merged: CaseOpened, survivor: CaseOpened) -> None:
+    for own in (survivor, merged):
+        await desk.deliver("case", told(CasePartyMerged, own, merged, survivor))
+
+
+async def counted(desk: Desk, case: CaseOpened) -> int:
+    async with desk.database.unit_of_work() as uow:
+        facts = await load_facts(uow, desk.instruments.cipher, [case.party_id])
+    return len(facts[case.party_id].counted)
+
+
+async def held(desk: Desk, case: CaseOpened) -> set[str]:
+    async with desk.database.unit_of_work() as uow:
+        facts = await load_facts(uow, desk.instruments.cipher, [case.party_id])
+    return {hold.kind for hold in facts[case.party_id].holds if hold.until is None}
+
+
+def stopped(desk: Desk, case: CaseOpened) -> tuple[str, PartyStopped]:
+    return "party.stopped", PartyStopped(
+        party_id=case.party_id, cause="stop_request", scope="party", since=desk.clock.business,
+        arrived_at=desk.clock.real, reference="r-1",
+    )  # fmt: skip
+
+
+async def test_permits_of_both_are_revoked_and_the_one_given_up_gets_none(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    await desk.ask(visit_request(first), visit_request(second))
+    await merge(desk, second, first)
+    revoked = await desk.events("compliance.permit_revoked")
+    assert {one["party_id"] for one in revoked} == {str(first.party_id), str(second.party_id)}
+    given_up, remains = await desk.ask(visit_request(second), visit_request(first))
+    assert given_up["decision"] == "deny"
+    counts = [one["values"]["count"] for one in remains["reasons"] if "count" in one.get("values", {})]
+    assert max(counts) == 2, "what a revoked permit reserved counts, whichever id it was granted for"
+
+
+async def test_the_sum_of_contacts_and_the_union_of_holds(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    for case in (first, second):
+        await desk.deliver("contact", ("contact.recorded", visit_contact(case, None)))
+    await desk.deliver("stop", stopped(desk, second))
+    assert (await counted(desk, first), await held(desk, first)) == (1, set())
+    await merge(desk, second, first)
+    assert (await counted(desk, first), await held(desk, first)) == (2, {"stop_request"})
+    (refused,) = await desk.ask(visit_request(first))
+    assert refused["decision"] == "deny"
+
+
+async def test_whatever_the_order_the_same_counts(desk: Desk) -> None:
+    found = []
+    for order in itertools.permutations(range(4)):
+        first, second = opened_case(), opened_case()
+        steps = [
+            ("case", told(CasePartyMerged, first, second, first)),
+            ("case", told(CasePartyMerged, second, second, first)),
+            ("contact", ("contact.recorded", visit_contact(second, None))),
+            ("stop", stopped(desk, second)),
+        ]
+        await desk.deliver("case", ("case.opened", first))
+        await desk.deliver("case", ("case.opened", second))
+        for number in order:
+            topic, step = steps[number]
+            await desk.deliver(topic, step)
+        found.append((await counted(desk, first), await held(desk, first), await counted(desk, second)))
+    assert set(map(str, found)) == {str((1, {"stop_request"}, 1))}
+
+
+async def test_what_was_told_meanwhile_counts_for_both_after_the_unmerge(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    await desk.deliver("contact", ("contact.recorded", visit_contact(second, None)))
+    desk.clock.real += desk.clock.real.resolution * 1000
+    await merge(desk, second, first)
+    await desk.deliver("contact", ("contact.recorded", visit_contact(first, None)))
+    for own in (second, first):
+        await desk.deliver("case", told(CasePartyUnmerged, own, second, first, version=2))
+    desk.clock.real += desk.clock.real.resolution * 1000
+    await desk.deliver("contact", ("contact.recorded", visit_contact(first, None)))
+    assert (await counted(desk, first), await counted(desk, second)) == (2, 2)
+
+
+async def test_an_unmerge_heard_before_its_merge_stays(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    await desk.deliver("case", told(CasePartyUnmerged, second, second, first, version=2))
+    await desk.deliver("case", told(CasePartyMerged, first, second, first))
+    desk.clock.real += desk.clock.real.resolution * 1000
+    await desk.deliver("contact", ("contact.recorded", visit_contact(second, None)))
+    assert await counted(desk, first) == 0
+
+
+async def test_the_suspension_ends_and_contact_is_possible_again(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    await merge(desk, second, first)
+    identity = {"case_id": first.case_id, "party_id": first.party_id, "cause": "merging"}
+    await desk.deliver("case", ("case.suspended", CaseSuspended(version=2, **identity)))
+    (refused,) = await desk.ask(visit_request(first))
+    await desk.deliver("case", ("case.released", CaseReleased(version=3, **identity)))
+    (granted,) = await desk.ask(visit_request(first))
+    assert (refused["decision"] != "allow", granted["decision"]) == (True, "allow")
+
+
+async def test_a_late_contact_under_the_old_id_takes_back_what_it_leaves_no_room_for(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    await merge(desk, second, first)
+    await carry(desk)
+    (granted,) = await desk.ask(visit_request(first))
+    earlier = desk.clock.business.replace(hour=1)
+    for minute in range(0, 40, 10):
+        start = earlier.replace(minute=minute)
+        late = visit_contact(second, None, channel="visit", started_at=start, ended_at=start.replace(minute=minute + 5))
+        await desk.deliver("contact", ("contact.recorded", late))
+    await carry(desk)
+    assert (await desk.get(f"/v1/permits/{granted['permit_id']}")).json()["revoked"]
+
+
+async def test_each_chain_names_the_other_person_and_only_its_key_opens_it(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    await merge(desk, second, first)
+    async with desk.database.read_only() as uow:
+        rows = await uow.sql.fetch("SELECT leaf_id, party_id, leaf FROM log_entry WHERE party_id IS NOT NULL")
+    leaves = [row for row in rows if b'"kind":"identity"' in bytes(row["leaf"])]
+    assert {row["party_id"] for row in leaves} == {first.party_id, second.party_id}
+    assert not any(str(second.party_id).encode() in bytes(row["leaf"]) for row in leaves)
