@@ -26,7 +26,9 @@ _PARKED: Final = "parked"
 _PASSING: Final = frozenset(
     {"payment", "credit", "due_changed", "waiver", "charge_reversed", "restructure", "reage", "correction", "hold"}
 )
-# A complaint becomes a hold of compliance under a reference of its own, which ends with the complaint.
+# A complaint becomes a hold of compliance under a reference of its own, which ends with the complaint. While it settles
+# who a person is the case is suspended.
+_HELD_SOON: Final = frozenset({"complaint", "identity"})
 _UNTIL_HELD: Final = timedelta(days=1)
 
 
@@ -82,6 +84,13 @@ def _action_chosen(candidacy: Candidacy, event: Event[Any], policy: SelectionPol
     return parties.action_chosen(candidacy, event.data, policy=policy, now=now)
 
 
+def _identity(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
+    """Who is another person now is visited no more; for who remains, and for two again, the cases follow."""
+    if event.type == "case.party_merged" and event.data.party_id == event.data.merged_id:
+        return parties.given_up(candidacy, policy=policy, now=now)
+    return parties.ignored(candidacy)
+
+
 def _case_version(candidacy: Candidacy, event: Event[Any], _policy: SelectionPolicy, _now: datetime) -> Step:
     return parties.case_version_seen(candidacy, event.data.case_id, event.data.version)
 
@@ -89,7 +98,7 @@ def _case_version(candidacy: Candidacy, event: Event[Any], _policy: SelectionPol
 def _stopped(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
     data = event.data
     until = data.since + timedelta(days=policy.cooling_days["payment"]) if data.cause in _PASSING else None
-    if data.cause == "complaint":
+    if data.cause in _HELD_SOON:
         until = data.since + _UNTIL_HELD
     fact = Block(cause=data.cause, reference=data.reference, since=data.since, until=until)
     return parties.block(candidacy, fact, policy=policy, now=now)
@@ -165,6 +174,8 @@ _CASE: Final[dict[str, Fold]] = {
     "case.closed": _case_cured,
     "case.loan_cured": _case_version,
     "case.hold_seen": _case_version,
+    "case.party_merged": _identity,
+    "case.party_unmerged": _identity,
     "case.suspended": _case_suspension,
     "case.released": _case_suspension,
     "case.bucket_changed": _case_version,

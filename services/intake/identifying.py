@@ -23,7 +23,7 @@ from services.intake.domain.identity import Word, regrouped
 from services.intake.domain.merge import Names
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.trigger import Trigger
-from services.intake.store import books, cases, days
+from services.intake.store import books, days
 from services.intake.store import groups as store
 from services.intake.store.parties import key_of, reserve
 from shared.database import UnitOfWork
@@ -101,17 +101,7 @@ async def _regroup(
         uow.emit(event)
     await books.save(uow, told, after.books)
     for alias in after.moved:
-        await cases.add_entries(uow, _entries(alias, word.trigger))
         uow.intend(_settle(uow, alias, core=word.core))
-
-
-def _entries(alias: Alias, trigger: Trigger) -> list[cases.NewEntry]:
-    """A line for either side's timeline."""
-    name = "case.party_merged" if alias.lead != alias.party_id else "case.party_unmerged"
-    return [
-        cases.NewEntry(one, trigger.event_id, trigger.happened_at, name, "", str(other))
-        for one, other in ((alias.party_id, alias.other), (alias.other, alias.party_id))
-    ]
 
 
 def _settle(uow: UnitOfWork, alias: Alias, *, core: str) -> NewIntent:

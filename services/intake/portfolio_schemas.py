@@ -10,7 +10,7 @@ class BucketSum(BaseModel):
 
     state: str = Field(
         description="`B1` to `B5`, `current` (past due before), `reaged`, or how they left: `closed`, `sold`, "
-        "`written_off`, `erased`.",
+        "`written_off`, `erased`, `merged` (it goes on in another person's case).",
         examples=["B2"],
     )
     loans: int = Field(description="How many loans stand there.")
@@ -46,7 +46,7 @@ class RollRow(BaseModel):
     back: float = Field(description="Share in an earlier bucket, still past due.")
     cured: float = Field(description="Share no longer past due, re-ages left out.")
     reaged: float = Field(description="Share whose days were counted anew.")
-    exited: float = Field(description="Share that left: closed, sold, written off, erased.")
+    exited: float = Field(description="Share that left: closed, sold, written off, erased, merged.")
 
 
 class CurrencyRolls(BaseModel):

@@ -22,7 +22,7 @@ from services.intake.domain.comparison import FieldDifference, compare, is_incid
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import OWN_NAMES, Folding
-from services.intake.store import books, cases, days, findings
+from services.intake.store import books, cases, days, findings, groups
 from services.intake.strategy_desk import choose_later
 from shared.database import UnitOfWork
 from shared.ids import derived_id
@@ -154,6 +154,8 @@ class LookingAgain(_Asking):
         after: dict[UUID, Book] = dict(before)
         found: dict[UUID, list[FieldDifference]] = {}
         for party_id, book in before.items():
+            if book.lead is not None:
+                continue  # became somebody else since it was asked about
             found[party_id] = compare(book, stated, run.business_date, self.folding.policy)
             looked_at = marked(book, found[party_id], run.business_date)
             if looked_at is not book:
@@ -194,7 +196,12 @@ async def _look(uow: UnitOfWork, run: Run, *, after: UUID | None, due_at: dateti
 
 
 async def _asked_about(uow: UnitOfWork, parties: Sequence[UUID]) -> dict[str, list[str]]:
-    return {"parties": [str(one) for one in parties], "loan_refs": await books.loan_refs(uow, parties)}
+    """The parties who stand for themselves, and the loans of all their references."""
+    aliases = await groups.touching(uow, parties)
+    led = {one.party_id for one in aliases if one.lead != one.party_id}
+    asked = [party_id for party_id in parties if party_id not in led]
+    everybody = {*asked, *(one.party_id for one in aliases if one.lead in asked)}
+    return {"parties": [str(one) for one in asked], "loan_refs": await books.loan_refs(uow, sorted(everybody))}
 
 
 def _loans_of(found: Mapping[UUID, Iterable[FieldDifference]]) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from services.plans import same_persons
 from services.plans.domain import case as cases
 from services.plans.domain import plan as plans
 from services.plans.domain.case import KnownCase
@@ -15,33 +17,44 @@ from services.plans.store import PlanStore, load_cases, save_cases
 from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData
+from shared.events.case import CaseIdentity, CasePartyMerged
 from shared.messaging import InboxKey, Outcome, Subscription
 from shared.messaging.erasing import with_erasure
 from shared.messaging.subscription import inbox_key
 
 _STATES: Final = frozenset({"case.opened", "case.updated"})
 _ENDS: Final = frozenset({"case.cured", "case.closed"})
-_TYPES: Final = _STATES | _ENDS | {"case.payment_posted", "case.payment_reversed"}
+_IDENTITY: Final = frozenset({"case.party_merged", "case.party_unmerged"})
+_TYPES: Final = _STATES | _ENDS | _IDENTITY | {"case.payment_posted", "case.payment_reversed"}
 
 
 def subscriptions(store: PlanStore) -> list[Subscription]:
     """What plans reads."""
 
     async def handle(uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        for received in batch:
+            if isinstance(received.event.data, CaseIdentity):
+                await same_persons.keep(uow, received.event.data)
         folding = await _Folding.open(uow, store, [received.event for received in batch])
         outcomes: dict[InboxKey, Outcome] = {}
         for received in batch:
-            if not folding.fold(received.event):
+            if isinstance(received.event.data, CaseIdentity):
+                folding.identify(received.event.data)
+            elif not folding.fold(received.event):
                 outcomes[inbox_key(received.event)] = Outcome.IGNORED
         await folding.save()
         return outcomes
+
+    async def erase(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
+        await same_persons.forget(uow, party_ids)
+        await store.erase(uow, party_ids)
 
     async def nothing(_uow: UnitOfWork, _batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
         return {}
 
     return [
         Subscription(topic="case", types=frozenset(_TYPES), handle=handle),
-        with_erasure(Subscription(topic="compliance", types=frozenset(), handle=nothing), store.erase),
+        with_erasure(Subscription(topic="compliance", types=frozenset(), handle=nothing), erase),
     ]
 
 
@@ -49,11 +62,13 @@ class _Folding:
     """Cases and plans of one batch; written once, at the end."""
 
     def __init__(
-        self, uow: UnitOfWork, store: PlanStore, known: dict[tuple[UUID, UUID], KnownCase], agreed: Sequence[Plan]
-    ) -> None:
+        self, uow: UnitOfWork, store: PlanStore, known: dict[tuple[UUID, UUID], KnownCase], agreed: Sequence[Plan],
+        merged: Mapping[UUID, UUID],
+    ) -> None:  # fmt: skip
         self._uow = uow
         self._store = store
         self._cases = known
+        self._merged = merged
         self._plans = {plan.plan_id: plan for plan in agreed}
         self._changed_cases: set[tuple[UUID, UUID]] = set()
         self._changed_plans: set[UUID] = set()
@@ -61,7 +76,16 @@ class _Folding:
     @classmethod
     async def open(cls, uow: UnitOfWork, store: PlanStore, events: Sequence[Event[EventData]]) -> _Folding:
         parties = [event.party_id for event in events if event.party_id is not None]
-        return cls(uow, store, await load_cases(uow, parties), await store.of_parties(uow, parties))
+        merged = await same_persons.merged_into(uow, parties)
+        await uow.lock_parties(merged.keys() - uow.locked)
+        plans_known = await store.of_parties(uow, [*parties, *merged])
+        return cls(uow, store, await load_cases(uow, parties), plans_known, merged)
+
+    def identify(self, data: CaseIdentity) -> None:
+        """The case of somebody who is another person now is over; their plans go on, kept by who remains."""
+        before = self._cases.get((data.party_id, data.merged_case_id)) if data.merged_case_id is not None else None
+        if isinstance(data, CasePartyMerged) and data.party_id == data.merged_id and before is not None:
+            self._keep_case((before.party_id, before.case_id), replace(before, is_open=False))
 
     def fold(self, event: Event[Any]) -> bool:
         """Take one event over; false when it changes nothing."""
@@ -99,7 +123,15 @@ class _Folding:
         return self._keep_plan(change, cause_id=event.id)
 
     def _of_case(self, key: tuple[UUID, UUID]) -> list[Plan]:
-        return [plan for plan in self._plans.values() if (plan.party_id, plan.case_id) == key]
+        """The plans that a payment to this case keeps: its own, and those of whoever was merged into its person.
+
+        A person has one case for life, so of the merged ones the person names it.
+        """
+        return [
+            plan
+            for plan in self._plans.values()
+            if (plan.party_id, plan.case_id) == key or self._merged.get(plan.party_id) == key[0]
+        ]
 
     def _keep_case(self, key: tuple[UUID, UUID], state: KnownCase) -> bool:
         self._cases[key] = state

@@ -144,6 +144,14 @@ def case_cured(candidacy: Candidacy, case_id: UUID, version: int, *, policy: Sel
     return _withdraw(changed, cause="cured", policy=policy, now=now)
 
 
+def given_up(candidacy: Candidacy, *, policy: SelectionPolicy, now: datetime) -> Step:
+    """`case.party_merged`: the party is another person, whose case goes on. A later `case.opened` brings it back."""
+    if candidacy.case is None:
+        return ignored(candidacy)
+    changed = replace(candidacy, case=replace(candidacy.case, is_open=False))
+    return _withdraw(changed, cause="merged", policy=policy, now=now)
+
+
 def case_suspension(
     candidacy: Candidacy, case_id: UUID, version: int, *, suspended: bool, policy: SelectionPolicy, now: datetime
 ) -> Step:

@@ -64,7 +64,8 @@ def cases_router(balances: Balances) -> APIRouter:
         """All loans, payments and the newest lines of the timeline; no personal data."""
         async with database.read_only() as uow:
             book, case = await _book(uow, case_id)
-            payments = await cases.payments_of(uow, book.party_id)
+            references = [one.party_id for one in book.members] or [book.party_id]
+            payments = await cases.payments_of(uow, [] if book.lead is not None else references)
             entries = await timelines.last(uow, book.party_id, limit=_LINES_SHOWN)
         return view_of(book, case, policy, payments=payments, entries=entries)
 

@@ -14,7 +14,7 @@ _CORES = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND party_id = 
 _PARTY_OF = "SELECT party_id, core FROM case_file WHERE tenant = $1 AND case_id = $2"
 _PAYMENTS = """
 SELECT transaction_ref, loan_ref, receipt::text, reversal::text, posted, reversal_posted FROM movement
-WHERE tenant = $1 AND party_id = $2 ORDER BY transaction_ref
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY transaction_ref
 """
 _PARTIES_PAGE = """
 SELECT party_id, core FROM case_file WHERE tenant = $1 AND ($2::uuid IS NULL OR party_id > $2)
@@ -59,9 +59,9 @@ async def party_of(uow: UnitOfWork, case_id: UUID) -> tuple[UUID, str] | None:
     return None if row is None else (row[0], row[1])
 
 
-async def payments_of(uow: UnitOfWork, party_id: UUID) -> list[asyncpg.Record]:
-    """Every movement of a party, in order of reference."""
-    return list(await uow.sql.fetch(_PAYMENTS, uow.tenant, party_id))
+async def payments_of(uow: UnitOfWork, party_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+    """Every movement of a person under each of their references, in order of the transaction's."""
+    return list(await uow.sql.fetch(_PAYMENTS, uow.tenant, party_ids))
 
 
 async def parties_page(uow: UnitOfWork, *, after: UUID | None, limit: int) -> dict[UUID, str]:

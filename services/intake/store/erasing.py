@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from services.intake.store import books, portfolio
+from services.intake.store import books, groups, portfolio
 from services.intake.store.score_features import wait_for_scorings
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
@@ -44,9 +44,16 @@ _DELETE: Final = (
 
 
 async def erase(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:
-    """Delete the keys, and what is in the clear. Who read contact data stays: it names readers, not what they read."""
+    """Delete the keys, and what is in the clear. Who read contact data stays: it names readers, not what they read.
+
+    With somebody goes what is kept under the references that were merged into theirs.
+    """
+    everybody = sorted({*party_ids, *(one.party_id for one in await groups.touching(uow, party_ids)
+                                      if one.lead in party_ids)})  # fmt: skip
+    await uow.lock_parties(set(everybody) - uow.locked)
     await wait_for_scorings(uow)
-    await cipher.erase(uow, party_ids)
-    await portfolio.forget(uow, await books.load(uow, dict.fromkeys(party_ids, "")))
+    await cipher.erase(uow, everybody)
+    await portfolio.forget(uow, await books.load_own(uow, dict.fromkeys(everybody, "")))
     for statement in _DELETE:
-        await uow.sql.execute(statement, uow.tenant, list(party_ids))
+        await uow.sql.execute(statement, uow.tenant, everybody)
+    await groups.forget(uow, everybody)

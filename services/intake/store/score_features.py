@@ -33,10 +33,12 @@ _STATE_CODE: Final = """CASE state WHEN 'B1' THEN 1 WHEN 'B2' THEN 2 WHEN 'B3' T
 # Each document is parsed once: without MATERIALIZED the planner pulls the casts up and parses it for every field.
 # What was paid, cleared and was not taken back, by the day of its value; credits and recoveries are nobody's payment.
 # What came after the loan's statement is not in the stated balance yet.
+# Who has several references of the core gets no score: their loans are under all of them.
 _FEATURES: Final = f"""
 WITH chosen AS MATERIALIZED (
   SELECT party_id, case_id, as_of, days_contractual AS days, (opened_at AT TIME ZONE $5)::date AS opened_on
-  FROM case_file WHERE {_RANGE} AND status = 'open' AND days_contractual > 0
+  FROM case_file WHERE {_RANGE} AND status = 'open' AND days_contractual > 0 AND NOT EXISTS (
+    SELECT FROM party_identity i WHERE i.tenant = $1 AND i.lead_id = case_file.party_id AND i.party_id <> i.lead_id)
 ), told AS MATERIALIZED (
   SELECT party_id, loan_ref, statement::jsonb AS said, standing::jsonb -> 'balance' AS alone FROM loan
   WHERE {_RANGE} AND statement IS NOT NULL AND terms IS NOT NULL

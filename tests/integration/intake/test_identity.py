@@ -2,12 +2,13 @@
 
 import asyncio
 import random
+from uuid import uuid4
 
 from services.intake import identifying
 from services.intake.identifying import SETTLING, SettleIdentity
-from services.intake.store import cases
+from shared.events.compliance import PartyErased
 from shared.events.stop import PartyParked, PartyUnparked
-from tests.integration.intake.conftest import record_of
+from tests.integration.intake.conftest import NOW, record_of
 from tests.integration.intake.test_facts import carry_out, case_of, party_of
 from tests.unit.intake.facts import due, overdue, payment, person
 from tests.unit.intake.identities import merged, unmerged
@@ -85,15 +86,24 @@ async def test_two_merges_at_once_among_facts_end_in_one_state(intake):
 
 async def test_a_merge_that_breaks_off_is_made_again_as_a_whole(intake, monkeypatch):
     await intake.tell(*TWO)
-    add, failures = cases.add_entries, [ConnectionResetError()]
+    save, failures = identifying.store.save, [ConnectionResetError()]
 
-    async def fail_once(uow, entries):
+    async def fail_once(uow, aliases):
+        await save(uow, aliases)
         if failures:
             raise failures.pop()
-        await add(uow, entries)
 
-    monkeypatch.setattr(identifying.cases, "add_entries", fail_once)
+    monkeypatch.setattr(identifying.store, "save", fail_once)
     await intake.tell(merged(5, "P-1", "P-2"))
     assert (await intake.types()).count("case.party_merged") == 2
     assert await settle(intake) == 1
     assert (await case_of(intake))["suspended"] == []
+
+
+async def test_who_is_erased_goes_with_the_references_merged_into_theirs(intake):
+    await intake.tell(*TWO, merged(5, "P-1", "P-2"))
+    party = await party_of(intake)
+    erased = PartyErased(party_id=party, erasure_id=uuid4(), erased_at=NOW, complete_from=NOW)
+    await intake.hear(erased, topic="compliance")
+    for table in ("party_identity", "loan", "party_alias"):
+        assert await intake.fetch(f"SELECT FROM {table}") == [], table

@@ -15,7 +15,7 @@ from services.plans.desk import PlanDesk
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.store import PlanStore
-from shared.events.case import CaseCured, CaseOpened, CasePaymentPosted, CasePaymentReversed
+from shared.events.case import CaseCured, CaseOpened, CasePartyMerged, CasePaymentPosted, CasePaymentReversed
 from shared.events.compliance import PartyErased
 from shared.ids import draw_shard, entity_id
 from shared.money import Money
@@ -303,3 +303,23 @@ async def test_what_an_erased_household_told_is_unreadable(desk: Desk) -> None:
     assert (shown["state"], shown["document"]) == ("signed", "")
     async with desk.database.read_only() as uow:
         assert await uow.sql.fetchval("SELECT count(*) FROM party_key WHERE party_id = $1", case.party_id) == 0
+
+
+@pytest.mark.parametrize("under_the_survivors_key_first", [True, False])
+async def test_plan_of_who_is_another_person_now_is_kept_by_payments_of_who_remains(
+    desk: Desk, under_the_survivors_key_first: bool
+) -> None:
+    (case, plan), survivor = await signed(desk), await open_case(desk)
+    told = [
+        CasePartyMerged(
+            party_id=own.party_id, merged_id=case.party_id, survivor_id=survivor.party_id, version=1,
+            merged_case_id=case.case_id, survivor_case_id=survivor.case_id, business_date=date(2026, 3, 5),
+        )
+        for own in (survivor, case)
+    ]  # fmt: skip
+    for data in told if under_the_survivors_key_first else reversed(told):
+        await desk.deliver("case", ("case.party_merged", data))
+    await desk.deliver("case", ("case.payment_posted", paid(survivor, 2, "T-1", 100_000)))
+    assert (await read(desk, plan))["paid"] == money(100_000)
+    refused = await desk.post("/v1/plans", proposal(case))
+    assert refused.status_code >= 400

@@ -118,10 +118,11 @@ async def test_withdrawn_key_verifies_nothing(world: Any, tmp_path: Any) -> None
     assert (await world.check_in(permit=permit)).json()["reason"] == "permit_forged"
 
 
-async def test_payment_recalls_a_visit_on_its_way(world: Any) -> None:
+@pytest.mark.parametrize("cause", ["payment", "identity"])
+async def test_payment_or_merge_recalls_a_visit_on_its_way(world: Any, cause: str) -> None:
     await world.assigned()
     await world.post(f"/v1/visits/{world.visit_id}/en-route")
-    fact = world.stopped()
+    fact = world.stopped(cause)
     world.clock.real += timedelta(milliseconds=300)
     await world.deliver("stop", fact)
     assert (await world.check_in()).json()["reason"] == "permit_revoked"

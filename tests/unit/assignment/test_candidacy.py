@@ -195,3 +195,10 @@ def test_other_partys_case_id_is_a_new_case() -> None:
     step = parties.case_known(known, opened(1), at=NOW, policy=POLICY, now=NOW)
     assert step.candidacy.case is not None
     assert step.candidacy.case.case_id == CASE
+
+
+def test_who_is_another_person_now_is_visited_no_more_until_the_case_opens_again() -> None:
+    step = parties.given_up(candidate(), policy=POLICY, now=NOW)
+    assert answer(step.candidacy) == "no_open_case"
+    again = parties.case_known(step.candidacy, opened(9), at=NOW, policy=POLICY, now=NOW)
+    assert answer(again.candidacy) is None

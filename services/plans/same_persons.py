@@ -1,0 +1,40 @@
+"""The SQL of people who turned out to be one: the payments of who remains keep the plans of who was given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from shared.database import UnitOfWork
+from shared.events.case import CaseIdentity, CasePartyMerged
+
+_MERGED_INTO = """
+SELECT merged_id, survivor_id FROM same_person
+WHERE tenant = $1 AND survivor_id = ANY($2::uuid[]) AND is_merged ORDER BY merged_id
+"""
+_KEEP = """
+INSERT INTO same_person AS s (tenant, merged_id, survivor_id, version, is_merged) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (tenant, merged_id) DO UPDATE
+SET survivor_id = excluded.survivor_id, version = excluded.version, is_merged = excluded.is_merged
+WHERE s.version < excluded.version
+"""
+_FORGET = """
+DELETE FROM same_person WHERE tenant = $1 AND (merged_id = ANY($2::uuid[]) OR survivor_id = ANY($2::uuid[]))
+"""
+
+
+async def merged_into(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Who was merged into one of the parties, and into which."""
+    rows = await uow.sql.fetch(_MERGED_INTO, uow.tenant, sorted(set(party_ids)))
+    return {row["merged_id"]: row["survivor_id"] for row in rows}
+
+
+async def keep(uow: UnitOfWork, data: CaseIdentity) -> None:
+    """One word about who is who; the highest version counts, whichever key it came under."""
+    is_merged = isinstance(data, CasePartyMerged)
+    await uow.sql.execute(_KEEP, uow.tenant, data.merged_id, data.survivor_id, data.version, is_merged)
+
+
+async def forget(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
+    """Delete what joins erased people to anybody."""
+    await uow.sql.execute(_FORGET, uow.tenant, list(party_ids))
