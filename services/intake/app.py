@@ -153,7 +153,7 @@ def _intent_handlers(
         DayClose(folding, reconciles=core is not None and own.reconcile_after_close),
         ScoreRun(Scoring.of(scored_by, own)),
         LearnHomes(folding),
-        SettleIdentity(folding.policy),
+        SettleIdentity(own),
         LearnIndexes(folding.cipher, own.ageing_batch),
         GatherTimeline(),
         *reconciling,

@@ -23,9 +23,11 @@ from services.intake.domain.identity import Word, regrouped
 from services.intake.domain.merge import Names
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.trigger import Trigger
+from services.intake.settings import IntakeSettings
 from services.intake.store import books, days
 from services.intake.store import groups as store
 from services.intake.store.parties import key_of, reserve
+from services.intake.strategy_desk import choose_later
 from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData
@@ -119,7 +121,7 @@ def _settle(uow: UnitOfWork, alias: Alias, *, core: str) -> NewIntent:
 class SettleIdentity:
     """Intent handler: the second step of a merge or unmerge. A later word about the same person has its own."""
 
-    policy: DelinquencyPolicy
+    settings: IntakeSettings
     kind: str = SETTLE_IDENTITY
     batch_size: int = 1
 
@@ -147,8 +149,9 @@ class SettleIdentity:
         after: dict[UUID, Book] = {}
         for party_id, book in before.items():
             if book.lead is None and book.case is not None:
-                circumstances = Circumstances(self.policy, closed.get(book.core), Names(_new_id))
+                circumstances = Circumstances(self.settings.policy(), closed.get(book.core), Names(_new_id))
                 after[party_id], events = conclude(book, replace(book), trigger, circumstances)
                 for event in events:
                     uow.emit(event)
         await books.save(uow, before, after)
+        choose_later(uow, sorted(after), seconds=self.settings.choose_after_seconds)

@@ -55,6 +55,8 @@ _TELLERS: Final[dict[str, _Teller]] = {
     ),
     "case.cured": _of("case", "Nothing is past due any more ({cause})."),
     "case.closed": _of("case", "The case was closed: every loan has ended ({cause})."),
+    "case.party_merged": _of("case", "The core says that two references are one person; one case goes on.", "survivor_id"),
+    "case.party_unmerged": _of("case", "The core says that they are two people after all.", "survivor_id"),
     "case.suspended": _of("case", "Nobody may act on the case: {cause}."),
     "case.released": _of("case", "The case may be acted on again; the last cause was {cause}."),
     "case.action_chosen": _of("case", "The strategy chose what happens next: {action} ({reasons})."),

@@ -17,7 +17,7 @@ from tests.unit.intake.identities import merged, unmerged
 async def settle(intake):
     """What the worker does when the moment has come."""
     intake.clock.advance(SETTLING)
-    return await carry_out(intake, SettleIdentity(intake.folding.policy))
+    return await carry_out(intake, SettleIdentity(intake.folding.settings))
 
 
 TWO = (person(1), overdue(2, due(40, 500)), overdue(1, due(10, 300), loan="L-2", party="P-2"))
