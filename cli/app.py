@@ -11,6 +11,7 @@ from cli.contracts import contracts_app
 from cli.cutover import cutover_app
 from cli.dead_letters import dead_letters_app
 from cli.evidence import evidence_app
+from cli.export import export_app
 from cli.log import log_app
 from cli.reconcile import reconcile
 from cli.rules import rules_app
@@ -33,6 +34,7 @@ app.add_typer(score_app, name="score")
 app.add_typer(strategy_app, name="strategy")
 app.add_typer(tape_app, name="tape")
 app.add_typer(cutover_app, name="cutover")
+app.add_typer(export_app, name="export")
 app.command("access")(access)
 app.command("reconcile")(reconcile)
 console = Console(stderr=True)

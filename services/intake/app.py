@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from services.intake.ageing import DayClose
 from services.intake.api.cases import cases_router, control_router
 from services.intake.api.events import events_router
+from services.intake.api.exports import exports_router
 from services.intake.api.history import history_router
 from services.intake.api.people import people_router
 from services.intake.api.portfolio import portfolio_router
@@ -138,6 +139,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: 
         portfolio_router(database),
         people_router(database, folding.cipher),
         timeline_router(database),
+        exports_router(database, folding.policy),
         scores_router(database, scored_by),
         strategy_router(database, deciding),
         references_router(),

@@ -215,7 +215,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
                 ],
             }
         ],
-        "read_at": CHECKED_OUT_AT, "heard_up_to": CHECKED_OUT_AT,
+        "read_at": CHECKED_OUT_AT, "heard_up_to": CHECKED_OUT_AT, "age_seconds": 0.0,
     },
     RollMatrix: {
         "month": "2026-03",
@@ -231,7 +231,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
                 ],
             }
         ],
-        "read_at": CHECKED_OUT_AT,
+        "read_at": CHECKED_OUT_AT, "heard_up_to": CHECKED_OUT_AT, "age_seconds": 0.0,
     },
     Reconciliation: {
         "business_date": "2026-03-10", "loans_compared": 3000, "loans_of_core": 3000,

@@ -32,6 +32,9 @@ class Portfolio(BaseModel):
     heard_up_to: AwareDatetime | None = Field(
         description="Real time up to which the core's topics have been read; null while a part of them never was."
     )
+    age_seconds: float | None = Field(
+        description="How old the figures are: seconds from `heard_up_to` to `read_at`; null while that is not known."
+    )
 
 
 class RollRow(BaseModel):
@@ -63,3 +66,9 @@ class RollMatrix(BaseModel):
     month: str = Field(description="Month of the business dates.", examples=["2026-03"])
     currencies: list[CurrencyRolls] = Field(description="One entry per currency.")
     read_at: AwareDatetime = Field(description="Real time of this answer: every committed fact is in it.")
+    heard_up_to: AwareDatetime | None = Field(
+        description="Real time up to which the core's topics have been read; null while a part of them never was."
+    )
+    age_seconds: float | None = Field(
+        description="How old the figures are: seconds from `heard_up_to` to `read_at`; null while that is not known."
+    )

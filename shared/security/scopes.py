@@ -69,6 +69,9 @@ _ALL: Final = (
         "rights-desk",
         "complaint-desk",
     ),
+    _scope(
+        "intake.export-cases", "Take the list of cases away as a file, without contact data.", "auditor", "operator"
+    ),
     # No service and nobody who plans visits holds it: a score orders help or contact through the strategy alone.
     _scope("intake.read-score", "Read what will probably become of a case, with reasons.", "auditor", "operator"),
     _scope("intake.record-facts", "Send loan and party facts over HTTP instead of the topic.", "core"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -41,6 +42,7 @@ def portfolio_router(database: Database) -> APIRouter:
             ],
             read_at=read_at,
             heard_up_to=heard_up_to,
+            age_seconds=_age_seconds(heard_up_to, read_at),
         )
 
     @router.get("/rolls", summary="Roll rates of a month")
@@ -54,15 +56,21 @@ def portfolio_router(database: Database) -> APIRouter:
         async with database.read_only() as uow:
             stock = await portfolio.stock(uow, until=number - 1)
             moved = await portfolio.moved(uow, number)
-            read_at = uow.real_now
+            heard_up_to, read_at = await days.read_up_to(uow), uow.real_now
         currencies = sorted({*stock, *(cell.currency for cell in moved)})
         return RollMatrix(
             month=month,
             currencies=[_rolls(currency, stock.get(currency, {}), moved) for currency in currencies],
             read_at=read_at,
+            heard_up_to=heard_up_to,
+            age_seconds=_age_seconds(heard_up_to, read_at),
         )
 
     return router
+
+
+def _age_seconds(heard_up_to: datetime | None, read_at: datetime) -> float | None:
+    return None if heard_up_to is None else max(0.0, (read_at - heard_up_to).total_seconds())
 
 
 def _sum(state: str, amount: Amount) -> BucketSum:

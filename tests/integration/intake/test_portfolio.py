@@ -1,11 +1,13 @@
 """The portfolio's figures: sums that every transaction keeps, equal to a recount."""
 
+import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
 from services.intake.store import portfolio
 from shared.events.compliance import PartyErased
 from tests.integration.intake.conftest import NOW
+from tests.integration.intake.test_api import item, post
 from tests.unit.intake.facts import DAY, due, overdue, payment, sold
 
 
@@ -68,3 +70,50 @@ async def test_buckets_over_http(intake):
 async def test_a_month_that_is_none_is_refused(intake):
     async with intake.api() as api:
         assert (await api.get("/v1/portfolio/rolls", params={"month": "2026-13"})).status_code == 422
+
+
+# One statement, so that both sides are of one moment: what the sums say, and what the loans are.
+_BOTH = """
+SELECT 'kept' AS side, currency, state, sum(loans)::bigint AS loans, sum(overdue_minor)::bigint AS overdue_minor
+FROM portfolio_entry WHERE measure = 'stock' GROUP BY 2, 3 HAVING sum(loans) <> 0
+UNION ALL
+SELECT 'counted', terms::json ->> 'currency', place::json ->> 2, count(*), sum((place::json ->> 3)::bigint)::bigint
+FROM loan WHERE place IS NOT NULL GROUP BY 2, 3
+"""
+
+
+async def write(intake, api, writer):
+    """Thirty batches of one writer: loans open, age, are paid, and are late again."""
+    for step in range(30):
+        facts = [
+            overdue(step + 1, due(10 + 20 * (step % 5), 100 * (step % 3)), party=f"P-{writer}-{one}", loan=f"L-{one}")
+            for one in range(3)
+        ]
+        assert {result["outcome"] for result in await post(api, *map(item, facts))} <= {"applied", "ignored"}
+
+
+async def test_the_sums_equal_a_recount_at_any_moment_while_writers_write(intake):
+    compared = 0
+    async with intake.api() as api:
+        writers = asyncio.gather(*(write(intake, api, writer) for writer in range(4)))
+        while not writers.done():
+            async with intake.database.unit_of_work() as uow:
+                if compared % 3 == 0:
+                    await portfolio.gather(uow)
+            rows = await intake.fetch(_BOTH)
+            sides = {side: {tuple(row)[1:] for row in rows if row["side"] == side} for side in ("kept", "counted")}
+            assert sides["kept"] == sides["counted"]
+            compared += 1
+            await asyncio.sleep(0.01)
+        await writers
+    assert compared > 5
+    assert sum(amount for _, amount, _ in await sums(intake)) == 12
+
+
+async def test_the_figures_show_their_age(intake):
+    await intake.tell(overdue(1))
+    async with intake.database.unit_of_work() as uow:
+        await uow.sql.execute("UPDATE consumer_position SET caught_up_to = $1", uow.real_now - timedelta(seconds=40))
+    async with intake.api() as api:
+        for path in ("/v1/portfolio", "/v1/portfolio/rolls?month=2026-03"):
+            assert (await api.get(path)).json()["age_seconds"] == 40
