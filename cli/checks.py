@@ -39,7 +39,7 @@ CHECKS = (
 
 
 def run_tests(arguments: Sequence[str]) -> int:
-    """pytest on all cores, at least two workers, with `arguments` passed through; returns its exit code."""
+    """pytest on all cores, with `arguments` passed through; returns its exit code."""
     command = [sys.executable, "-m", "pytest"]
     if not any(argument.startswith(("-n", "--numprocesses", "--pdb")) for argument in arguments):
         command += ["-n", str(worker_count(os.cpu_count())), "--dist", "worksteal"]
@@ -48,8 +48,8 @@ def run_tests(arguments: Sequence[str]) -> int:
 
 
 def worker_count(cores: int | None) -> int:
-    """Two at least: tests wait on servers more than they compute. Eight at most: the servers are shared."""
-    return min(max(cores or 1, 2), MOST_WORKERS)
+    """One more than cores: tests wait for disk and for timers. Eight at most: the servers are shared."""
+    return min((cores or 1) + 1, MOST_WORKERS)
 
 
 def run_lint(checks: Sequence[Check] = CHECKS) -> int:

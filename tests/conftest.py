@@ -3,6 +3,7 @@
 A server starts when the first test asks for it and stops with the last run. Databases, topics and groups are per test.
 """
 
+import gc
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -40,6 +41,12 @@ TopicsFactory = Callable[..., Awaitable[None]]
 def pytest_configure(config: pytest.Config) -> None:
     """The run (xdist's controller and each worker) counts as a holder, so that no server stops between two workers."""
     _SERVERS.home.hold()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is loaded by now stays: the collector need not look at it again in every test."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ import pytest
 from cli.checks import Check, run_lint, worker_count
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(None, 2), (1, 2), (2, 2), (6, 6), (64, 8)])
+@pytest.mark.parametrize(("cores", "workers"), [(None, 2), (1, 2), (2, 3), (6, 7), (64, 8)])
 def test_workers_follow_the_cores(cores, workers):
     assert worker_count(cores) == workers
 
