@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -50,17 +51,22 @@ class Pace:
     async def settle(self, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         """Wait until all services are quiet in two looks in a row. Raises NotQuiet.
 
-        One look is not enough: an event may pass from a service not yet asked to one already asked.
+        One look is not enough: an event may pass from a service not yet asked to one already asked. Between looks at
+        all, only those at work are asked: questions cost the others processor time that the work needs.
         """
         began, quiet_looks = time.monotonic(), 0
+        asked: Sequence[str] = SERVICES
         while quiet_looks < 2:
-            answers = await asyncio.gather(*(self._ask(service) for service in SERVICES))
-            quiet_looks = quiet_looks + 1 if all(answer["quiet"] for answer in answers) else 0
-            if time.monotonic() - began > timeout_seconds:
-                left = dict(zip(SERVICES, answers, strict=True))
-                raise NotQuiet(f"after {timeout_seconds:.0f} s something is still on its way: {left}")
-            if not quiet_looks:
+            answers = dict(zip(asked, await asyncio.gather(*map(self._ask, asked)), strict=True))
+            busy = {service: answer for service, answer in answers.items() if not answer["quiet"]}
+            if busy:
+                if time.monotonic() - began > timeout_seconds:
+                    raise NotQuiet(f"after {timeout_seconds:.0f} s something is still on its way: {busy}")
+                quiet_looks = 0
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            elif asked == SERVICES:
+                quiet_looks += 1
+            asked = tuple(busy) or SERVICES
         self.waited_seconds += time.monotonic() - began
 
     async def until_fresh(self, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
