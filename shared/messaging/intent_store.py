@@ -47,6 +47,15 @@ FROM due WHERE intent.id = due.id
 RETURNING intent.id, kind, key, party_id, payload, due_at, clock, attempts, traceparent
 """
 
+# One question for all kinds: a lease for each would be as many transactions, most of them for nothing.
+_DUE_KINDS = """
+SELECT k FROM unnest($1::text[]) AS k WHERE EXISTS (
+    SELECT FROM intent WHERE done_at IS NULL AND kind = k
+      AND ((clock = 'real' AND due_at <= $2) OR (clock = 'business' AND due_at <= $3))
+      AND (retry_at IS NULL OR retry_at <= clock_timestamp())
+      AND (leased_until IS NULL OR leased_until <= clock_timestamp()))
+"""
+
 _FINISH = """
 UPDATE intent SET done_at = $3, attempts = attempts + 1, lease = NULL, leased_until = NULL
 WHERE id = ANY($1::uuid[]) AND lease = $2 AND done_at IS NULL
@@ -105,6 +114,11 @@ async def lease(uow: UnitOfWork, kind: str, *, limit: int, lease_id: UUID, durat
     """
     rows = await uow.sql.fetch(_LEASE, kind, uow.real_now, uow.now, limit, lease_id, duration)
     return sorted((_intent(row) for row in rows), key=lambda intent: (intent.due_at, intent.id))
+
+
+async def due_kinds(uow: UnitOfWork, kinds: Sequence[str]) -> list[str]:
+    """Those of `kinds` of which something can be leased now."""
+    return [row[0] for row in await uow.sql.fetch(_DUE_KINDS, list(kinds), uow.real_now, uow.now)]
 
 
 async def finish(uow: UnitOfWork, ids: Sequence[UUID], *, lease_id: UUID) -> set[UUID]:

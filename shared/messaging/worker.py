@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -18,6 +17,7 @@ from shared.messaging.backoff import backoff_seconds
 from shared.messaging.failures import is_transient
 from shared.messaging.intents import Answer, Intent, IntentHandler
 from shared.messaging.liveness import Pulse
+from shared.messaging.periodic import pause
 from shared.messaging.tracing import batch_span
 from shared.telemetry import metrics
 
@@ -27,52 +27,83 @@ LEASE_SECONDS = 60.0
 _CALL_SECONDS = 50.0
 _FIRST_POLL_SECONDS = 0.05
 _LAST_POLL_SECONDS = 0.5
+# A kind looks by itself only after such a silence of the look-out.
+_UNASKED_SECONDS = 5.0
 # Whoever was away is heard again within this time after coming back.
 _LONGEST_RETRY_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 3.0
 
 
 class Worker:
-    """One loop per kind of intent, so that no kind waits for another's slow partner."""
+    """One loop per kind of intent, so that no kind waits for another's slow partner, and one that looks out for all."""
 
     def __init__(self, database: Database, handlers: Sequence[IntentHandler], *, pulse: Pulse) -> None:
         self._database = database
         self._handlers = list(handlers)
         self._pulse = pulse
         self._stopping = asyncio.Event()
+        self._due = {handler.kind: asyncio.Event() for handler in handlers}
         # One for life: what a round could not give back, because the database went away, the next one takes again.
         self._lease_id = uuid4()
 
     def stop(self) -> None:
         """Ask `run` to end after the calls in flight."""
         self._stopping.set()
+        self._wake(self._due)
 
     async def run(self) -> None:
         """Work until stopped."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_out(), name="worker-look-out")
             for handler in self._handlers:
                 group.create_task(self._run_kind(handler), name=f"worker-{handler.kind}")
 
-    async def _run_kind(self, handler: IntentHandler) -> None:
+    async def _look_out(self) -> None:
+        """Wake the kinds of which something is due: after each commit of intents, and as time goes by."""
         committed = self._database.intents_committed.listen()
         poll_seconds = _FIRST_POLL_SECONDS
         attempt = 0
         while not self._stopping.is_set():
-            self._pulse.beat(handler.kind)
+            self._pulse.beat("look-out")
             committed.clear()
+            try:
+                async with self._database.read_only() as uow:
+                    found = await intent_store.due_kinds(uow, list(self._due))
+                attempt = 0
+            except Exception as error:
+                attempt += 1
+                await self._pause(error, attempt, "look-out")
+                continue
+            self._wake(found)
+            poll_seconds = _FIRST_POLL_SECONDS if found else min(poll_seconds * 1.5, _LAST_POLL_SECONDS)
+            await pause(committed, poll_seconds)
+
+    def _wake(self, kinds: Iterable[str]) -> None:
+        for kind in kinds:
+            self._due[kind].set()
+
+    async def _run_kind(self, handler: IntentHandler) -> None:
+        due = self._due[handler.kind]
+        attempt = 0
+        while not self._stopping.is_set():
+            self._pulse.beat(handler.kind)
+            due.clear()
             try:
                 busy = await self.work_once(handler)
                 attempt = 0
             except Exception as error:
-                if not is_transient(error):
-                    raise
                 attempt += 1
-                log.warning("worker %s: %s; trying again", handler.kind, type(error).__name__)
-                await self._wait(self._stopping, backoff_seconds(attempt, limit=_LONGEST_PAUSE_SECONDS))
+                await self._pause(error, attempt, handler.kind)
                 continue
-            poll_seconds = _FIRST_POLL_SECONDS if busy else min(poll_seconds * 1.5, _LAST_POLL_SECONDS)
             if not busy:
-                await self._wait(committed, poll_seconds)
+                await pause(due, _UNASKED_SECONDS)
+
+    async def _pause(self, error: Exception, attempt: int, loop: str) -> None:
+        """Before the next try, if the failure will pass. Raises it if not."""
+        if not is_transient(error):
+            raise error
+        log.warning("worker %s: %s; trying again", loop, type(error).__name__)
+        await pause(self._stopping, backoff_seconds(attempt, limit=_LONGEST_PAUSE_SECONDS))
 
     async def work_once(self, handler: IntentHandler) -> bool:
         """Carry out the intents of one kind that are due now, up to one batch; false when there were none."""
@@ -155,8 +186,3 @@ class Worker:
             ]
             async with self._database.unit_of_work() as uow:
                 await intent_store.postpone(uow, delays, lease_id=lease_id)
-
-    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await event.wait()

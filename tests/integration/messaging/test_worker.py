@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -173,6 +174,38 @@ async def test_a_late_answer_after_the_lease_ran_out_is_dropped(bench: Any, puls
     handler = Recorder(overslept)
     await Worker(plans.database, [handler], pulse=pulse).work_once(handler)
     assert (handler.committed, len(other.committed)) == ([], 1)
+
+
+async def test_only_kinds_with_something_to_lease_are_due(bench: Any, pulse: Any) -> None:
+    plans = await bench()
+    await intend(plans, "a")
+    await intend(plans, "later", clock="business", after=timedelta(hours=1))
+    kinds = ["other", "ask"]
+    async with plans.database.read_only() as uow:
+        assert await intent_store.due_kinds(uow, kinds) == ["ask"]
+    handler = Recorder(no)
+    await Worker(plans.database, [handler], pulse=pulse).work_once(handler)
+    async with plans.database.read_only() as uow:
+        assert await intent_store.due_kinds(uow, kinds) == []  # postponed
+
+
+async def test_what_is_intended_while_the_worker_runs_is_carried_out_and_it_ends_when_asked(
+    bench: Any, pulse: Any, eventually: Any
+) -> None:
+    plans = await bench()
+    handler = Recorder(yes)
+    worker = Worker(plans.database, [handler], pulse=pulse)
+    running = asyncio.create_task(worker.run())
+
+    async def carried_out() -> bool:
+        return bool(handler.committed)
+
+    await asyncio.sleep(0)
+    await intend(plans, "a")
+    await eventually(carried_out)
+    worker.stop()
+    async with asyncio.timeout(5):
+        await running
 
 
 async def test_asking_for_quiet_wakes_the_workers_of_due_intents(bench: Any) -> None:
