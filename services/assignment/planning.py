@@ -37,7 +37,7 @@ from services.assignment.opened import OpenedDatabase
 from services.assignment.remote import NotAnsweredError
 from services.assignment.route_solver import RouteSolver, RoutingFailedError
 from services.assignment.store import field_days, staff
-from services.assignment.store.candidacies import load_candidacies, parties_worth_a_look
+from services.assignment.store.candidacies import load_candidacies, parties_worth_a_look, visited
 from shared.database import UnitOfWork
 from shared.ids import entity_id, shard_of
 from shared.messaging import Answer, Intent, NewIntent
@@ -84,8 +84,9 @@ class SelectFieldDay:
         async with self._opened.database.read_only() as uow:
             looked_at = await load_candidacies(uow, await parties_worth_a_look(uow, self._policy, day))
             pairs, refused = await pairs_on(uow, day)
+            taken = await visited(uow)
             now = uow.now
-        return await asyncio.to_thread(self._choose, looked_at, pairs, refused, day, max_visits, now)
+        return await asyncio.to_thread(self._choose, looked_at, pairs, refused, day, max_visits, now, taken)
 
     def _choose(
         self,
@@ -95,10 +96,11 @@ class SelectFieldDay:
         day: date,
         max_visits: int | None,
         now: datetime,
+        taken: set[str],
     ) -> Selected:
         reasons = {party: refusal(c, day, policy=self._policy, now=now) for party, c in looked_at.items()}
         eligible = [looked_at[party] for party, reason in reasons.items() if reason is None]
-        selection = select(eligible, pairs, policy=self._policy, max_visits=max_visits)
+        selection = select(eligible, pairs, policy=self._policy, max_visits=max_visits, visited=taken)
         not_chosen = Counter(reason for reason in reasons.values() if reason is not None)
         not_chosen.update(selection.not_chosen)
         return Selected(

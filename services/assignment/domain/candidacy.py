@@ -16,7 +16,7 @@ from services.assignment.domain.policy import CoolingCause, SelectionPolicy
 from services.assignment.domain.visits import OURS, PlannedVisit, VisitState
 from shared.events import NewEvent
 from shared.events.base import EventData
-from shared.events.case import CaseActionChosen, CaseOpened, EndingKind, NextAction
+from shared.events.case import CaseActionChosen, CaseLoan, CaseOpened, EndingKind, NextAction
 from shared.events.visit import VisitWithdrawn
 from shared.messaging.intents import NewIntent
 from shared.money import Money
@@ -43,6 +43,10 @@ class CaseFacts:
     facts_at: datetime
     is_open: bool = True
     suspended: bool = False
+    shared: tuple[str, ...] = ()
+    """What one visit is about for several people: the home, and each debt that binds somebody else, too."""
+    leads: bool = True
+    """Whether this is the lead case of all its debts: whoever borrowed them, not who is bound beside them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +131,26 @@ def case_known(candidacy: Candidacy, data: CaseOpened, *, at: datetime, policy: 
         cell=data.cell,
         held=data.held,
         facts_at=at,
+        shared=_shared(data),
+        leads=all(_leads(loan, data.party_id) for loan in data.loans),
         suspended=known.suspended if known is not None and same else False,
     )
     changed = replace(candidacy, case=case)
     if case.held or (candidacy.visit is not None and candidacy.visit.case_id != case.case_id):
         return _withdraw(changed, cause="case_changed", policy=policy, now=now)
     return Step(candidacy=changed)
+
+
+def _shared(data: CaseOpened) -> tuple[str, ...]:
+    debts = [f"debt:{loan.debt_id}" for loan in data.loans if len(loan.obligors) > 1 and loan.debt_id is not None]
+    homes = [] if data.household is None else [f"household:{data.household}"]
+    return tuple(sorted({*debts, *homes}))
+
+
+def _leads(loan: CaseLoan, party_id: UUID) -> bool:
+    """Whether the party's case leads for the loan: the borrower's does, of several the one with the lowest id."""
+    borrowers = [one.party_id for one in loan.obligors if one.role == "borrower"]
+    return not borrowers or min(borrowers) == party_id or all(one.party_id != party_id for one in loan.obligors)
 
 
 def case_cured(candidacy: Candidacy, case_id: UUID, version: int, *, policy: SelectionPolicy, now: datetime) -> Step:

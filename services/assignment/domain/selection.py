@@ -8,7 +8,7 @@ area that has room and a pair who speaks the person's language.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import cos, radians
@@ -45,13 +45,28 @@ class Selection:
 
 
 def select(
-    candidates: Iterable[Candidacy], pairs: Sequence[ReadyPair], *, policy: SelectionPolicy, max_visits: int | None
-) -> Selection:
-    """Fill the areas of `pairs` with `candidates` (already eligible), best first, up to `max_visits` in all."""
+    candidates: Iterable[Candidacy], pairs: Sequence[ReadyPair], *, policy: SelectionPolicy, max_visits: int | None,
+    visited: Collection[str] = (),
+) -> Selection:  # fmt: skip
+    """Fill the areas of `pairs` with `candidates` (already eligible), best first, up to `max_visits` in all.
+
+    People of one home, and people bound by one debt, get one visit, not two: the lead case's. `visited`: homes and
+    debts about which a visit is planned already.
+    """
+    candidates = list(candidates)
+    leading = {name for one in candidates if one.case is not None and one.case.leads for name in one.case.shared}
+    taken = set(visited)
     areas = [Area(pairs=tuple(group), room=_room(len(group), policy.day)) for group in _groups(pairs, policy.day)]
     left = sum(area.room for area in areas) if max_visits is None else max_visits
     not_chosen: Counter[str] = Counter()
     for candidate in sorted(candidates, key=lambda each: _rank(each, policy)):
+        shared, leads = (candidate.case.shared, candidate.case.leads) if candidate.case is not None else ((), True)
+        if not taken.isdisjoint(shared):
+            not_chosen["one_visit_for_all"] += 1
+            continue
+        if not leads and not leading.isdisjoint(shared):
+            not_chosen["visited_with_lead_case"] += 1
+            continue
         if areas and left == 0:
             not_chosen["capacity"] += 1
             continue
@@ -59,6 +74,7 @@ def select(
         if area is None:
             not_chosen[reason] += 1
             continue
+        taken.update(shared)
         area.parties.append(candidate.party_id)
         area.room -= 1
         left -= 1

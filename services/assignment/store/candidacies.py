@@ -37,25 +37,32 @@ WHERE c.tenant = $1 AND c.is_open AND NOT c.held AND NOT c.suspended AND c.bucke
 ORDER BY c.party_id
 """
 
+_VISITED = """
+SELECT DISTINCT unnest(c.shared) AS name FROM visit v JOIN candidate c USING (tenant, party_id)
+WHERE v.tenant = $1 AND v.state = ANY($2::text[])
+"""
+
 _SAVE_CANDIDATES = """
 INSERT INTO candidate (tenant, party_id, case_id, case_version, bucket, dpd_effective, overdue_minor, overdue_currency,
                        jurisdiction, time_zones, language, cell, held, facts_at, is_open, suspended, not_before,
-                       action, action_number, action_case_id)
+                       shared, leads, action, action_number, action_case_id)
 SELECT $1, r.party_id, r.case_id, r.case_version, r.bucket, r.dpd_effective,
        r.overdue_minor::bigint[], r.overdue_currency::text[], r.jurisdiction, r.time_zones::text[], r.language, r.cell,
-       r.held, r.facts_at, r.is_open, r.suspended, r.not_before, r.action, r.action_number, r.action_case_id
+       r.held, r.facts_at, r.is_open, r.suspended, r.not_before, coalesce(r.shared::text[], '{}'),
+       coalesce(r.leads, true), r.action, r.action_number, r.action_case_id
 FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::integer[], $7::text[], $8::text[], $9::text[],
             $10::text[], $11::text[], $12::text[], $13::boolean[], $14::timestamptz[], $15::boolean[], $16::boolean[],
-            $17::date[], $18::text[], $19::integer[], $20::uuid[])
+            $17::text[], $18::boolean[], $19::date[], $20::text[], $21::integer[], $22::uuid[])
   AS r(party_id, case_id, case_version, bucket, dpd_effective, overdue_minor, overdue_currency, jurisdiction,
-       time_zones, language, cell, held, facts_at, is_open, suspended, not_before, action, action_number,
-       action_case_id)
+       time_zones, language, cell, held, facts_at, is_open, suspended, shared, leads, not_before, action,
+       action_number, action_case_id)
 ON CONFLICT (tenant, party_id) DO UPDATE SET
   case_id = excluded.case_id, case_version = excluded.case_version, bucket = excluded.bucket,
   dpd_effective = excluded.dpd_effective, overdue_minor = excluded.overdue_minor,
   overdue_currency = excluded.overdue_currency, jurisdiction = excluded.jurisdiction,
   time_zones = excluded.time_zones, language = excluded.language, cell = excluded.cell, held = excluded.held,
   facts_at = excluded.facts_at, is_open = excluded.is_open, suspended = excluded.suspended,
+  shared = excluded.shared, leads = excluded.leads,
   not_before = excluded.not_before, action = excluded.action, action_number = excluded.action_number,
   action_case_id = excluded.action_case_id
 """
@@ -115,6 +122,11 @@ async def parties_worth_a_look(uow: UnitOfWork, policy: SelectionPolicy, day: da
         _WORTH_A_LOOK, uow.tenant, list(policy.buckets), policy.minimum_days_past_due, day, _LIVE
     )
     return [row["party_id"] for row in rows]
+
+
+async def visited(uow: UnitOfWork) -> set[str]:
+    """The homes and shared debts about which a visit is planned or under way."""
+    return {row["name"] for row in await uow.sql.fetch(_VISITED, uow.tenant, _LIVE)}
 
 
 async def save_candidacies(
@@ -196,12 +208,14 @@ def _case(row: asyncpg.Record | None) -> CaseFacts | None:
         facts_at=row["facts_at"],
         is_open=row["is_open"],
         suspended=row["suspended"],
+        shared=tuple(row["shared"]),
+        leads=row["leads"],
     )
 
 
 def _case_row(case: CaseFacts | None) -> tuple[object, ...]:
     if case is None:
-        return (None,) * 14
+        return (None,) * 16
     return (
         case.case_id,
         case.version,
@@ -217,6 +231,8 @@ def _case_row(case: CaseFacts | None) -> tuple[object, ...]:
         case.facts_at,
         case.is_open,
         case.suspended,
+        _array(case.shared),
+        case.leads,
     )
 
 

@@ -29,9 +29,12 @@ SELECT fact_id, source, event_id, type, holds_from, happened_at, recorded_at, ou
 WHERE tenant = $1 AND party_id = $2 AND ($3::bigint IS NULL OR fact_id > $3)
 ORDER BY fact_id LIMIT $4
 """
+# A hold says itself which days it covers: told to begin later than was known, it is not on a day before.
 _TOLD = """
 SELECT type, content FROM loan_fact
-WHERE tenant = $1 AND party_id = $2 AND holds_from <= $3 AND recorded_at <= $4 ORDER BY fact_id
+WHERE tenant = $1 AND party_id = $2 AND recorded_at <= $4
+  AND (holds_from <= $3 OR type IN ('loan.hold_started', 'loan.hold_ended'))
+ORDER BY fact_id
 """
 _OF_PARTIES = """
 SELECT party_id, holds_from, type, content FROM loan_fact

@@ -73,3 +73,19 @@ async def test_a_closed_case_revokes_what_is_planned_by_its_cause(desk: Desk) ->
 def test_every_word_of_the_events_has_a_meaning() -> None:
     assert HOLD_OF_CORE.keys() == set(get_args(HeldFor))
     assert HOLD_OF_STOP.keys() == set(get_args(StopCause))
+
+
+async def test_a_corrected_hold_keeps_the_earlier_knowledge(desk: Desk) -> None:
+    """Valid time and recorded time: what was known of a day, and when; a later word replaces none of it."""
+    case = await desk.open_case()
+    day = desk.clock.business.date()
+    await desk.deliver("case", ("case.hold_seen", seen(desk, case, 2, starts_on=day - timedelta(days=5))))
+    first_known = desk.clock.real
+    desk.clock.advance(timedelta(minutes=5))
+    corrected = seen(desk, case, 3, starts_on=day - timedelta(days=2), ends_on=day - timedelta(days=1))
+    await desk.deliver("case", ("case.hold_seen", corrected))
+    holds = await holds_of(desk, case)
+    assert [hold.valid_from.date() for hold in holds] == [day - timedelta(days=6), day - timedelta(days=3)]
+    known_then = [hold for hold in holds if hold.recorded_real <= first_known]
+    assert [(hold.valid_from.date(), hold.valid_to) for hold in known_then] == [(day - timedelta(days=6), None)]
+    assert holds[0].ended_at == desk.clock.business, "it stood, as far as anybody knew, until the correction came"

@@ -5,7 +5,7 @@ from datetime import timedelta
 from services.intake.store.erasing import erase
 from shared.events.loan import LoanCorrected
 from tests.integration.intake.test_facts import case_of, party_of
-from tests.unit.intake.facts import DAY, due, overdue, payment, person, stated
+from tests.unit.intake.facts import DAY, due, hold, overdue, payment, person, stated
 
 
 async def _get(api, path, **query):
@@ -52,6 +52,22 @@ async def test_day_is_told_as_it_was_known_and_as_it_is_known_now(intake):
     assert (now["dpd_contractual"], now["overdue_totals"]) == (summary["dpd_contractual"], summary["overdue_totals"])
     assert now["facts"] == 2
     assert now["without_facts"] == []
+
+
+async def test_a_corrected_hold_keeps_what_was_known_of_it_before(intake):
+    """Valid time and recorded time: on the day itself nobody knew of the hold that began before it."""
+    await intake.tell(overdue(1))
+    moments = [intake.clock.real_now()]
+    for fact in (hold(2, starts_on=DAY - timedelta(days=3)), hold(3, starts_on=DAY + timedelta(days=1))):
+        intake.clock.real += timedelta(minutes=2)
+        await intake.tell(fact)
+        moments.append(intake.clock.real_now())
+    case_id, found = (await case_of(intake))["case_id"], []
+    async with intake.api() as api:
+        for moment in moments:
+            day = await _get(api, f"/v1/cases/{case_id}/on-day", as_of=DAY.isoformat(), known_at=moment.isoformat())
+            found.append(day["suspended"])
+    assert found == [[], ["on_hold"], []]
 
 
 async def test_loan_without_kept_facts_is_named(intake):

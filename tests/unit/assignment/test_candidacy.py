@@ -202,3 +202,25 @@ def test_who_is_another_person_now_is_visited_no_more_until_the_case_opens_again
     assert answer(step.candidacy) == "no_open_case"
     again = parties.case_known(step.candidacy, opened(9), at=NOW, policy=POLICY, now=NOW)
     assert answer(again.candidacy) is None
+
+
+def test_the_borrowers_case_leads_and_the_one_bound_beside_is_linked() -> None:
+    other, debt = UUID(int=3), UUID(int=4)
+    loan = {
+        "loan_id": UUID(int=5), "debt_id": debt, "loan_ref": "L-1", "product_class": "card",
+        "overdue": {"amount_minor": 1, "currency": "CNY"}, "balance": {"amount_minor": 1, "currency": "CNY"},
+        "oldest_due_date": "2026-01-01", "dpd_contractual": 60,
+    }  # fmt: skip
+    found = []
+    for own, beside in (("borrower", "co_borrower"), ("co_borrower", "borrower")):
+        obligors = [
+            {"party_id": PARTY, "role": own, "liability": "joint"},
+            {"party_id": other, "role": beside, "liability": "joint"},
+        ]
+        data = CaseOpened.model_validate(
+            opened(4).model_dump() | {"loans": [loan | {"obligors": obligors}], "household": "a" * 32}
+        )
+        step = parties.case_known(Candidacy(party_id=PARTY), data, at=NOW, policy=POLICY, now=NOW)
+        assert step.candidacy.case is not None
+        found.append((step.candidacy.case.leads, step.candidacy.case.shared))
+    assert found == [(lead, (f"debt:{debt}", "household:" + "a" * 32)) for lead in (True, False)]

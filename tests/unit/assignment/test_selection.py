@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import time
 from uuid import UUID
 
@@ -87,3 +88,28 @@ def test_everybody_is_chosen_once_or_counted(people: int, pairs: int, limit: int
     assert all(len(area.parties) <= POLICY.day.area_visits for area in selection.areas)
     homes = [each.pair.pair_id for area in selection.areas for each in area.pairs]
     assert len(homes) == len(set(homes))
+
+
+def sharing(*shared: str, leads: bool = True, minor: int = 100_000) -> Candidacy:
+    one = person(minor=minor)
+    assert one.case is not None
+    return replace(one, case=replace(one.case, shared=shared, leads=leads))
+
+
+def test_people_of_one_home_get_one_visit() -> None:
+    people = [sharing("household:a", minor=60_000), sharing("household:a", minor=500_000), sharing("household:b")]
+    selection = choose(people, [pair(1)])
+    assert set(selection.areas[0].parties) == {people[1].party_id, people[2].party_id}
+    assert selection.not_chosen == {"one_visit_for_all": 1}
+
+
+def test_the_lead_case_of_a_shared_debt_is_visited_however_much_the_other_owes() -> None:
+    lead, linked = sharing("debt:1"), sharing("debt:1", leads=False, minor=900_000)
+    selection = choose([linked, lead], [pair(1)])
+    assert selection.areas[0].parties == [lead.party_id]
+    assert selection.not_chosen == {"visited_with_lead_case": 1}
+
+
+def test_whoever_shares_a_visit_that_is_planned_already_waits() -> None:
+    selection = select([sharing("debt:1")], [pair(1)], policy=POLICY, max_visits=None, visited={"debt:1"})
+    assert (selection.areas, selection.not_chosen) == ((), {"one_visit_for_all": 1})
