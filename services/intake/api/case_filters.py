@@ -55,7 +55,7 @@ def case_filter(
         date | None, Query(description="Only whose state is of this business date or a later one.")
     ] = None,
     changed_since: Annotated[
-        AwareDatetime | None, Query(description="Only with an event recorded then or later, real time.")
+        AwareDatetime | None, Query(description="Only with an event on topic `case` recorded then or later, real time.")
     ] = None,
 ) -> CaseFilter:
     """FastAPI dependency. Raises InvalidRequest when parts of the filter contradict one another."""

@@ -95,6 +95,11 @@ def people_router(database: Database, cipher: PartyCipher) -> APIRouter:
         answers = [PointAnswer(party_id=each, point=found[each].home if each in found else None) for each in ids]
         return PointAnswers(items=answers)
 
+    _add_search(router, database, cipher)
+    return router
+
+
+def _add_search(router: APIRouter, database: Database, cipher: PartyCipher) -> None:
     @router.post(
         "/search", summary="Find a person", openapi_extra=QUESTION, responses=problem_responses(SearchedTooMuch)
     )
@@ -113,8 +118,6 @@ def people_router(database: Database, cipher: PartyCipher) -> APIRouter:
         except SearchedTooMuchError as error:
             raise SearchedTooMuch(retry_after_seconds=error.wait_seconds) from error
         return FoundParties(party_ids=list(found), items=[found_of(*each) for each in found.items()])
-
-    return router
 
 
 def _answer(party_id: UUID, opened: OpenedCard | Refusal | None) -> ContactCard:
