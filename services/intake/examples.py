@@ -163,7 +163,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         ],
     },
     ToldFact: {
-        "fact_id": 41, "source": "core-a", "event_id": "core-a-000917", "type": "loan.overdue",
+        "fact_id": 41, "party_id": PARTY, "source": "core-a", "event_id": "core-a-000917", "type": "loan.overdue",
         "holds_from": "2026-03-10", "happened_at": "2026-03-09T17:00:00Z", "recorded_at": "2026-03-09T17:00:01Z",
         "outcome": "applied", "content": EVENTS["loan.overdue"],
     },

@@ -14,9 +14,13 @@ from shared.money import Money
 
 
 class ToldFact(BaseModel):
-    """A fact of the core, as it was told. It is never changed: a correction is another fact."""
+    """A fact of the core, as it was told. It is never changed: a correction is another fact.
+
+    `party_id` is whose reference it came under: a person whom the core has merged has several.
+    """
 
     fact_id: int = Field(description="Grows in the order in which facts were recorded.")
+    party_id: PartyId
     source: str = Field(description="Who told it: the core's name.", examples=["core-a"])
     event_id: str = Field(description="The event's id; with `source` it is its identity.")
     type: str = Field(description="Event type.", examples=["loan.overdue"])

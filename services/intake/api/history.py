@@ -16,7 +16,7 @@ from services.intake.domain.book import Book
 from services.intake.domain.hindsight import refold, state_on
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.history_schemas import CaseOnDay, LoanOnDay, ToldFact
-from services.intake.store import books, cases, loan_facts
+from services.intake.store import books, cases, groups, loan_facts
 from shared.database import Database
 from shared.events.catalogue import CATALOGUE
 from shared.money import Money
@@ -34,14 +34,19 @@ def history_router(database: Database, policy: DelinquencyPolicy) -> APIRouter:
 
     @router.get("/facts", summary="What the core has said", responses=problem_responses(NotFound, InvalidCursor))
     async def list_facts(case_id: CaseId, page: Annotated[PageRequest, Depends(page_request)]) -> Page[ToldFact]:
-        """Every fact about the party's loans, in the order in which it was recorded; stale ones too."""
+        """Every fact about the person's loans, under all their references, as it was recorded; stale ones too."""
         name = f"facts|{case_id}"
         after = page.after(name, int)
         async with database.read_only() as uow:
             party = await cases.party_of(uow, case_id)
             if party is None:
                 raise NotFound("no such case")
-            rows = await loan_facts.page(uow, party[0], after=None if after is None else after[0], limit=page.limit + 1)
+            rows = await loan_facts.page(
+                uow,
+                await groups.members(uow, party[0]),
+                after=None if after is None else after[0],
+                limit=page.limit + 1,
+            )
         return page.page(rows, list_name=name, key=lambda row: (row["fact_id"],), item=_told)
 
     @router.get("/on-day", summary="What was due on a day", responses=problem_responses(NotFound))
@@ -59,7 +64,8 @@ def history_router(database: Database, policy: DelinquencyPolicy) -> APIRouter:
             if book is None or book.case is None:
                 raise NotFound("no such case")
             day, moment = as_of or book.case.as_of, known_at or uow.real_now
-            told = await loan_facts.told_by(uow, book.party_id, as_of=day, known_at=moment)
+            members = await groups.members(uow, book.party_id)
+            told = await loan_facts.told_by(uow, members, as_of=day, known_at=moment)
         facts = [CATALOGUE[name].model.model_validate_json(content) for name, content in told]
         past = refold(book.party_id, book.core, facts)
         state, suspended = state_on(past, day, policy)

@@ -53,6 +53,14 @@ async def leads(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     return {one.party_id: one.lead for one in await touching(uow, party_ids) if one.lead != one.party_id}
 
 
+async def members(uow: UnitOfWork, party_id: UUID) -> list[UUID]:
+    """The party and those for whom it stands: whose books are read as its own."""
+    return [
+        party_id,
+        *(one.party_id for one in await touching(uow, [party_id]) if one.lead == party_id != one.party_id),
+    ]
+
+
 async def save(uow: UnitOfWork, aliases: Sequence[Alias]) -> None:
     """Keep what is known of each of these parties now."""
     if aliases:

@@ -25,14 +25,14 @@ _DATED: Final = (
     "reported_on", "business_date",
 )  # fmt: skip
 _OF_PARTY = """
-SELECT fact_id, source, event_id, type, holds_from, happened_at, recorded_at, outcome, content FROM loan_fact
-WHERE tenant = $1 AND party_id = $2 AND ($3::bigint IS NULL OR fact_id > $3)
+SELECT fact_id, party_id, source, event_id, type, holds_from, happened_at, recorded_at, outcome, content FROM loan_fact
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND ($3::bigint IS NULL OR fact_id > $3)
 ORDER BY fact_id LIMIT $4
 """
 # A hold says itself which days it covers: told to begin later than was known, it is not on a day before.
 _TOLD = """
 SELECT type, content FROM loan_fact
-WHERE tenant = $1 AND party_id = $2 AND recorded_at <= $4
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND recorded_at <= $4
   AND (holds_from <= $3 OR type IN ('loan.hold_started', 'loan.hold_ended'))
 ORDER BY fact_id
 """
@@ -41,11 +41,13 @@ SELECT party_id, holds_from, type, content FROM loan_fact
 WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY party_id, fact_id
 """
 _WITHOUT = """
-SELECT DISTINCT l.party_id FROM loan l WHERE l.tenant = $1 AND l.party_id = ANY($2::uuid[]) AND l.terms IS NOT NULL
+SELECT l.party_id FROM loan l WHERE l.tenant = $1 AND l.party_id = ANY($2::uuid[]) AND l.terms IS NOT NULL
 AND NOT EXISTS (
     SELECT FROM loan_fact f WHERE f.tenant = $1 AND f.party_id = l.party_id
       AND f.content::jsonb ->> 'loan_ref' = l.loan_ref
 )
+UNION
+SELECT unnest(ARRAY[party_id, lead_id, other_id]) FROM party_identity WHERE tenant = $1
 """
 
 
@@ -80,18 +82,21 @@ def holds_from(fact: LoanFact | PartyDeceased) -> date:
     raise LookupError(f"{type(fact).__name__} has no date")
 
 
-async def page(uow: UnitOfWork, party_id: UUID, *, after: int | None, limit: int) -> list[asyncpg.Record]:
-    """Facts of a party in the order in which they were recorded."""
-    return list(await uow.sql.fetch(_OF_PARTY, uow.tenant, party_id, after, limit))
+async def page(uow: UnitOfWork, party_ids: Sequence[UUID], *, after: int | None, limit: int) -> list[asyncpg.Record]:
+    """Facts of a person, under all their references, in the order in which they were recorded."""
+    return list(await uow.sql.fetch(_OF_PARTY, uow.tenant, party_ids, after, limit))
 
 
-async def told_by(uow: UnitOfWork, party_id: UUID, *, as_of: date, known_at: datetime) -> list[tuple[str, str]]:
+async def told_by(
+    uow: UnitOfWork, party_ids: Sequence[UUID], *, as_of: date, known_at: datetime
+) -> list[tuple[str, str]]:
     """Type and content of the facts that hold on `as_of` and were recorded until `known_at`, as recorded."""
-    return [tuple(row) for row in await uow.sql.fetch(_TOLD, uow.tenant, party_id, as_of, known_at)]
+    return [tuple(row) for row in await uow.sql.fetch(_TOLD, uow.tenant, party_ids, as_of, known_at)]
 
 
 async def of_parties(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, list[tuple[date, str, str]]]:
-    """Date, type and content of every fact, by party; who has a loan of which no fact was kept is left out."""
+    """Date, type and content of every fact, by party; who has a loan of which no fact was kept, or several
+    references, is left out."""
     unknown = {row[0] for row in await uow.sql.fetch(_WITHOUT, uow.tenant, party_ids)}
     found: dict[UUID, list[tuple[date, str, str]]] = {}
     for party_id, *fact in await uow.sql.fetch(_OF_PARTIES, uow.tenant, party_ids):

@@ -6,6 +6,7 @@ from services.intake.store.erasing import erase
 from shared.events.loan import LoanCorrected
 from tests.integration.intake.test_facts import case_of, party_of
 from tests.unit.intake.facts import DAY, due, hold, overdue, payment, person, stated
+from tests.unit.intake.identities import merged
 
 
 async def _get(api, path, **query):
@@ -79,6 +80,19 @@ async def test_loan_without_kept_facts_is_named(intake):
         day = await _get(api, f"/v1/cases/{case['case_id']}/on-day")
     assert day["facts"] == 0
     assert len(day["without_facts"]) == 1
+
+
+async def test_person_under_two_references_has_one_past(intake):
+    await intake.tell(overdue(1, due(40, 500)), overdue(1, due(10, 300), loan="L-2", party="P-2"))
+    await intake.tell(merged(5, "P-1", "P-2"))
+    case_id = (await case_of(intake))["case_id"]
+    async with intake.api() as api:
+        facts = (await _get(api, f"/v1/cases/{case_id}/facts"))["items"]
+        day = await _get(api, f"/v1/cases/{case_id}/on-day")
+    assert [fact["content"]["loan_ref"] for fact in facts] == ["L-1", "L-2"]
+    assert len({fact["party_id"] for fact in facts}) == 2
+    assert [loan["loan_ref"] for loan in day["loans"]] == ["L-1", "L-2"]
+    assert day["without_facts"] == []
 
 
 async def test_facts_go_with_the_person(intake):
