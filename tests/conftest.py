@@ -80,9 +80,11 @@ def kafka(servers: EmbeddedServers) -> KafkaAccess:
 
 
 @pytest.fixture(scope="session")
-def shelf() -> Shelf:
+def shelf() -> Iterator[Shelf]:
     """Emptied databases for the next test of this worker."""
-    return Shelf()
+    shelf = Shelf()
+    yield shelf
+    shelf.close()
 
 
 @pytest.fixture

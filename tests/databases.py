@@ -4,8 +4,10 @@ Copying a database of a thousand partitions costs a third of a second of process
 What a test changed besides rows (tables, columns, triggers, rights) cannot be emptied: such a database is dropped.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from threading import Thread
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -16,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from shared.embedded.provision import ServiceDatabase, create_database, drop_database
 
 Make = Callable[[str], Awaitable[ServiceDatabase]]
+Question = Callable[[asyncpg.Connection], Awaitable[str]]
 _KEPT_PER_KIND = 4
 _FEW_BYTES = 32 * 8192
 
@@ -43,6 +46,11 @@ class Shelf:
 
     def __init__(self) -> None:
         self._kept: dict[str, list[tuple[str, str, ServiceDatabase]]] = {}
+        self._connections = _Connections()
+
+    def close(self) -> None:
+        """Nobody leases any more."""
+        self._connections.close()
 
     @asynccontextmanager
     async def lease(self, admin_url: str, kind: str, make: Make) -> AsyncIterator[ServiceDatabase]:
@@ -53,12 +61,47 @@ class Shelf:
         else:
             name = f"test_{uuid4().hex[:12]}"
             database = await make(name)
-            shape = await _ask(admin_url, name, _shape_of_new)
+            shape = await self._connections.ask(admin_url, name, _shape_of_new)
         yield database
-        if len(kept) < _KEPT_PER_KIND and await _ask(admin_url, name, _emptied) == shape:
+        if len(kept) < _KEPT_PER_KIND and await self._connections.ask(admin_url, name, _emptied) == shape:
             kept.append((name, shape, database))
         else:
             await drop_database(admin_url, name)
+
+
+class _Connections:
+    """A connection to each database that outlives the tests' event loops: a new one would read the catalogue of a
+    thousand partitions anew, after every test.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, asyncpg.Connection] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="databases", daemon=True)
+        self._thread.start()
+
+    async def ask(self, admin_url: str, name: str, question: Question) -> str:
+        """What the superuser finds in the database of that name."""
+        asked = asyncio.run_coroutine_threadsafe(self._ask(admin_url, name, question), self._loop)
+        return await asyncio.wrap_future(asked)
+
+    async def _ask(self, admin_url: str, name: str, question: Question) -> str:
+        connection = self._open.get(name)
+        if connection is None or connection.is_closed():
+            connection = await asyncpg.connect(urlunsplit(urlsplit(admin_url)._replace(path=f"/{name}")))
+            self._open[name] = connection
+        return await question(connection)
+
+    def close(self) -> None:
+        """Close all."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _close(self) -> None:
+        for connection in self._open.values():
+            await connection.close()
 
 
 async def prepared(
@@ -71,14 +114,6 @@ async def prepared(
         await connection.run_sync(prepare)
     await engine.dispose()
     return made
-
-
-async def _ask(admin_url: str, name: str, question: Callable[[asyncpg.Connection], Awaitable[str]]) -> str:
-    connection = await asyncpg.connect(urlunsplit(urlsplit(admin_url)._replace(path=f"/{name}")))
-    try:
-        return await question(connection)
-    finally:
-        await connection.close()
 
 
 async def _shape_of_new(connection: asyncpg.Connection) -> str:
