@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -68,18 +68,8 @@ class Deciding:
         known = [row["party_id"] for row in rows]
         history = await store.load_history(uow, known)
         holds = await store.load_holds(uow, known)
-        zone = ZoneInfo(self.time_zone)
-        today = uow.now.astimezone(zone).date()
         return [
-            (
-                row,
-                self._state(
-                    row,
-                    today,
-                    [fact_of(one, zone) for one in history.get(row["party_id"], ())],
-                    [hold_of(one, zone) for one in holds.get(row["party_id"], ())],
-                ),
-            )
+            (row, self._state(row, uow.now, history.get(row["party_id"], ()), holds.get(row["party_id"], ())))
             for row in rows
         ]
 
@@ -92,10 +82,15 @@ class Deciding:
         return choose(version.policy, case), version, arm
 
     def _state(
-        self, row: asyncpg.Record, today: date, history: Sequence[PastFact], holds: Sequence[PastHold]
+        self, row: asyncpg.Record, now: datetime, history: Sequence[asyncpg.Record], holds: Sequence[asyncpg.Record]
     ) -> CaseState:
+        zone = ZoneInfo(self.time_zone)
+        today = now.astimezone(zone).date()
         late_since = row["as_of"] - timedelta(days=row["days_contractual"])
-        standing = [hold for one in holds if (hold := one.on(today)) is not None]
+        # Dates are kept on the safe side; a hold that ended today stands no longer all the same.
+        ended = {one["hold_id"] for one in holds if one["valid_to"] is not None and one["valid_to"] <= now}
+        known = [(one["hold_id"], hold_of(one, zone)) for one in holds]
+        standing = [hold for hold_id, one in known if hold_id not in ended and (hold := one.on(today)) is not None]
         cure = row["cure_probability"]
         return CaseState(
             status=row["status"],
@@ -110,8 +105,8 @@ class Deciding:
             has_home=bool(row["has_home"]),
             today=today,
             holds=tuple(standing),
-            was_under=tuple(sorted({one.kind for one in holds if one.ends_on is None or one.ends_on > late_since})),
-            history=tuple(sorted(history)),
+            was_under=tuple(sorted({one.kind for _, one in known if one.meets(late_since, today)})),
+            history=tuple(sorted(fact_of(one, zone) for one in history)),
             cure_permille=None if cure is None else round(cure * 1_000),
             score_days_old=0 if row["scored_on"] is None else max(0, (today - row["scored_on"]).days),
         )
@@ -225,7 +220,9 @@ def fact_of(row: asyncpg.Record, zone: ZoneInfo) -> PastFact:
 
 def hold_of(row: asyncpg.Record, zone: ZoneInfo) -> PastHold:
     """A row of the holds, by the tenant's dates."""
-    ends_on = None if row["valid_to"] is None else row["valid_to"].astimezone(zone).date()
+    ends = None if row["valid_to"] is None else row["valid_to"].astimezone(zone)
+    # A hold that ends in the course of a day covers that day.
+    ends_on = None if ends is None else ends.date() + timedelta(days=ends.time() != time.min)
     starts_on = row["valid_from"].astimezone(zone).date()
     channels = None if row["channels"] is None else tuple(row["channels"])
     return PastHold(row["kind"], starts_on, ends_on, channels)

@@ -33,7 +33,7 @@ SELECT party_id, kind, reference, happened_at, codes FROM case_history
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 _HOLDS: Final = """
-SELECT party_id, kind, channels, valid_from, valid_to FROM party_hold
+SELECT party_id, hold_id, kind, channels, valid_from, valid_to FROM party_hold
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 _ADD_FACTS: Final = """

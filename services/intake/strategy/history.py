@@ -57,6 +57,10 @@ class PastHold(Struct, frozen=True):
             return None
         return ActiveHold(self.kind, self.channels, self.ends_on)
 
+    def meets(self, first: date, last: date) -> bool:
+        """Whether it stood at some time from `first` to `last`."""
+        return self.starts_on <= last and (self.ends_on is None or self.ends_on > first)
+
 
 def since(history: Sequence[PastFact], first: date) -> list[PastFact]:
     """The facts from `first` on, in order."""

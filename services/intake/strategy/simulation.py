@@ -246,15 +246,7 @@ def _state(past: Past, history: tuple[PastFact, ...], day: date, buckets: Delinq
         has_home=past.has_home,
         today=day,
         holds=holds,
-        was_under=tuple(
-            sorted(
-                {
-                    one.kind
-                    for one in past.holds
-                    if one.starts_on <= day and (one.ends_on is None or one.ends_on > late_since)
-                }
-            )
-        ),
+        was_under=tuple(sorted({one.kind for one in past.holds if one.meets(late_since, day)})),
         history=history,
     )
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.intake.strategy.decision import CaseState, choose, walk
-from services.intake.strategy.history import ActiveHold, FactKind, PastFact
+from services.intake.strategy.history import ActiveHold, FactKind, PastFact, PastHold
 from shared.events.case import NextAction
 from tests.unit.intake.strategy.states import ALL_DONE, LADDER, POLICY, TODAY, ago, case, fact
 
@@ -227,3 +227,12 @@ def test_one_visit_in_thirty_days_and_two_in_all():
 )
 def test_what_forbids_contact_goes_before_everything(changes, action):
     assert choose(POLICY, case(45, *ALL_DONE, **changes)).action == action
+
+
+def test_hold_covers_the_days_from_its_first_to_before_its_end():
+    hold = PastHold("complaint", ago(5), ago(2))
+
+    assert [hold.on(ago(days)) is not None for days in (6, 5, 3, 2)] == [False, True, True, False]
+    assert [hold.meets(ago(first), ago(last)) for first, last in ((9, 6), (9, 5), (3, 0), (2, 0))] == [
+        False, True, True, False,
+    ]  # fmt: skip
