@@ -54,14 +54,13 @@ class Following:
         await strategy.add_facts(uow, facts)
         await strategy.set_holds(uow, holds)
         concerned = {fact.party_id for fact in facts} | {hold.party_id for hold in holds}
-        await self.deciding.decide(
-            uow,
-            {
-                event.party_id: event.id
-                for event in events
-                if event.party_id is not None and (event.party_id in concerned or isinstance(event.data, _CHANGING))
-            },
-        )
+        causes = {
+            event.party_id: event.id
+            for event in events
+            if event.party_id is not None and (event.party_id in concerned or isinstance(event.data, _CHANGING))
+        }
+        leads = await identifying.lock_leads(uow, causes)
+        await self.deciding.decide(uow, {leads.get(party_id, party_id): cause for party_id, cause in causes.items()})
 
     async def _change_people(self, uow: UnitOfWork, events: Sequence[Event[EventData]]) -> dict[InboxKey, Outcome]:
         changes = [event for event in events if isinstance(event.data, _CHANGING) and event.party_id is not None]

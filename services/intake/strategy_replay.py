@@ -23,7 +23,7 @@ _MOST_LABELS: Final = 2_000_000
 _KEYS: Final = ("core", "party_ref")
 NOTES: Final = (
     "What the bank did is replaced by what the strategy chooses; how people would have answered is not guessed.",
-    "Within a bucket a loan ages from its first day to its last; days are contractual; no score is used.",
+    "How late an open case is is exact; else a loan ages from its bucket's first day to its last; no score is used.",
     "People who were erased are not in it.",
 )
 
@@ -126,6 +126,7 @@ async def _page(uow: UnitOfWork, zone: ZoneInfo, labels: Labels | None, *, after
             has_home=one.has_home,
             labels=one.labels | given.get(one.party_id, {}),
             until=one.as_of,
+            late_since=one.late_since,
         )
         for one in people
     ]

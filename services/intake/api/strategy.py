@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
+from services.intake.identifying import lock_leads
 from services.intake.store import strategy as store
 from services.intake.store.parties import key_of, names_a_person, reserve
 from services.intake.store.strategy import NewFact
@@ -124,8 +125,9 @@ async def _record(uow: UnitOfWork, deciding: Deciding, steps: list[TakenStep]) -
             results.append(facts[-1])
     once = {(fact.party_id, fact.kind, fact.reference): fact for fact in reversed(facts)}
     recorded = await store.add_facts(uow, [once[key] for key in sorted(once)])
-    cause = str(event_id())
-    await deciding.decide(uow, dict.fromkeys({party_id for party_id, _, _ in recorded}, cause))
+    concerned = {party_id for party_id, _, _ in recorded}
+    leads = await lock_leads(uow, concerned)
+    await deciding.decide(uow, dict.fromkeys({leads.get(one, one) for one in concerned}, str(event_id())))
     return [one if isinstance(one, TakenStepResult) else _became(one, once, recorded) for one in results]
 
 

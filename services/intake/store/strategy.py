@@ -36,6 +36,10 @@ _HOLDS: Final = """
 SELECT party_id, hold_id, kind, channels, valid_from, valid_to FROM party_hold
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
+# Whoever is somebody else by now: what was done with them was done with that person.
+_MEMBERS: Final = """
+SELECT party_id, lead_id FROM party_identity WHERE tenant = $1 AND lead_id = ANY($2::uuid[]) AND party_id <> lead_id
+"""
 _ADD_FACTS: Final = """
 INSERT INTO case_history (tenant, party_id, kind, reference, happened_at, codes, origin, recorded_at)
 SELECT $1, party_id, kind, reference, happened_at, codes::text[], origin, $8
@@ -147,13 +151,13 @@ def totals_of(row: asyncpg.Record) -> tuple[tuple[str, int], ...]:
 
 
 async def load_history(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[asyncpg.Record]]:
-    """What was done and came of it, by party."""
-    return _by_party(await uow.sql.fetch(_HISTORY, uow.tenant, sorted(set(party_ids))))
+    """What was done and came of it, by party; under whoever stands for a party, theirs as well."""
+    return await _with_members(uow, _HISTORY, party_ids)
 
 
 async def load_holds(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[asyncpg.Record]]:
-    """Holds, current and past, by party."""
-    return _by_party(await uow.sql.fetch(_HOLDS, uow.tenant, sorted(set(party_ids))))
+    """Holds, current and past, by party; under whoever stands for a party, theirs as well."""
+    return await _with_members(uow, _HOLDS, party_ids)
 
 
 async def add_facts(uow: UnitOfWork, facts: Sequence[NewFact]) -> set[tuple[UUID, str, str]]:
@@ -238,10 +242,15 @@ async def note_use(uow: UnitOfWork, strategy: Strategy) -> int | None:
     return number
 
 
-def _by_party(rows: Iterable[asyncpg.Record]) -> dict[UUID, list[asyncpg.Record]]:
+async def _with_members(
+    uow: UnitOfWork, query: str, party_ids: Iterable[UUID]
+) -> dict[UUID, list[asyncpg.Record]]:  # fmt: skip
+    wanted = set(party_ids)
+    members = dict(await uow.sql.fetch(_MEMBERS, uow.tenant, sorted(wanted)))
     found: dict[UUID, list[asyncpg.Record]] = {}
-    for row in rows:
-        found.setdefault(row["party_id"], []).append(row)
+    for row in await uow.sql.fetch(query, uow.tenant, sorted(wanted | members.keys())):
+        for party_id in {row["party_id"], members.get(row["party_id"])} & wanted:
+            found.setdefault(party_id, []).append(row)
     return found
 
 

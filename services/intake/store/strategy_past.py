@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -14,7 +14,8 @@ from shared.database import UnitOfWork
 
 _COUNT: Final = "SELECT count(*) FROM case_file WHERE tenant = $1"
 _PAGE: Final = """
-SELECT c.party_id, c.as_of, p.mobile_index IS NOT NULL AS has_phone, p.profile::json ->> 'cell' IS NOT NULL AS has_home,
+SELECT c.party_id, c.as_of, c.days_contractual, p.mobile_index IS NOT NULL AS has_phone,
+       p.profile::json ->> 'cell' IS NOT NULL AS has_home,
        p.profile::json ->> 'jurisdiction' AS jurisdiction, p.profile::json ->> 'language' AS language
 FROM case_file c LEFT JOIN person p ON p.tenant = c.tenant AND p.party_id = c.party_id
 WHERE c.tenant = $1 AND ($2::uuid IS NULL OR c.party_id > $2) ORDER BY c.party_id LIMIT $3
@@ -40,6 +41,7 @@ class Person(NamedTuple):
     has_home: bool
     labels: dict[str, str]
     as_of: date
+    late_since: date | None
 
 
 async def count(uow: UnitOfWork) -> int:
@@ -60,6 +62,7 @@ async def people(uow: UnitOfWork, *, after: UUID | None, limit: int) -> list[Per
             has_home=bool(row["has_home"]),
             labels=_labels(row, products.get(row["party_id"])),
             as_of=row["as_of"],
+            late_since=row["as_of"] - timedelta(days=row["days_contractual"]) if row["days_contractual"] else None,
         )
         for row in rows
     ]

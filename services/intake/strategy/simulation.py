@@ -44,7 +44,8 @@ class LoanChange(NamedTuple):
 class Past(Struct, frozen=True):
     """One person: each loan's changes in order, what happened, holds, and labels by attribute for the groups.
 
-    `until`: the last business date that is known of the case.
+    `until`: the last business date that is known of the case. `late_since`: due date of its oldest unpaid item then;
+    None when nothing is past due.
     """
 
     party_id: UUID
@@ -55,6 +56,7 @@ class Past(Struct, frozen=True):
     has_home: bool
     labels: Mapping[str, str]
     until: date
+    late_since: date | None = None
 
 
 class Lateness(NamedTuple):
@@ -155,10 +157,11 @@ def replay(strategy: Strategy, past: Past, buckets: DelinquencyPolicy) -> Iterat
     history = list(_known_before(past.facts, days[0]))
     coming = [fact for one in sorted(past.facts) if (fact := _replayed(one)) is not None and one.on >= days[0]]
     day, reviewed = days[0], None
+    exact = _exactly_late_since(past, days, buckets)
     for number in range(_MOST_CHOICES):
         while coming and coming[0].on <= day:
             history.append(coming.pop(0))
-        state = _state(past, tuple(history), day, buckets)
+        state = _state(past, tuple(history), day, _late_on(past, day, buckets, exact), buckets)
         arm = strategy.arm_of(past.party_id, state)
         choice = choose(strategy.of_arm(arm).policy, state)
         acted = choice.action not in ("wait", "never") and not (
@@ -203,6 +206,23 @@ def lateness(loans: Sequence[Sequence[LoanChange]], day: date, buckets: Delinque
     return Lateness(worst, tuple(sorted(owed.items())))
 
 
+def _exactly_late_since(past: Past, days: Sequence[date], buckets: DelinquencyPolicy) -> tuple[date, date] | None:
+    """The due date of today's oldest unpaid item, and the day from which the person was late without a break: on these
+    days they were at least that late. None: nothing is past due now.
+    """
+    if past.late_since is None:
+        return None
+    breaks = [day for day in days if lateness(past.loans, day, buckets).days == 0]
+    return past.late_since, max(breaks) + timedelta(days=1) if breaks else days[0]
+
+
+def _late_on(past: Past, day: date, buckets: DelinquencyPolicy, exact: tuple[date, date] | None) -> Lateness:
+    late = lateness(past.loans, day, buckets)
+    if exact is None or day < exact[1] or not late.days:
+        return late
+    return Lateness(max(late.days, (day - exact[0]).days), late.overdue_minor)
+
+
 def _turning_points(past: Past) -> list[date]:
     """The days on which what is known changes, from the first known day of lateness on."""
     changes = sorted({change.as_of for loan in past.loans for change in loan})
@@ -229,8 +249,9 @@ def _replayed(fact: PastFact) -> PastFact | None:
     return None
 
 
-def _state(past: Past, history: tuple[PastFact, ...], day: date, buckets: DelinquencyPolicy) -> CaseState:
-    late = lateness(past.loans, day, buckets)
+def _state(
+    past: Past, history: tuple[PastFact, ...], day: date, late: Lateness, buckets: DelinquencyPolicy
+) -> CaseState:
     late_since = day - timedelta(days=late.days)
     holds = tuple(hold for one in past.holds if (hold := one.on(day)) is not None)
     return CaseState(

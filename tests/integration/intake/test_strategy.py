@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.intake.identifying import SETTLING, SettleIdentity
 from services.intake.strategy import release as strategies
 from services.intake.strategy_desk import ChooseActions, ChooseAll, begin_use
 from shared.events.compliance import HoldEnded, HoldPlaced, PartyErased
@@ -15,7 +16,9 @@ from shared.events.visit import VisitCompleted
 from shared.messaging.liveness import Pulse
 from shared.messaging.worker import Worker
 from tests.integration.intake.conftest import NOW
+from tests.integration.intake.test_facts import carry_out
 from tests.unit.intake.facts import due, overdue, payment, person
+from tests.unit.intake.identities import merged
 
 STEPS = ("remind", "call", "letter", "offer_help")
 
@@ -240,3 +243,18 @@ async def test_new_strategy_chooses_for_every_open_case_once(intake):
 
     assert len(runs) == 1
     assert await told(intake) == [("remind", ["step_due"])]
+
+
+async def test_what_was_done_with_who_is_somebody_else_counts_for_who_remains(intake):
+    await intake.tell(person(1), overdue(2, due(45, 500_000)), person(1, party="P-2"))
+    async with intake.api() as client:
+        await send(client, *(step(name, 40 - 5 * number, party_ref="P-2") for number, name in enumerate(STEPS[:2])))
+    await intake.tell(merged(5, "P-1", "P-2"))
+    intake.clock.advance(SETTLING)
+    await carry_out(intake, SettleIdentity(intake.folding.settings))
+    await work(intake)
+    assert (await told(intake))[-1] == ("letter", ["step_due"])
+
+    async with intake.api() as client:
+        await send(client, *(step(name, 20, party_ref="P-2") for name in STEPS[2:]))
+    assert (await told(intake))[-1] == ("field_visit", ["softer_steps_done"])

@@ -50,6 +50,26 @@ def test_what_was_done_before_the_record_begins_was_done():
     assert taken(one) == ["field_visit"]
 
 
+def test_open_case_is_as_late_as_its_oldest_item_says():
+    """First heard of in B2, 56 days late: what was done in its first days was done in this arrears."""
+    before = [fact(step, 50 - number) for number, step in enumerate(LADDER)]
+    one = Past(UUID(int=1), past((2, "B2")).loans, tuple(before), (), True, True, {}, TODAY, ago(58))
+    cured_between = Past(
+        UUID(int=1),
+        past((70, "B3"), (60, "current"), (2, "B1")).loans,
+        tuple(before),
+        (),
+        True,
+        True,
+        {},
+        TODAY,
+        ago(3),
+    )
+
+    assert taken(one) == ["field_visit"]
+    assert "field_visit" not in taken(cured_between)
+
+
 def test_what_the_bank_did_is_replaced_and_what_people_said_stays():
     facts = [fact("letter", 20), fact("visit", 25, "met_customer", "income_lost")]
     steps = list(replay(STRATEGY, past((60, "B1"), (30, "B2"), facts=facts), BUCKETS))
