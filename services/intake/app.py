@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from services.intake.ageing import DayClose
 from services.intake.api.cases import cases_router, control_router
+from services.intake.api.demands import demands_router
 from services.intake.api.events import events_router
 from services.intake.api.exports import exports_router
 from services.intake.api.history import history_router
@@ -137,6 +138,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: 
         history_router(database, folding.policy),
         reconciliation_router(database),
         portfolio_router(database),
+        demands_router(folding),
         people_router(database, folding.cipher),
         timeline_router(database),
         exports_router(database, folding.policy),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from services.intake.api.demands import DemandRevocation, DemandRight, NewDemand
 from services.intake.api.references import CoreReferences, KnownReferences
 from services.intake.history_schemas import CaseOnDay, ToldFact
 from services.intake.people_schemas import ContactCard, FoundParties, PersonSearch, PointAnswer, PointQuestion
@@ -70,9 +71,16 @@ _NEXT: Final[dict[str, Any]] = {
     "strategy": {"id": "strategy-demonstration", "version": 1, "sha256": "5e" * 32, "arm": "champion"},
 }  # fmt: skip
 
+_GUARANTEED = {"core": "core-a", "loan_ref": "L-000042"}
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     CoreReferences: {"core": "core", "party_refs": ["P-000917"], "loan_refs": ["L-000917"], "reserve": True},
     KnownReferences: {"parties": {"P-000917": PARTY}, "debts": {"L-000917": LOAN}},
+    NewDemand: _GUARANTEED | {"demanded_on": "2026-03-10", "document_reference": "D-000012"},
+    DemandRevocation: _GUARANTEED | {"document_reference": "D-000013"},
+    DemandRight: _GUARANTEED | {
+        "party_id": PARTY, "demanded_on": "2026-03-10", "document_reference": "D-000012", "recorded_by": "legal-desk",
+        "recorded_at": "2026-03-10T01:00:00Z", "revoked_at": None,
+    },
     AvailableScore: _CURE,
     UnavailableScore: _NO_SCORE,
     CaseScore: {

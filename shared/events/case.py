@@ -191,6 +191,23 @@ class CasePartyUnmerged(CaseIdentity):
     """They are two people again. The case of `merged_id` opens again where it is past due."""
 
 
+class CaseDemand(EventData):
+    """What may be demanded of a guarantor has changed: who stands surety enters contact only after it."""
+
+    party_id: PartyId
+    debt_id: UUID = Field(description="Id of the debt.")
+    demanded_on: date = Field(description="First day of the demand.")
+    document_reference: Reference = Field(description="The document that proves it.")
+
+
+class CaseDemandRecorded(CaseDemand):
+    """Payment may be demanded of this guarantor."""
+
+
+class CaseDemandRevoked(CaseDemand):
+    """It may not any more: the loan leaves the guarantor's case."""
+
+
 class CaseSuspended(EventData):
     """Nobody acts on the case until it is released."""
 

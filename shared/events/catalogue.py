@@ -93,6 +93,14 @@ _ALL: Final = [
     *_types(("case",), "case", {"case.cured": case.CaseCured}, version=2),
     *_types(
         ("case",),
+        "demand",
+        {
+            "case.demand_recorded": case.CaseDemandRecorded,
+            "case.demand_revoked": case.CaseDemandRevoked,
+        },
+    ),
+    *_types(
+        ("case",),
         "identity",
         {"case.party_merged": case.CasePartyMerged, "case.party_unmerged": case.CasePartyUnmerged},
     ),

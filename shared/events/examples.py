@@ -32,6 +32,9 @@ _SAME = {
     "party_id": PARTY, "merged_id": OTHER, "survivor_id": PARTY, "version": 1, "merged_case_id": None,
     "survivor_case_id": CASE, "business_date": "2026-03-10",
 }  # fmt: skip
+_DEMAND = {
+    "party_id": PARTY, "debt_id": OTHER, "demanded_on": "2026-03-10", "document_reference": "D-000012",
+}  # fmt: skip
 _ON_VISIT = {"visit_id": VISIT, "case_id": CASE, "party_id": PARTY, "version": 1}
 _ON_PLAN = {"plan_id": PLAN, "case_id": CASE, "party_id": PARTY, "version": 1}
 _ON_PERMIT = {
@@ -134,6 +137,8 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "case.loan_cured": _ON_CASE | {"loan_id": LOAN, "business_date": "2026-03-11", "cause": "credit"},
     "case.hold_seen": _ON_CASE | _HOLD_SEEN | {"debt_id": OTHER, "ends_on": None},
     "case.party_merged": _SAME,
+    "case.demand_recorded": _DEMAND,
+    "case.demand_revoked": _DEMAND,
     "case.party_unmerged": _SAME | {"version": 2},
     "case.closed": _ON_CASE | {"business_date": "2026-03-11", "cause": "sold", "overdue_totals": [cny(0)]},
     "case.suspended": _ON_CASE | {"cause": "facts_incomplete"},

@@ -74,6 +74,7 @@ _ALL: Final = (
     ),
     # No service and nobody who plans visits holds it: a score orders help or contact through the strategy alone.
     _scope("intake.read-score", "Read what will probably become of a case, with reasons.", "auditor", "operator"),
+    _scope("intake.record-demand", "Record and revoke what may be demanded of a guarantor.", "legal-desk"),
     _scope("intake.record-facts", "Send loan and party facts over HTTP instead of the topic.", "core"),
     _scope(
         "intake.record-steps",

@@ -260,7 +260,7 @@ def _statements(movement: Movement) -> list[Statement]:
 def _is_pending(loan: Loan | None, movement: Movement) -> bool:
     """Money on its way: it pauses contact until the core has cleared, allocated or returned it."""
     receipt = movement.receipt
-    if receipt is None or movement.is_reversed or (loan is not None and loan.is_anothers):
+    if receipt is None or movement.is_reversed or (loan is not None and loan.is_left_out):
         return False
     if not receipt.cleared or loan is None or loan.terms is None:
         return True
@@ -272,7 +272,7 @@ def _loan_arrears(
     loan: Loan, movements: Sequence[Movement], as_of: date, policy: DelinquencyPolicy
 ) -> LoanArrears | None:
     statement = effective_statement(loan, movements)
-    if statement is None or loan.terms is None or loan.ending is not None or loan.is_anothers:
+    if statement is None or loan.terms is None or loan.ending is not None or loan.is_left_out:
         return None
     found = arrears_of(loan.terms, statement.items, as_of, policy)
     if found is None:

@@ -47,7 +47,7 @@ class Bound(NamedTuple):
 
 
 class Terms(Struct, frozen=True):
-    """What a loan is; from the newest `loan.overdue`.
+    """What a loan is; from the newest `loan.overdue`. `own_role`: of the party of the case; None: not told.
 
     `bound` repeats `obligors` under our ids where somebody else than the party of the case is among them.
     """
@@ -62,6 +62,7 @@ class Terms(Struct, frozen=True):
     obligors: tuple[tuple[str, str, str], ...]
     flags: tuple[str, ...]
     bound: tuple[Bound, ...] = ()
+    own_role: str | None = None
 
 
 class Statement(Struct, frozen=True):
@@ -154,6 +155,7 @@ class Obligors(Struct, frozen=True):
     obligors: tuple[tuple[str, str, str], ...]
     bound: tuple[Bound, ...]
     binds_party: bool
+    own_role: str | None = None
 
 
 class Ending(Struct, frozen=True):
@@ -229,6 +231,16 @@ class Disagreement(Struct, frozen=True):
     fields: tuple[str, ...]
 
 
+class Demand(Struct, frozen=True):
+    """The right to demand payment of a guarantor: from which day, on which document, on whose word, and until when."""
+
+    demanded_on: date
+    document_reference: str
+    recorded_by: str
+    recorded_at: datetime
+    revoked_at: datetime | None = None
+
+
 class Standing(Struct, frozen=True):
     """What most loans never have: each part the newest that was told of its kind, or found when the core was asked."""
 
@@ -238,6 +250,7 @@ class Standing(Struct, frozen=True):
     balance: StatedBalance | None = None
     holds: tuple[SeenHold, ...] = ()
     disagreement: Disagreement | None = None
+    demand: Demand | None = None
 
     @property
     def position(self) -> Position | None:
@@ -293,6 +306,23 @@ class Loan(Struct, frozen=True):
         """Whether the core has said since that the party of the case is not bound by it: it left the case."""
         newer = self.newer_obligors
         return newer is not None and not newer.binds_party
+
+    @property
+    def is_guaranteed(self) -> bool:
+        """Whether the party of the case only stands surety for it."""
+        told = self.newer_obligors or self.terms
+        return told is not None and told.own_role == "guarantor"
+
+    @property
+    def demand(self) -> Demand | None:
+        """The right to demand it of its guarantor that stands."""
+        demand = None if self.standing is None else self.standing.demand
+        return None if demand is None or demand.revoked_at is not None else demand
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it is no part of the case: somebody else's, or of a guarantor of whom nothing is demanded."""
+        return self.is_anothers or (self.is_guaranteed and self.demand is None)
 
     @property
     def bound(self) -> tuple[Bound, ...]:

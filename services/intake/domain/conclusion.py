@@ -79,13 +79,18 @@ def conclude(
 ) -> tuple[Book, list[NewEvent[Any]]]:
     """The case of `after`, and the events that tell the difference from `before`."""
     events: list[NewEvent[Any]] = []
-    if after.case is not None or any(loan.terms is not None for loan in after.loans.values()):
+    if after.case is not None or any(_enters(loan) for loan in after.loans.values()):
         after = _conclude_case(before, after, trigger, circumstances, events)
     stopping = stops(after)
     for cause in sorted(stopping - stops(before)) if stopping else ():
         scope: Literal["party", "collection"] = "party" if cause == "deceased" else "collection"
         events.append(announcement.stopped(after.party_id, cause, scope, trigger, reference=trigger.reference))
     return after, events
+
+
+def _enters(loan: Loan) -> bool:
+    """Whether a loan makes a case: a guarantor has none until something is demanded."""
+    return loan.terms is not None and not (loan.is_guaranteed and loan.demand is None)
 
 
 def _conclude_case(

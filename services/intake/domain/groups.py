@@ -260,6 +260,7 @@ def _loan(found: Sequence[Loan]) -> Loan:
 def _standing(found: Sequence[Standing]) -> Standing | None:
     if len(found) < 2:
         return found[0] if found else None
+    demands = [one.demand for one in found if one.demand is not None]
     doubts = [one.disagreement for one in found if one.disagreement is not None]
     return Standing(
         obligors=_newest(*(one.obligors for one in found)),
@@ -268,6 +269,7 @@ def _standing(found: Sequence[Standing]) -> Standing | None:
         balance=_newest(*(one.balance for one in found)),
         holds=_holds(hold for one in found for hold in one.holds),
         disagreement=max(doubts, key=lambda one: (one.on, one.fields), default=None),
+        demand=max(demands, key=lambda one: one.recorded_at, default=None),
     )
 
 

@@ -26,7 +26,7 @@ from services.intake.domain.book import (
     digest_of,
 )
 from services.intake.domain.delinquency import DueAmount
-from services.intake.domain.merge_standing import merge_standing
+from services.intake.domain.merge_standing import merge_standing, own_role
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE
 from shared.events.loan import (
@@ -251,6 +251,7 @@ def _terms(fact: LoanOverdue, position: Position, flags: tuple[str, ...], partie
         obligors=tuple((obligor.party_ref, obligor.role, obligor.liability) for obligor in fact.obligors),
         flags=flags,
         bound=_bound(fact.obligors, fact.party_ref, parties),
+        own_role=own_role(fact.obligors, fact.party_ref),
     )
 
 

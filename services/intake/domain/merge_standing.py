@@ -84,8 +84,14 @@ def _bound_anew(before: Standing, position: Position, fact: ObligorChanged, boun
         obligors=tuple((one.party_ref, one.role, one.liability) for one in fact.obligors),
         bound=bound(fact.obligors),
         binds_party=any(one.party_ref == fact.party_ref for one in fact.obligors),
+        own_role=own_role(fact.obligors, fact.party_ref),
     )
     return replace(before, obligors=obligors)
+
+
+def own_role(obligors: Sequence[Obligor], party_ref: str) -> str | None:
+    """In which role the party of the case is bound; None: it is not among them."""
+    return next((one.role for one in obligors if one.party_ref == party_ref), None)
 
 
 def _held(before: Standing, position: Position, fact: HoldStarted | HoldEnded) -> Standing:

@@ -96,7 +96,7 @@ def _state(loan: Loan, late: LoanArrears | None, policy: DelinquencyPolicy, trig
             return "sold"
         return "written_off" if ending.kind == "written_off" else "closed"
     before = loan.place
-    if loan.is_anothers and before is not None:
+    if loan.is_left_out and before is not None:
         return "merged"
     if late is not None:
         return policy.bucket(late.days)

@@ -55,6 +55,8 @@ _TELLERS: Final[dict[str, _Teller]] = {
     ),
     "case.cured": _of("case", "Nothing is past due any more ({cause})."),
     "case.closed": _of("case", "The case was closed: every loan has ended ({cause})."),
+    "case.demand_recorded": _of("debt", "Payment may be demanded of the guarantor from {demanded_on} on."),
+    "case.demand_revoked": _of("debt", "Nothing may be demanded of the guarantor any more."),
     "case.party_merged": _of("case", "Two references of the core are one person.", "survivor_id"),
     "case.party_unmerged": _of("case", "They are two people after all.", "survivor_id"),
     "case.suspended": _of("case", "Nobody may act on the case: {cause}."),

@@ -23,6 +23,7 @@ _CURE_CAUSES: Final[Mapping[str, CureCause]] = {
     "loan.reaged": "reage",
     "loan.corrected": "correction",
     "loan.obligor_changed": "correction",
+    "case.demand_revoked": "correction",
     "party.unmerged": "correction",
 }
 # Money announces itself (`conclusion`), and a new statement of an overdue loan only repeats what was announced.
@@ -34,6 +35,7 @@ _LOWERING: Final[Mapping[str, StopCause]] = {
     "loan.reaged": "reage",
     "loan.corrected": "correction",
     "loan.obligor_changed": "correction",
+    "case.demand_revoked": "correction",
     "party.unmerged": "correction",
 }
 

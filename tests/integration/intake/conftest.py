@@ -49,7 +49,7 @@ from shared.web.client import ServiceClient
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 _ISSUER = "http://issuer.test"
-_CLIENTS = ("core", "assignment", "compliance", "operator", "rights-desk", "cutover")
+_CLIENTS = ("core", "assignment", "compliance", "operator", "legal-desk", "rights-desk", "cutover")
 _NAMES = {event_type.model: event_type for event_type in CATALOGUE.values()}
 
 
