@@ -38,6 +38,10 @@ class About(NamedTuple):
     home: str
     number: str | None
 
+    def one_by_one(self) -> list[About]:
+        """The same about each debt alone: so many are allowed on each."""
+        return [self._replace(debts=frozenset({debt})) for debt in self.debts]
+
 
 @dataclass(frozen=True)
 class Hours:

@@ -269,9 +269,11 @@ class Ledger:
             return f"{limit.name} (not attested)"
         together: list[Contact | Grant] = [it for it in others if limit.counts(it)]
         together += [it for it in reserved if limit.may_count(it)]
-        counted = [self._dates(it) for it in together if limit.concerns(about, self.aspects(it))]
-        full = law.busiest(dates, counted, limit.dates, months=limit.months) >= limit.most
-        return limit.name if full else None
+        for each in about.one_by_one() if "debt" in limit.on else (about,):
+            counted = [self._dates(it) for it in together if limit.concerns(each, self.aspects(it))]
+            if law.busiest(dates, counted, limit.dates, months=limit.months) >= limit.most:
+                return limit.name
+        return None
 
     def _dates(self, one: Contact | Grant) -> frozenset[date]:
         return law.dates_of(one.start, one.end, self.history.people[one.party_id].zones)

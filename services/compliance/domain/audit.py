@@ -32,7 +32,7 @@ from services.compliance.domain.rule_records import (
     RequiresRule,
 )
 from services.compliance.domain.rules.applicability import concerned
-from services.compliance.domain.rules.caps import busiest, matching
+from services.compliance.domain.rules.caps import busiest, matching_each
 from services.compliance.domain.rules.records import misconduct, shown
 from shared.events.contact import ContactRecorded
 
@@ -225,8 +225,9 @@ def _over(rule: CapRule, contact: ContactRecorded, question: Question, facts: Pa
     zones = question.candidate_zones(facts)
     if not zones or not counted(contact, zones).counts_as(rule.unit):
         return None
-    before = (*facts.counted, *facts.shared)
-    most = busiest(matching(rule, before, question), local_dates(contact.started_at, zones), rule.window)
+    dates = local_dates(contact.started_at, zones)
+    before = matching_each(rule, (*facts.counted, *facts.shared), question)
+    most = max(busiest(of_one, dates, rule.window) for of_one in before)
     return f"number {most + 1} where {rule.limit} in {rule.window} are allowed" if most >= rule.limit else None
 
 

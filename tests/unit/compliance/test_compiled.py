@@ -70,7 +70,7 @@ def test_counters_count_what_the_plain_ones_do(offsets: list[int], asked: set[in
     each = [frozenset({day}) for day in days]
     counter = Counter(days, window)
     assert counter.busiest(dates) == busiest(each, dates, window)
-    assert counter.next_free(limit, max(dates)) == next_free(window, limit, each, max(dates))
+    assert counter.next_free(limit, max(dates)) == next_free(window, limit, [each], max(dates))
 
 
 @settings(deadline=None, max_examples=200)

@@ -182,3 +182,16 @@ def test_an_allow_names_what_would_have_passed_the_other_law(book: RuleBook) -> 
     asked = replace(a_call(), channel="letter")
     changes = what_would_deny(JudgedOn(question=asked, facts=bo(sydney, shared=(reserved(3),))), book)
     assert [(one.kind, one.would_be) for one in changes] == [("contact_made", "2 more")]
+
+
+def test_so_many_are_allowed_on_each_debt(book: RuleBook) -> None:
+    """Two calls about two debts each have room for one about both; a third about one of them has none."""
+    both = {"debt": frozenset({"one", "two"})}
+    other = replace(ADA, keys=both)
+    about_each = (reserved(3), reserved(4, keys={"debt": frozenset({"two"})}))
+    assert (
+        of_sharers(a_call(keys=both), bo(other, keys=both, shared=about_each), book)["US-MA-CALLS"].values["count"] == 1
+    )
+    full = (*about_each, reserved(5, keys=both))
+    ruling = of_sharers(a_call(), bo(other, keys=both, shared=full), book)["US-MA-CALLS"]
+    assert (ruling.answer, ruling.values["count"]) == (Answer.DENY, 2)

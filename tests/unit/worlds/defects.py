@@ -149,6 +149,13 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         ],
         "granted against: limit",
     ),
+    "debts counted together": (
+        [
+            lambda place=place: patch(f"{_DOMAIN}.{place}.several", lambda *_: False)
+            for place in ("rules.caps", "compiled.caps")
+        ],
+        "a refusal names other",
+    ),
     "late contact reaches nobody else": (
         [lambda: patch("worlds.bureau.comes_unreserved", lambda *_: False)],
         "a budget was passed",

@@ -14,7 +14,7 @@ from services.compliance.domain.facts import Counted
 from services.compliance.domain.history import Counter, Kept, first_moment
 from services.compliance.domain.local_time import midnight_after, window_start
 from services.compliance.domain.packs import CapRule, remember
-from services.compliance.domain.rules.caps import attested_from, judge_cap, matching
+from services.compliance.domain.rules.caps import attested_from, judge_cap, matching, several
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until
 
 _OF_THE_PERSON: Final = ("person", "institution")
@@ -55,7 +55,8 @@ def compile_cap(rule: CapRule, *, windows: Iterable[str]) -> Callable[[Asked], R
         unresolved = counts_others and facts.unresolved
         if known_from is not None and counts_others and facts.sharers_known_from:
             known_from = attested_from(rule, asked.first_question, facts, known_from)
-        if not asked.zones or known_from is None or since < known_from or unresolved:
+        plainly = unresolved or (keys and several(rule, asked.first_question))
+        if not asked.zones or known_from is None or since < known_from or plainly:
             return judge_cap(rule, asked.question, facts)
         counter = counter_of(asked, since)
         if counter is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
+from itertools import product
 from typing import Final
 
 from services.compliance.domain.budget_keys import missing_fact, names_of
@@ -42,8 +44,9 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
     if attested > min(dates):
         moment = midnight_after(attested, zones)
         return deny_until(rule, moment, "the look-back reaches before the attested history: counted as full", **values)
-    counted = matching(rule, (*facts.counted, *facts.shared) if facts.shared else facts.counted, question)
-    most = busiest(counted, dates, rule.window)
+    made = (*facts.counted, *facts.shared) if facts.shared else facts.counted
+    counted = matching_each(rule, made, question)
+    most = max(busiest(of_one, dates, rule.window) for of_one in counted)
     if most < rule.limit:
         return allow(rule, count=most, **values)
     detail = f"{most} of {rule.limit} in {rule.window} are used or reserved"
@@ -51,6 +54,26 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
     if free is None:
         return deny_after(rule, NEVER, detail, count=most, **values)
     return deny_until(rule, midnight_after(free, zones), detail, count=most, **values)
+
+
+def several(rule: CapRule, question: Question) -> bool:
+    """Whether the contact counts on more than one debt, number or home: the rule allows so many on each of them."""
+    return any(len(question.keys.get(key, ())) > 1 for key in rule.key)
+
+
+def matching_each(rule: CapRule, counted: Sequence[Counted], question: Question) -> list[list[frozenset[date]]]:
+    """What the rule counts on each debt (number, home …) of the contact alone: a limit is on each, not on all together.
+
+    Counted together, two contacts about one debt each and one about both would pass the limit in one order only.
+    """
+    if not several(rule, question):
+        return [matching(rule, counted, question)]
+    kinds = [kind for kind in rule.key if question.keys.get(kind)]
+    found = []
+    for values in product(*(sorted(question.keys[kind]) for kind in kinds)):
+        alone = {kind: frozenset({value}) for kind, value in zip(kinds, values, strict=True)}
+        found.append(matching(rule, counted, replace(question, keys={**question.keys, **alone})))
+    return found
 
 
 def attested_from(rule: CapRule, question: Question, facts: PartyFacts, own: date) -> date | None:
@@ -102,11 +125,12 @@ def attested_on(window: str, day: date, history_known_from: date) -> date | None
     return None
 
 
-def next_free(window: str, limit: int, counted: Sequence[frozenset[date]], after: date) -> date | None:
-    """The first later date on which one more fits: at the latest when every counted contact has left the window."""
-    last = max((max(one) for one in counted), default=after)
+def next_free(window: str, limit: int, several: Sequence[Sequence[frozenset[date]]], after: date) -> date | None:
+    """The first later date on which one more fits with each of `several`: at the latest when all that is counted has
+    left the window."""
+    last = max((max(one) for counted in several for one in counted), default=after)
     day = after + _DAY
-    while busiest(counted, frozenset({day}), window) >= limit:
+    while any(busiest(counted, frozenset({day}), window) >= limit for counted in several):
         if window_start(window, day) > last or window_start(window, day) == date.min:
             return None
         day += _DAY

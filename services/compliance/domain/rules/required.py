@@ -78,7 +78,7 @@ def judge_third_person(rule: ThirdPersonRule, question: Question, facts: PartyFa
     if most < rule.limit:
         return allow(rule, count=most, limit=rule.limit)
     detail = f"the third person was asked {most} times, {rule.limit} in {rule.window} are allowed"
-    free = next_free(rule.window, rule.limit, counted, max(dates))
+    free = next_free(rule.window, rule.limit, [counted], max(dates))
     return deny_after(rule, NEVER, detail) if free is None else deny_until(rule, midnight_after(free, zones), detail)
 
 
