@@ -201,7 +201,8 @@ async def _take(request: Request, complaint_id: UUID, body: TakeComplaintStep, s
             uow, instruments, await _load(uow, complaint_id), step, by_whom=by_whom, words=body.words,
             reference=body.reference,
         )  # fmt: skip
-        return await _detail(uow, instruments, after)
+        # The answer is kept as it is sent, for a request that is repeated: nothing personal belongs into it.
+        return await _detail(uow, instruments, after, with_words=False)
 
     return await command(request, body=body, parties=[known.party_id], handler=take)
 
@@ -213,7 +214,9 @@ async def _load(uow: UnitOfWork, complaint_id: UUID) -> Complaint:
     return found
 
 
-async def _detail(uow: UnitOfWork, instruments: Instruments, complaint: Complaint) -> ComplaintDetail:
+async def _detail(
+    uow: UnitOfWork, instruments: Instruments, complaint: Complaint, *, with_words: bool = True
+) -> ComplaintDetail:
     steps = await complaint_desk.history(uow, instruments, complaint.complaint_id)
     return ComplaintDetail(
         **_view(complaint, uow.now).model_dump(),
@@ -223,7 +226,7 @@ async def _detail(uow: UnitOfWork, instruments: Instruments, complaint: Complain
                 step=one.complaint.step,
                 state=one.complaint.state,
                 by_whom=one.complaint.by_whom,
-                words=one.complaint.words,
+                words=one.complaint.words if with_words else None,
                 reference=one.complaint.reference,
                 recorded_at=one.recorded_at,
                 recorded_real=one.recorded_real,

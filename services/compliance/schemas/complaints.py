@@ -76,7 +76,7 @@ class ComplaintStepView(BaseModel):
     )
     state: ComplaintState = Field(description="Where it led.")
     by_whom: str = Field(description="Who did it.")
-    words: str | None = Field(description="What was said; null when nothing was, or it is erased.")
+    words: str | None = Field(description="What was said; null when nothing was, it is erased, or this answers a step.")
     reference: str | None = Field(description="The document that goes with it.")
     recorded_at: AwareDatetime = Field(description="Business time.")
     recorded_real: AwareDatetime = Field(description="Real time.")

@@ -12,7 +12,7 @@ from shared.events.case import CaseOpened
 from shared.ids import draw_shard, entity_id
 
 from .conftest import Desk, opened_case
-from .test_budget_concurrency import CALLERS, DEADLOCKS, ask_and_act
+from .test_budget_concurrency import DEADLOCKS, ask_and_act
 from .test_debts import loan
 from .test_replay import replay
 from .test_shared_budget import BOSTONIANS, SYDNEY, call, decided, refused_by
@@ -113,9 +113,9 @@ async def test_what_was_told_of_the_other_decides_which_rules_apply(desk: Desk) 
     assert refused_by(answer) == ["US-MA-CALLS-ELSEWHERE"]
 
 
-async def test_two_hundred_callers_pass_the_cap_of_neither_law(desk: Desk) -> None:
-    """Three pairs; the strictest law of each pair counts for both, and nobody waits for ever."""
-    pairs = [await ada_and_bo(desk) for _ in range(3)]
+async def test_thirty_callers_at_once_pass_the_cap_of_neither_law(desk: Desk) -> None:
+    """Six pairs; the strictest law of each pair counts for both, and nobody waits for ever."""
+    pairs = [await ada_and_bo(desk) for _ in range(6)]
 
     async def caller(number: int) -> list[str]:
         dice = random.Random(number)
@@ -128,7 +128,7 @@ async def test_two_hundred_callers_pass_the_cap_of_neither_law(desk: Desk) -> No
 
     async with desk.database.read_only() as uow:
         before = await uow.sql.fetchval(DEADLOCKS)
-    told = await asyncio.gather(*map(caller, range(CALLERS)), return_exceptions=True)
+    told = await asyncio.gather(*map(caller, range(30)), return_exceptions=True)
     assert [one for one in told if isinstance(one, BaseException)] == []
     async with desk.database.read_only() as uow:
         rows = await uow.sql.fetch("SELECT party_id, window_start, zones FROM permit WHERE state <> 'released'")
@@ -141,4 +141,4 @@ async def test_two_hundred_callers_pass_the_cap_of_neither_law(desk: Desk) -> No
     taken = {number: sum(per_day.values()) for number, per_day in dates.items()}
     assert deadlocks == 0
     assert max(taken.values()) <= 2, "all of it lies in one week"
-    assert sum(taken.values()) >= 3, "almost nothing was taken: this proves nothing"
+    assert sum(taken.values()) >= 6, "almost nothing was taken: this proves nothing"
