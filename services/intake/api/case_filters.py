@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date
 from typing import Annotated
 
 from fastapi import Query
@@ -59,24 +59,35 @@ def case_filter(
     ] = None,
 ) -> CaseFilter:
     """FastAPI dependency. Raises InvalidRequest when parts of the filter contradict one another."""
-    if currency is None and (overdue_from is not None or overdue_to is not None):
-        raise _refusal("currency", "an amount is of a currency")
-    if currency is not None:
-        try:
-            known_currency(currency)
-        except ValueError as error:
-            raise _refusal("currency", "is not a currency of ISO 4217") from error
-    for low, high, name in ((days_from, days_to, "days_to"), (overdue_from, overdue_to, "overdue_to")):
-        if low is not None and high is not None and high < low:
-            raise _refusal(name, "lies below the other end")
-    if suspended is False and suspended_for is not None:
-        raise _refusal("suspended", "contradicts suspended_for")
-    return CaseFilter(
+    which = CaseFilter(
         status=status, bucket=bucket, days_from=days_from, days_to=days_to, currency=currency,
         overdue_from=overdue_from, overdue_to=overdue_to, product_class=product_class, jurisdiction=jurisdiction,
         suspended=suspended, suspended_for=suspended_for, held=held, core=core, opened_since=opened_since,
         as_of_since=as_of_since, changed_since=changed_since,
     )  # fmt: skip
+    _refuse_contradictions(which)
+    return which
+
+
+def _refuse_contradictions(which: CaseFilter) -> None:
+    if which.currency is None and (which.overdue_from is not None or which.overdue_to is not None):
+        raise _refusal("currency", "an amount is of a currency")
+    if which.currency is not None:
+        try:
+            known_currency(which.currency)
+        except ValueError as error:
+            raise _refusal("currency", "is not a currency of ISO 4217") from error
+    ends = (("days_to", which.days_from, which.days_to), ("overdue_to", which.overdue_from, which.overdue_to))
+    for name, low, high in ends:
+        if low is not None and high is not None and high < low:
+            raise _refusal(name, "lies below the other end")
+    if which.suspended is False and which.suspended_for is not None:
+        raise _refusal("suspended", "contradicts suspended_for")
+    for name, moment in (("opened_since", which.opened_since), ("changed_since", which.changed_since)):
+        try:
+            _ = None if moment is None else moment.astimezone(UTC)
+        except OverflowError as error:
+            raise _refusal(name, "has no time in UTC") from error
 
 
 def _refusal(name: str, detail: str) -> InvalidRequest:
