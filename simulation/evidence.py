@@ -59,6 +59,7 @@ async def gather_history(platform: Platform, api: Api, ledger: Ledger, *, freshn
         freshness=freshness,
         cases=await _case_sums(api),
         core_overdue={reference: loan.overdue for reference, loan in ledger.loans.items()},
+        told_back=list(ledger.told_back.values()),
         leaves=await _proved_leaves(api, records, head),
         tree_size=head.size,
     )

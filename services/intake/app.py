@@ -21,6 +21,7 @@ from services.intake.api.references import references_router
 from services.intake.api.scores import scores_router
 from services.intake.api.strategy import strategy_router
 from services.intake.api.timeline import timeline_router
+from services.intake.api.write_backs import write_backs_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
 from services.intake.core_port import CorePort
@@ -41,6 +42,8 @@ from services.intake.settings import IntakeSettings
 from services.intake.strategy import release as strategies
 from services.intake.strategy_desk import ChooseActions, ChooseAll, Deciding, begin_use
 from services.intake.timeline_desk import GatherTimeline, gather_timeline
+from services.intake.write_back_port import WriteBackPort
+from services.intake.write_backs import WriteBacks
 from shared.messaging import IntentHandler, Subscription
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
@@ -116,13 +119,14 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         settings=settings,
         build_api=build_api,
         subscriptions=[
-            *subscriptions(folding, Following(folding, deciding)),
+            *subscriptions(folding, Following(folding, deciding, writes_back=core is not None)),
             *([] if fineract is None else [_fineract(foreign, fineract, folding, settings)]),
         ],
         intent_handlers=[
             *_intent_handlers(own, folding, scored_by, None if core is None else CorePort(core)),
             ChooseActions(deciding),
             ChooseAll(deciding),
+            *([] if core is None else [WriteBacks(WriteBackPort(core), _without_write_back(foreign))]),
         ],
         lifespan=lifespan,
     )
@@ -145,6 +149,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: 
         scores_router(database, scored_by),
         strategy_router(database, deciding),
         references_router(),
+        write_backs_router(database),
     ]
 
 
@@ -162,6 +167,11 @@ def _intent_handlers(
         GatherTimeline(),
         *reconciling,
     ]
+
+
+def _without_write_back(foreign: FineractSettings) -> frozenset[str]:
+    """Fineract's public API takes at most a note on a loan: no agreement, no hold, no contact."""
+    return frozenset({foreign.core}) if foreign.is_on else frozenset()
 
 
 def _release(settings: ServiceSettings, own: IntakeSettings) -> Release:

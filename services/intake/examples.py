@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from services.intake.api.demands import DemandRevocation, DemandRight, NewDemand
 from services.intake.api.references import CoreReferences, KnownReferences
+from services.intake.api.write_backs import WriteBackView
 from services.intake.history_schemas import CaseOnDay, ToldFact
 from services.intake.people_schemas import ContactCard, FoundParties, PersonSearch, PointAnswer, PointQuestion
 from services.intake.portfolio_schemas import Portfolio, RollMatrix
@@ -73,6 +74,11 @@ _NEXT: Final[dict[str, Any]] = {
 
 _GUARANTEED = {"core": "core-a", "loan_ref": "L-000042"}
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
+    WriteBackView: {
+        "write_back_id": "019d2f00-0000-8a01-8000-0000000000b1", "party_id": PARTY, "core": "core", "kind": "plan",
+        "event": "plan.signed", "reference": "019d2f00-0000-8a01-8000-000000000004", "state": "refused",
+        "reason": "the loan is closed", "noted_at": "2026-03-10T02:00:00Z", "answered_at": "2026-03-10T02:00:01Z",
+    },
     CoreReferences: {"core": "core", "party_refs": ["P-000917"], "loan_refs": ["L-000917"], "reserve": True},
     KnownReferences: {"parties": {"P-000917": PARTY}, "debts": {"L-000917": LOAN}},
     NewDemand: _GUARANTEED | {"demanded_on": "2026-03-10", "document_reference": "D-000012"},

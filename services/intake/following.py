@@ -8,7 +8,7 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from services.intake import identifying, timeline_desk
+from services.intake import identifying, timeline_desk, write_backs
 from services.intake.domain import groups
 from services.intake.domain.book import Book, Person
 from services.intake.domain.conclusion import Circumstances, conclude
@@ -34,6 +34,8 @@ class Following:
 
     folding: Folding
     deciding: Deciding
+    writes_back: bool = False
+    """Whether there is a core that takes what is told back."""
 
     async def handle(self, uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
         """Apply a batch; events without a party of ours are ignored."""
@@ -45,6 +47,8 @@ class Following:
         await timeline_desk.hear(uow, events)
         outcomes = await self._change_people(uow, events)
         await self._choose_anew(uow, events)
+        if self.writes_back:
+            await write_backs.note(uow, events)
         return outcomes
 
     async def _choose_anew(self, uow: UnitOfWork, events: Sequence[Event[EventData]]) -> None:

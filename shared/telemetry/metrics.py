@@ -60,6 +60,7 @@ MetricName = Literal[
     "doorstep.score.drift",
     "doorstep.strategy.chosen",
     "doorstep.books.compared",
+    "doorstep.write_backs",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
 # Labels are few and closed: never an id of a party, case, visit or person.
@@ -154,6 +155,9 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.strategy.chosen": Metric("counter", "{case}", "Next actions told, by action."),
     "doorstep.score.drift": Metric(
         "gauge", "1", "How far today's cases are from those of the training (PSI), by characteristic; alert above 0.25."
+    ),
+    "doorstep.write_backs": Metric(
+        "counter", "{item}", "What the core was told, by its answer; alert on refused, and on none answered."
     ),
     "doorstep.books.compared": Metric(
         "counter", "{run}", "Comparisons of intake's books with the core's, by what they found; alert on an incident."

@@ -76,6 +76,9 @@ class Ledger:
     def __init__(self, loans: Iterable[Loan], *, business_date: date) -> None:
         self.loans = {loan.person.loan_ref: loan for loan in sorted(loans, key=lambda loan: loan.person.loan_ref)}
         self.business_date = business_date
+        self.told_back: dict[str, dict[str, Any]] = {}
+        """What the services told the core, by the id under which they told it."""
+        self._people = {loan.person.party_ref for loan in self.loans.values()}
         self._transactions = 0
 
     @classmethod
@@ -86,6 +89,13 @@ class Ledger:
     def late_loans(self) -> list[Loan]:
         """Loans with something past due."""
         return [loan for loan in self.loans.values() if loan.overdue > 0]
+
+    def take_back(self, item: dict[str, Any]) -> dict[str, str]:
+        """Keep what the services say of a person, once; the answer to it. Of a stranger nothing is kept."""
+        if item["party_ref"] not in self._people:
+            return {"id": item["id"], "status": "refused", "reason": "no such person"}
+        self.told_back.setdefault(item["id"], item)
+        return {"id": item["id"], "status": "acknowledged"}
 
     def pay(self, loan_ref: str, amount: int, *, at: datetime, cleared: bool = True) -> PaymentReceived:
         """Book a payment, oldest due item first; the rest lowers the balance only. Raises LedgerError.

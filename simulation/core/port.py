@@ -1,4 +1,4 @@
-"""The core's balance port (docs/rooms.md): what intake asks for balance checks and reconciliation.
+"""The core's ports (docs/rooms.md): what intake asks for balance checks and reconciliation, and what it tells back.
 
 Simulation only: it listens on the loopback address and holds made-up people, so it asks for no token.
 """
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, Query
+from fastapi import Body, FastAPI, Query
 
 from simulation.core.ledger import Ledger
 
@@ -41,6 +41,11 @@ def balance_port(ledger: Ledger) -> FastAPI:
             "items": [ledger.balance_row(ledger.loans[reference]) for reference in page],
             "next": page[-1] if len(references) > limit else None,
         }
+
+    @app.post("/v1/write-backs")
+    async def write_back(body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        """What the services agreed, held and did: each item is kept once, by its id; nobody unknown is taken."""
+        return {"items": [ledger.take_back(item) for item in body["items"]]}
 
     @app.get("/v1/control-totals")
     async def control_totals() -> dict[str, Any]:

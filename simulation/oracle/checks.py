@@ -23,6 +23,7 @@ ALL_CHECKS: Final[Sequence[Check]] = (
     money.payments_are_posted_once,
     money.plans_add_up,
     money.books_agree,
+    money.plans_told_back,
     effects.loans_become_cases,
     effects.cases_are_answered,
     effects.visits_come_to_an_end,

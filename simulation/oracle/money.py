@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -83,6 +84,21 @@ def books_agree(history: History) -> Iterator[Breach]:
     for loan, overdue in history.core_overdue.items():
         if overdue and loan not in covered:
             yield Breach("books", f"loan {loan}", f"the core says {overdue} overdue, intake has no case of it", now)
+
+
+def plans_told_back(history: History) -> Iterator[Breach]:
+    """Every plan that was signed is at the core exactly once, and none that was not."""
+    if history.told_back is None or not history.complete:
+        return
+    known = Counter(item["reference"] for item in history.told_back if item["event"] == "plan.signed")
+    for record in history.of("plan.signed"):
+        plan_id = record.text("plan_id")
+        count = known.pop(plan_id, 0)
+        if count != 1:
+            yield breach("plan_told_back", record, f"plan {plan_id} is at the core {count} times")
+    now = max((record.arrived_at for record in history.records), default=datetime.min.replace(tzinfo=UTC))
+    for plan_id in sorted(known):
+        yield Breach("plan_told_back", f"plan {plan_id}", "is at the core, and nobody signed it", now)
 
 
 def _minor(money: dict[str, Any]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from simulation.oracle.record import Record
 
@@ -40,6 +41,8 @@ class History:
     """intake: open or cured case id -> overdue sum."""
     core_overdue: Mapping[str, int] | None = None
     """The core's balance port: loan reference -> overdue sum."""
+    told_back: Sequence[Mapping[str, Any]] | None = None
+    """The core's write-back port: what it was told and keeps."""
     leaves: Mapping[str, int] | None = None
     """compliance: contact id -> leaf index, from the parties' leaves with verified inclusion."""
     tree_size: int | None = None

@@ -65,6 +65,7 @@ class Service:
     issuer: DevelopmentIssuer
     offsets: dict[str, int] = field(default_factory=dict)
     core: httpx.MockTransport | None = None
+    writes_back: bool = False
     scored_by: Release = field(default_factory=lambda: release(read_folder(SHIPPED), production=False))
     strategy: strategies.Strategy = field(
         default_factory=lambda: strategies.release(strategies.read_folder(strategies.SHIPPED), production=False)
@@ -84,9 +85,8 @@ class Service:
         await self._feed([_internal(event) for event in events], topic)
 
     async def _feed(self, records: Sequence[KeptRecord], topic: str) -> None:
-        subscription = next(
-            each for each in subscriptions(self.folding, Following(self.folding, self.deciding)) if each.topic == topic
-        )
+        following = Following(self.folding, self.deciding, writes_back=self.writes_back)
+        subscription = next(each for each in subscriptions(self.folding, following) if each.topic == topic)
         processor = BatchProcessor(subscription, sealer=self.sealer, dead_letter_limit=100)
         reader = PartitionReader(self.database, processor, slots=asyncio.Semaphore(1))
         start = self.offsets.get(topic, 0)

@@ -188,6 +188,7 @@ def valid_history(**changes: Any) -> History:
     answers: dict[str, Any] = {
         "cases": {CASE: 0},
         "core_overdue": {"L-1": 0},
+        "told_back": [{"event": "plan.signed", "reference": PLAN}],
         "leaves": {OFFER: 0, CONTACT: 1},
         "tree_size": 2,
     }

@@ -45,6 +45,10 @@ def same_identity_other_bytes(history: History) -> History:
     return replace(history, records=[*history.records, forged])
 
 
+def _of_nobody() -> dict[str, str]:
+    return {"event": "plan.signed", "reference": "plan-9"}
+
+
 def again(history: History, name: str, **members: object) -> History:
     """Inbox off: an effect happens twice, under a new identity."""
     told = story.Story()
@@ -128,6 +132,9 @@ MUTANTS: list[tuple[str, Callable[[History], History]]] = [
     ("plan_sum", lambda history: story.changed(history, "plan.signed", total=story.money(4_000))),
     ("books", lambda history: replace(history, cases={story.CASE: 1})),
     ("books", lambda history: replace(history, core_overdue={"L-1": 0, "L-2": 700})),
+    ("plan_told_back", lambda history: replace(history, told_back=[])),
+    ("plan_told_back", lambda history: replace(history, told_back=[*history.told_back, history.told_back[0]])),
+    ("plan_told_back", lambda history: replace(history, told_back=[*history.told_back, _of_nobody()])),
     ("input_without_effect", lambda history: replace(story.without(history, "case.opened"), cases={})),
     ("case_without_effect", lambda history: replace(history, cases={})),
     ("case_unannounced", lambda history: replace(history, cases={story.CASE: 0, "case-2": 0})),
