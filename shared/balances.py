@@ -55,6 +55,7 @@ class SignedBalance(BaseModel):
     case_id: UUID = Field(description="The case.")
     overdue_totals: list[Money] = Field(description="Overdue sums, one per currency.")
     as_of: AwareDatetime = Field(description="Real time at which it was true.")
+    suspended: str | None = Field(None, description="Why the core is not believed at the moment; none: it is.")
 
     @property
     def owes(self) -> bool:

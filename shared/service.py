@@ -25,7 +25,7 @@ from shared.messaging.liveness import Pulse
 from shared.messaging.quiet import QuietProbe
 from shared.messaging.retention import Kept
 from shared.messaging.runtime import Loop, consumer_loops, relay_loops, worker_loops
-from shared.messaging.subscription import HeartbeatHook, Subscription
+from shared.messaging.subscription import HeartbeatHook, Subscription, SuspendedFeeds
 from shared.operations import operations_router
 from shared.security.key_management import LocalKeyManagement
 from shared.security.sealing import RecordSealer
@@ -62,6 +62,7 @@ class ServiceDefinition:
     subscriptions: Sequence[Subscription] = ()
     intent_handlers: Sequence[IntentHandler] = ()
     on_heartbeats: HeartbeatHook | None = None
+    suspended_feeds: SuspendedFeeds | None = None
     lifespan: Callable[[ServiceRuntime], AbstractAsyncContextManager[None]] | None = None
     version: str = "0.1.0"
 
@@ -163,6 +164,7 @@ class ServiceRuntime:
             instance=self.instance,
             pulse=self._pulse("relay"),
             foreign=foreign,
+            suspended_feeds=self.definition.suspended_feeds,
         )
 
     def build_app(self, probe: QuietProbe, sealer: RecordSealer) -> FastAPI:

@@ -13,6 +13,7 @@ from services.intake.api.cases import cases_router, control_router
 from services.intake.api.demands import demands_router
 from services.intake.api.events import events_router
 from services.intake.api.exports import exports_router
+from services.intake.api.feed_suspensions import feed_suspensions_router
 from services.intake.api.history import history_router
 from services.intake.api.people import people_router
 from services.intake.api.portfolio import portfolio_router
@@ -39,8 +40,10 @@ from services.intake.score_desk import ScoreRun, Scoring
 from services.intake.scoring.release import Release, read_folder, release
 from services.intake.scoring.shipped import SHIPPED
 from services.intake.settings import IntakeSettings
+from services.intake.store import feed_suspensions
 from services.intake.strategy import release as strategies
 from services.intake.strategy_desk import ChooseActions, ChooseAll, Deciding, begin_use
+from services.intake.tape_watch import TapeWatch, next_watch
 from services.intake.timeline_desk import GatherTimeline, gather_timeline
 from services.intake.write_back_port import WriteBackPort
 from services.intake.write_backs import WriteBacks
@@ -105,6 +108,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 await begin_use(uow, deciding.strategy)
                 uow.intend(learn_indexes(uow))
                 uow.intend(gather_timeline(uow))
+                if own.feed_folder is not None:
+                    uow.intend(next_watch(uow))
         try:
             yield
         finally:
@@ -129,6 +134,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             *([] if core is None else [WriteBacks(WriteBackPort(core), _without_write_back(foreign))]),
         ],
         lifespan=lifespan,
+        suspended_feeds=feed_suspensions.standing,
     )
 
 
@@ -150,6 +156,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: 
         strategy_router(database, deciding),
         references_router(),
         write_backs_router(database),
+        feed_suspensions_router(database),
     ]
 
 
@@ -165,6 +172,7 @@ def _intent_handlers(
         SettleIdentity(own),
         LearnIndexes(folding.cipher, own.ageing_batch),
         GatherTimeline(),
+        *([] if own.feed_folder is None else [TapeWatch(own, own.feed_folder)]),
         *reconciling,
     ]
 

@@ -14,7 +14,7 @@ from services.intake.domain.book import Book
 from services.intake.domain.comparison import FieldDifference, compare
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.schemas import BalanceAnswer, BalanceCheckItem, Difference, Reconciliation
-from services.intake.store import books, cases, days
+from services.intake.store import books, cases, days, feed_suspensions
 from shared.clock import Clock
 from shared.database import Database
 from shared.events.codec import format_time
@@ -56,6 +56,7 @@ class Balances:
             cores = await cases.cores(uow, [item.party_id for item in items])
             known = await books.load(uow, cores)
             read_up_to = await days.read_up_to(uow)
+            suspended = await feed_suspensions.standing(uow)
         stated: dict[str, CoreBalance] | None = None
         as_of: datetime | None = read_up_to
         if self.core is not None:
@@ -69,11 +70,12 @@ class Balances:
             raise TemporarilyUnavailable(
                 "the core does not answer and its topic was not read yet", retry_after_seconds=2
             )
-        return [self._answer(item, known.get(item.party_id), stated, as_of) for item in items]
+        return [self._answer(item, known.get(item.party_id), stated, as_of, suspended) for item in items]
 
     def _answer(
-        self, item: BalanceCheckItem, book: Book | None, stated: Mapping[str, CoreBalance] | None, as_of: datetime
-    ) -> BalanceAnswer:
+        self, item: BalanceCheckItem, book: Book | None, stated: Mapping[str, CoreBalance] | None, as_of: datetime,
+        suspended: Mapping[str, str],
+    ) -> BalanceAnswer:  # fmt: skip
         if book is None or book.case is None or book.case.case_id != item.case_id:
             return BalanceAnswer(party_id=item.party_id, known=False)
         state = assess(book, book.case.as_of, self.policy)
@@ -89,8 +91,11 @@ class Balances:
             as_of=as_of,
             basis="book" if stated is None else "core",
             differs=amounts != ours,
+            suspended=suspended.get(book.core),
         )
-        document = answer.model_dump(mode="json", include={"overdue_totals", "bucket", "basis", "differs"}) | {
+        document = answer.model_dump(
+            mode="json", include={"overdue_totals", "bucket", "basis", "differs", "suspended"}
+        ) | {
             "iss": "intake",
             "sub": str(item.party_id),
             "case_id": str(item.case_id),

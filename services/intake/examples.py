@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.intake.api.demands import DemandRevocation, DemandRight, NewDemand
+from services.intake.api.feed_suspensions import FeedReleased, FeedSuspension, ReleaseFeed
 from services.intake.api.references import CoreReferences, KnownReferences
 from services.intake.api.write_backs import WriteBackView
 from services.intake.history_schemas import CaseOnDay, ToldFact
@@ -74,6 +75,12 @@ _NEXT: Final[dict[str, Any]] = {
 
 _GUARANTEED = {"core": "core-a", "loan_ref": "L-000042"}
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
+    FeedSuspension: {
+        "core": "core", "cause": "books_differ", "since": "2026-03-10T17:30:00Z",
+        "detail": "61 of 5200 loans differ on 2026-03-10", "released_at": None, "released_by": None, "reason": None,
+    },
+    ReleaseFeed: {"cause": "books_differ", "reason": "the core's extract was of another day"},
+    FeedReleased: {"core": "core", "cause": "books_differ"},
     WriteBackView: {
         "write_back_id": "019d2f00-0000-8a01-8000-0000000000b1", "party_id": PARTY, "core": "core", "kind": "plan",
         "event": "plan.signed", "reference": "019d2f00-0000-8a01-8000-000000000004", "state": "refused",

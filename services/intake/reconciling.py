@@ -22,7 +22,7 @@ from services.intake.domain.comparison import FieldDifference, compare, is_incid
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import OWN_NAMES, Folding
-from services.intake.store import books, cases, days, findings, groups
+from services.intake.store import books, cases, days, feed_suspensions, findings, groups
 from services.intake.strategy_desk import choose_later
 from shared.database import UnitOfWork
 from shared.ids import derived_id
@@ -179,7 +179,11 @@ async def _finish(uow: UnitOfWork, run: Run) -> None:
     await findings.end(uow, run.run_id, state)
     metrics.count("doorstep.books.compared", outcome=state)
     if state == "incident":
+        detail = f"{counted.differing} of {counted.compared} loans differ on {run.business_date}"
+        await feed_suspensions.suspend(uow, run.core, "books_differ", detail=detail)
         return
+    agreed = f"{counted.differing} of {counted.compared} loans differ on {run.business_date}"
+    await feed_suspensions.release(uow, run.core, "books_differ", by="reconciliation", reason=agreed)
     parties = await findings.parties_of_open(uow)
     for number in range(0, len(parties), _PAGE):
         payload = run.payload(**await _asked_about(uow, parties[number : number + _PAGE]))

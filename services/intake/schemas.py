@@ -89,6 +89,9 @@ class BalanceAnswer(BaseModel):
         None, description="`core`: asked just now; `book`: our book, as far as the topic has been read."
     )
     differs: bool = Field(False, description="The core says something else than our book.")
+    suspended: str | None = Field(
+        None, description="The core's feed is suspended for this cause: nobody acts on what it says. Null: it is not."
+    )
     answer: str | None = Field(None, description="Compact JWS.")
 
 

@@ -50,6 +50,11 @@ class IntakeSettings(BaseSettings):
         description="TOML file with the bank's `weekend` (ISO weekdays), `holidays` and `working_days`; needed where "
         "due dates move.",
     )
+    feed_folder: Path | None = Field(
+        None,
+        description="Contracts of the feeds' tapes, with approvers and approvals; a tape that one of them promises and "
+        "that does not come suspends its core.",
+    )
     score_folder: Path | None = Field(
         None,
         description="The bank's score model, its back-test and approvals; the shipped one when left out.",

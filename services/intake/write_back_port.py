@@ -43,7 +43,7 @@ class _Answers(BaseModel):
 
 
 class WriteBackPort:
-    """Tells the core. Raises RemoteUnavailable and RemoteProblem: then nobody knows what it took, and all is sent again."""
+    """Tells the core. Raises RemoteUnavailable, RemoteProblem: nobody knows what it took, and all is sent again."""
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client

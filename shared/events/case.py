@@ -62,6 +62,7 @@ class CaseOpened(EventData):
     dpd_effective: int = Field(ge=0, description="Worst effective DPD (less grace and pauses), days.")
     overdue_totals: list[Money] = Field(description="Overdue sums, one per currency.")
     loans: list[CaseLoan] = Field(description="The overdue loans.")
+    core: Reference | None = Field(None, description="The core that tells of it; none: sent before it was said.")
     jurisdiction: str = Field(description="Place whose law applies.", examples=["CN"])
     time_zones: list[str] = Field(description="Candidate IANA zones of the person; empty: not known yet.")
     language: str = Field(description="Preferred language, ISO 639.")

@@ -21,3 +21,8 @@ class ServiceHeartbeat(EventData):
     blocked_parties: list[UUID] = Field(
         default_factory=list, max_length=1_000, description="Keys the relay cannot publish."
     )
+    suspended_feeds: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="Outer feeds (cores) that the service does not believe at the moment, each with the cause.",
+    )

@@ -24,6 +24,7 @@ from shared.ids import derived_id
 from shared.messaging.liveness import Pulse
 from shared.messaging.partitioning import partition_of
 from shared.messaging.periodic import Periodic
+from shared.messaging.subscription import SuspendedFeeds
 from shared.telemetry import metrics
 
 _TAKE_TURN = """
@@ -72,12 +73,16 @@ DELETE FROM outbox USING old WHERE outbox.seq = old.seq
 class Heartbeats(Periodic):
     """Sends the heartbeat, from one of the service's processes at a time."""
 
-    def __init__(self, database: Database, *, reads: Sequence[str], pulse: Pulse, foreign: Sequence[str] = ()) -> None:
+    def __init__(
+        self, database: Database, *, reads: Sequence[str], pulse: Pulse, foreign: Sequence[str] = (),
+        suspended_feeds: SuspendedFeeds | None = None,
+    ) -> None:  # fmt: skip
         self._period = database.settings.heartbeat_seconds
         super().__init__("heartbeats", period_seconds=self._period, pulse=pulse)
         self._database = database
         self._reads = list(reads)
         self._foreign = list(foreign)
+        self._suspended_feeds = suspended_feeds
         self._writes = heartbeat_topics(database.service)
 
     async def once(self) -> float:
@@ -97,14 +102,14 @@ class Heartbeats(Periodic):
             metrics.set_gauge("doorstep.watermark.age", (uow.real_now - watermark).total_seconds())
             incomplete = _by_partition([row[0] for row in await uow.sql.fetch(_INCOMPLETE)])
             blocked = _by_partition(await _blocked_parties(uow))
+            suspended = {} if self._suspended_feeds is None else dict(await self._suspended_feeds(uow))
             await uow.sql.execute(_REPLACE)
             for topic in self._writes:
                 for partition in range(TOPICS[topic].partitions):
                     # Too many to name: silence makes the readers treat everybody as stale, which is the truth.
                     if max(len(incomplete[partition]), len(blocked[partition])) <= MAX_ITEMS:
-                        uow.emit(
-                            self._event(uow, topic, partition, watermark, incomplete[partition], blocked[partition])
-                        )
+                        named = incomplete[partition], blocked[partition]
+                        uow.emit(self._event(uow, topic, partition, watermark, *named, suspended))
         return True
 
     def _event(
@@ -115,6 +120,7 @@ class Heartbeats(Periodic):
         watermark: datetime,
         incomplete: list[UUID],
         blocked: list[UUID],
+        suspended: dict[str, str],
     ) -> NewEvent[ServiceHeartbeat]:
         data = ServiceHeartbeat(
             service=uow.service,
@@ -124,6 +130,7 @@ class Heartbeats(Periodic):
             low_watermark=watermark,
             parked_parties=incomplete,
             blocked_parties=blocked,
+            suspended_feeds=suspended,
         )
         return NewEvent(
             type=HEARTBEAT,

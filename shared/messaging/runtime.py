@@ -19,7 +19,7 @@ from shared.messaging.intents import IntentHandler
 from shared.messaging.liveness import Pulse
 from shared.messaging.relay import Relay
 from shared.messaging.retention import Kept, Retention
-from shared.messaging.subscription import HeartbeatHook, Subscription
+from shared.messaging.subscription import HeartbeatHook, Subscription, SuspendedFeeds
 from shared.messaging.worker import Worker
 from shared.security.sealing import RecordSealer
 
@@ -93,6 +93,7 @@ def relay_loops(
     pulse: Pulse,
     batch_rows: int = 2_000,
     foreign: Sequence[str] = (),
+    suspended_feeds: SuspendedFeeds | None = None,
 ) -> list[Loop]:
     """The relay role: the outbox to Kafka, the heartbeat that travels with it, and the gauges of the tables."""
     writes = [spec.name for spec in TOPICS.values() if database.service in spec.writers]
@@ -100,7 +101,7 @@ def relay_loops(
     owner = f"{instance}/{os.getpid()}"
     return [
         Relay(database, topics=writes, owner=owner, pulse=pulse, batch_rows=batch_rows),
-        Heartbeats(database, reads=reads, pulse=pulse, foreign=foreign),
+        Heartbeats(database, reads=reads, pulse=pulse, foreign=foreign, suspended_feeds=suspended_feeds),
         Gauges(database, pulse=pulse),
     ]
 

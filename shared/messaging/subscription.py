@@ -41,6 +41,8 @@ class Outcome(StrEnum):
 
 
 Handle = Callable[["UnitOfWork", Sequence["Received[EventData]"]], Awaitable[Mapping[InboxKey, Outcome]]]
+# The outer feeds that the service does not believe at the moment, with the cause: told with each of its heartbeats.
+SuspendedFeeds = Callable[["UnitOfWork"], Awaitable[Mapping[str, str]]]
 HeartbeatHook = Callable[["UnitOfWork", Sequence["Event[EventData]"]], Awaitable[None]]
 PartiesOf = Callable[["UnitOfWork", Sequence[str]], Awaitable[Mapping[str, UUID]]]
 

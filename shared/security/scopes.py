@@ -81,6 +81,7 @@ _ALL: Final = (
         "Say which softer steps the bank has taken with a person, and that a person has reviewed a case.",
         "core",
     ),
+    _scope("intake.release-feed", "Answer for it that a suspended core can be believed again; a person.", "operator"),
     _scope("intake.cut-over", "Learn our ids of the people and debts that a core names.", "cutover"),
     _scope("intake.check-balance", "Ask for a signed balance answer about a party.", "compliance", "visits"),
     # assignment

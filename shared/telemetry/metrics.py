@@ -61,6 +61,7 @@ MetricName = Literal[
     "doorstep.strategy.chosen",
     "doorstep.books.compared",
     "doorstep.write_backs",
+    "doorstep.tapes.missing",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
 # Labels are few and closed: never an id of a party, case, visit or person.
@@ -155,6 +156,9 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.strategy.chosen": Metric("counter", "{case}", "Next actions told, by action."),
     "doorstep.score.drift": Metric(
         "gauge", "1", "How far today's cases are from those of the training (PSI), by characteristic; alert above 0.25."
+    ),
+    "doorstep.tapes.missing": Metric(
+        "counter", "{look}", "Looks, one a minute and core, that found a promised tape missing; alert on any."
     ),
     "doorstep.write_backs": Metric(
         "counter", "{item}", "What the core was told, by its answer; alert on refused, and on none answered."

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import feed_desk
-from services.compliance.api.persons import PersonNeeded, named_person
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.feeds import (
     FEED_KINDS,
@@ -35,6 +34,7 @@ from shared.events.base import Reference
 from shared.security.callers import caller_of, scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
+from shared.web.persons import PersonNeeded, named_person
 from shared.web.problems import Problem
 
 router = APIRouter(prefix="/v1/feeds", tags=["feeds"])

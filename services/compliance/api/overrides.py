@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import override_desk
-from services.compliance.api.persons import PersonNeeded, named_person
 from services.compliance.api.surroundings import database_of, instruments_of
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.overrides import (
@@ -29,6 +28,7 @@ from shared.security.callers import caller_of, scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
+from shared.web.persons import PersonNeeded, named_person
 from shared.web.problems import InvalidCursor, NotAllowed, NotFound
 
 router = APIRouter(prefix="/v1", tags=["overrides"])

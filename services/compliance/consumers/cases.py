@@ -170,6 +170,7 @@ def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
         history_known_from=data.history_known_from,
         household=data.household,
         debts_known=debts is not None,
+        core=data.core,
     )
     if known is not None and _place(known) != _place(case):
         # A permit was granted for the hours and the law of where the person was thought to be.

@@ -115,6 +115,8 @@ class Freshness:
     named_by: tuple[str, ...] = ()
     silent_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Reporting systems that should have spoken, by the channel whose contacts nobody tells us of."""
+    suspended_feeds: tuple[str, ...] = ()
+    """Cores of the person's case that intake does not believe at the moment, each with its cause."""
     log_waits_since: datetime | None = None
     """Real time of the oldest leaf that no signed head of the log covers; None: all are covered."""
 

@@ -42,19 +42,19 @@ WHERE f.tenant = $1 AND f.party_id = ANY($2::uuid[])
 _SAVE_CASES = """
 INSERT INTO party_fact AS f
   (tenant, party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from, household,
-   debts_known)
+   debts_known, core)
 SELECT $1, c.party_id, c.case_id, c.case_version, c.case_open, c.held, c.jurisdiction,
-       string_to_array(c.zones, ','), c.history_known_from, c.household, c.debts_known
+       string_to_array(c.zones, ','), c.history_known_from, c.household, c.debts_known, c.core
 FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::bool[], $6::bool[], $7::text[], $8::text[], $9::date[],
-            $10::text[], $11::bool[])
+            $10::text[], $11::bool[], $12::text[])
   AS c(party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from, household,
-       debts_known)
+       debts_known, core)
 ORDER BY c.party_id
 ON CONFLICT (tenant, party_id) DO UPDATE SET
   case_id = excluded.case_id, case_version = excluded.case_version, case_open = excluded.case_open,
   held = excluded.held, jurisdiction = excluded.jurisdiction, zones = excluded.zones,
   history_known_from = excluded.history_known_from, household = excluded.household,
-  debts_known = excluded.debts_known
+  debts_known = excluded.debts_known, core = excluded.core
 """
 _VERSIONS = (
     "SELECT party_id, kind, subject_id, version FROM version_seen WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
@@ -67,7 +67,8 @@ GROUP BY s.party_id, s.kind, s.subject_id ORDER BY s.party_id, s.kind, s.subject
 ON CONFLICT (tenant, party_id, kind, subject_id) DO UPDATE SET version = greatest(v.version, excluded.version)
 """
 _WATERMARKS = """
-SELECT service, count(*) AS shards, min(low_watermark) AS low_watermark FROM feeder_watermark
+SELECT service, count(*) AS shards, min(low_watermark) AS low_watermark, max(suspended_feeds) AS suspended_feeds
+FROM feeder_watermark
 WHERE service = ANY($1::text[]) GROUP BY service
 """
 _NAMED = """
@@ -79,10 +80,11 @@ _NAMED_BY = """
 SELECT DISTINCT unnest(named_parties) AS party_id FROM feeder_watermark WHERE service = ANY($1::text[])
 """
 _HEARD = """
-INSERT INTO feeder_watermark AS w (service, topic, partition, low_watermark, named_parties)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO feeder_watermark AS w (service, topic, partition, low_watermark, named_parties, suspended_feeds)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (service, topic, partition) DO UPDATE
-SET low_watermark = excluded.low_watermark, named_parties = excluded.named_parties
+SET low_watermark = excluded.low_watermark, named_parties = excluded.named_parties,
+    suspended_feeds = excluded.suspended_feeds
 WHERE w.low_watermark <= excluded.low_watermark
 """
 
@@ -105,6 +107,7 @@ class CaseFact:
     history_known_from: date | None
     household: str | None = None
     debts_known: bool = False
+    core: str | None = None
     cut_over: bool = False
     attested_from: date | None = None
 
@@ -135,6 +138,7 @@ async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, C
             history_known_from=row["history_known_from"],
             household=row["household"],
             debts_known=row["debts_known"],
+            core=row["core"],
             cut_over=row["cut_over"],
             attested_from=row["attested_from"],
         )
@@ -158,6 +162,7 @@ async def save_cases(uow: UnitOfWork, cases: Sequence[CaseFact]) -> None:
             [case.history_known_from for case in cases],
             [case.household for case in cases],
             [case.debts_known for case in cases],
+            [case.core for case in cases],
         )
 
 
@@ -175,7 +180,14 @@ async def hear(uow: UnitOfWork, heartbeats: Sequence[ServiceHeartbeat]) -> None:
         await uow.sql.executemany(
             _HEARD,
             [
-                (service, topic, partition, beat.low_watermark, sorted({*beat.parked_parties, *beat.blocked_parties}))
+                (
+                    service,
+                    topic,
+                    partition,
+                    beat.low_watermark,
+                    sorted({*beat.parked_parties, *beat.blocked_parties}),
+                    _suspended_text(beat.suspended_feeds),
+                )
                 for (service, topic, partition), beat in sorted(latest.items())
             ],
         )
@@ -191,13 +203,31 @@ async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
 
     The oldest over all partitions of its topics, None while one was never heard.
     """
+    return (await _load_feeders(uow))[0]
+
+
+async def _load_feeders(uow: UnitOfWork) -> tuple[dict[str, datetime | None], dict[str, str]]:
+    """The low watermarks, and the cores that are not believed at the moment, each with the cause.
+
+    A suspension that one partition still tells stands: the heartbeats that end it are on their way.
+    """
     rows = {row["service"]: row for row in await uow.sql.fetch(_WATERMARKS, list(FEEDERS))}
-    return {
+    suspended = {core: cause for row in rows.values() for core, cause in _suspended_of(row["suspended_feeds"])}
+    watermarks = {
         service: row["low_watermark"]
         if (row := rows.get(service)) is not None and row["shards"] >= PARTITIONS * len(heartbeat_topics(service))
         else None
         for service in FEEDERS
     }
+    return watermarks, suspended
+
+
+def _suspended_text(suspended: Mapping[str, str]) -> str:
+    return "\n".join(f"{core}\t{cause}" for core, cause in sorted(suspended.items()))
+
+
+def _suspended_of(text: str) -> list[tuple[str, str]]:
+    return [(core, cause) for line in text.splitlines() for core, _, cause in [line.partition("\t")]]
 
 
 async def load_facts(
@@ -247,7 +277,7 @@ async def _load(
     links = await load_links(uow, wanted, debts)
     shared = await load_shared(uow, wanted, links, since=since, decided=counted, same=same)
     ties = Ties(wanted, links, await load_cases(uow, links) if links and counted else {}, same)
-    watermarks = await load_watermarks(uow)
+    watermarks, suspended = await _load_feeders(uow)
     silent = await load_silent(uow)
     uncovered = await uncovered_since(uow)
     parked = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
@@ -265,12 +295,18 @@ async def _load(
             versions.get(party_id, {}),
             Freshness(
                 watermarks=watermarks, named_by=tuple(sorted(parked.get(party_id, []))), silent_feeds=silent,
-                log_waits_since=uncovered,
+                log_waits_since=uncovered, suspended_feeds=_suspended_for(cases.get(party_id), suspended),
             ),
         )
         for party_id in ids
     }  # fmt: skip
     return facts, ties
+
+
+def _suspended_for(case: CaseFact | None, suspended: Mapping[str, str]) -> tuple[str, ...]:
+    """What stops contacts of the case's core, each with its cause; where the core is not known, whatever stands."""
+    core = None if case is None else case.core
+    return tuple(f"{name} ({cause})" for name, cause in sorted(suspended.items()) if core in (None, name))
 
 
 class Ties(NamedTuple):

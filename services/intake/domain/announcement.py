@@ -166,6 +166,7 @@ class CaseWriter:
             "dpd_effective": state.days_effective,
             "overdue_totals": totals(state.overdue_minor),
             "loans": case_loans(state, self._core),
+            "core": self._core,
             "jurisdiction": state.jurisdiction,
             "time_zones": list(state.time_zones),
             "language": state.language,

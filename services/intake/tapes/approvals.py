@@ -115,6 +115,12 @@ def contract_for(folder: Path, feed: str, business_date: date | None) -> Release
     return versions[max(versions)]
 
 
+def feeds_in(folder: Path) -> list[str]:
+    """The feeds that have a contract in the folder, in order. Raises ContractError."""
+    paths = (path for path in sorted(folder.glob("*.toml")) if path.name not in (APPROVERS, APPROVALS))
+    return sorted({read_contract(path.read_bytes()).feed for path in paths})
+
+
 def _signers(content: bytes, contract: Contract, approvals: Sequence[Approval], registry: Registry) -> tuple[str, ...]:
     wanted = (contract.feed, contract.version, contract_hash(content))
     signed = (one for one in approvals if (one.feed, one.version, one.sha256) == wanted)

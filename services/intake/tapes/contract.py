@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -19,6 +19,7 @@ PARTS: Final[tuple[Part, ...]] = ("principal", "interest", "fee", "penalty", "pa
 # What names the state of a loan. The others may change every night without anything having happened.
 VOLATILE: Final = frozenset({"core_sequence", "business_date", "core_dpd"})
 _LONGEST_RECORD = 64_000
+_FRIDAY = 5
 
 
 class ContractError(ValueError):
@@ -177,6 +178,20 @@ class ObligorFields(_Strict):
     liability: At
 
 
+class Promised(_Strict):
+    """When the tape of a business date is there at the latest. One that is not suspends its core's feed."""
+
+    by: time = Field(description="Time of the tenant's day after the business date.")
+    days: Literal["every", "weekdays"] = Field("every", description="Which business dates have a tape.")
+
+    def due_date(self, local_now: datetime) -> date:
+        """The newest business date whose tape must be there at that moment of the tenant's clock."""
+        day = local_now.date() - timedelta(days=1 if local_now.time() >= self.by else 2)
+        while self.days == "weekdays" and day.isoweekday() > _FRIDAY:
+            day -= timedelta(days=1)
+        return day
+
+
 class Contract(_Strict):
     """One version of what a bank and we agree for one feed."""
 
@@ -186,6 +201,7 @@ class Contract(_Strict):
     effective_from: date = Field(description="First business date that is read under this version.")
     form: Annotated[CsvForm | FixedForm | ParquetForm, Field(discriminator="kind")]
     content: Content
+    promised: Promised | None = None
     checks: Checks = Checks()
     amounts: Amounts = Amounts()
     dates: Dates = Dates()

@@ -221,7 +221,9 @@ def _of_debt(attempt: Attempt, standing: Standing, claims: PermitClaims, *, real
         return
     balance = attempt.balance
     if balance is not None and real_now - balance.as_of <= standing.fact_limit:
-        if not balance.owes:
+        if balance.suspended is not None:
+            yield Refusal(Reason.FACTS_STALE, f"the core is not believed at the moment: {balance.suspended}")
+        elif not balance.owes:
             yield Refusal(Reason.NOTHING_OWED, "nothing is overdue any more")
     elif not _has_fresh_list(attempt, standing, real_now=real_now):
         yield Refusal(Reason.FACTS_STALE, "intake did not confirm what is owed")

@@ -76,7 +76,9 @@ class Desk:
     issuer: DevelopmentIssuer
     sequencer: Sequencer
 
-    async def hear(self, *, age: timedelta = timedelta(), parked: Iterable[UUID] = ()) -> None:
+    async def hear(
+        self, *, age: timedelta = timedelta(), parked: Iterable[UUID] = (), suspended: Mapping[str, str] | None = None
+    ) -> None:
         """Every feeder's heartbeat on every partition of its topics; the log keeps up."""
         async with self.database.read_only() as uow:
             since = await uncovered_since(uow)
@@ -92,6 +94,7 @@ class Desk:
                     sent_at=self.clock.real,
                     low_watermark=self.clock.real - age,
                     parked_parties=list(parked),
+                    suspended_feeds=dict(suspended or {}) if service == "intake" else {},
                 ),
                 "service.heartbeat",
                 self.clock,

@@ -281,3 +281,16 @@ async def test_number_of_statements_does_not_grow_with_the_batch(desk: Desk) -> 
         counts.append(len(statements))
     # The first batch also asks the server for its types, once per connection.
     assert counts[1] <= counts[0] < 34
+
+
+async def test_nobody_of_a_suspended_core_is_contacted_until_it_is_released(desk: Desk) -> None:
+    theirs, others, unsaid = await desk.open_case(core="a"), await desk.open_case(core="b"), await desk.open_case()
+    await desk.hear(suspended={"a": "books_differ"})
+    answers = await desk.ask(*(visit_request(case) for case in (theirs, others, unsaid)))
+    assert [one["decision"] for one in answers] == ["needs-fact", "allow", "needs-fact"]
+    assert [one["detail"] for one in answers[0]["reasons"]] == [
+        "facts_stale: the feed is suspended of a (books_differ)"
+    ]
+    await desk.hear()
+    (answer,) = await desk.ask(visit_request(theirs))
+    assert answer["decision"] == "allow"

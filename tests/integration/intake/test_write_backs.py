@@ -96,7 +96,8 @@ async def test_each_kind_is_told_once_and_acknowledged(intake, core, handler, pa
     await work(intake, handler)
     told = sorted(core.kept.values(), key=lambda one: one["kind"])
     assert [(one["kind"], one["event"], one["party_ref"]) for one in told] == [
-        ("contact", "contact.recorded", "P-1"), ("hold", "compliance.hold_placed", "P-1"), ("plan", "plan.signed", "P-1"),
+        ("contact", "contact.recorded", "P-1"), ("hold", "compliance.hold_placed", "P-1"),
+        ("plan", "plan.signed", "P-1"),
     ]  # fmt: skip
     assert told[2]["reference"] == str(signed.plan_id)
     assert "party_id" not in told[2]["said"], "our ids of people stay here"

@@ -23,7 +23,7 @@ SECOND = timedelta(seconds=1)
 HOME = Point(lat=30.1558, lon=119.9634, crs="WGS84")
 
 
-def _balance(as_of: datetime, *, overdue_minor: int = 125_000) -> SignedBalance:
+def _balance(as_of: datetime, *, overdue_minor: int = 125_000, **more: object) -> SignedBalance:
     return SignedBalance.model_validate(
         {
             "iss": "intake",
@@ -31,6 +31,7 @@ def _balance(as_of: datetime, *, overdue_minor: int = 125_000) -> SignedBalance:
             "case_id": uuid4(),
             "as_of": as_of,
             "overdue_totals": [{"amount_minor": overdue_minor, "currency": "CNY"}],
+            **more,
         }
     )
 
@@ -195,6 +196,10 @@ def test_nothing_heard_of_compliance(reasons: Callable[..., list[str]]) -> None:
 
 def test_nothing_is_owed_any_more(reasons: Callable[..., list[str]], real_now: datetime) -> None:
     assert reasons(balance=_balance(real_now, overdue_minor=0)) == ["nothing_owed"]
+
+
+def test_a_core_that_is_not_believed_vouches_for_nothing(reasons: Callable[..., list[str]], real_now: datetime) -> None:
+    assert reasons(balance=_balance(real_now, suspended="books_differ")) == ["facts_stale"]
 
 
 @pytest.mark.parametrize(("age_seconds", "expected"), [(120, []), (121, ["facts_stale"])])

@@ -185,7 +185,7 @@ def _compile_fresh(rule: FactRule) -> Judge:
     def judge(asked: Asked) -> Ruling:
         nonlocal last
         freshness, real_now = asked.facts.freshness, asked.first_question.real_now
-        if freshness.named_by or freshness.silent_feeds:
+        if freshness.named_by or freshness.silent_feeds or freshness.suspended_feeds:
             return judge_fact(rule, asked.question, asked.facts, asked.book)
         watermarks, moment, ruling = last
         if ruling is None or watermarks is not freshness.watermarks or moment != real_now:

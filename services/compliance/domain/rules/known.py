@@ -64,6 +64,10 @@ def _facts_fresh(rule: FactRule, question: Question, facts: PartyFacts, _book: R
     )
     if stale:
         return needs(rule, "facts.fresh", f"facts_stale: {', '.join(stale)}", stale=list(stale), **values)
+    suspended = facts.freshness.suspended_feeds
+    if suspended:
+        detail = f"facts_stale: the feed is suspended of {', '.join(suspended)}"
+        return needs(rule, "facts.fresh", detail, suspended_feeds=list(suspended), **values)
     if facts.freshness.named_by:
         names = ", ".join(facts.freshness.named_by)
         return needs(rule, "facts.completed", f"facts_stale: records of the person wait at {names}", **values)
