@@ -25,7 +25,7 @@ from services.compliance.recalls import recall
 from services.compliance.store import erasures as store
 from services.compliance.store import keeping, same_persons
 from services.compliance.store.debts import load_debts
-from services.compliance.store.facts import load_watermarks
+from services.compliance.store.feeders import load_watermarks
 from services.compliance.store.leaves import append_leaves, erase_people, load_not_renamed
 from services.compliance.watch import Timer, watch
 from shared.database import UnitOfWork

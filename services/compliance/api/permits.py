@@ -50,7 +50,8 @@ from services.compliance.schemas.permits import (
     WindowsQuestion,
 )
 from services.compliance.store import permits as store
-from services.compliance.store.facts import load_facts, load_watermarks
+from services.compliance.store.facts import load_facts
+from services.compliance.store.feeders import load_watermarks
 from services.compliance.window_desk import points_named_by, windows_of
 from shared.database import Database, UnitOfWork
 from shared.events.base import TimeWindow

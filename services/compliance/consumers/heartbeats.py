@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.compliance import fact_desk
-from services.compliance.store.facts import FEEDERS, hear, load_named
+from services.compliance.store.feeders import FEEDERS, hear, load_named
 from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -17,20 +17,18 @@ from services.compliance.store.budget_keys import load_links, load_shared, lock_
 from services.compliance.store.counted import load_counted
 from services.compliance.store.debts import load_debts
 from services.compliance.store.dossiers import load_dossiers
+from services.compliance.store.feeders import load_feeders
 from services.compliance.store.feeds import load_silent
 from services.compliance.store.holds import load_holds
 from services.compliance.store.log import uncovered_since
 from services.compliance.store.moratoria import load_reaching
 from services.compliance.store.same_persons import Same, load_same, person_keys, standing
 from shared.database import UnitOfWork
-from shared.events.platform import ServiceHeartbeat
-from shared.events.topics import PARTITIONS, heartbeat_topics
 from shared.security.party_keys import PartyCipher
 
 V = TypeVar("V")
 NamedKeys = Mapping[UUID, Keys]
 _NO_KEYS: Final[NamedKeys] = {}
-FEEDERS: Final = ("intake", "assignment", "visits", "plans")
 # Longer than any window of a loaded pack; the counters' look-back.
 _LOOK_BACK: Final = timedelta(days=400)
 
@@ -66,26 +64,10 @@ FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[]) AS s(party_id, kind, 
 GROUP BY s.party_id, s.kind, s.subject_id ORDER BY s.party_id, s.kind, s.subject_id
 ON CONFLICT (tenant, party_id, kind, subject_id) DO UPDATE SET version = greatest(v.version, excluded.version)
 """
-_WATERMARKS = """
-SELECT service, count(*) AS shards, min(low_watermark) AS low_watermark, max(suspended_feeds) AS suspended_feeds
-FROM feeder_watermark
-WHERE service = ANY($1::text[]) GROUP BY service
-"""
 _NAMED = """
 SELECT DISTINCT n.party_id, w.service FROM feeder_watermark w CROSS JOIN unnest(w.named_parties) AS n(party_id)
 WHERE n.party_id = ANY($1::uuid[])
 UNION ALL SELECT party_id, 'compliance' FROM parked_party WHERE party_id = ANY($1::uuid[])
-"""
-_NAMED_BY = """
-SELECT DISTINCT unnest(named_parties) AS party_id FROM feeder_watermark WHERE service = ANY($1::text[])
-"""
-_HEARD = """
-INSERT INTO feeder_watermark AS w (service, topic, partition, low_watermark, named_parties, suspended_feeds)
-VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (service, topic, partition) DO UPDATE
-SET low_watermark = excluded.low_watermark, named_parties = excluded.named_parties,
-    suspended_feeds = excluded.suspended_feeds
-WHERE w.low_watermark <= excluded.low_watermark
 """
 
 
@@ -173,63 +155,6 @@ async def see_versions(uow: UnitOfWork, seen: Sequence[tuple[UUID, str, UUID, in
         await uow.sql.execute(_SEE_VERSIONS, uow.tenant, parties, kinds, subjects, versions)
 
 
-async def hear(uow: UnitOfWork, heartbeats: Sequence[ServiceHeartbeat]) -> None:
-    """Keep the low watermark of each (service, topic, partition); it never goes back."""
-    latest = {(beat.service, beat.topic, beat.partition): beat for beat in heartbeats}
-    if latest:
-        await uow.sql.executemany(
-            _HEARD,
-            [
-                (
-                    service,
-                    topic,
-                    partition,
-                    beat.low_watermark,
-                    sorted({*beat.parked_parties, *beat.blocked_parties}),
-                    _suspended_text(beat.suspended_feeds),
-                )
-                for (service, topic, partition), beat in sorted(latest.items())
-            ],
-        )
-
-
-async def load_named(uow: UnitOfWork, services: Iterable[str]) -> set[UUID]:
-    """The parties that the services named last as parked or blocked."""
-    return {row["party_id"] for row in await uow.sql.fetch(_NAMED_BY, sorted(set(services)))}
-
-
-async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
-    """The low watermark of each feeder.
-
-    The oldest over all partitions of its topics, None while one was never heard.
-    """
-    return (await _load_feeders(uow))[0]
-
-
-async def _load_feeders(uow: UnitOfWork) -> tuple[dict[str, datetime | None], dict[str, str]]:
-    """The low watermarks, and the cores that are not believed at the moment, each with the cause.
-
-    A suspension that one partition still tells stands: the heartbeats that end it are on their way.
-    """
-    rows = {row["service"]: row for row in await uow.sql.fetch(_WATERMARKS, list(FEEDERS))}
-    suspended = {core: cause for row in rows.values() for core, cause in _suspended_of(row["suspended_feeds"])}
-    watermarks = {
-        service: row["low_watermark"]
-        if (row := rows.get(service)) is not None and row["shards"] >= PARTITIONS * len(heartbeat_topics(service))
-        else None
-        for service in FEEDERS
-    }
-    return watermarks, suspended
-
-
-def _suspended_text(suspended: Mapping[str, str]) -> str:
-    return "\n".join(f"{core}\t{cause}" for core, cause in sorted(suspended.items()))
-
-
-def _suspended_of(text: str) -> list[tuple[str, str]]:
-    return [(core, cause) for line in text.splitlines() for core, _, cause in [line.partition("\t")]]
-
-
 async def load_facts(
     uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], *, named: NamedKeys = _NO_KEYS,
     taking: bool = False,
@@ -277,7 +202,7 @@ async def _load(
     links = await load_links(uow, wanted, debts)
     shared = await load_shared(uow, wanted, links, since=since, decided=counted, same=same)
     ties = Ties(wanted, links, await load_cases(uow, links) if links and counted else {}, same)
-    watermarks, suspended = await _load_feeders(uow)
+    watermarks, suspended = await load_feeders(uow)
     silent = await load_silent(uow)
     uncovered = await uncovered_since(uow)
     parked = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))

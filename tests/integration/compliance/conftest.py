@@ -21,7 +21,7 @@ from services.compliance.domain.telling import owning_client
 from services.compliance.instruments import Instruments
 from services.compliance.log.head import SignedHead
 from services.compliance.log.sequencer import Sequencer
-from services.compliance.store.facts import FEEDERS
+from services.compliance.store.feeders import FEEDERS
 from services.compliance.store.log import uncovered_since
 from shared.clock import FixedClock
 from shared.database import Database
