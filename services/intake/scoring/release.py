@@ -1,25 +1,22 @@
 """Whether a model may be used: back-tested on the bank's own history, and signed by two different people.
 
-A folder holds `model.json`, `backtest.json`, `approvers.toml` (who may sign, by which key) and `approvals.toml`. The
-idea is that of rule packs (ADR 0109), without rotation: a person's next key takes the place of the one before, and
-signs anew.
+A folder holds `model.json`, `backtest.json`, `approvers.toml` and `approvals.toml` (`services/intake/approvers.py`).
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.intake.approvers import Registration, RegistrationError, Registry
+from services.intake import approvers
+from services.intake.approvers import APPROVALS_FILE, APPROVALS_NEEDED, APPROVERS_FILE, ApprovalError, Approvals
 from services.intake.scoring.artefact import ArtefactError, Gate, Model, decode, model_hash
 from services.intake.scoring.features import SEGMENTS, Segment
 from services.intake.scoring.scorecard import TARGETS, Target
@@ -27,34 +24,21 @@ from services.intake.scoring.shipped import MODEL_FILE
 
 NotUsed = Literal["demonstration_only", "not_backtested", "not_approved"]
 BACKTEST_FILE: Final = "backtest.json"
-APPROVERS_FILE: Final = "approvers.toml"
-APPROVALS_FILE: Final = "approvals.toml"
-APPROVALS_NEEDED: Final = 2
-EntryT = TypeVar("EntryT", bound=BaseModel)
-_STATEMENT: Final = b"doorstep-score-approval/v1\n"
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Approval(_Entry):
+class Approval(approvers.Approval):
     """One person's signature under a model and its back-test."""
+
+    domain = "doorstep-score-approval/v1"
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the model (`./doorstep score show`).")
     backtest_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the file of the back-test.")
-    approver: str = Field(min_length=3)
-    approved_on: date
-    signature: str = Field("", description="Base64, by the approver's key over `statement`.")
-
-    def statement(self) -> bytes:
-        """What the approver signs: domain, line feed, the approval as sorted JSON without spaces."""
-        said = self.model_dump(mode="json", exclude={"signature"})
-        return _STATEMENT + json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
 
 
-class Backtest(_Entry):
+class Backtest(BaseModel):
     """What a model showed on a bank's own history: gates by question and segment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model_sha256: str
     data_sha256: str
@@ -64,14 +48,6 @@ class Backtest(_Entry):
     def encode(self) -> bytes:
         """The file; the same back-test is the same bytes."""
         return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True).encode() + b"\n"
-
-
-class _Approvers(_Entry):
-    approver: tuple[Registration, ...] = ()
-
-
-class _Approvals(_Entry):
-    approval: tuple[Approval, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,29 +103,19 @@ def approve(
     if BACKTEST_FILE not in files:
         raise ArtefactError(f"no {BACKTEST_FILE}: a model is approved with what it showed on the bank's own history")
     found = release(files, production=False)
-    unsigned = Approval(
+    return Approval(
         sha256=found.sha256, backtest_sha256=_sha256(files[BACKTEST_FILE]), approver=approver, approved_on=on
-    )
-    signature = base64.b64encode(sign(unsigned.statement())).decode()
-    return unsigned.model_copy(update={"signature": signature})
+    ).signed(sign)
 
 
 def _approved_by(files: Mapping[str, bytes], sha256: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Who approved exactly these files, and why other approvals count for nothing."""
-    try:
-        registry = Registry.of(_read(_Approvers, files.get(APPROVERS_FILE, b""), APPROVERS_FILE).approver)
-    except RegistrationError as error:
-        raise ArtefactError(f"{APPROVERS_FILE}: {error}") from error
     wanted = (sha256, _sha256(files.get(BACKTEST_FILE, b"")))
-    approvals = _read(_Approvals, files.get(APPROVALS_FILE, b""), APPROVALS_FILE).approval
-    return registry.approved_by(((one.sha256, one.backtest_sha256) == wanted, one) for one in approvals)
-
-
-def _read(form: type[EntryT], content: bytes, name: str) -> EntryT:
     try:
-        return form.model_validate(tomllib.loads(content.decode()))
-    except ValueError as error:
-        raise ArtefactError(f"{name}: {error}") from error
+        approvals = Approvals.read(files, Approval)
+    except ApprovalError as error:
+        raise ArtefactError(str(error)) from error
+    return approvals.people(lambda one: (one.sha256, one.backtest_sha256) == wanted)
 
 
 def _shown(model: Model, backtest: Backtest | None) -> dict[Target, tuple[bool, ...]]:

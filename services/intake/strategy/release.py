@@ -7,21 +7,19 @@ what was not replayed before.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from services.intake.approvers import Registration, RegistrationError, Registry
+from services.intake import approvers
+from services.intake.approvers import APPROVALS_FILE, APPROVALS_NEEDED, APPROVERS_FILE, ApprovalError, Approvals
 from services.intake.strategy.decision import CaseState
 from services.intake.strategy.policy import Policy, PolicyError, policy_hash, read_policy
 from shared.events.case import StrategyArm
@@ -31,38 +29,15 @@ SHIPPED: Final = Path(__file__).parents[1] / "data" / "strategy"
 POLICY_FILE: Final = "policy.toml"
 CHALLENGER_FILE: Final = "challenger.toml"
 SIMULATION_FILE: Final = "simulation.json"
-APPROVERS_FILE: Final = "approvers.toml"
-APPROVALS_FILE: Final = "approvals.toml"
-APPROVALS_NEEDED: Final = 2
-EntryT = TypeVar("EntryT", bound=BaseModel)
-_STATEMENT: Final = b"doorstep-strategy-approval/v1\n"
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Approval(_Entry):
+class Approval(approvers.Approval):
     """One person's signature under a strategy and what it would have done."""
+
+    domain = "doorstep-strategy-approval/v1"
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the strategy (`./doorstep strategy show`).")
     simulation_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the simulation's file.")
-    approver: str = Field(min_length=3)
-    approved_on: date
-    signature: str = Field("", description="Base64, by the approver's key over `statement`.")
-
-    def statement(self) -> bytes:
-        """What the approver signs: domain, line feed, the approval as sorted JSON without spaces."""
-        said = self.model_dump(mode="json", exclude={"signature"})
-        return _STATEMENT + json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
-
-
-class _Approvers(_Entry):
-    approver: tuple[Registration, ...] = ()
-
-
-class _Approvals(_Entry):
-    approval: tuple[Approval, ...] = ()
 
 
 class _Simulated(BaseModel):
@@ -147,14 +122,12 @@ def approve(
         raise PolicyError(
             f"{SIMULATION_FILE} is not of this strategy: it is approved with what it would have done in the past"
         )
-    unsigned = Approval(
+    return Approval(
         sha256=found.champion.sha256,
         simulation_sha256=_sha256(files[SIMULATION_FILE]),
         approver=approver,
         approved_on=on,
-    )
-    signature = base64.b64encode(sign(unsigned.statement())).decode()
-    return unsigned.model_copy(update={"signature": signature})
+    ).signed(sign)
 
 
 def _challenger(files: Mapping[str, bytes], policy: Policy) -> Version | None:
@@ -180,20 +153,12 @@ def _is_simulated(files: Mapping[str, bytes], sha256: str) -> bool:
 
 
 def _approved_by(files: Mapping[str, bytes], sha256: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    try:
-        registry = Registry.of(_read(_Approvers, files.get(APPROVERS_FILE, b""), APPROVERS_FILE).approver)
-    except RegistrationError as error:
-        raise PolicyError(f"{APPROVERS_FILE}: {error}") from error
     wanted = (sha256, _sha256(files.get(SIMULATION_FILE, b"")))
-    approvals = _read(_Approvals, files.get(APPROVALS_FILE, b""), APPROVALS_FILE).approval
-    return registry.approved_by(((one.sha256, one.simulation_sha256) == wanted, one) for one in approvals)
-
-
-def _read(form: type[EntryT], content: bytes, name: str) -> EntryT:
     try:
-        return form.model_validate(tomllib.loads(content.decode()))
-    except ValueError as error:
-        raise PolicyError(f"{name}: {error}") from error
+        approvals = Approvals.read(files, Approval)
+    except ApprovalError as error:
+        raise PolicyError(str(error)) from error
+    return approvals.people(lambda one: (one.sha256, one.simulation_sha256) == wanted)
 
 
 def _sha256(content: bytes) -> str:
