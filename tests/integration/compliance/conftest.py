@@ -1,8 +1,10 @@
 """Compliance on a real database: handlers called as the runtime calls them, the API over ASGI, both clocks by hand."""
 
+import shutil
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,6 +22,7 @@ from services.compliance.domain.facts import Balance
 from services.compliance.domain.telling import owning_client
 from services.compliance.instruments import Instruments
 from services.compliance.log.head import SignedHead
+from services.compliance.log.note import NoteKey
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.store.feeders import FEEDERS
 from services.compliance.store.log import uncovered_since
@@ -38,6 +41,7 @@ from shared.security.issuer import DevelopmentIssuer, create_issuer_app
 from shared.security.scopes import SCOPES
 from shared.security.tokens import TokenVerifier
 from shared.service import ServiceRuntime
+from tools import verify_log
 
 ISSUER = "http://issuer.test"
 # Ten o'clock in Shanghai.
@@ -175,6 +179,26 @@ class Desk:
         return {"Authorization": f"Bearer {token}"}
 
 
+@dataclass(frozen=True)
+class Copy:
+    """A pack's files, to be tampered with, and the key of its log."""
+
+    folder: Path
+    key: NoteKey
+
+    def faults(self) -> list[str]:
+        return faults_in(self.folder, self.key)
+
+
+def faults_in(folder: Path, key: NoteKey) -> list[str]:
+    """What the stand-alone verifier says of a pack."""
+    known = verify_log.parse_key(key.vkey)
+    read = verify_log.read_pack(verify_log.Files.of(folder))
+    report = verify_log.verify_pack(read, known, all_signatures=True)
+    verify_log.check_custody(read, known, [], report)
+    return report.problems
+
+
 def opened_case(**changes: Any) -> CaseOpened:
     """A case of a person in Shanghai whose contacts are attested for two months."""
     values: dict[str, Any] = {
@@ -288,3 +312,20 @@ async def desk(service_settings: Any) -> AsyncIterator[Desk]:
         await made.hear()
         yield made
     await database.close()
+
+
+@pytest.fixture(scope="module")
+def originals() -> list[Copy]:
+    """The pack that the module's tests tamper with copies of, as soon as one is made."""
+    return []
+
+
+@pytest.fixture
+def copy(request: pytest.FixtureRequest, originals: list[Copy], tmp_path: Path) -> Copy:
+    """Files of the module's `pack`, made by the first test that asks: a pack costs more than what is tried on it."""
+    if not originals:
+        made, desk = request.getfixturevalue("pack"), request.getfixturevalue("desk")
+        kept = request.getfixturevalue("tmp_path_factory").mktemp("original") / "pack"
+        originals.append(Copy(shutil.copytree(made.folder, kept), desk.instruments.log_key))
+    (original,) = originals
+    return Copy(shutil.copytree(original.folder, tmp_path / "copy"), original.key)

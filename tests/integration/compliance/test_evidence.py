@@ -23,7 +23,7 @@ from services.compliance.store.sealed import open_terms
 from shared.security.signing import SigningKey
 from tools import verify_log
 
-from .conftest import Desk, visit_contact, visit_request
+from .conftest import Copy, Desk, faults_in, visit_contact, visit_request
 from .test_decisions import may_i
 from .test_log import grow, verify
 from .test_log_witnesses import Watch, carrier
@@ -71,14 +71,10 @@ async def pack(desk: Desk, tmp_path: Path) -> Pack:
 
 
 def faults(pack: Pack, desk: Desk, *, key: NoteKey | None = None) -> list[str]:
-    known = verify_log.parse_key((key or desk.instruments.log_key).vkey)
-    read = verify_log.read_pack(verify_log.Files.of(pack.folder))
-    report = verify_log.verify_pack(read, known, all_signatures=True)
-    verify_log.check_custody(read, known, [], report)
-    return report.problems
+    return faults_in(pack.folder, key or desk.instruments.log_key)
 
 
-def rewrite(pack: Pack, name: str, change: Change, *, sums: bool = True) -> None:
+def rewrite(pack: Pack | Copy, name: str, change: Change, *, sums: bool = True) -> None:
     """Change the documents of a file; with `sums` the forger also mends SHA256SUMS."""
     path = pack.folder / name
     documents = [json.loads(line) for line in path.read_text().splitlines()]
@@ -125,101 +121,101 @@ async def test_permits_tokens_and_other_people_stay_out(desk: Desk, pack: Pack) 
     [("contacts.jsonl", "contact is left out"), ("decisions.jsonl", "decision is left out"),
      ("permits.jsonl", "permit is left out"), ("findings.jsonl", "finding of"), ("openings.jsonl", "opening of")],
 )  # fmt: skip
-async def test_record_left_out_is_named(desk: Desk, pack: Pack, name: str, expected: str) -> None:
-    rewrite(pack, name, lambda documents: documents.__delitem__(0))
-    (fault, *_) = faults(pack, desk)
+def test_record_left_out_is_named(copy: Copy, name: str, expected: str) -> None:
+    rewrite(copy, name, lambda documents: documents.__delitem__(0))
+    (fault, *_) = copy.faults()
     assert fault.startswith("leaf ")
     assert expected in fault
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-async def test_leaf_left_out_of_the_chain_is_named(desk: Desk, pack: Pack, place: int) -> None:
+def test_leaf_left_out_of_the_chain_is_named(copy: Copy, place: int) -> None:
     """The first, the middle and the last leaf of the person, with everything that mentions it."""
-    read = verify_log.read_pack(verify_log.Files.of(pack.folder))
+    read = verify_log.read_pack(verify_log.Files.of(copy.folder))
     chain = [index for index, leaf, _ in read.shown() if "party" in json.loads(leaf)]
     missing = chain[place]
     rewrite(
-        pack, "chain.jsonl", lambda documents: documents.remove(next(d for d in documents if d["index"] == missing))
+        copy, "chain.jsonl", lambda documents: documents.remove(next(d for d in documents if d["index"] == missing))
     )
     for name in ("contacts.jsonl", "decisions.jsonl"):
-        rewrite(pack, name, lambda rows: rows.__setitem__(slice(None), [r for r in rows if r["leaf_index"] != missing]))
+        rewrite(copy, name, lambda rows: rows.__setitem__(slice(None), [r for r in rows if r["leaf_index"] != missing]))
     rewrite(
-        pack, "openings.jsonl", lambda rows: rows.__setitem__(slice(None), [r for r in rows if r["index"] != missing])
+        copy, "openings.jsonl", lambda rows: rows.__setitem__(slice(None), [r for r in rows if r["index"] != missing])
     )
-    assert any("left out" in fault for fault in faults(pack, desk))
+    assert any("left out" in fault for fault in copy.faults())
 
 
-async def test_manifest_left_out_is_named(desk: Desk, pack: Pack) -> None:
+def test_manifest_left_out_is_named(copy: Copy) -> None:
     """Without its last manifests a chain says nothing about its end."""
 
     def drop(documents: list[dict[str, Any]]) -> None:
         documents[:] = [d for d in documents if b'"kind":"manifest"' not in base64.b64decode(d["leaf"])]
 
-    rewrite(pack, "chain.jsonl", drop)
-    assert all("is no manifest of the pack" in fault for fault in faults(pack, desk))
-    rewrite(pack, "manifests.jsonl", lambda documents: documents.clear())
-    assert faults(pack, desk) == ["no manifest covers the person's chain: the pack is not shown to be complete"]
+    rewrite(copy, "chain.jsonl", drop)
+    assert all("is no manifest of the pack" in fault for fault in copy.faults())
+    rewrite(copy, "manifests.jsonl", lambda documents: documents.clear())
+    assert copy.faults() == ["no manifest covers the person's chain: the pack is not shown to be complete"]
 
 
-async def test_what_a_manifest_says_is_proved(desk: Desk, pack: Pack) -> None:
+def test_what_a_manifest_says_is_proved(copy: Copy) -> None:
     """The person's entry of each manifest, by its path: changed or left out, the leaf is named."""
-    assert len((pack.folder / "manifests.jsonl").read_text().splitlines()) == 2
-    whole = (pack.folder / "manifests.jsonl").read_bytes()
-    rewrite(pack, "manifests.jsonl", lambda documents: documents[1]["entries"][0].update(sequence=1))
-    assert any("does not hold the entry shown" in fault for fault in faults(pack, desk))
-    (pack.folder / "manifests.jsonl").write_bytes(whole)
-    rewrite(pack, "manifests.jsonl", lambda documents: documents.pop())
-    assert any("nothing that shows its absence" in fault for fault in faults(pack, desk))
+    assert len((copy.folder / "manifests.jsonl").read_text().splitlines()) == 2
+    whole = (copy.folder / "manifests.jsonl").read_bytes()
+    rewrite(copy, "manifests.jsonl", lambda documents: documents[1]["entries"][0].update(sequence=1))
+    assert any("does not hold the entry shown" in fault for fault in copy.faults())
+    (copy.folder / "manifests.jsonl").write_bytes(whole)
+    rewrite(copy, "manifests.jsonl", lambda documents: documents.pop())
+    assert any("nothing that shows its absence" in fault for fault in copy.faults())
 
 
-async def test_changed_leaf_is_named(desk: Desk, pack: Pack) -> None:
+def test_changed_leaf_is_named(copy: Copy) -> None:
     def change(documents: list[dict[str, Any]]) -> None:
         leaf = base64.b64decode(documents[1]["leaf"]).replace(b"collection", b"statutory!")
         documents[1]["leaf"] = base64.b64encode(leaf).decode()
 
-    index = json.loads((pack.folder / "chain.jsonl").read_text().splitlines()[1])["index"]
-    rewrite(pack, "chain.jsonl", change)
-    assert faults(pack, desk) == [f"leaf {index}: is not what the signed tree holds there"]
+    index = json.loads((copy.folder / "chain.jsonl").read_text().splitlines()[1])["index"]
+    rewrite(copy, "chain.jsonl", change)
+    assert copy.faults() == [f"leaf {index}: is not what the signed tree holds there"]
 
 
-async def test_reordered_leaves_are_named(desk: Desk, pack: Pack) -> None:
-    rewrite(pack, "chain.jsonl", lambda documents: documents.reverse())
-    assert any("out of order" in fault for fault in faults(pack, desk))
+def test_reordered_leaves_are_named(copy: Copy) -> None:
+    rewrite(copy, "chain.jsonl", lambda documents: documents.reverse())
+    assert any("out of order" in fault for fault in copy.faults())
 
 
-async def test_leaves_at_each_other_s_places_are_named(desk: Desk, pack: Pack) -> None:
+def test_leaves_at_each_other_s_places_are_named(copy: Copy) -> None:
     def swap(documents: list[dict[str, Any]]) -> None:
         documents[0]["leaf"], documents[1]["leaf"] = documents[1]["leaf"], documents[0]["leaf"]
 
-    rewrite(pack, "chain.jsonl", swap)
-    assert len([fault for fault in faults(pack, desk) if "not what the signed tree holds" in fault]) == 2
+    rewrite(copy, "chain.jsonl", swap)
+    assert len([fault for fault in copy.faults() if "not what the signed tree holds" in fault]) == 2
 
 
-async def test_changed_opening_is_named(desk: Desk, pack: Pack) -> None:
-    rewrite(pack, "openings.jsonl", lambda documents: documents[0].update(value=base64.b64encode(b"no").decode()))
-    (fault,) = faults(pack, desk)
+def test_changed_opening_is_named(copy: Copy) -> None:
+    rewrite(copy, "openings.jsonl", lambda documents: documents[0].update(value=base64.b64encode(b"no").decode()))
+    (fault,) = copy.faults()
     assert fault.startswith("openings.jsonl line 1 (leaf ")
     assert fault.endswith("does not open the commitment")
 
 
 @pytest.mark.parametrize(("name", "column"), [("contacts.jsonl", "verdict"), ("decisions.jsonl", "answer")])
-async def test_row_that_says_otherwise_is_named(desk: Desk, pack: Pack, name: str, column: str) -> None:
-    rewrite(pack, name, lambda documents: documents[0].update({column: "lawful?"}))
-    (fault,) = faults(pack, desk)
+def test_row_that_says_otherwise_is_named(copy: Copy, name: str, column: str) -> None:
+    rewrite(copy, name, lambda documents: documents[0].update({column: "lawful?"}))
+    (fault,) = copy.faults()
     assert fault.startswith(f"{name} line 1: {column} is not what leaf ")
 
 
-async def test_contact_s_record_is_held_against_its_commitment(desk: Desk, pack: Pack) -> None:
-    rewrite(pack, "contacts.jsonl", lambda documents: documents[0]["record"].update(identity_shown=True))
-    (fault,) = faults(pack, desk)
+def test_contact_s_record_is_held_against_its_commitment(copy: Copy) -> None:
+    rewrite(copy, "contacts.jsonl", lambda documents: documents[0]["record"].update(identity_shown=True))
+    (fault,) = copy.faults()
     assert "is not the one it commits to" in fault
 
 
-async def test_altered_file_is_named(desk: Desk, pack: Pack) -> None:
+def test_altered_file_is_named(copy: Copy) -> None:
     for name in ("index.html", "holds.jsonl"):
-        (pack.folder / name).write_bytes((pack.folder / name).read_bytes() + b" ")
-    (pack.folder / "more.txt").write_text("x")
-    assert faults(pack, desk) == [
+        (copy.folder / name).write_bytes((copy.folder / name).read_bytes() + b" ")
+    (copy.folder / "more.txt").write_text("x")
+    assert copy.faults() == [
         "file holds.jsonl: its bytes are not those that SHA256SUMS names",
         "file index.html: its bytes are not those that SHA256SUMS names",
         "file more.txt: is not one of the pack's",

@@ -12,7 +12,7 @@ from services.compliance.evidence.pack import Pack, scope_of_party, write_pack
 from services.compliance.evidence.scope import Scope
 from tools import verify_log
 
-from .conftest import Desk, visit_contact, visit_request
+from .conftest import Copy, Desk, visit_contact, visit_request
 from .test_complaints import close, complain
 from .test_evidence import archive_of, erase, faults, rewrite
 
@@ -48,7 +48,7 @@ async def history(desk: Desk) -> UUID:
     return case.party_id
 
 
-def rows(pack: Pack, name: str) -> list[dict[str, Any]]:
+def rows(pack: Pack | Copy, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (pack.folder / name).read_text().splitlines()]
 
 
@@ -92,20 +92,18 @@ async def test_states_facts_and_complaints_are_proved(desk: Desk, pack: Pack) ->
         ("permits.jsonl", {"used_at": "2026-01-01T00:00:00Z"}, "used_at is not what the leaves"),
     ],
 )
-async def test_other_words_facts_or_states_are_named(
-    desk: Desk, pack: Pack, name: str, changes: dict[str, Any], expected: str
-) -> None:
-    rewrite(pack, name, lambda documents: documents[0].update(changes))
-    assert any(fault.startswith(f"{name} line 1") and expected in fault for fault in faults(pack, desk))
+def test_other_words_facts_or_states_are_named(copy: Copy, name: str, changes: dict[str, Any], expected: str) -> None:
+    rewrite(copy, name, lambda documents: documents[0].update(changes))
+    assert any(fault.startswith(f"{name} line 1") and expected in fault for fault in copy.faults())
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("complaints.jsonl", "its complaint is left out"), ("facts.jsonl", "the facts it was judged on are left out")],
 )
-async def test_what_is_left_out_is_named(desk: Desk, pack: Pack, name: str, expected: str) -> None:
-    rewrite(pack, name, lambda documents: documents.pop(0))
-    (fault,) = faults(pack, desk)
+def test_what_is_left_out_is_named(copy: Copy, name: str, expected: str) -> None:
+    rewrite(copy, name, lambda documents: documents.pop(0))
+    (fault,) = copy.faults()
     assert expected in fault
 
 
@@ -140,13 +138,11 @@ async def test_recall_and_change_after_the_checkpoint(desk: Desk, tmp_path: Path
         ({"decision_id": str(UUID(int=1))}, "decision_id is not what the leaves of the permit say"),
     ],
 )
-async def test_saying_changed_later_hides_nothing_that_leaves_say(
-    desk: Desk, pack: Pack, changes: dict[str, Any], expected: str
-) -> None:
-    recorded = next(number for number, row in enumerate(rows(pack, "permits.jsonl")) if row["state"] == "recorded")
+def test_saying_changed_later_hides_nothing_that_leaves_say(copy: Copy, changes: dict[str, Any], expected: str) -> None:
+    recorded = next(number for number, row in enumerate(rows(copy, "permits.jsonl")) if row["state"] == "recorded")
     forged = {"changed_later": True, **changes}
-    rewrite(pack, "permits.jsonl", lambda documents: documents[recorded].update(forged))
-    assert faults(pack, desk) == [f"permits.jsonl line {recorded + 1}: {expected}"]
+    rewrite(copy, "permits.jsonl", lambda documents: documents[recorded].update(forged))
+    assert copy.faults() == [f"permits.jsonl line {recorded + 1}: {expected}"]
 
 
 async def test_row_of_a_permit_that_nobody_granted_is_named(desk: Desk, pack: Pack) -> None:
