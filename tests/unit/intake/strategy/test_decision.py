@@ -28,29 +28,36 @@ holds = st.builds(
     kind=st.sampled_from(["vulnerability", "hardship", "complaint", "channel_opt_out", "unheard_of"]),
     channels=st.none() | st.lists(st.sampled_from(["sms", "call", "letter", "visit"]), max_size=3).map(tuple),
 )
+# Mostly such that a visit is near: else the properties would hold of nothing.
+_MOSTLY = st.sampled_from([True] * 9 + [False])
 cases = st.builds(
     CaseState,
-    status=st.sampled_from(["open"] * 8 + ["cured", "closed", "new"]),
-    held=st.sampled_from([False] * 5 + [True]),
-    suspended=st.sampled_from([()] * 5 + [("payment_pending",), ("deceased", "on_hold")]),
-    bucket=st.sampled_from(["current", "B1", "B2", "B3", "B4", "B5"]),
-    days=st.integers(0, 400),
+    status=st.sampled_from(["open"] * 20 + ["cured", "closed", "new"]),
+    held=_MOSTLY.map(lambda yes: not yes),
+    suspended=st.sampled_from([()] * 12 + [("payment_pending",), ("deceased", "on_hold")]),
+    bucket=st.sampled_from(["B2", "B3", "B4"]) | st.sampled_from(["current", "B1", "B5"]),
+    days=st.integers(31, 120) | st.integers(0, 400),
     as_of=st.just(TODAY),
-    late_since=st.integers(0, 400).map(ago),
-    overdue_minor=st.lists(st.tuples(st.sampled_from(["CNY", "KWD"]), st.integers(0, 10**9)), max_size=2).map(tuple),
-    has_phone=st.booleans(),
-    has_home=st.booleans(),
+    late_since=st.integers(41, 120).map(ago) | st.integers(0, 400).map(ago),
+    overdue_minor=st.just((("CNY", 500_000),))
+    | st.lists(st.tuples(st.sampled_from(["CNY", "KWD"]), st.integers(0, 10**9)), max_size=2).map(tuple),
+    has_phone=_MOSTLY,
+    has_home=_MOSTLY,
     today=st.just(TODAY),
-    holds=st.lists(holds, max_size=2).map(tuple),
+    holds=st.just(()) | st.lists(holds, max_size=2).map(tuple),
     was_under=st.just(()),
-    history=st.lists(facts, max_size=12).map(tuple),
+    history=st.builds(
+        lambda done, rest: (*done, *rest),
+        st.just(ALL_DONE) | st.lists(st.sampled_from(ALL_DONE), max_size=4, unique=True),
+        st.just([]) | st.lists(facts, max_size=4),
+    ),
     cure_permille=st.none() | st.integers(0, 1_000),
     score_days_old=st.integers(0, 60),
 )
 
 
 @given(cases)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_every_case_has_an_action_with_a_reason(one):
     choice = choose(POLICY, one)
 
@@ -60,7 +67,7 @@ def test_every_case_has_an_action_with_a_reason(one):
 
 
 @given(cases)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_nobody_is_visited_before_every_softer_step_was_done(one):
     if choose(POLICY, one).action == "field_visit":
         assert all(step.done_on is not None for step in walk(POLICY, one))
@@ -68,7 +75,7 @@ def test_nobody_is_visited_before_every_softer_step_was_done(one):
 
 
 @given(st.sampled_from(LADDER), st.integers(1, 3_000), st.integers(0, 3_000))
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_no_timer_takes_the_place_of_a_step(missing, days, later):
     """Whatever else was done, and however much time passes: without the step there is no visit and no review."""
     done = tuple(one for one in ALL_DONE if one.kind != missing)
@@ -78,7 +85,7 @@ def test_no_timer_takes_the_place_of_a_step(missing, days, later):
 
 
 @given(cases, st.none() | st.integers(0, 1_000))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_score_makes_a_visit_or_keeps_one_away(one, other):
     scored = msgspec.structs.replace(one, cure_permille=other)
 
@@ -86,7 +93,7 @@ def test_no_score_makes_a_visit_or_keeps_one_away(one, other):
 
 
 @given(cases)
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_order_of_arrival_changes_nothing(one):
     turned = msgspec.structs.replace(one, history=tuple(reversed(one.history)))
 
