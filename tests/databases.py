@@ -129,7 +129,8 @@ async def _emptied(connection: asyncpg.Connection) -> str:
     await connection.execute("SET session_replication_role = replica")  # append-only tables refuse everybody else
     filled = await connection.fetch(_FILLED)
     # A truncated table gets new files, as do its indexes: for a few rows that costs fifty times their deletion.
-    await connection.execute("; ".join(f"DELETE FROM {name}" for name, size in filled if size <= _FEW_BYTES))
+    if small := [name for name, size in filled if size <= _FEW_BYTES]:
+        await connection.execute("; ".join(f"DELETE FROM {name}" for name in small))
     if large := [name for name, size in filled if size > _FEW_BYTES]:
         await connection.execute(f"TRUNCATE {', '.join(large)} CASCADE")
     for (sequence,) in await connection.fetch(_USED_SEQUENCES):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
+from services.assignment.access_desk import assignment_texts, give_lists
 from services.assignment.api import build_router
 from services.assignment.consumers import subscriptions
 from services.assignment.domain.policy import SelectionPolicy
@@ -16,6 +18,7 @@ from services.assignment.opened import OpenedDatabase
 from services.assignment.permits import PermitReleases, VisitGuard, VisitPermits
 from services.assignment.planning import RouteFieldDay, SelectFieldDay
 from services.assignment.route_solver import RouteSolver
+from shared.access.routes import access_router
 from shared.messaging import IntentHandler
 from shared.security.token_source import ClientCredentials
 from shared.security.tokens import TokenVerifier
@@ -51,7 +54,10 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 service="assignment",
                 title="Assignment",
                 description=_DESCRIPTION,
-                routers=[build_router(policy)],
+                routers=[
+                    build_router(policy),
+                    access_router("assignment", assignment_texts(), partial(give_lists, policy)),
+                ],
                 examples=EXAMPLES,
                 settings=settings,
                 database=runtime.database,

@@ -15,6 +15,7 @@ from services.assignment.schemas import (
     PairView,
     PlanFieldDay,
 )
+from shared.access.schemas import examples_of
 from shared.events.story import (
     CELL,
     COLLECTORS,
@@ -57,7 +58,7 @@ _STOP: Final[dict[str, Any]] = {
     "window": WINDOW, "duration_minutes": 30, "state": "assigned", "cause": None, "rules": [],
 }  # fmt: skip
 
-EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
+EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("assignment") | {
     CollectorBatch: {"items": _COLLECTORS},
     CollectorView: _COLLECTORS[0] | {"refused_today": None},
     CollectorViews: {"items": [collector | {"refused_today": None} for collector in _COLLECTORS]},

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib import resources
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 
 from services.compliance import complaint_desk, finding_desk, hold_desk, override_desk, sample_desk
-from services.compliance.domain.access import LANGUAGES, AccessPack, list_of
+from services.compliance.domain.access import AccessPack
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.erasures import clock_of_request
-from services.compliance.domain.explanations import Texts, explain
+from services.compliance.domain.explanations import explain
 from services.compliance.domain.keeping import reasons_to_keep, today_everywhere
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.erased import refuse_erased
@@ -31,6 +27,8 @@ from services.compliance.store.evidence import knows_party
 from services.compliance.store.keeping import load_holdings
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.sealed import CONTACT, DECISION, open_records, open_terms, open_words
+from shared.access.lists import digest_of, list_of
+from shared.access.texts import LANGUAGES, Texts, access_texts
 from shared.database import UnitOfWork
 from shared.ids import event_id
 from shared.security.party_keys import Sealed
@@ -57,18 +55,19 @@ class GivenPack:
     leaf_id: UUID
 
 
-@cache
-def access_texts() -> Texts:
-    """The headings and sentences shipped beside the packs."""
-    file = resources.files("services.compliance") / "texts" / "access.toml"
-    return Texts(tomllib.loads(file.read_text(encoding="utf-8")))
+def compliance_texts() -> Texts:
+    """The sentences of compliance."""
+    return access_texts("services.compliance")
 
 
 async def give_pack(
     uow: UnitOfWork, instruments: Instruments, party_id: UUID, *, received_at: datetime, by_whom: str,
-    reason: str | None = None,
+    reason: str | None = None, others: Mapping[str, str] | None = None,
 ) -> GivenPack:  # fmt: skip
     """Everything kept about the person; that it was given, and why, becomes a leaf. Locks the person.
+
+    `others`: what the person is given of other services, by their names: SHA-256 (hexadecimal) of each document in its
+    canonical form. The leaf commits to them all, so that it proves the whole.
 
     Raises PartyErased, NotFound; ReasonNeeded where records are restricted.
     """
@@ -84,7 +83,7 @@ async def give_pack(
     named = {one for rows in found.values() for row in rows for one in row.get("staff") or () if one is not None}
     staff = named - CLIENTS
     lists = [
-        list_of(name, await _readable(uow, instruments, name, rows), access_texts(), staff=staff)
+        list_of(name, await _readable(uow, instruments, name, rows), compliance_texts(), staff=staff)
         for name, rows in found.items()
     ]
     # That there is a legal hold the person may know, not for which matter.
@@ -96,13 +95,14 @@ async def give_pack(
         for one in reasons
     ]  # fmt: skip
     pack = AccessPack(
+        title=compliance_texts().words("service"),
         party_id=party_id,
         received_at=received_at,
         made_at=uow.now,
         clock=clock_of_request(instruments.book, jurisdiction=holding.jurisdiction, received_at=received_at),
-        lists=[*lists, list_of("kept", kept, access_texts())],
+        lists=[*lists, list_of("kept", kept, compliance_texts())],
     )
-    leaf = _leaf(uow, pack, by_whom, reason)
+    leaf = _leaf(uow, pack, by_whom, reason, others or {})
     await append_leaves(uow, instruments.cipher, [leaf])
     return GivenPack(pack, leaf.leaf_id)
 
@@ -159,7 +159,7 @@ def _decision(instruments: Instruments) -> Any:
 
     def tell(row: Row, record: bytes | None) -> Row:
         if record is None:
-            return row | {"words": {one: access_texts().said("erased_value", language=one) for one in LANGUAGES}}
+            return row | {"words": {one: compliance_texts().said("erased_value", language=one) for one in LANGUAGES}}
         kept: Mapping[str, Any] = json.loads(record)
         return row | {
             "words": {one: explain(kept, texts, kinds, voice="customer", language=one) for one in LANGUAGES},
@@ -181,7 +181,9 @@ async def _with_text(
     return [row | {name: told.get(place)} for place, row in enumerate(rows)]
 
 
-def _leaf(uow: UnitOfWork, pack: AccessPack, by_whom: str, reason: str | None) -> NewLeaf:
+def _leaf(
+    uow: UnitOfWork, pack: AccessPack, by_whom: str, reason: str | None, others: Mapping[str, str]
+) -> NewLeaf:  # fmt: skip
     counts: dict[str, Json] = {one.name: len(one.rows) for one in pack.lists}
     return NewLeaf(
         kind="access",
@@ -194,10 +196,12 @@ def _leaf(uow: UnitOfWork, pack: AccessPack, by_whom: str, reason: str | None) -
             "answer_by": format_time(pack.clock.answer_by),
             "clock": pack.clock.rule,
             "rows": counts,
+            **({"others": sorted(others)} if others else {}),
         },
         committed={
-            "pack": hashlib.sha256(canonical(pack.document())).digest(),
+            "pack": digest_of(pack.document()),
             "by_whom": by_whom.encode(),
+            **({"others": canonical(others)} if others else {}),
             **({} if reason is None else {"reason": reason.encode()}),
         },
     )

@@ -15,16 +15,9 @@ from shared.events.base import EventData
 from shared.messaging import InboxKey, Outcome, Subscription
 from shared.security.party_keys import PartyCipher
 from shared.telemetry.metrics import count
-from shared.web.problems import KnownProblem
+from shared.web.problems import PartyErased
 
-
-class PartyErased(KnownProblem):  # reads as a fact at the call site
-    """The person was erased, and a decision about them would begin a new file. Nothing of the request is done.
-
-    `positions`, where several items came, names theirs (from 0): ask again without these.
-    """
-
-    kind, status, title = "party-erased", 410, "The person was erased"
+__all__ = ["PartyErased", "pass_over", "refuse_erased", "unless_erased"]
 
 
 async def refuse_erased(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence[UUID]) -> None:

@@ -7,33 +7,22 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from services.compliance.schemas.rights import (
-    AccessListView,
     AccessPackView,
-    AccessRowView,
     ErasureView,
-    InTwoLanguages,
     LegalHoldView,
     LiftLegalHold,
     PlaceLegalHold,
     RequestErasure,
     RestrictionView,
 )
+from shared.access.schemas import SHAPES, AccessListView, InTwoLanguages
 from shared.events.story import PARTY
 
 _MATTER: Final[dict[str, Any]] = {
     "party_id": PARTY, "matter": "file:2026-117", "custodian": "counsel-2",
     "reason": "A court has asked for the records.",
 }  # fmt: skip
-_HEADING: Final = {"en": "Contacts with you", "zh": "与您的联系"}
-_ROW: Final[dict[str, Any]] = {
-    "words": {"en": "2026-03-12T02:14:00Z: visit, lawful.", "zh": "2026-03-12T02:14:00Z：上门拜访，合法。"},
-    "values": {"channel": "visit", "verdict": "lawful"},
-}
-_LIST: Final[dict[str, Any]] = {
-    "name": "contacts", "heading": _HEADING,
-    "about": {"en": "Every attempt to reach you.", "zh": "每一次联系尝试。"}, "rows": [_ROW],
-}  # fmt: skip
-RIGHTS: Final[dict[type[BaseModel] | str, dict[str, Any]]] = {
+RIGHTS: Final[dict[type[BaseModel] | str, dict[str, Any]]] = SHAPES | {
     PlaceLegalHold: _MATTER,
     LiftLegalHold: {"reason": "The court has closed the file: order of 2026-11-02."},
     LegalHoldView: _MATTER
@@ -48,13 +37,11 @@ RIGHTS: Final[dict[type[BaseModel] | str, dict[str, Any]]] = {
         "answer_by": "2031-09-29T02:00:00Z", "rule": "RIGHTS-CLOCK", "citation": "GDPR art. 12(3): within one month",
         "refused_by": [], "erased_at": "2031-09-03T02:00:00Z", "complete_from": "2031-12-02T02:00:00Z",
     },
-    InTwoLanguages: _HEADING,
-    AccessRowView: _ROW,
-    AccessListView: _LIST,
     AccessPackView: {
+        "title": SHAPES[InTwoLanguages],
         "party_id": PARTY, "received_at": "2026-03-12T02:00:00Z", "made_at": "2026-03-13T02:00:00Z",
         "answer_by": "2026-04-09T02:00:00Z", "rule": "RIGHTS-CLOCK", "citation": "GDPR art. 12(3): within one month",
-        "lists": [_LIST], "leaf_id": "019d2f00-0000-8a01-8000-0000000000a3",
+        "lists": [SHAPES[AccessListView]], "leaf_id": "019d2f00-0000-8a01-8000-0000000000a3",
     },
     RestrictionView: {"party_id": PARTY, "since": "2031-03-13", "erased_from": "2031-06-11"},
 }  # fmt: skip

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-from services.compliance.domain.explanations import Texts
+from services.compliance.domain.explanations import RuleTexts
 from services.compliance.domain.judged_on import REPLACES, REUSED
 from services.compliance.domain.packs import RuleBook
 
 
 @cache
-def explanation_texts() -> Texts:
+def explanation_texts() -> RuleTexts:
     """The sentences shipped beside the packs."""
     file = resources.files("services.compliance") / "texts" / "explanations.toml"
-    return Texts(tomllib.loads(file.read_text(encoding="utf-8")))
+    return RuleTexts(tomllib.loads(file.read_text(encoding="utf-8")))
 
 
 def rule_kinds(book: RuleBook) -> Mapping[str, str]:

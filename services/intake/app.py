@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
 
+from services.intake.access_desk import give_lists, intake_texts
 from services.intake.ageing import DayClose
 from services.intake.api.cases import cases_router, control_router
 from services.intake.api.demands import demands_router
@@ -47,6 +49,7 @@ from services.intake.tape_watch import TapeWatch, next_watch
 from services.intake.timeline_desk import GatherTimeline, gather_timeline
 from services.intake.write_back_port import WriteBackPort
 from services.intake.write_backs import WriteBacks
+from shared.access.routes import access_router
 from shared.messaging import IntentHandler, Subscription
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
@@ -157,6 +160,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: 
         references_router(),
         write_backs_router(database),
         feed_suspensions_router(database),
+        access_router("intake", intake_texts(), partial(give_lists, folding.cipher)),
     ]
 
 

@@ -32,6 +32,7 @@ from services.intake.strategy_schemas import (
     TakenSteps,
 )
 from services.intake.timeline_schemas import TimelineLine
+from shared.access.schemas import examples_of
 from shared.events.examples import EXAMPLES as EVENTS
 from shared.events.story import CASE, CELL, CHECKED_OUT_AT, HOME, LOAN, PARTY, TOKEN, VISIT, cny
 from shared.web.examples import ExampleKey
@@ -74,7 +75,7 @@ _NEXT: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 _GUARANTEED = {"core": "core-a", "loan_ref": "L-000042"}
-EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
+EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("intake") | {
     FeedSuspension: {
         "core": "core", "cause": "books_differ", "since": "2026-03-10T17:30:00Z",
         "detail": "61 of 5200 loans differ on 2026-03-10", "released_at": None, "released_by": None, "reason": None,

@@ -67,13 +67,14 @@ def _answer(target: Target, score: KeptScore) -> ScoreAnswer:
     kept = score.answers.get(target)
     if kept is None:
         return _unavailable("segment_not_shown")
+    return AvailableScore(probability=round(kept.probability, 4), points=kept.points, reasons=reasons_of(target, score))
+
+
+def reasons_of(target: Target, score: KeptScore) -> list[ScoreReason]:
+    """What counted most in an answer of the score. Raises KeyError when it does not have that answer."""
     card = _decoded(score.model).card(target)
-    reasons = [card.reason(number) for number in kept.reasons if number != NO_REASON]
-    return AvailableScore(
-        probability=round(kept.probability, 4),
-        points=kept.points,
-        reasons=[ScoreReason(code=one.code, points=one.points) for one in reasons],
-    )
+    reasons = [card.reason(number) for number in score.answers[target].reasons if number != NO_REASON]
+    return [ScoreReason(code=one.code, points=one.points) for one in reasons]
 
 
 def _unavailable(why: UnavailableBecause) -> UnavailableScore:

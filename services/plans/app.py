@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
+from services.plans.access_desk import give_lists, plans_texts
 from services.plans.api import build_router
 from services.plans.consumers import subscriptions
 from services.plans.cutover_api import build_cutover_router
@@ -16,6 +18,7 @@ from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.examples import EXAMPLES
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.store import PlanStore
+from shared.access.routes import access_router
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from shared.security.token_source import ClientCredentials
@@ -34,7 +37,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     tokens = ClientCredentials.from_settings(settings)
     compliance = ServiceClient(service="compliance", base_url=settings.compliance_url, token_source=tokens)
     holds = Holds(compliance)
-    store = PlanStore(PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant))
+    cipher = PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant)
+    store = PlanStore(cipher)
     desk = PlanDesk(store, ProtectedMinimumTable.load(), holds)
 
     def build_api(runtime: ServiceRuntime) -> FastAPI:
@@ -45,7 +49,11 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 description=_DESCRIPTION,
                 # 2: plans of other systems are `imported`; of them no surplus, table or document is known
                 version="2.0.0",
-                routers=[build_router(desk, store), build_cutover_router(Cutovers(store, compliance))],
+                routers=[
+                    build_router(desk, store),
+                    build_cutover_router(Cutovers(store, compliance)),
+                    access_router("plans", plans_texts(), partial(give_lists, cipher)),
+                ],
                 examples=EXAMPLES,
                 settings=settings,
                 database=runtime.database,

@@ -15,6 +15,7 @@ from services.plans.cutover_schemas import (
     PlansOfCutover,
 )
 from services.plans.schemas import ImportedFrom, PlansSummary, PlanView, ProposePlan, SignPlan
+from shared.access.schemas import examples_of
 from shared.events.story import CASE, HOLD, PARTY, PLAN, VISIT, cny
 from shared.web.examples import ExampleKey
 
@@ -61,7 +62,7 @@ _OLD_PLAN: Final[dict[str, Any]] = {
     "document_ref": "agreement-2025-000917", "document_sha256": "a" * 64, "hold_id": HOLD,
 }  # fmt: skip
 _IMPORTED: Final[dict[str, Any]] = {"position": 0, "status": "imported", "plan_id": PLAN, "problem": None}
-EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
+EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("plans") | {
     ProposePlan: {
         "party_id": PARTY, "case_id": CASE, "visit_id": VISIT, "household": {"adults": 2, "children": 1},
         "monthly_income": cny(620000), "monthly_rent": cny(185000), "other_commitments": cny(40000),

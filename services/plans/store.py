@@ -20,9 +20,9 @@ from shared.events.plan import Instalment
 from shared.money import Money
 from shared.security.party_keys import PartyCipher, Plain, Sealed
 
-_STATEMENT: Final = "plan.sealed_statement"
-_DOCUMENT: Final = "plan.sealed_document"
-_SEALED: Final = (_STATEMENT, _DOCUMENT)
+STATEMENT: Final = "plan.sealed_statement"
+DOCUMENT: Final = "plan.sealed_document"
+_SEALED: Final = (STATEMENT, DOCUMENT)
 
 _CASES = "SELECT * FROM case_known WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _SAVE_CASES = """
@@ -125,7 +125,7 @@ class PlanStore:
         assert plan.surplus is not None  # worked out from the statement
         content = msgspec.json.encode({**statement, "surplus_minor": plan.surplus.amount_minor}).decode()
         sealed_statement, sealed_document = await self._cipher.seal_many(
-            uow, [Plain(plan.party_id, _STATEMENT, content), Plain(plan.party_id, _DOCUMENT, plan.document)]
+            uow, [Plain(plan.party_id, STATEMENT, content), Plain(plan.party_id, DOCUMENT, plan.document)]
         )
         await uow.sql.execute(
             _INSERT_PLAN,
@@ -198,8 +198,8 @@ class PlanStore:
             _plan(
                 row,
                 payments[row["plan_id"]],
-                statement=opened.get((row["plan_id"], _STATEMENT)),
-                document=opened.get((row["plan_id"], _DOCUMENT)),
+                statement=opened.get((row["plan_id"], STATEMENT)),
+                document=opened.get((row["plan_id"], DOCUMENT)),
             )
             for row in rows
         ]

@@ -29,6 +29,7 @@ from services.visits.schemas import (
     UnsyncedDeviceView,
     VisitView,
 )
+from shared.access.schemas import examples_of
 from shared.events.story import (
     ALARM,
     CASE,
@@ -82,7 +83,7 @@ _ALARM: Final[dict[str, Any]] = {
     "acknowledged_by": None,
 }  # fmt: skip
 
-EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
+EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("visits") | {
     AnswerOffer: {"answer": "agree", "wished": None, "link_token": _LINK_TOKEN},
     SomeoneCame: {"came_at": "2026-03-12T02:05:00Z", "link_token": _LINK_TOKEN},
     SyncDevice: {"synced_to": "2026-03-12T10:00:00Z"},

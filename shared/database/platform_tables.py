@@ -202,6 +202,28 @@ CREATE TABLE party_key (
 ) PARTITION BY HASH (party_id);
 """
 
+_ACCESS = """
+CREATE TABLE access_reading (
+    tenant      text NOT NULL,
+    party_id    uuid NOT NULL,
+    reading_id  uuid NOT NULL,
+    caller      text NOT NULL,
+    given_by    text,
+    purpose     text NOT NULL,
+    received_at timestamptz NOT NULL,
+    read_at     timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant, party_id, reading_id)
+);
+
+CREATE TABLE erased_party (
+    tenant    text NOT NULL,
+    party_id  uuid NOT NULL,
+    erased_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant, party_id)
+)
+"""
+
 _PARTITIONED = ("sequence_received", "sequence_issued", "party_key")
 
 _PRIVILEGES: dict[str, tuple[str, ...]] = {
@@ -249,6 +271,23 @@ def remember_newest_events(op: Operations) -> None:
     """Keep the id of each stream's newest event beside its sequence: reconciliation finds it when the outbox has lost
     it. Of streams that were quiet since it is not known."""
     op.execute("ALTER TABLE sequence_issued ADD COLUMN newest uuid")
+
+
+def remember_access(op: Operations) -> None:
+    """Keep who read everything about a person to give it to them, and who was erased. Compliance has its log for both.
+
+    Both are kept when a person is erased: they name readers and an id that nothing joins to anybody any more.
+    """
+    for statement in filter(str.strip, _ACCESS.split(";\n")):
+        op.execute(statement)
+    for table in ("access_reading", "erased_party"):
+        grant(op, table, "SELECT", "INSERT")
+
+
+def forget_access(op: Operations) -> None:
+    """Drop both tables (development only)."""
+    for table in ("erased_party", "access_reading"):
+        op.execute(f"DROP TABLE {table}")
 
 
 def drop(op: Operations) -> None:

@@ -14,6 +14,10 @@ from shared.messaging.subscription import InboxKey, Outcome, Subscription
 ERASED: Final = "compliance.party_erased"
 Erase = Callable[[UnitOfWork, Sequence[UUID]], Awaitable[None]]
 _DROP_WAITING = "DELETE FROM waiting_record WHERE party_id = ANY($1::uuid[])"
+_NOTE = """
+INSERT INTO erased_party (tenant, party_id, erased_at) SELECT $1, unnest($2::uuid[]), $3 ON CONFLICT DO NOTHING
+"""
+_IS_ERASED = "SELECT EXISTS (SELECT FROM erased_party WHERE tenant = $1 AND party_id = $2)"
 _EMPTY_DEAD = "UPDATE dead_letter SET sealed = '' WHERE party_id = ANY($1::uuid[]) AND sealed <> ''"
 
 
@@ -21,6 +25,12 @@ async def forget_records(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
     """Delete the parties' raw records that wait, and empty their dead letters: no party key seals these."""
     await uow.sql.execute(_DROP_WAITING, list(party_ids))
     await uow.sql.execute(_EMPTY_DEAD, list(party_ids))
+
+
+async def is_erased(uow: UnitOfWork, party_id: UUID) -> bool:
+    """Whether the person was erased here. The id alone, which nothing joins to anybody any more, is kept for this."""
+    erased: bool = await uow.sql.fetchval(_IS_ERASED, uow.tenant, party_id)
+    return erased
 
 
 def with_erasure(subscription: Subscription, erase: Erase) -> Subscription:
@@ -36,6 +46,7 @@ def with_erasure(subscription: Subscription, erase: Erase) -> Subscription:
         if erased:
             await erase(uow, erased)
             await forget_records(uow, erased)
+            await uow.sql.execute(_NOTE, uow.tenant, erased, uow.now)
         return outcomes
 
     return replace(

@@ -28,6 +28,8 @@ Client = Literal[
 ]
 CLIENTS: Final[frozenset[str]] = frozenset(get_args(Client))
 SERVICES: Final = ("intake", "assignment", "visits", "plans", "compliance")
+# Compliance has this scope too, for more clients, and keeps each reading in its log.
+_GIVING: Final = ("intake", "assignment", "visits", "plans")
 
 
 @dataclass(frozen=True)
@@ -260,6 +262,14 @@ _ALL: Final = (
         "auditor",
     ),
     _scope("compliance.override", "Pass a warning as a supervisor without collection targets.", "supervisor"),
+    *(
+        _scope(
+            f"{service}.give-access",
+            f"Read everything that {service} keeps about a person, to give it to that person; each reading is kept.",
+            "rights-desk",
+        )
+        for service in _GIVING
+    ),
     # every service
     *(
         scope

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -20,6 +20,8 @@ from shared.web.idempotency_key import HEADER
 from shared.web.problems import TYPE_BASE
 
 A = TypeVar("A")
+Params = Mapping[str, str | int | Sequence[str]]
+"""Query parameters; one with several values is repeated."""
 RETRIED_STATUSES: Final = frozenset({502, 503, 504})
 _tracer = trace.get_tracer(__name__)
 
@@ -90,7 +92,7 @@ class ServiceClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def get(self, path: str, answer: type[A], *, params: Mapping[str, str | int] | None = None) -> A:
+    async def get(self, path: str, answer: type[A], *, params: Params | None = None) -> A:
         """GET; retried. Raises RemoteProblem, RemoteUnavailable."""
         return await self._call("GET", path, answer, params=params, idempotent=True)
 
@@ -119,7 +121,7 @@ class ServiceClient:
         answer: type[A],
         *,
         idempotent: bool,
-        params: Mapping[str, str | int] | None = None,
+        params: Params | None = None,
         body: BaseModel | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> A:
@@ -144,7 +146,7 @@ class ServiceClient:
         self,
         method: str,
         path: str,
-        params: Mapping[str, str | int] | None,
+        params: Params | None,
         content: bytes | None,
         headers: dict[str, str],
         idempotent: bool,

@@ -132,6 +132,15 @@ class NotFound(KnownProblem):
     kind, status, title = "not-found", 404, "Not found"
 
 
+class PartyErased(KnownProblem):
+    """The person was erased, and a decision about them would begin a new file. Nothing of the request is done.
+
+    `positions`, where several items came, names theirs (from 0): ask again without these.
+    """
+
+    kind, status, title = "party-erased", 410, "The person was erased"
+
+
 class MethodNotAllowed(KnownProblem):
     """The resource exists but does not support the method; `Allow` names those it does."""
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 
 from services.compliance.api.surroundings import database_of, instruments_of
-from services.compliance.domain.explanations import Language, Voice, explain, explained_rules
+from services.compliance.domain.explanations import Voice, explain, explained_rules
 from services.compliance.erased import PartyErased
 from services.compliance.explanation_texts import explanation_texts, rule_kinds
 from services.compliance.replay_desk import Otherwise, otherwise
@@ -22,6 +22,7 @@ from services.compliance.schemas.explanations import (
     ExplanationView,
 )
 from services.compliance.store.audits import find_decision
+from shared.access.texts import Language
 from shared.security.callers import Caller, caller_of, scope
 from shared.web.openapi import problem_responses
 from shared.web.problems import NotAllowed, NotFound

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -38,10 +40,11 @@ from services.compliance.schemas.rights import (
 from services.compliance.store import erasures, keeping, legal_holds
 from shared.database import UnitOfWork
 from shared.security.callers import caller_of, scope
+from shared.security.scopes import SERVICES
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
-from shared.web.problems import InvalidCursor, NotFound, Problem
+from shared.web.problems import FieldError, InvalidCursor, InvalidRequest, NotFound, Problem
 
 router = APIRouter(prefix="/v1", tags=["rights"])
 _HOLD = [Depends(scope("compliance.hold-for-law"))]
@@ -49,6 +52,8 @@ _ACCESS = [Depends(scope("compliance.give-access"))]
 _ERASE = [Depends(scope("compliance.erase"))]
 LegalHoldId = Annotated[UUID, Path(description="The legal hold.")]
 ErasureId = Annotated[UUID, Path(description="The erasure.")]
+_OTHERS: Final = frozenset(SERVICES) - {"compliance"}
+_OTHER: Final = re.compile(r"[a-z]+:[0-9a-f]{64}")
 _Page = Annotated[PageRequest, Depends(page_request)]
 
 
@@ -194,14 +199,28 @@ async def read_access_pack(
         str | None,
         Query(min_length=5, max_length=400, description="Why it is read; needed where records are restricted."),
     ] = None,
+    given_by: Annotated[
+        str | None, Query(min_length=1, max_length=200, description="Who gives it, where a tool asks.")
+    ] = None,
+    others: Annotated[
+        list[str] | None,
+        Query(
+            max_length=4,
+            description="What the person is given of the other services: `service:SHA-256` of each answer of theirs to "
+            "`access-lists`, canonical (RFC 8785). All four, or none; the leaf commits to them.",
+            examples=[[f"intake:{'0' * 64}"]],
+        ),
+    ] = None,
 ) -> AccessPackView:
     """Everything that compliance keeps about the person, in plain words, without other people's data. Each reading is a
-    leaf of the log, with the clock of the request.
+    leaf of the log, with the clock of the request; it commits to what the other services gave.
     """
+    digests = _digests(others or [])
+    subject = caller_of(request).subject
     async with database_of(request).unit_of_work() as uow:
         given = await access_desk.give_pack(
-            uow, instruments_of(request), party_id, received_at=min(received_at, uow.now),
-            by_whom=caller_of(request).subject, reason=reason,
+            uow, instruments_of(request), party_id, received_at=min(received_at, uow.now), reason=reason,
+            by_whom=subject if given_by is None else f"{subject} for {given_by}", others=digests,
         )  # fmt: skip
     return AccessPackView.model_validate({**given.pack.document(), "leaf_id": given.leaf_id})
 
@@ -224,6 +243,15 @@ async def read_restrictions(request: Request, page: _Page) -> Page[RestrictionVi
             party_id=one.party_id, since=one.since, erased_from=one.since + RESTRICTED_FOR
         ),
     )
+
+
+def _digests(others: Sequence[str]) -> dict[str, str]:
+    """The digests by service. Raises InvalidRequest unless each of the four is named once, or none."""
+    found = dict(one.split(":", 1) for one in others if _OTHER.fullmatch(one))
+    if others and (len(found) != len(others) or found.keys() != _OTHERS):
+        detail = f"needs one of each: {', '.join(sorted(_OTHERS))}"
+        raise InvalidRequest(errors=[FieldError("query", "/others", "not_all_services", detail)])
+    return found
 
 
 async def _known_hold(request: Request, uow: UnitOfWork, legal_hold_id: UUID) -> legal_holds.KeptLegalHold:

@@ -13,32 +13,21 @@ from typing import Any, Final, Literal
 from services.compliance.domain.counterfactuals import Change
 from services.compliance.domain.local_time import known_zones, zone
 from services.compliance.domain.rulings import NEVER
+from shared.access.texts import Language, Texts
 
 Voice = Literal["collector", "customer", "auditor"]
-Language = Literal["en", "zh"]
-Text = Mapping[Language, str]
 # The rule that says most to whoever must act comes first: what stops everything, then what time would cure.
 _FIRST_SAID: Final = ("hold", "case_open", "party_known", "jurisdiction_known", "cap", "gate", "hours", "closed_days")
 _MOMENT: Final[Mapping[Language, str]] = {"en": "%H:%M on %d %B %Y", "zh": "%Y年%m月%d日%H:%M"}
 
 
-@dataclass(frozen=True)
-class Texts:
+class RuleTexts(Texts):
     """The sentences (`texts/explanations.toml`), each by voice and language."""
-
-    table: Mapping[str, Any]
 
     def rule(self, rule_id: str, kind: str, voice: Literal["collector", "customer"], language: Language) -> str:
         """What a refusing rule means: its own text, or that of its kind. Raises KeyError when there is none."""
         own = self.table["rules"].get(rule_id) or self.table["kinds"][kind]
         return str(own[voice][language])
-
-    def said(self, *path: str, language: Language) -> str:
-        """The sentence at that place. Raises KeyError."""
-        found: Any = self.table
-        for part in path:
-            found = found[part]
-        return str(found[language])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +44,7 @@ class ExplainedRule:
 
 
 def explain(
-    record: Mapping[str, Any], texts: Texts, kinds: Mapping[str, str], *, voice: Voice, language: Language,
+    record: Mapping[str, Any], texts: RuleTexts, kinds: Mapping[str, str], *, voice: Voice, language: Language,
     changes: Sequence[Change] = (),
 ) -> str:  # fmt: skip
     """The decision in the words of `voice`. `kinds` names the kind of each rule that is loaded.
@@ -131,7 +120,9 @@ def _for_auditor(record: Mapping[str, Any], changes: Sequence[Change]) -> str:
     return "\n".join(lines)
 
 
-def _when(record: Mapping[str, Any], texts: Texts, voice: Literal["collector", "customer"], language: Language) -> str:
+def _when(
+    record: Mapping[str, Any], texts: RuleTexts, voice: Literal["collector", "customer"], language: Language
+) -> str:
     earliest = record["earliest_lawful"]
     if earliest is None:
         return ""

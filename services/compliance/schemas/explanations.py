@@ -8,7 +8,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field, JsonValue
 
 from services.compliance.domain.counterfactuals import ChangeKind, DenyingKind
-from services.compliance.domain.explanations import Language, Voice
+from services.compliance.domain.explanations import Voice
+from shared.access.texts import Language
 
 
 class ExplainedRuleView(BaseModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -11,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from services.compliance.domain.erasures import ErasureCause, ErasureState
 from services.compliance.domain.legal_holds import LegalHoldStep
 from services.compliance.schemas.identifiers import PartyId
+from shared.access.schemas import AccessListView, InTwoLanguages, Moment
 from shared.events.base import Reference
 
 
@@ -94,36 +94,17 @@ class ErasureView(BaseModel):
     complete_from: AwareDatetime | None = Field(description="Real time from which it is complete.")
 
 
-class InTwoLanguages(BaseModel):
-    """A text in English and in Chinese."""
-
-    en: str = Field(description="English.")
-    zh: str = Field(description="Chinese (simplified).")
-
-
-class AccessRowView(BaseModel):
-    """One entry, in plain words and in the values that the words tell."""
-
-    words: InTwoLanguages = Field(description="The entry in plain words.")
-    values: dict[str, Any] = Field(description="The values, by name; times in UTC, names of our staff left out.")
-
-
-class AccessListView(BaseModel):
-    """One list of what is kept."""
-
-    name: str = Field(description="Name of the list.", examples=["contacts"])
-    heading: InTwoLanguages = Field(description="Its heading.")
-    about: InTwoLanguages = Field(description="What it is.")
-    rows: list[AccessRowView] = Field(description="Its entries, oldest first.")
-
-
 class AccessPackView(BaseModel):
-    """Everything that compliance keeps about a person, for that person."""
+    """Everything that compliance keeps about a person, for that person.
 
+    Without `leaf_id`, in canonical form (RFC 8785), it has the SHA-256 that the leaf commits to as `pack`.
+    """
+
+    title: InTwoLanguages = Field(description="What compliance is there for.")
     party_id: PartyId
-    received_at: AwareDatetime = Field(description="Business time at which the request reached us.")
-    made_at: AwareDatetime = Field(description="Business time as of which it is everything.")
-    answer_by: AwareDatetime = Field(description="Business time by which it has to be given.")
+    received_at: Moment = Field(description="Business time at which the request reached us.")
+    made_at: Moment = Field(description="Business time as of which it is everything.")
+    answer_by: Moment = Field(description="Business time by which it has to be given.")
     rule: str = Field(description="The rule that sets the clock.")
     citation: str = Field(description="Its citation.")
     lists: list[AccessListView] = Field(description="What is kept, list by list.")

@@ -149,9 +149,9 @@ async def open_desk(
     *,
     service: str,
     now: datetime,
-    build: Callable[[Database], tuple[Sequence[Subscription], Sequence[IntentHandler], APIRouter]],
+    build: Callable[[Database], tuple[Sequence[Subscription], Sequence[IntentHandler], APIRouter | list[APIRouter]]],
 ) -> AsyncIterator[Desk]:
-    """A service of `build(database)`, on the database of `settings`."""
+    """A service of `build(database)`, with its router or routers, on the database of `settings`."""
     clock = FixedClock(now, datetime.now(UTC))
     database = await Database.open(settings, clock, service=service)
     subscriptions, handlers, router = build(database)
@@ -160,8 +160,9 @@ async def open_desk(
     verifier = TokenVerifier.from_settings(settings, clock, transport=httpx.ASGITransport(create_issuer_app(issuer)))
     app = create_app(
         ApiDefinition(
-            service=service, title=service, description=service, routers=[router], settings=settings,
-            database=database, verifier=verifier,
+            service=service, title=service, description=service,
+            routers=router if isinstance(router, list) else [router], settings=settings, database=database,
+            verifier=verifier,
         )
     )  # fmt: skip
     try:

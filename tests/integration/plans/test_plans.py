@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from services.plans.access_desk import LISTS, give_lists, plans_texts
 from services.plans.api import build_router
 from services.plans.consumers import subscriptions
 from services.plans.desk import PlanDesk
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.store import PlanStore
+from shared.access.routes import access_router
 from shared.events.case import CaseCured, CaseOpened, CasePartyMerged, CasePaymentPosted, CasePaymentReversed
 from shared.events.compliance import PartyErased
 from shared.ids import draw_shard, entity_id
@@ -52,14 +55,16 @@ def compliance() -> Compliance:
 @pytest.fixture
 async def desk(service_settings: Any, compliance: Compliance) -> AsyncIterator[Desk]:
     settings = await service_settings("plans", with_kafka=False, oidc_issuer=ISSUER)
-    store = PlanStore(PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant))
+    cipher = PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant)
+    store = PlanStore(cipher)
     client = compliance.client("compliance")
     holds = Holds(client)
 
     def build(_: Any) -> Any:
         plan_desk = PlanDesk(store, ProtectedMinimumTable.load(), holds)
         handlers = [SigningTimeout(store), HoldEndings(holds)]
-        return subscriptions(store), handlers, build_router(plan_desk, store)
+        giving = access_router("plans", plans_texts(), partial(give_lists, cipher))
+        return subscriptions(store), handlers, [build_router(plan_desk, store), giving]
 
     async with client, open_desk(settings, service="plans", now=NOW, build=build) as made:
         yield made
@@ -323,3 +328,30 @@ async def test_plan_of_who_is_another_person_now_is_kept_by_payments_of_who_rema
     assert (await read(desk, plan))["paid"] == money(100_000)
     refused = await desk.post("/v1/plans", proposal(case))
     assert refused.status_code >= 400
+
+
+async def access_lists(desk: Desk, party_id: UUID) -> Any:
+    return await desk.get(f"/v1/parties/{party_id}/access-lists", received_at=NOW.isoformat())
+
+
+async def test_person_is_told_of_plans_and_what_the_household_said(desk: Desk) -> None:
+    case, plan = await signed(desk)
+    await desk.deliver("case", ("case.payment_posted", paid(case, 2, "T-1", 100_000)))
+    answer = await access_lists(desk, case.party_id)
+    lists = {one["name"]: one["rows"] for one in answer.json()["lists"]}
+    assert list(lists)[: len(LISTS)] == list(LISTS)
+    assert {name: len(lists[name]) for name in LISTS} == {
+        "cases": 1, "household": 5, "plans": 1, "documents": 1, "instalments": 3, "payments": 1, "refusals": 0,
+        "identities": 0,
+    }  # fmt: skip
+    told = {row["values"]["name"]: row["values"]["value"] for row in lists["household"]}
+    assert (told["monthly_income"], told["household"]) == ("CNY 3,500.00", "adults 1, children 0")
+    assert lists["documents"][0]["values"]["text"] == (await read(desk, plan))["document"]
+    assert "CNY 1,000.00" in lists["payments"][0]["words"]["zh"]
+
+
+async def test_erased_person_is_told_just_that(desk: Desk) -> None:
+    case, _ = await signed(desk)
+    erased = PartyErased(party_id=case.party_id, erasure_id=uuid4(), erased_at=NOW, complete_from=NOW)
+    await desk.deliver("compliance", ("compliance.party_erased", erased))
+    assert (await access_lists(desk, case.party_id)).status_code == 410

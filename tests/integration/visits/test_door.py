@@ -11,6 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from services.visits.access_desk import LISTS
 from shared.events import Received
 from shared.events.compliance import PartyErased
 from shared.geo import Point
@@ -256,3 +257,27 @@ async def test_nothing_of_an_erased_person_stays(world: Any) -> None:
     async with world.database.read_only() as uow:
         for table in ("visit", "held_permit", "permit_use", "message_out", "party_fact", "recall", "check_in_refusal"):
             assert await uow.sql.fetchval(f"SELECT count(*) FROM {table}") == 0, table
+
+
+async def test_person_is_told_of_visits_and_nothing_of_the_crew(world: Any) -> None:
+    await world.assigned()
+    await world.check_in()
+    assert (await world.post(f"/v1/visits/{world.visit_id}/check-out", OTHER_PERSON)).status_code == 200
+    received = world.clock.business_now().isoformat().replace("+", "%2B")
+    answer = await world.api.get(f"/v1/parties/{world.party_id}/access-lists?received_at={received}")
+    lists = {one["name"]: one["rows"] for one in answer.json()["lists"]}
+    assert list(lists)[: len(LISTS)] == list(LISTS)
+    assert {name for name in LISTS if lists[name]} == {"known", "visits", "outcomes", "messages", "permits_used"}
+    assert lists["outcomes"][0]["values"]["outcome"] == "other_person"
+    assert lists["visits"][0]["values"]["crew_present"] == 2
+    for secret in (*(str(one) for one in world.crew), "device-1", world.permit()):
+        assert secret not in answer.text
+
+
+async def test_erased_person_is_told_just_that(world: Any) -> None:
+    await world.assigned()
+    now = world.clock.real_now()
+    erased = PartyErased(party_id=world.party_id, erasure_id=uuid4(), erased_at=now, complete_from=now)
+    await world.deliver("compliance", ("compliance.party_erased", erased))
+    answer = await world.api.get(f"/v1/parties/{world.party_id}/access-lists?received_at=2026-03-10T00:00:00Z")
+    assert answer.status_code == 410

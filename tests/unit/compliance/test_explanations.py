@@ -9,13 +9,14 @@ import pytest
 from services.compliance.domain.canonical import Json, canonical
 from services.compliance.domain.counterfactuals import KINDS, counterfactual
 from services.compliance.domain.decisions import decide, record
-from services.compliance.domain.explanations import Language, explain, explained_rules
+from services.compliance.domain.explanations import explain, explained_rules
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.judged_on import JudgedOn
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.rule_records import NotAsked
 from services.compliance.explanation_texts import explanation_texts, rule_kinds
+from shared.access.texts import Language
 from shared.events.contact import Channel
 
 from .conftest import NOW, PARTY, REAL, at, facts, question
