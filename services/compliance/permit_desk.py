@@ -128,6 +128,8 @@ def _decide(
         refused_by = "request_reused"
     elif request.replaces is not None and not _replaceable(replaced, request):
         refused_by = "not_replaceable"
+    elif not facts.guaranteed.isdisjoint(request.debt_ids or ()):
+        refused_by = "nothing_demanded"
     question = question_of(request, uow, facts)
     judged_on = JudgedOn(question=question, facts=facts, replaces=request.replaces, refused_by=refused_by)
     decision = judged_on.decide(instruments.book)

@@ -47,6 +47,15 @@ class Debt:
         return next((one.liability for one in self.obligors if one.party_id == party_id), None)
 
 
+def only_guaranteed(debts: Sequence[Debt], party_id: UUID) -> frozenset[UUID]:
+    """The debts of which the party stands surety and nothing is demanded: once it is, its own case states them."""
+    roles = {
+        debt.debt_id: one.role for debt in debts for one in debt.obligors if one.party_id == party_id
+    }  # fmt: skip
+    demanded = {debt.debt_id for debt in debts if debt.case_party_id == party_id and debt.is_overdue}
+    return frozenset(debt_id for debt_id, role in roles.items() if role == "guarantor") - demanded
+
+
 def oldest(debts: Sequence[Debt]) -> date | None:
     """The date before which none of the debts can have been collected; None where one's origin is not known."""
     dates = [debt.originated_on for debt in debts]

@@ -254,6 +254,8 @@ class PartyFacts:
     requested: tuple[Requested, ...] = ()
     debts: frozenset[UUID] = frozenset()
     """All debts that the person is known to be bound by, whether they are overdue or not."""
+    guaranteed: frozenset[UUID] = frozenset()
+    """Those of them of which the person only stands surety, and nothing is demanded."""
     collected_since: date | None = None
     """No debt that is collected now is older; None: not known."""
     keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from services.compliance.domain.rulings import Answer, Earliest, deny_after
 FORMAT: Final = 1
 # Begins no base64, so that it tells what follows from what zlib packed.
 _LZ4: Final = "lz4:"
-DeskRefusal = Literal["request_reused", "not_replaceable"]
+DeskRefusal = Literal["request_reused", "not_replaceable", "nothing_demanded"]
 
 REUSED: Final = FactRule(
     id="REQUEST-REUSED",
@@ -41,9 +41,16 @@ REPLACES: Final = FactRule(
     citation="Doorstep: only the party's own unused permit for the same channel is replaced",
     purposes_blocked=("collection",),
 )
+DEMANDED: Final = FactRule(
+    id="GUARANTOR-DEMAND",
+    kind="window_fits",
+    citation="GB/T 45251-2025 cl. 5.3: guarantors only within law and contract; Doorstep: once demanded of",
+    purposes_blocked=("collection",),
+)
 _DESK_RULES: Final[Mapping[DeskRefusal, tuple[FactRule, str]]] = {
     "request_reused": (REUSED, "the request id was used before, for another contact or a spent permit"),
     "not_replaceable": (REPLACES, "the permit to be replaced is not this party's, or is not unused"),
+    "nothing_demanded": (DEMANDED, "nothing has been demanded of this guarantor of the debt"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from services.compliance.domain.budget_keys import Keys, joined, keys_named, names_of
-from services.compliance.domain.debts import Debt, oldest
+from services.compliance.domain.debts import Debt, oldest, only_guaranteed
 from services.compliance.domain.facts import Circumstances, Counted, Freshness, PartyFacts, Sharer
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.rule_records import Key
@@ -301,7 +301,7 @@ def _facts(
     return PartyFacts(
         party_id=party_id, holds=tuple(holds), freshness=freshness, counted=tuple(budget.counted), keys=budget.keys,
         shared=budget.shared, sharers_known_from=budget.sharers_known_from,
-        debts=frozenset(debt.debt_id for debt in budget.debts),
+        debts=frozenset(debt.debt_id for debt in budget.debts), guaranteed=only_guaranteed(budget.debts, party_id),
         collected_since=oldest([debt for debt in budget.debts if debt.is_overdue]), **of_case,
     )  # fmt: skip
 

@@ -7,11 +7,9 @@ reference. Merging is therefore commutative, associative and idempotent; everyth
 from __future__ import annotations
 
 from datetime import date, datetime
-from hashlib import blake2b
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from services.intake.domain.delinquency import DueAmount, Pause
@@ -23,7 +21,6 @@ RollState = Literal[
     "current", "B1", "B2", "B3", "B4", "B5", "reaged", "closed", "sold", "written_off", "erased", "merged"
 ]
 MoneyKind = Literal["payment", "credit", "recovery"]
-_encode = msgspec.json.encode
 
 
 class Position(NamedTuple):
@@ -395,11 +392,6 @@ class Book(Struct, frozen=True):
     members: tuple[Book, ...] = ()
     merging: bool = False
     lead: UUID | None = None
-
-
-def digest_of(currency: str, items: tuple[DueAmount, ...], balance_minor: int | None, rest: object = None) -> str:
-    """Hash of a complete canonical state (items sorted), 16 bytes as hex."""
-    return blake2b(_encode((currency, items, balance_minor, rest)), digest_size=16).hexdigest()
 
 
 def matters(movement: Movement, loan: Loan | None) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, Final, cast
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -23,7 +25,6 @@ from services.intake.domain.book import (
     Standing,
     Statement,
     Terms,
-    digest_of,
 )
 from services.intake.domain.delinquency import DueAmount
 from services.intake.domain.merge_standing import merge_standing, own_role
@@ -60,6 +61,7 @@ from shared.events.loan import (
 )
 from shared.messaging import Outcome
 
+_encode: Final = msgspec.json.encode
 _TYPE_OF: Final = {event_type.model: name for name, event_type in CATALOGUE.items()}
 
 
@@ -222,6 +224,11 @@ def _merge_death(book: Book, fact: PartyDeceased, _: Names) -> tuple[Book, Outco
     if book.person.deceased_on is not None and book.person.deceased_on <= fact.reported_on:
         return book, Outcome.IGNORED
     return replace(book, person=replace(book.person, deceased_on=fact.reported_on)), Outcome.APPLIED
+
+
+def digest_of(currency: str, items: tuple[DueAmount, ...], balance_minor: int | None, rest: object = None) -> str:
+    """Hash of a complete canonical state (items sorted), 16 bytes as hex."""
+    return blake2b(_encode((currency, items, balance_minor, rest)), digest_size=16).hexdigest()
 
 
 def due_amounts(items: Sequence[DueItem]) -> tuple[DueAmount, ...]:

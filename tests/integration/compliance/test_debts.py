@@ -10,7 +10,7 @@ from services.compliance.store.facts import load_cases
 from shared.events.case import CaseCured, CaseLoan, CaseObligor, CaseOpened, CaseUpdated
 from shared.money import Money
 
-from .conftest import Desk
+from .conftest import Desk, visit_request
 
 
 def loan(*others: UUID, debt_id: UUID | None = None, lead: UUID | None = None, **changes: Any) -> CaseLoan:
@@ -82,3 +82,20 @@ async def test_loans_without_a_debts_id_leave_the_debts_unknown(desk: Desk) -> N
     async with desk.database.read_only() as uow:
         [known] = (await load_cases(uow, [case.party_id])).values()
     assert not known.debts_known
+
+
+async def test_a_guarantor_is_not_asked_about_the_debt_before_something_is_demanded(desk: Desk) -> None:
+    own, borrower = await desk.open_case(), uuid4()
+    surety = [
+        CaseObligor(party_id=borrower, role="borrower", liability="full"),
+        CaseObligor(party_id=own.party_id, role="guarantor", liability="secondary"),
+    ]
+    guaranteed = loan(obligors=surety)
+    await desk.open_case(party_id=borrower, loans=[guaranteed])
+    asked = visit_request(own, debt_ids=[str(guaranteed.debt_id)])
+    (refused,) = await desk.ask(asked)
+    assert refused["decision"] == "deny"
+    assert "GUARANTOR-DEMAND" in {reason["rule"] for reason in refused["reasons"]}
+    await desk.deliver("case", ("case.updated", updated(own, loans=[guaranteed])))
+    (answer,) = await desk.ask(visit_request(own, debt_ids=[str(guaranteed.debt_id)], versions={"case": 2}))
+    assert "GUARANTOR-DEMAND" not in {reason["rule"] for reason in answer["reasons"]}
