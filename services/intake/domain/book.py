@@ -45,7 +45,6 @@ class Bound(NamedTuple):
 
 class Terms(Struct, frozen=True):
     """What a loan is; from the newest `loan.overdue`. `own_role`: of the party of the case; None: not told.
-
     `bound` repeats `obligors` under our ids where somebody else than the party of the case is among them.
     """
 
@@ -307,8 +306,7 @@ class Loan(Struct, frozen=True):
     @property
     def is_guaranteed(self) -> bool:
         """Whether the party of the case only stands surety for it."""
-        told = self.newer_obligors or self.terms
-        return told is not None and told.own_role == "guarantor"
+        return (told := self.newer_obligors or self.terms) is not None and told.own_role == "guarantor"
 
     @property
     def demand(self) -> Demand | None:
