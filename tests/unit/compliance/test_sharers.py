@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from services.compliance.domain.counterfactuals import counterfactual
 from services.compliance.domain.decisions import decide, decide_plainly
@@ -15,8 +16,9 @@ from services.compliance.domain.holds import Hold
 from services.compliance.domain.judged_on import JudgedOn, decode
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.narrow_allows import what_would_deny
-from services.compliance.domain.packs import RuleBook
+from services.compliance.domain.packs import CapRule, RuleBook
 from services.compliance.domain.replay import replay
+from services.compliance.domain.rules.caps import matching_each
 from services.compliance.domain.rulings import Answer, Earliest, Ruling
 from services.compliance.domain.windows import lawful_windows
 
@@ -195,3 +197,15 @@ def test_so_many_are_allowed_on_each_debt(book: RuleBook) -> None:
     full = (*about_each, reserved(5, keys=both))
     ruling = of_sharers(a_call(), bo(other, keys=both, shared=full), book)["US-MA-CALLS"]
     assert (ruling.answer, ruling.values["count"]) == (Answer.DENY, 2)
+
+
+def test_several_ids_of_one_person_count_together(book: RuleBook) -> None:
+    """Two links to other ids of the same person are no two limits."""
+    rule = book.rule("US-REGF-COOLOFF")
+    assert isinstance(rule, CapRule)
+    ids = {"person": frozenset({"a", "b"})}
+    made = tuple(
+        structs.replace(reserved(3, keys={"person": frozenset({link}), **DEBT}), of_another=False)
+        for link in ids["person"]
+    )
+    assert [len(each) for each in matching_each(rule, made, a_call(keys={**ids, **DEBT}))] == [2]

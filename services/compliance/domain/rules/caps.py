@@ -13,6 +13,7 @@ from services.compliance.domain.canonical import Json
 from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.local_time import local_dates, midnight_after, window_start
 from services.compliance.domain.packs import CapRule
+from services.compliance.domain.rule_records import Key
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
 
 _DAY = timedelta(days=1)
@@ -57,8 +58,11 @@ def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
 
 
 def several(rule: CapRule, question: Question) -> bool:
-    """Whether the contact counts on more than one debt, number or home: the rule allows so many on each of them."""
-    return any(len(question.keys.get(key, ())) > 1 for key in rule.key)
+    """Whether the contact counts on more than one debt, number or home: the rule allows so many on each of them.
+
+    Several keys of kind `person` are all of one person.
+    """
+    return any(len(question.keys.get(key, ())) > 1 for key in rule.key if key != "person")
 
 
 def matching_each(rule: CapRule, counted: Sequence[Counted], question: Question) -> list[list[frozenset[date]]]:
@@ -68,10 +72,10 @@ def matching_each(rule: CapRule, counted: Sequence[Counted], question: Question)
     """
     if not several(rule, question):
         return [matching(rule, counted, question)]
-    kinds = [kind for kind in rule.key if question.keys.get(kind)]
+    kinds = [kind for kind in rule.key if kind != "person" and question.keys.get(kind)]
     found = []
     for values in product(*(sorted(question.keys[kind]) for kind in kinds)):
-        alone = {kind: frozenset({value}) for kind, value in zip(kinds, values, strict=True)}
+        alone: dict[Key, frozenset[str]] = {kind: frozenset({value}) for kind, value in zip(kinds, values, strict=True)}
         found.append(matching(rule, counted, replace(question, keys={**question.keys, **alone})))
     return found
 
