@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE, EventType
 from shared.events.envelope import Event
+from shared.moments import in_utc
 
 Header = tuple[str, bytes]
 NO_PARTY_KEY: Final = b"-"
@@ -107,11 +108,11 @@ def _utc_text(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """RFC 3339 to an aware UTC datetime. Raises ValueError when malformed or without zone."""
+    """RFC 3339 to an aware UTC datetime. Raises ValueError when malformed, without zone, or in no year of UTC."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without zone is not a time")
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else in_utc(moment)
 
 
 def _attributes(headers: Iterable[Header]) -> dict[str, str]:
