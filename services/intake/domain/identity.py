@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -45,16 +45,16 @@ def regrouped(
     are told who is who, then the cases follow.
     """
     if said.party_id in known:
-        before_it = known[said.party_id]
-        said = replace(said, lead=before_it.lead, other=before_it.other, version=before_it.version)
-        said = replace(said, settled=before_it.settled)
+        was = known[said.party_id]
+        said = replace(said, lead=was.lead, other=was.other, version=was.version, settled=was.settled)
     stated = {**known, said.party_id: said}
     everybody = {party_id for one in (*known.values(), said) for party_id in (one.party_id, one.into)}
     leads = {**{party_id: party_id for party_id in everybody}, **groups.leads_of(stated.values())}
     before = {party_id: known[party_id].lead if party_id in known else party_id for party_id in leads}
     aliases = {party_id: groups.led(alias, leads[party_id]) for party_id, alias in stated.items()}
     moved = [aliases[party_id] for party_id in sorted(leads) if leads[party_id] != before[party_id]]
-    books, concluded = _conclude(told, before, leads, word, circumstances)
+    merging = {side for one in aliases.values() if not one.settled for side in (one.party_id, one.lead, one.other)}
+    books, concluded = _conclude(told, before, leads, merging, word, circumstances)
     touched = {lead for one in moved for lead in (before[one.party_id], one.lead)}
     events: list[NewEvent[Any]] = [
         stopped(party_id, "identity", "collection", word.trigger, reference=word.trigger.reference)
@@ -67,8 +67,8 @@ def regrouped(
 
 
 def _conclude(
-    told: Mapping[UUID, Book], before: Mapping[UUID, UUID], leads: Mapping[UUID, UUID], word: Word,
-    circumstances: Circumstances,
+    told: Mapping[UUID, Book], before: Mapping[UUID, UUID], leads: Mapping[UUID, UUID], merging: Collection[UUID],
+    word: Word, circumstances: Circumstances,
 ) -> tuple[dict[UUID, Book], list[NewEvent[Any]]]:  # fmt: skip
     after = groups.divided(told, before, leads)
     events: list[NewEvent[Any]] = []
@@ -79,10 +79,10 @@ def _conclude(
             continue
         if is_back:
             previous = Book(lead, told[lead].core, NOBODY, {}, {}, told[lead].case)
-            present = groups.joined([groups.untold(after[one]) for one in members], merging=True)
+            present = groups.joined([groups.untold(after[one]) for one in members], merging=lead in merging)
         else:
             previous = groups.joined([told[one] for one in was], merging=False)
-            present = groups.joined([after[one] for one in members], merging=True)
+            present = groups.joined([after[one] for one in members], merging=lead in merging)
         book, announced = conclude(previous, present, word.trigger, circumstances)
         events += announced
         after |= {one.party_id: one for one in groups.parted(book) or (book,)}

@@ -1,13 +1,25 @@
 """Merges through the consumer's transaction into the tables."""
 
 import asyncio
+import multiprocessing
+import os
 import random
+import signal
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from services.intake import identifying
+from services.intake.core_events import core_event
+from services.intake.folding import Folding, keys_bound
 from services.intake.identifying import SETTLING, SettleIdentity
+from services.intake.settings import IntakeSettings
+from services.intake.store.parties import reserve
+from shared.clock import FixedClock
+from shared.database import Database
 from shared.events.compliance import PartyErased
 from shared.events.stop import PartyParked, PartyUnparked
+from shared.security.key_management import LocalKeyManagement
+from shared.security.party_keys import PartyCipher
 from tests.integration.intake.conftest import NOW, record_of
 from tests.integration.intake.test_facts import carry_out, case_of, party_of
 from tests.unit.intake.facts import due, overdue, payment, person
@@ -107,3 +119,44 @@ async def test_who_is_erased_goes_with_the_references_merged_into_theirs(intake)
     await intake.hear(erased, topic="compliance")
     for table in ("party_identity", "loan", "party_alias"):
         assert await intake.fetch(f"SELECT FROM {table}") == [], table
+
+
+def _merge_and_die(settings):
+    """In a process of its own: killed when everything of the merge is written and nothing is committed."""
+
+    async def merge_and_die():
+        clock = FixedClock(NOW, datetime.now(UTC))
+        database = await Database.open(settings, clock, service="intake")
+        cipher = PartyCipher(LocalKeyManagement.open(settings.key_folder, "intake"), tenant=settings.tenant)
+        own, save = IntakeSettings(), identifying.books.save
+
+        async def save_and_die(*values):
+            await save(*values)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        identifying.books.save = save_and_die
+        event = core_event(
+            "party.merged", merged(5, "P-1", "P-2"), tenant="bank", source="core-a", identity="m-1", time=NOW,
+            learned_at=clock.real_now(), correlation_id="m-1",
+        )  # fmt: skip
+        async with database.unit_of_work() as uow:
+            parties = await reserve(uow, keys_bound(event))
+            await uow.lock_parties(parties.ids.values())
+            await Folding(own, own.policy(), cipher).fold(uow, [event], parties)
+
+    asyncio.run(merge_and_die())
+
+
+async def test_kill_9_in_the_middle_of_a_merge_and_between_its_steps_ends_in_one_state(intake):
+    await intake.tell(*TWO)
+    before = await intake.fetch("SELECT party_id, version, status FROM case_file ORDER BY 1")
+    process = multiprocessing.get_context("spawn").Process(target=_merge_and_die, args=(intake.settings,))
+    process.start()
+    await asyncio.to_thread(process.join, 60)
+    assert process.exitcode == -signal.SIGKILL
+    assert await intake.fetch("SELECT party_id, version, status FROM case_file ORDER BY 1") == before
+    assert await intake.fetch("SELECT FROM party_identity") == []
+    await intake.tell(merged(5, "P-1", "P-2"))
+    assert (await case_of(intake))["suspended"] == ["merging"], "whoever is killed here leaves the intent"
+    assert await settle(intake) == 1
+    assert ((await case_of(intake))["suspended"], (await case_of(intake, "P-2"))["status"]) == ([], "closed")

@@ -128,6 +128,13 @@ def test_a_chain_ends_at_its_end():
     assert people.lead_of("P-1").case.overdue_minor == (("CNY", 500),)
 
 
+def test_who_was_given_somebody_for_a_moment_is_released_with_the_rest():
+    people = lives(person(1), overdue(1), merged(5, "P-1", "P-2"), merged(6, "P-3", "P-2"))
+    people.settle()
+    assert people.lead_of("P-1").case.suspended == ()
+    assert people.events_of("P-1").count("case.released") == 1
+
+
 def test_a_ring_is_broken_at_its_oldest_statement():
     for order in ((0, 1), (1, 0)):
         said = [merged(1, "P-2", "P-1"), merged(2, "P-1", "P-2")]
