@@ -65,6 +65,8 @@ def access(
 
 def rights_desk_settings(prefix: str | None) -> "ServiceSettings":
     """Addresses and credentials: from the environment where it names a client, else of what `serve` runs here."""
+    from pydantic import SecretStr
+
     from cli.attached import attached_settings
     from cli.platform import ISSUER, Platform
     from cli.serve import running_serve
@@ -86,7 +88,7 @@ def rights_desk_settings(prefix: str | None) -> "ServiceSettings":
         update=addresses
         | {
             "oidc_issuer": running["addresses"][ISSUER], "oidc_client_id": client.client_id,
-            "oidc_client_secret": client.client_secret,
+            "oidc_client_secret": SecretStr(client.client_secret),
         }
     )  # fmt: skip
 

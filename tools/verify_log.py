@@ -17,6 +17,9 @@ opens was deleted by a rule of retention, or erased with the person, as a leaf s
 that the record of their decision names, that a permit's state is what its leaves say, and that a person's chain reaches
 the manifests: only then the pack is complete.
 
+With --given FILE (the JSON file of `./doorstep access`, for an evidence pack of the same person): that what was given
+is, for each of the five services, exactly what the leaf that it names commits to.
+
 With --approver (the fingerprint of a person's key, once for each person who may approve): that every pack of rules by
 which a decision was made was released before it, signed by two of these people. Their later keys are followed, also
 those for which others vouched in the place of a lost one (one voucher and the new key count as one person).
@@ -1873,6 +1876,39 @@ def _check_deleted(pack: Pack, catalogue: Catalogue, problems: list[str]) -> Non
                 problems.append(f"{table}.jsonl line {number}: no leaf of the person says '{words}': it is left out")
 
 
+def check_given(pack: Pack, given: dict[str, Any], report: Report) -> None:
+    """Whether what a person was given is what its leaf commits to. Only for a pack that verifies: its openings do."""
+    named = given.get("leaf_id")
+    index = next(
+        (
+            index
+            for index, leaf, _ in pack.shown()
+            if (record := json.loads(leaf)).get("kind") == "access" and record["leaf_id"] == named
+        ),
+        None,
+    )
+    if index is None:
+        report.problems.append(f"given: no leaf {named} of the pack says that it was")
+        return
+    opened = {
+        line["name"]: _strict_base64(line["value"]) or b""
+        for line in pack.files.documents("openings.jsonl")
+        if line["index"] == index and line["state"] == "open"
+    }
+    if "pack" not in opened:
+        report.problems.append(f"given: leaf {index} does not open any more")
+        return
+    stated = {"compliance": opened["pack"].hex(), **json.loads(opened.get("others", b"{}"))}
+    parts = given.get("parts", {})
+    for service in sorted(stated.keys() | parts.keys()):
+        if service not in stated:
+            report.problems.append(f"given: leaf {index} does not commit to what {service} gave")
+        elif service not in parts:
+            report.problems.append(f"given: what {service} gave is left out")
+        elif hashlib.sha256(_canonical(parts[service])).hexdigest() != stated[service]:
+            report.problems.append(f"given: what {service} gave is not what leaf {index} commits to")
+
+
 def _check_openings(pack: Pack, catalogue: Catalogue, chains: Collection[str], report: Report) -> None:
     for number, line in enumerate(pack.files.documents("openings.jsonl"), start=1):
         index, name = line["index"], line["name"]
@@ -2223,6 +2259,20 @@ def _tell_releases(report: Report, approvers: Sequence[str]) -> None:
         print(f"{report.releases} packs of rules that decisions used, released by two of {len(approvers)} named people")
 
 
+def _check_file_given(pack: Pack | None, path: Path, report: Report) -> None:
+    """Raises UnusableError."""
+    if pack is None:
+        raise UnusableError("--given needs an evidence pack of the person")
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+        if not report.problems:
+            check_given(pack, given, report)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnusableError(f"{path} is not what a person is given: {type(error).__name__}") from error
+    if not report.problems:
+        print(f"what the person was given is what leaf {given['leaf_id']} commits to")
+
+
 def _conclude(report: Report, what: str) -> int:
     """Print the faults and the verdict on `what`; returns the exit code."""
     for problem in report.problems:
@@ -2255,6 +2305,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--approver", action="append", default=[], help="fingerprint of who may approve rules; may be repeated"
     )
+    parser.add_argument("--given", type=Path, help="what the person of the pack was given: its JSON file")
     parser.add_argument("--all-signatures", action="store_true", help="not only the last ones of each day")
     arguments = parser.parse_args(argv)
     try:
@@ -2273,6 +2324,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if pack:
             check_custody(pack, key_at(report.keys, sys.maxsize), custody_keys, report)
             print(f"pack of {pack.header['scope']['kind']} {pack.header['scope']['name']}")
+        if arguments.given:
+            _check_file_given(pack, arguments.given, report)
     except UnusableError as error:
         print(f"cannot verify: {error}", file=sys.stderr)
         return 2

@@ -114,6 +114,8 @@ def _loan(core: str, loan: Loan, own: set[str]) -> Row:
         "ended": None if loan.ending is None else loan.ending.kind,
         "ended_on": None if loan.ending is None else loan.ending.on,
         "charged_off_on": None if charged is None else charged.on,
+        "demanded_on": None if loan.demand is None else loan.demand.demanded_on,
+        "demand_document": None if loan.demand is None else loan.demand.document_reference,
         "disagree": [] if disagreement is None else disagreement.fields,
     }  # fmt: skip
 

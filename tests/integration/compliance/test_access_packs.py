@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from cli import access
 from cli.app import app
 from services.compliance.domain.leaves import commitment
+from services.compliance.evidence.pack import scope_of_party, write_pack
 from services.compliance.store.leaves import load_openings
 from shared.access.schemas import AccessListsView, examples_of
 from shared.canonical import canonical
@@ -24,7 +26,9 @@ from shared.ids import draw_shard, entity_id
 from shared.security.scopes import SERVICES
 from shared.web.client import ServiceClient
 from tests.integration.compliance.conftest import NOW, Desk
+from tests.integration.compliance.test_evidence import archive_of
 from tests.integration.compliance.test_rights import visited
+from tools import verify_log
 
 OTHERS = tuple(service for service in SERVICES if service != "compliance")
 
@@ -151,3 +155,29 @@ async def test_command_writes_the_pack_in_both_languages(
     assert set(document["parts"]) == set(SERVICES)
     again = await asyncio.to_thread(CliRunner().invoke, app, ["access", *arguments])
     assert (again.exit_code, "exists" in again.output) == (1, True)
+
+
+async def test_outsider_checks_what_was_given(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.compliance.log.manifest.MANIFEST_AFTER", timedelta(minutes=1))
+    case, _ = await visited(desk)
+    document = await given(desk, case.party_id)
+    await desk.sequencer.step()
+    desk.clock.real += timedelta(minutes=2)
+    await desk.sequencer.add_manifest()
+    await desk.sequencer.publish_checkpoint()
+    archive = archive_of(desk)
+    pack = await write_pack(archive, await scope_of_party(archive, case.party_id), tmp_path / "pack")
+    file = tmp_path / "given.json"
+    arguments = [str(pack.folder), "--key", desk.instruments.log_key.vkey, "--given", str(file)]
+    file.write_text(json.dumps(document, ensure_ascii=False, indent=1))
+    assert verify_log.main(arguments) == 0
+    assert f"leaf {document['leaf_id']} commits to" in capsys.readouterr().out
+    document["parts"]["plans"]["lists"][0]["rows"].clear()
+    del document["parts"]["visits"]
+    file.write_text(json.dumps(document))
+    assert verify_log.main(arguments) == 1
+    told = capsys.readouterr().out
+    assert "FAULT given: what plans gave is not what leaf" in told
+    assert "FAULT given: what visits gave is left out" in told
