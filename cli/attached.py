@@ -29,9 +29,13 @@ def attached_settings(service: str, prefix: str | None) -> "ServiceSettings":
 
     if os.environ.get("DOORSTEP_KAFKA_USERNAME") == service:
         return ServiceSettings()
+    running = running_serve(Home()) or {}
     if prefix is None:
-        prefix = (running_serve(Home()) or {}).get("prefix", "")
+        prefix = running.get("prefix", "")
     platform = Platform(prefix=prefix)
+    if running.get("prefix") == prefix:
+        addresses: dict[str, str] = running["addresses"]
+        platform.ports |= {name: int(address.rpartition(":")[2]) for name, address in addresses.items()}
     try:
         platform.attach()
     except (EmbeddedServerError, FileNotFoundError) as error:

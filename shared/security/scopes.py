@@ -260,6 +260,7 @@ _ALL: Final = (
         "cutover",
         "operator",
         "auditor",
+        "plans",
     ),
     _scope("compliance.override", "Pass a warning as a supervisor without collection targets.", "supervisor"),
     *(

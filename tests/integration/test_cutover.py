@@ -34,7 +34,7 @@ from shared.events.catalogue import CATALOGUE
 from shared.security.issuer import DevelopmentIssuer
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
-from shared.security.scopes import SCOPES
+from shared.security.scopes import Client, scopes_of
 from shared.web.client import RemoteProblem, ServiceClient
 from tests.integration.assignment.harness import Desk as PlansDesk
 from tests.integration.assignment.harness import open_desk
@@ -75,11 +75,15 @@ FILES: dict[str, list[dict[str, str]]] = {
 
 
 class _Token:
-    def __init__(self, issuer: DevelopmentIssuer) -> None:
+    """A client with the scopes that it is granted, as the issuer would."""
+
+    def __init__(self, issuer: DevelopmentIssuer, client_id: Client = "cutover") -> None:
         self._issuer = issuer
+        self._client_id = client_id
 
     async def token(self) -> str:
-        return self._issuer.sign({"sub": "cutover", "client_id": "cutover", "scope": " ".join(SCOPES)})
+        scopes = " ".join(sorted(scopes_of(self._client_id)))
+        return self._issuer.sign({"sub": self._client_id, "client_id": self._client_id, "scope": scopes})
 
     def forget(self) -> None:
         return None
@@ -88,10 +92,13 @@ class _Token:
         return None
 
 
-def client(service: str, http: httpx.AsyncClient, issuer: DevelopmentIssuer) -> ServiceClient:
+def client(
+    service: str, http: httpx.AsyncClient, issuer: DevelopmentIssuer, client_id: Client = "cutover"
+) -> ServiceClient:
     return ServiceClient(
-        service=service, base_url=f"http://{service}.test", token_source=_Token(issuer), transport=http._transport
-    )
+        service=service, base_url=f"http://{service}.test", token_source=_Token(issuer, client_id),
+        transport=http._transport,
+    )  # fmt: skip
 
 
 @dataclass
@@ -218,12 +225,13 @@ async def world(
     settings = await service_settings("plans", with_kafka=False, oidc_issuer="http://issuer.test")
     store = PlanStore(PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant))
     at_compliance = client("compliance", compliance.http, compliance.issuer)
+    of_plans = client("compliance", compliance.http, compliance.issuer, "plans")
 
     def build(_: Any) -> Any:
         router = APIRouter()
-        router.include_router(build_router(PlanDesk(store, ProtectedMinimumTable.load(), Holds(at_compliance)), store))
-        router.include_router(build_cutover_router(Cutovers(store, at_compliance)))
-        return subscriptions(store), [HoldEndings(Holds(at_compliance))], router
+        router.include_router(build_router(PlanDesk(store, ProtectedMinimumTable.load(), Holds(of_plans)), store))
+        router.include_router(build_cutover_router(Cutovers(store, of_plans)))
+        return subscriptions(store), [HoldEndings(Holds(of_plans))], router
 
     async with open_desk(settings, service="plans", now=NOW, build=build) as plans, intake.api() as api:
         services = Services(
