@@ -123,7 +123,7 @@ def _conclude_case(
     loans = placed(loans, present, circumstances.policy, trigger) or loans
     status = _announce_end(after, case, present, writer, events)
     suspended = suspensions(after, present) if status == "open" else ()
-    _announce_suspensions(case, suspended, status, writer)
+    _announce_suspensions(case, suspended, writer)
     events[:0] = writer.events
     concluded = Case(
         case_id=case.case_id,
@@ -222,11 +222,12 @@ def _announce_state(
         writer.bucket_changed(previous.bucket, present)
 
 
-def _announce_suspensions(case: Case, suspended: tuple[str, ...], status: str, writer: announcement.CaseWriter) -> None:
+def _announce_suspensions(case: Case, suspended: tuple[str, ...], writer: announcement.CaseWriter) -> None:
+    """A case that has ended is released too: who hears of it keeps no hold for one that may open again."""
     for cause in suspended:
         if cause not in case.suspended:
             writer.suspended(cause)
-    if status == "open" and case.suspended and not suspended:
+    if case.suspended and not suspended:
         writer.released(case.suspended[-1])
 
 

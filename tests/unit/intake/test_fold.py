@@ -113,7 +113,18 @@ def test_uncleared_money_pauses_and_never_cures():
 
 def test_clearing_of_money_cures():
     _, events = case_of(overdue(1), payment(2, 500, cleared=False), payment(3, 500, due(10, 500, 500), cleared=True))
-    assert names(events)[4:] == ["case.payment_posted", "case.cured", "party.stopped", "party.stopped"]
+    assert names(events)[4:] == [
+        "case.payment_posted", "case.cured", "case.released", "party.stopped", "party.stopped",
+    ]  # fmt: skip
+
+
+def test_case_that_opens_again_bears_no_suspension_of_before():
+    """Else whoever heard of the suspension would keep it for ever: nothing would release it any more."""
+    paid = payment(2, 500, cleared=False), payment(3, 500, due(10, 500, 500), cleared=True)
+    case, events = case_of(overdue(1), *paid, overdue(4, due(5, 300)))
+    assert (case.status, case.suspended) == ("open", ())
+    told = names(events)
+    assert told.count("case.suspended") == told.count("case.released") == 1
 
 
 def test_bounced_money_releases_the_case():
