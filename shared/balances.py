@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
+from shared.moments import Moment
 from shared.money import Money
 from shared.security.key_cache import KeyCache, KeysUnavailableError
 from shared.security.signing import SignatureInvalidError, verify_remote_document
@@ -54,7 +55,7 @@ class SignedBalance(BaseModel):
     party_id: UUID = Field(alias="sub", description="The party.")
     case_id: UUID = Field(description="The case.")
     overdue_totals: list[Money] = Field(description="Overdue sums, one per currency.")
-    as_of: AwareDatetime = Field(description="Real time at which it was true.")
+    as_of: Moment = Field(description="Real time at which it was true.")
     suspended: str | None = Field(None, description="Why the core is not believed at the moment; none: it is.")
 
     @property

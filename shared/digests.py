@@ -6,11 +6,12 @@ from datetime import UTC, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from shared.database import Database
 from shared.messaging import digests
 from shared.messaging.retention import OUTBOX_KEPT
+from shared.moments import Moment
 from shared.security.callers import scope
 from shared.security.topic_readers import refuse_stranger
 from shared.web.problems import KnownProblem
@@ -30,7 +31,7 @@ class SpanNotComparable(KnownProblem):
 class DigestView(BaseModel):
     """The events of one span of time."""
 
-    since: AwareDatetime = Field(description="Its beginning; it ends where the next one begins.")
+    since: Moment = Field(description="Its beginning; it ends where the next one begins.")
     events: int = Field(description="How many.")
     digest: str = Field(description="SHA-256 over their ids in order, one per line; hexadecimal.")
     lost: int = Field(0, description="How many more were the newest of their streams and are not kept any more.")
@@ -59,8 +60,8 @@ def digests_router(database: Database) -> APIRouter:
     async def read_digests(
         topic: str,
         types: Annotated[str, Query(min_length=1, max_length=4_000)],
-        since: AwareDatetime,
-        until: AwareDatetime,
+        since: Moment,
+        until: Moment,
         request: Request,
         step_seconds: Annotated[int, Query(ge=1, le=86_400)] = 3_600,
     ) -> DigestsAnswer:
@@ -80,8 +81,8 @@ def digests_router(database: Database) -> APIRouter:
     async def read_ids(
         topic: str,
         types: Annotated[str, Query(min_length=1, max_length=4_000)],
-        since: AwareDatetime,
-        until: AwareDatetime,
+        since: Moment,
+        until: Moment,
         request: Request,
     ) -> IdsAnswer:
         """Of a span whose digests differ; at most 1,000."""

@@ -10,7 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from shared.database.engine import Database
 from shared.messaging import dead_letters, open_gaps, outbox
@@ -19,6 +19,7 @@ from shared.messaging.open_gaps import NoSuchGapError, OpenGap
 from shared.messaging.quiet import QuietProbe
 from shared.messaging.records import Stream
 from shared.messaging.relay import resolve_blocked
+from shared.moments import Moment
 from shared.security.callers import scope
 from shared.security.sealing import RecordSealer
 from shared.web.problems import Conflict, NotFound
@@ -124,7 +125,7 @@ def operations_router(database: Database, *, quiet: QuietProbe, replayer: Replay
             return BlockedAnswer(resolved=await resolve_blocked(uow, topic, action=action))
 
     @router.post("/republish/{topic}", summary="Send retained events again")
-    async def republish(topic: str, since: AwareDatetime, until: AwareDatetime) -> RepublishAnswer:
+    async def republish(topic: str, since: Moment, until: Moment) -> RepublishAnswer:
         """Readers recognise repetitions."""
         async with database.unit_of_work() as uow:
             count = await outbox.republish(uow, topic, since=since, until=until)

@@ -7,12 +7,13 @@ from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.assignment.domain.collectors import Certificate, Collector, Pair, Shift
 from services.assignment.domain.field_day import DayStatus
 from shared.events.base import PartyId, Reference, TimeWindow, VisitId
 from shared.geo import Point
+from shared.moments import Moment
 from shared.money import Money
 
 
@@ -202,7 +203,7 @@ class StopView(BaseModel):
     visit_id: VisitId
     party_id: PartyId
     cell: str = Field(description="H3 cell of the home, about 500 m edge.")
-    arrives_at: AwareDatetime = Field(description="Planned arrival, business time.")
+    arrives_at: Moment = Field(description="Planned arrival, business time.")
     window: TimeWindow = Field(description="Window that is offered to the customer, business time.")
     duration_minutes: int = Field(description="Planned stay, minutes.")
     state: str = Field(description="Where the visit stands; from `assigned` on as the visits service says.")
@@ -218,9 +219,9 @@ class RouteView(BaseModel):
     device_id: str = Field(description="The pair's device.")
     home: Point | None = Field(description="Where the pair starts and ends; null once it is not registered any more.")
     area: int = Field(description="Number of the area that was routed in one piece.")
-    departs_at: AwareDatetime = Field(description="Departure from the starting point, business time.")
-    returns_at: AwareDatetime = Field(description="Return to it, business time.")
-    rest_start_at: AwareDatetime | None = Field(
+    departs_at: Moment = Field(description="Departure from the starting point, business time.")
+    returns_at: Moment = Field(description="Return to it, business time.")
+    rest_start_at: Moment | None = Field(
         description="Begin of the break, business time; null: the shift is too short to need one."
     )
     km: float = Field(description="Kilometres on the road, estimated.")
@@ -271,8 +272,8 @@ class FieldDayView(BaseModel):
     policy_id: str = Field(description="Selection policy that was used.")
     travel_model: str | None = Field(description="Travel model behind times and kilometres; null until routing began.")
     travel_parameters: dict[str, int] = Field(description="Its parameters by name; the unit is part of the name.")
-    requested_at: AwareDatetime = Field(description="When planning was asked for, business time.")
-    planned_at: AwareDatetime | None = Field(description="When planning ended, business time; null until then.")
+    requested_at: Moment = Field(description="When planning was asked for, business time.")
+    planned_at: Moment | None = Field(description="When planning ended, business time; null until then.")
     areas: Areas = Field(description="How many areas are routed so far.")
     eligible: int = Field(description="Parties that the policy allows to be asked.")
     not_chosen: dict[str, int] = Field(description="Parties not handed to the router, by reason.")

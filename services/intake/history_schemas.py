@@ -6,10 +6,11 @@ from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from shared.events.base import CaseId, PartyId
 from shared.events.case import Bucket
+from shared.moments import Moment
 from shared.money import Money
 
 
@@ -25,8 +26,8 @@ class ToldFact(BaseModel):
     event_id: str = Field(description="The event's id; with `source` it is its identity.")
     type: str = Field(description="Event type.", examples=["loan.overdue"])
     holds_from: date = Field(description="The day from which it holds; before the business date where it corrects.")
-    happened_at: AwareDatetime = Field(description="When it happened, business time.")
-    recorded_at: AwareDatetime = Field(description="When we learned it, real time.")
+    happened_at: Moment = Field(description="When it happened, business time.")
+    recorded_at: Moment = Field(description="When we learned it, real time.")
     outcome: Literal["applied", "ignored", "pending"] = Field(
         description="What became of it: `ignored` was stale or repeated, `pending` waits for its loan."
     )
@@ -49,7 +50,7 @@ class CaseOnDay(BaseModel):
     case_id: CaseId
     party_id: PartyId
     as_of: date = Field(description="The day.")
-    known_at: AwareDatetime = Field(description="Facts recorded later are left out, real time.")
+    known_at: Moment = Field(description="Facts recorded later are left out, real time.")
     facts: int = Field(description="How many facts it follows from.")
     bucket: Bucket = Field(description="Worst contractual bucket.")
     dpd_contractual: int = Field(description="Worst contractual days past due.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
+
+from shared.moments import Moment
 
 
 class BucketSum(BaseModel):
@@ -28,8 +30,8 @@ class Portfolio(BaseModel):
     """Loans by bucket, as far as the core has been heard."""
 
     currencies: list[CurrencyBuckets] = Field(description="One entry per currency.")
-    read_at: AwareDatetime = Field(description="Real time of this answer: every committed fact is in it.")
-    heard_up_to: AwareDatetime | None = Field(
+    read_at: Moment = Field(description="Real time of this answer: every committed fact is in it.")
+    heard_up_to: Moment | None = Field(
         description="Real time up to which the core's topics have been read; null while a part of them never was."
     )
     age_seconds: float | None = Field(
@@ -65,8 +67,8 @@ class RollMatrix(BaseModel):
 
     month: str = Field(description="Month of the business dates.", examples=["2026-03"])
     currencies: list[CurrencyRolls] = Field(description="One entry per currency.")
-    read_at: AwareDatetime = Field(description="Real time of this answer: every committed fact is in it.")
-    heard_up_to: AwareDatetime | None = Field(
+    read_at: Moment = Field(description="Real time of this answer: every committed fact is in it.")
+    heard_up_to: Moment | None = Field(
         description="Real time up to which the core's topics have been read; null while a part of them never was."
     )
     age_seconds: float | None = Field(

@@ -6,9 +6,10 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from shared.events.base import PartyId
+from shared.moments import Moment
 
 
 class ReconciliationRun(BaseModel):
@@ -23,8 +24,8 @@ class ReconciliationRun(BaseModel):
     )
     compared: int = Field(description="Loans compared so far.")
     differing: int = Field(description="Loans of which something differed at the first look.")
-    started_at: AwareDatetime = Field(description="Real time.")
-    ended_at: AwareDatetime | None = Field(description="Real time; null while it runs.")
+    started_at: Moment = Field(description="Real time.")
+    ended_at: Moment | None = Field(description="Real time; null while it runs.")
 
 
 class OpenDifference(BaseModel):
@@ -36,7 +37,7 @@ class OpenDifference(BaseModel):
     ours: str | None = Field(description="What our book says.")
     cores: str | None = Field(description="What the core says; null: it does not know the loan.")
     business_date: date = Field(description="Business date of the comparison.")
-    opened_at: AwareDatetime = Field(description="Real time at which it was first seen.")
-    confirmed_at: AwareDatetime | None = Field(
+    opened_at: Moment = Field(description="Real time at which it was first seen.")
+    confirmed_at: Moment | None = Field(
         description="Real time at which it was seen again: since then the case is suspended. Null: seen once."
     )

@@ -6,11 +6,12 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from shared.events.base import CaseId, PartyId
 from shared.events.case import Bucket, CaseLoan, EndingKind
 from shared.events.loan import HeldFor
+from shared.moments import Moment
 from shared.money import Money
 
 Status = Literal["open", "cured", "closed"]
@@ -29,7 +30,7 @@ class LoanEvent(_Question):
     id: str = Field(min_length=1, max_length=256, pattern=r"^[^\x00]+$", description="Id, unique within `source`.")
     source: str = Field(min_length=1, max_length=256, pattern=r"^[^\x00]+$", description="The sending core.")
     type: str = Field(min_length=1, max_length=100, description="Event type.", examples=["loan.overdue"])
-    time: AwareDatetime = Field(description="When it happened, business time.")
+    time: Moment = Field(description="When it happened, business time.")
     data: dict[str, Any] = Field(description="The fact, as `contracts/events/<type>.v1.json` describes it.")
 
 
@@ -84,7 +85,7 @@ class BalanceAnswer(BaseModel):
     known: bool = Field(description="False: no such case; nothing is signed.")
     overdue_totals: list[Money] = Field(default_factory=list, description="Overdue sums, one per currency.")
     bucket: Bucket = Field("current", description="Worst bucket.")
-    as_of: AwareDatetime | None = Field(None, description="Real time for which the answer holds.")
+    as_of: Moment | None = Field(None, description="Real time for which the answer holds.")
     basis: Literal["core", "book"] | None = Field(
         None, description="`core`: asked just now; `book`: our book, as far as the topic has been read."
     )
@@ -117,7 +118,7 @@ class CaseSummary(BaseModel):
     as_of: date = Field(description="Business date of this state.")
     suspended: list[str] = Field(description="Why nobody may act; empty: somebody may.")
     held: bool = Field(description="The person is known by reference only: no contact.")
-    opened_at: AwareDatetime = Field(description="Business time.")
+    opened_at: Moment = Field(description="Business time.")
 
 
 class LoanEnd(BaseModel):
@@ -172,7 +173,7 @@ class PaymentView(BaseModel):
 class TimelineEntry(BaseModel):
     """Something that happened on the case elsewhere."""
 
-    happened_at: AwareDatetime = Field(description="When it happened, business time.")
+    happened_at: Moment = Field(description="When it happened, business time.")
     type: str = Field(description="Event type.")
     detail: str = Field(description="What happened, in one sentence.")
     reference: str = Field(description="Id of the visit, plan, permit and the like; empty where none is meant.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from services.intake.scoring.artefact import Purpose
 from services.intake.scoring.features import Segment
 from shared.events.base import CaseId
+from shared.moments import Moment
 
 UnavailableBecause = Literal[
     "not_overdue",
@@ -63,7 +64,7 @@ class CaseScore(BaseModel):
 
     case_id: CaseId
     as_of: date | None = Field(description="Business date of what was looked at; null without a score.")
-    scored_at: AwareDatetime | None = Field(description="When it was scored, business time; null without a score.")
+    scored_at: Moment | None = Field(description="When it was scored, business time; null without a score.")
     segment: Segment | None = Field(description="Days past due, and whether it is known how late the case was before.")
     model: ScoreModel | None = Field(description="The model; null without a score.")
     treatment: Literal["unknown"] = Field(

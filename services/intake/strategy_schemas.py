@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.intake.strategy.history import KindStep, Recordable
 from shared.events.base import CaseId, PartyId, Reference
 from shared.events.case import NextAction, StrategyArm
+from shared.moments import Moment
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")]
 
@@ -34,7 +35,7 @@ class NextActionItem(BaseModel):
     next_on: date | None = Field(description="When time alone can change it; null: only a fact can.")
     number: int = Field(ge=0, description="Number of the choice on topic `case`; 0: none was told, the case waits.")
     strategy: StrategyUsed = Field(description="By which strategy.")
-    chosen_at: AwareDatetime = Field(description="When it was chosen, business time.")
+    chosen_at: Moment = Field(description="When it was chosen, business time.")
 
 
 class WalkedStep(BaseModel):
@@ -78,7 +79,7 @@ class TakenStep(BaseModel):
     step: Recordable = Field(
         description="What was done. `legal_review`: a person has looked at the case, and it may go on."
     )
-    done_at: AwareDatetime = Field(description="When, business time.")
+    done_at: Moment = Field(description="When, business time.")
     reference: Reference = Field(description="The sending system's reference: the same step has one, and counts once.")
     vouched: Literal["acknowledged", "attested"] = Field(
         description="`acknowledged`: by the system that did it; `attested`: as history, at a cut-over."

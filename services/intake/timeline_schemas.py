@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
+
+from shared.moments import Moment
 
 
 class TimelineLine(BaseModel):
     """One thing that happened, in one sentence; free of personal data."""
 
-    happened_at: AwareDatetime = Field(description="When it happened, business time.")
-    recorded_at: AwareDatetime | None = Field(description="When its owner learned it, real time; null: not kept then.")
+    happened_at: Moment = Field(description="When it happened, business time.")
+    recorded_at: Moment | None = Field(description="When its owner learned it, real time; null: not kept then.")
     type: str = Field(description="Event type.", examples=["visit.completed"])
     sentence: str = Field(description="What happened, in plain words.")
     about: str | None = Field(

@@ -6,13 +6,14 @@ from datetime import date
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from services.plans.domain.imported import CutoverState, OldPlan
 from services.plans.domain.origin import Basis
 from services.plans.schemas import Amount, Debt
 from shared.events.base import PartyId, Reference
 from shared.events.plan import Instalment
+from shared.moments import Moment
 from shared.money import Money
 from shared.web.shown_as import ShownAs
 
@@ -47,7 +48,7 @@ class ImportedPlan(BaseModel):
     kind: Literal["instalments", "token", "pause"] = Field(description="Kind of arrangement.")
     instalments: list[OldInstalment] = Field(max_length=60, description="What is still to be paid, by due date.")
     debt: Debt = Field(description="What is owed at the cut-over.")
-    agreed_at: AwareDatetime = Field(description="When it was agreed there.")
+    agreed_at: Moment = Field(description="When it was agreed there.")
     review_on: date = Field(description="Date of the next review.")
     document_ref: Reference | None = Field(None, description="The other system's reference of the signed document.")
     document_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of that document.")

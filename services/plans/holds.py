@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from services.plans.domain import plan as plans
 from services.plans.domain.plan import Plan
 from services.plans.store import PlanStore
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, TimerDue
+from shared.moments import Moment
 from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
 
 _ALREADY_ENDED: Final = frozenset({404, 409, 410})
@@ -26,8 +27,8 @@ class HoldBody(BaseModel):
     party_id: UUID
     kind: Literal["plan_active"] = "plan_active"
     scope: Literal["collection"] = "collection"
-    valid_from: AwareDatetime
-    valid_to: AwareDatetime | None = None
+    valid_from: Moment
+    valid_to: Moment | None = None
     source_ref: str
     reason: str = "a repayment plan is being signed"
 

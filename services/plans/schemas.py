@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.plans.domain.document import signature_code
 from services.plans.domain.origin import Basis
@@ -14,6 +14,7 @@ from services.plans.domain.plan import Plan
 from services.plans.domain.protected_minimum import Household
 from shared.events.base import CaseId, PartyId, PlanId
 from shared.events.plan import Instalment
+from shared.moments import Moment
 from shared.money import Money
 
 
@@ -71,7 +72,7 @@ class SignPlan(BaseModel):
     customer_signature_code: str = Field(
         min_length=4, max_length=32, description="The code printed under the document, typed by the customer."
     )
-    signed_at: AwareDatetime | None = Field(None, description="Business time, never ahead of now; none: now.")
+    signed_at: Moment | None = Field(None, description="Business time, never ahead of now; none: now.")
 
 
 class ImportedFrom(BaseModel):
@@ -80,7 +81,7 @@ class ImportedFrom(BaseModel):
     cutover_id: str = Field(description="The cut-over that brought it.")
     basis: Basis = Field(description="`signed_plan`: a signed agreement there; `promise`: somebody's word there.")
     document_ref: str | None = Field(description="The other system's reference of its document.")
-    agreed_at: AwareDatetime = Field(description="When it was agreed there.")
+    agreed_at: Moment = Field(description="When it was agreed there.")
 
 
 class PlanView(BaseModel):
@@ -107,9 +108,9 @@ class PlanView(BaseModel):
     )
     table_id: str | None = Field(description="Protected-minimum table used; null: imported.")
     review_on: date = Field(description="Date of the next review.")
-    proposed_at: AwareDatetime = Field(description="Business time.")
-    signed_at: AwareDatetime | None = Field(description="Business time; null until signed.")
-    completed_at: AwareDatetime | None = Field(description="Business time; null until paid or cured.")
+    proposed_at: Moment = Field(description="Business time.")
+    signed_at: Moment | None = Field(description="Business time; null until signed.")
+    completed_at: Moment | None = Field(description="Business time; null until paid or cured.")
     hold_id: UUID | None = Field(description="Compliance's hold that stops collection.")
     document: str = Field(description="The agreement in plain words; the customer gets a copy.")
     document_sha256: str | None = Field(

@@ -10,12 +10,13 @@ from datetime import date, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.balances import BalanceChecks, SignedBalance
 from shared.events.base import TimeWindow
 from shared.geo import Point
 from shared.ids import derived_id
+from shared.moments import Moment
 from shared.security.key_cache import KeyCache
 from shared.security.token_source import ClientCredentials
 from shared.settings import ServiceSettings
@@ -69,7 +70,7 @@ class PermitDecision(_Answer):
     request_id: UUID
     decision: Literal["allow", "deny", "needs-fact"]
     reasons: list[PermitReason] = Field(default_factory=list)
-    earliest_lawful: AwareDatetime | None = None
+    earliest_lawful: Moment | None = None
     permit_id: UUID | None = None
 
 
@@ -100,7 +101,7 @@ class TraceItem(BaseModel):
     number: int
     party_id: UUID
     channel: Literal["visit"]
-    seen_at: AwareDatetime
+    seen_at: Moment
 
 
 class TraceQuestion(BaseModel):

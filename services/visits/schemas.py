@@ -6,13 +6,14 @@ from datetime import date
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.visits.domain.permit import MAX_TOKEN_LENGTH
 from services.visits.domain.visit import State, Visit, VisitRecord
 from shared.events.base import Reference, TimeWindow
 from shared.events.visit import Outcome, Reason
 from shared.geo import Point
+from shared.moments import Moment
 from shared.money import Money
 
 LinkToken = Annotated[
@@ -45,13 +46,13 @@ class AnswerOffer(_Request):
 class RequestStop(_Request):
     """A request to stop that the crew heard, or that came through the portal."""
 
-    heard_at: AwareDatetime | None = Field(None, description="When it was said, business time; absent: now.")
+    heard_at: Moment | None = Field(None, description="When it was said, business time; absent: now.")
 
 
 class SomeoneCame(_Request):
     """The customer says that somebody came to the door."""
 
-    came_at: AwareDatetime | None = Field(
+    came_at: Moment | None = Field(
         None, description="When it was, business time, as the customer remembers it; absent, or later: now."
     )
     link_token: LinkToken
@@ -60,7 +61,7 @@ class SomeoneCame(_Request):
 class SyncDevice(_Request):
     """All that was done with a device has been sent."""
 
-    synced_to: AwareDatetime = Field(
+    synced_to: Moment = Field(
         description="Business time by the device up to which everything done with it was sent; later than now: now."
     )
 
@@ -69,24 +70,24 @@ class DeviceSynced(BaseModel):
     """Up to when everything done with the device is known."""
 
     device_id: str = Field(description="The device.")
-    synced_to: AwareDatetime = Field(description="Business time; never earlier than what was told before.")
+    synced_to: Moment = Field(description="Business time; never earlier than what was told before.")
 
 
 class UnsyncedDeviceView(BaseModel):
     """A device that holds unused permits whose window is over: they count as used until it is heard."""
 
     device_id: str = Field(description="The device.")
-    oldest_valid_to: AwareDatetime = Field(description="End of the oldest permit's window, business time.")
+    oldest_valid_to: Moment = Field(description="End of the oldest permit's window, business time.")
     permits: int = Field(description="Permits that wait for it.")
-    synced_to: AwareDatetime | None = Field(description="Business time of its last sync; null: it never synced.")
-    heard_real: AwareDatetime | None = Field(description="Real time of its last sync.")
+    synced_to: Moment | None = Field(description="Business time of its last sync; null: it never synced.")
+    heard_real: Moment | None = Field(description="Real time of its last sync.")
 
 
 class CameView(BaseModel):
     """What was passed on."""
 
     visit_id: UUID = Field(description="The visit whose link it was.")
-    came_at: AwareDatetime = Field(description="When somebody came, business time.")
+    came_at: Moment = Field(description="When somebody came, business time.")
 
 
 class CheckIn(_Request):
@@ -114,7 +115,7 @@ class CheckOut(_Request):
     identity_shown: bool = Field(description="The collectors showed their credentials.")
     recording_complete: bool = Field(description="Audio and video cover the whole visit.")
     promise: Money | None = Field(None, description="Amount that the customer promised, if any.")
-    checked_out_at: AwareDatetime | None = Field(None, description="Departure, business time; absent: now.")
+    checked_out_at: Moment | None = Field(None, description="Departure, business time; absent: now.")
 
     @model_validator(mode="after")
     def _nothing_about_third_persons(self) -> Self:
@@ -133,7 +134,7 @@ class Sos(_Request):
 
     collector_id: UUID = Field(description="Who asks.")
     silent: bool = Field(False, description="The quiet duress signal: the device must show nothing.")
-    raised_at: AwareDatetime | None = Field(None, description="When it was raised, business time; absent: now.")
+    raised_at: Moment | None = Field(None, description="When it was raised, business time; absent: now.")
 
 
 class VisitView(BaseModel):
@@ -151,16 +152,16 @@ class VisitView(BaseModel):
     crew: list[UUID] = Field(description="Planned collectors.")
     device_id: str = Field(description="The pair's device.")
     stop_number: int | None = Field(description="Position on the route, once assigned.")
-    answer_by: AwareDatetime = Field(description="Until when the customer's answer counts.")
+    answer_by: Moment = Field(description="Until when the customer's answer counts.")
     permit_id: UUID | None = Field(description="The visit permit, once assigned.")
     permit: str | None = Field(description="The permit's token while the visit can be begun.")
     door_code: str | None = Field(description="Code that the crew shows; anyone may look it up.")
-    checked_in_at: AwareDatetime | None = Field(description="Arrival at the door.")
-    checked_in_real: AwareDatetime | None = Field(description="Arrival at the door, real time.")
+    checked_in_at: Moment | None = Field(description="Arrival at the door.")
+    checked_in_real: Moment | None = Field(description="Arrival at the door, real time.")
     crew_present: list[UUID] = Field(description="Collectors on site.")
     distance_m: int | None = Field(description="Metres from the registered home at check-in.")
     notice_to_end: str | None = Field(description="A fact that came during the visit: end it.")
-    checked_out_at: AwareDatetime | None = Field(description="Departure.")
+    checked_out_at: Moment | None = Field(description="Departure.")
     outcome: Outcome | None = Field(description="What happened at the door.")
     reason: Reason | None = Field(description="Reason of the arrears, if told.")
     contact_id: UUID | None = Field(description="The contact as compliance audits it.")
@@ -190,8 +191,8 @@ class CheckedIn(BaseModel):
 
     visit_id: UUID = Field(description="The visit.")
     state: State = Field(description="`checked_in`.")
-    checked_in_at: AwareDatetime = Field(description="Business time.")
-    end_by: AwareDatetime = Field(description="The visit must be over by then, business time.")
+    checked_in_at: Moment = Field(description="Business time.")
+    end_by: Moment = Field(description="The visit must be over by then, business time.")
     distance_m: int = Field(description="Metres from the registered home.")
     door_code: str | None = Field(description="Code to show to the customer.")
 
@@ -204,9 +205,9 @@ class AlarmView(BaseModel):
     visit_id: UUID | None = Field(description="The visit, if known.")
     collector_id: UUID | None = Field(description="Who asked for help.")
     silent: bool = Field(description="The quiet duress signal: do not call the device.")
-    raised_at: AwareDatetime = Field(description="Business time.")
-    raised_real: AwareDatetime = Field(description="Real time: answered within 5 minutes?")
-    acknowledged_real: AwareDatetime | None = Field(None, description="When somebody took it, real time.")
+    raised_at: Moment = Field(description="Business time.")
+    raised_real: Moment = Field(description="Real time: answered within 5 minutes?")
+    acknowledged_real: Moment | None = Field(None, description="When somebody took it, real time.")
     acknowledged_by: str | None = Field(None, description="Who took it.")
 
 
@@ -221,8 +222,8 @@ class OfferView(BaseModel):
     text: str = Field(description="The text: bank, window, link, right to refuse; never the debt.")
     link_token: str = Field(description="Token of the customer's link.")
     window: TimeWindow = Field(description="Offered window, business time.")
-    answer_by: AwareDatetime = Field(description="Until when an answer counts, business time.")
-    handed_at: AwareDatetime = Field(description="Business time of the hand-over.")
+    answer_by: Moment = Field(description="Until when an answer counts, business time.")
+    handed_at: Moment = Field(description="Business time of the hand-over.")
     state: State = Field(description="State of the visit now.")
 
 
@@ -233,7 +234,7 @@ class LinkView(BaseModel):
     state: State = Field(description="Where it stands.")
     bank: str = Field(description="Who wants to visit.")
     window: TimeWindow = Field(description="Window, business time.")
-    answer_by: AwareDatetime = Field(description="Until when an answer counts.")
+    answer_by: Moment = Field(description="Until when an answer counts.")
     can_answer: bool = Field(description="Whether agree and move are still possible.")
     rights: list[str] = Field(description="What the customer may do, in plain words.")
 

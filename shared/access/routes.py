@@ -7,7 +7,6 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AwareDatetime
 from starlette.requests import Request
 
 from shared.access import store
@@ -17,6 +16,7 @@ from shared.access.texts import Texts
 from shared.database import Database, UnitOfWork
 from shared.events.codec import format_time
 from shared.messaging.erasing import is_erased
+from shared.moments import Moment
 from shared.security.callers import Caller, caller_of, scope
 from shared.web.openapi import problem_responses
 from shared.web.problems import PartyErased
@@ -38,7 +38,7 @@ def access_router(service: str, texts: Texts, load: LoadLists) -> APIRouter:
     async def read_access_lists(
         request: Request,
         party_id: Annotated[UUID, Path(description="The person who asked.")],
-        received_at: Annotated[AwareDatetime, Query(description="Business time at which the request reached us.")],
+        received_at: Annotated[Moment, Query(description="Business time at which the request reached us.")],
         given_by: Annotated[
             str | None, Query(min_length=1, max_length=200, description="Who gives it, where a tool asks.")
         ] = None,

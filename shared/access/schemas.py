@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from shared.events.base import PartyId
 from shared.events.codec import format_time
 from shared.events.story import PARTY
+from shared.moments import Moment
 
-Moment = Annotated[
-    AwareDatetime,
+WrittenMoment = Annotated[
+    Moment,
     PlainSerializer(format_time, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
@@ -47,7 +48,7 @@ class AccessListsView(BaseModel):
     service: Literal["intake", "assignment", "visits", "plans"] = Field(description="The service.")
     title: InTwoLanguages = Field(description="What the service is there for.")
     party_id: PartyId
-    made_at: Moment = Field(description="Business time as of which it is everything.")
+    made_at: WrittenMoment = Field(description="Business time as of which it is everything.")
     lists: list[AccessListView] = Field(description="What is kept, list by list.")
 
 

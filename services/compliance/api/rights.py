@@ -9,7 +9,6 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -39,6 +38,7 @@ from services.compliance.schemas.rights import (
 )
 from services.compliance.store import erasures, keeping, legal_holds
 from shared.database import UnitOfWork
+from shared.moments import Moment
 from shared.security.callers import caller_of, scope
 from shared.security.scopes import SERVICES
 from shared.web.commands import command
@@ -194,7 +194,7 @@ async def read_erasure(request: Request, erasure_id: ErasureId) -> ErasureView:
 async def read_access_pack(
     request: Request,
     party_id: Annotated[PartyId, Path(description="The person who asked.")],
-    received_at: Annotated[AwareDatetime, Query(description="Business time at which the request reached us.")],
+    received_at: Annotated[Moment, Query(description="Business time at which the request reached us.")],
     reason: Annotated[
         str | None,
         Query(min_length=5, max_length=400, description="Why it is read; needed where records are restricted."),

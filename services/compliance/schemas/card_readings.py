@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
+
+from shared.moments import Moment
 
 
 class CardReadingView(BaseModel):
@@ -22,7 +24,7 @@ class CardReadingView(BaseModel):
     channel: str | None = Field(description="Channel by which the purpose reaches the person; null: it reaches nobody.")
     permit_id: UUID | None = Field(description="Permit that was named.")
     refused_for: str | None = Field(description="Why it was refused.")
-    read_at: AwareDatetime = Field(description="Business time.")
+    read_at: Moment = Field(description="Business time.")
     unpermitted: bool = Field(description="Refused, or found to be without a permit that allowed it.")
     without_contact: bool = Field(description="Opened to reach the person over 26 hours ago, and no contact followed.")
 

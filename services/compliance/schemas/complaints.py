@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.compliance.domain.complaints import ComplaintChannel, ComplaintState
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
+from shared.moments import Moment
 
 
 class MakeComplaint(BaseModel):
@@ -19,7 +20,7 @@ class MakeComplaint(BaseModel):
 
     party_id: PartyId
     channel: ComplaintChannel = Field(description="How it reached us.")
-    received_at: AwareDatetime = Field(description="Business time at which it reached us; the clock starts here.")
+    received_at: Moment = Field(description="Business time at which it reached us; the clock starts here.")
     about: list[Reference] = Field(
         default_factory=list, max_length=8, description="People of ours complained about; they never handle it."
     )
@@ -34,7 +35,7 @@ class ComplaintReceived(BaseModel):
 
     complaint_id: UUID = Field(description="The complaint.")
     hold_id: UUID = Field(description="The hold that keeps contact away until it is closed.")
-    answer_by: AwareDatetime = Field(description="Business time by which it must be answered.")
+    answer_by: Moment = Field(description="Business time by which it must be answered.")
     rule: str = Field(description="The rule that sets the clock.", examples=["CN-COMPLAINT-CLOCK"])
     citation: str = Field(description="Its citation.")
 
@@ -58,8 +59,8 @@ class ComplaintView(BaseModel):
     party_id: PartyId
     channel: ComplaintChannel = Field(description="How it reached us.")
     about: list[str] = Field(description="People of ours complained about.")
-    received_at: AwareDatetime = Field(description="Business time of receipt.")
-    answer_by: AwareDatetime = Field(description="Business time by which it must be answered.")
+    received_at: Moment = Field(description="Business time of receipt.")
+    answer_by: Moment = Field(description="Business time by which it must be answered.")
     late: bool = Field(description="Whether that time has passed without an answer.")
     rule: str = Field(description="The rule that sets the clock.")
     citation: str = Field(description="Its citation.")
@@ -78,8 +79,8 @@ class ComplaintStepView(BaseModel):
     by_whom: str = Field(description="Who did it.")
     words: str | None = Field(description="What was said; null when nothing was, it is erased, or this answers a step.")
     reference: str | None = Field(description="The document that goes with it.")
-    recorded_at: AwareDatetime = Field(description="Business time.")
-    recorded_real: AwareDatetime = Field(description="Real time.")
+    recorded_at: Moment = Field(description="Business time.")
+    recorded_real: Moment = Field(description="Real time.")
 
 
 class ComplaintDetail(ComplaintView):

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from services.compliance.domain.reports import Reached, ReportedChannel
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
 from shared.events.contact import Purpose
+from shared.moments import Moment
 from shared.web.shown_as import ShownAs
 
 MAX_RECORDS = 1_000
@@ -36,11 +37,11 @@ class ReportedContact(BaseModel):
     permit_id: UUID | None = Field(None, description="Permit that it was made on; none is a finding.")
     channel: ReportedChannel = Field(description="Channel. Visits are reported by their own service.")
     purpose: Purpose = Field("collection", description="Purpose; not named means collection.")
-    started_at: AwareDatetime = Field(
+    started_at: Moment = Field(
         description="Business time of the start: of ringing, of the hand-over to carrier or post."
     )
-    ended_at: AwareDatetime = Field(description="Business time of the end; of a message the same as the start.")
-    started_real: AwareDatetime | None = Field(
+    ended_at: Moment = Field(description="Business time of the end; of a message the same as the start.")
+    started_real: Moment | None = Field(
         None, description="Real time of the start; left out: the same moment on the clock of real time."
     )
     contact_point: str | None = Field(

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
 
 from services.compliance.domain.cutovers import (
     CutoverSignature,
@@ -22,6 +22,7 @@ from services.compliance.schemas.holds import PlaceHold
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
 from shared.events.contact import Purpose
+from shared.moments import Moment
 from shared.web.shown_as import ShownAs
 
 MAX_RECORDS = 1_000
@@ -76,8 +77,8 @@ class OldContact(_Strict):
     party_id: PartyId
     channel: OldChannel = Field(description="Channel.")
     purpose: Purpose = Field("collection", description="Purpose; not named means collection.")
-    started_at: AwareDatetime = Field(description="When it began.")
-    ended_at: AwareDatetime = Field(description="When it ended; of a message the same as the start.")
+    started_at: Moment = Field(description="When it began.")
+    ended_at: Moment = Field(description="When it ended; of a message the same as the start.")
     contact_point: str | None = Field(
         None, min_length=3, max_length=254, description="Number or e-mail used. Committed (HMAC) as soon as it is read."
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.compliance.domain.lost_devices import LossCause
 from shared.events.base import Reference
+from shared.moments import Moment
 
 
 class _Body(BaseModel):
@@ -17,7 +18,7 @@ class _Body(BaseModel):
 class ReportLoss(_Body):
     """A device is not under its holder's control any more."""
 
-    lost_at: AwareDatetime = Field(description="Business time since which nobody knows what is done with it.")
+    lost_at: Moment = Field(description="Business time since which nobody knows what is done with it.")
     cause: LossCause = Field(description="What happened to it.")
 
 
@@ -46,9 +47,7 @@ class LossClosed(BaseModel):
 class DeviceHeard(_Body):
     """A lost device was heard again."""
 
-    synced_to: AwareDatetime = Field(
-        description="Business time up to which everything that was done with it has been told."
-    )
+    synced_to: Moment = Field(description="Business time up to which everything that was done with it has been told.")
 
 
 class HeardAgain(BaseModel):

@@ -6,12 +6,13 @@ from datetime import time
 from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
 from services.compliance.domain.dossier import TellableName
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
 from shared.events.contact import Channel
+from shared.moments import Moment
 
 MAX_FACTS = 1_000
 
@@ -28,7 +29,7 @@ class FactTold(_Body):
     value: StrictBool | StrictStr | list[Reference] = Field(
         description="True or false; for a circumstance its word; for `letter` the elements that the template contains."
     )
-    as_of: AwareDatetime = Field(description="Business time since when it is so.")
+    as_of: Moment = Field(description="Business time since when it is so.")
     reference: Reference | None = Field(None, description="The owner's record of it.")
 
 
@@ -57,8 +58,8 @@ class KnownFact(BaseModel):
 
     fact: str = Field(description="The fact.", examples=["validation_notice_sent"])
     value: bool | str | list[str] = Field(description="Its value.")
-    as_of: AwareDatetime = Field(description="Business time since when it is so.")
-    until: AwareDatetime | None = Field(description="It says nothing of contacts that begin later; null: no limit.")
+    as_of: Moment = Field(description="Business time since when it is so.")
+    until: Moment | None = Field(description="It says nothing of contacts that begin later; null: no limit.")
     owner: str = Field(description="Whose word it is.")
     reference: str | None = Field(description="The owner's record of it.")
 
@@ -94,7 +95,7 @@ class TellPreferences(_Body):
 
     party_id: PartyId
     wishes: list[WishTold] = Field(max_length=24, description="The wishes.")
-    told_at: AwareDatetime = Field(description="Business time at which the person said so.")
+    told_at: Moment = Field(description="Business time at which the person said so.")
     reference: Reference | None = Field(None, description="The teller's record of it.")
 
 
@@ -119,7 +120,7 @@ class TellRequest(_Body):
 
     party_id: PartyId
     channels: list[Channel] = Field(min_length=1, max_length=6, description="Channels on which it is wished.")
-    requested_at: AwareDatetime = Field(description="Business time at which the person asked.")
+    requested_at: Moment = Field(description="Business time at which the person asked.")
     reference: Reference = Field(description="The record of it: the portal's message, the inbound call.")
 
 
@@ -128,7 +129,7 @@ class RequestKept(BaseModel):
 
     party_id: PartyId
     status: Literal["recorded", "known"] = Field(description="Known: the same was told before.")
-    until: AwareDatetime = Field(description="Business time until which it covers one contact.")
+    until: Moment = Field(description="Business time until which it covers one contact.")
 
 
 class RecordConsent(_Body):
@@ -136,8 +137,8 @@ class RecordConsent(_Body):
 
     party_id: PartyId
     rule: str = Field(min_length=3, max_length=40, description="The rule.", examples=["US-REGF-TIME"])
-    valid_from: AwareDatetime = Field(description="Business time from which it acts; never before it is recorded.")
-    valid_to: AwareDatetime = Field(description="Business time until which it acts.")
+    valid_from: Moment = Field(description="Business time from which it acts; never before it is recorded.")
+    valid_to: Moment = Field(description="Business time until which it acts.")
     opens: time | None = Field(None, description="Hours agreed to, local; null with `closes`: any hour.")
     closes: time | None = Field(None, description="End of the hours agreed to.")
     evidence: Reference = Field(description="Where the person's own word is recorded.")
@@ -158,8 +159,8 @@ class OverrideRule(_Body):
 
     party_id: PartyId
     rule: str = Field(min_length=3, max_length=40, description="The rule.", examples=["US-REGF-14A"])
-    valid_from: AwareDatetime = Field(description="Business time from which it acts; never before it is recorded.")
-    valid_to: AwareDatetime = Field(description="Business time until which it acts, at most 7 days.")
+    valid_from: Moment = Field(description="Business time from which it acts; never before it is recorded.")
+    valid_to: Moment = Field(description="Business time until which it acts, at most 7 days.")
     evidence: Reference = Field(description="The document that the decision rests on.")
     reason: str = Field(
         min_length=10, max_length=1_000, description="Why; kept encrypted under the party's key, proved by a leaf."
@@ -179,11 +180,11 @@ class OverrideView(BaseModel):
     party_id: PartyId
     rule: str = Field(description="The rule.")
     by: Literal["consent", "supervisor"] = Field(description="The person's consent, or a supervisor.")
-    valid_from: AwareDatetime = Field(description="Business time from which it acts.")
-    valid_to: AwareDatetime = Field(description="Business time until which it acts; its withdrawal, if earlier.")
+    valid_from: Moment = Field(description="Business time from which it acts.")
+    valid_to: Moment = Field(description="Business time until which it acts; its withdrawal, if earlier.")
     opens: time | None = Field(description="Hours agreed to, local; null: any hour.")
     closes: time | None = Field(description="End of the hours agreed to.")
     evidence: str = Field(description="What proves it.")
     by_whom: str = Field(description="Who recorded it.")
-    recorded_at: AwareDatetime = Field(description="Business time of recording.")
+    recorded_at: Moment = Field(description="Business time of recording.")
     withdrawn: bool = Field(description="Whether it was withdrawn.")

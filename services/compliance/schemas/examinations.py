@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.moments import Moment
 
 ExaminedList = Literal["contacts", "decisions", "facts", "permits", "findings", "complaints", "holds"]
 
@@ -22,8 +24,8 @@ class GrantExamination(BaseModel):
     month: str | None = Field(None, pattern=r"^\d{4}-\d{2}$", description="A month of business time.")
     year: str | None = Field(None, pattern=r"^\d{4}$", description="A year of business time.")
     zone: str = Field("UTC", max_length=64, description="Calendar of the month or year (IANA name).")
-    valid_from: AwareDatetime = Field(description="Real time from which it is open.")
-    valid_to: AwareDatetime = Field(description="Real time at which it closes; at most 90 days later.")
+    valid_from: Moment = Field(description="Real time from which it is open.")
+    valid_to: Moment = Field(description="Real time at which it closes; at most 90 days later.")
 
     @model_validator(mode="after")
     def _one_scope(self) -> Self:
@@ -48,10 +50,10 @@ class ExaminationView(BaseModel):
     authority: str = Field(description="On what order.")
     scope_kind: str = Field(description="`case`, `party`, `month` or `year`.", examples=["case"])
     scope_name: str = Field(description="Which one.")
-    valid_from: AwareDatetime = Field(description="Real time from which it is open.")
-    valid_to: AwareDatetime = Field(description="Real time at which it closes.")
+    valid_from: Moment = Field(description="Real time from which it is open.")
+    valid_to: Moment = Field(description="Real time at which it closes.")
     granted_by: str = Field(description="Who granted it (subject of the access token).")
-    ended_at: AwareDatetime | None = Field(description="Real time at which it was taken back, if it was.")
+    ended_at: Moment | None = Field(description="Real time at which it was taken back, if it was.")
 
 
 class ExaminedRow(BaseModel):
@@ -70,4 +72,4 @@ class ExaminationReadView(BaseModel):
     list: str = Field(description="What was read.", examples=["contacts"])
     position: int = Field(description="From which position on.", examples=[0])
     rows: int = Field(description="How many rows the answer held.", examples=[25])
-    read_at: AwareDatetime = Field(description="Real time.")
+    read_at: Moment = Field(description="Real time.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from services.compliance.domain.counterfactuals import ChangeKind, DenyingKind
 from services.compliance.domain.explanations import Voice
 from shared.access.texts import Language
+from shared.moments import Moment
 
 
 class ExplainedRuleView(BaseModel):
@@ -55,16 +56,14 @@ class ExplanationView(BaseModel):
     voice: Voice = Field(description="Who reads it.")
     language: Language = Field(description="Language of the text.")
     text: str = Field(description="The explanation.")
-    earliest_lawful: AwareDatetime | None = Field(
-        description="Business time from which all rules would have allowed it."
-    )
+    earliest_lawful: Moment | None = Field(description="Business time from which all rules would have allowed it.")
     lawful_after: str | None = Field(description="Auditor only: the event that had to come first; `never`: none.")
     rules: list[ExplainedRuleView] = Field(description="Auditor only: every rule that was asked, refusing ones first.")
     rule_set: str = Field(description="Hash of the rules by which it was decided.")
     counterfactual: CounterfactualView | None = Field(
         description="Auditor only: which fact would have changed the answer."
     )
-    facts_as_of: dict[str, AwareDatetime] = Field(
+    facts_as_of: dict[str, Moment] = Field(
         description="Auditor only: since when each fact was so, or was last known to be; balance and watermarks in "
         "real time."
     )

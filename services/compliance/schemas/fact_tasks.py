@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from services.compliance.domain.fact_tasks import Owner
 from services.compliance.schemas.identifiers import PartyId
+from shared.moments import Moment
 
 
 class FactTaskView(BaseModel):
@@ -18,8 +19,8 @@ class FactTaskView(BaseModel):
     fact: str = Field(description="What is not known.", examples=["party.time_zone"])
     rule: str = Field(description="The first rule that asked for it.", examples=["FACTS-ZONE"])
     owner: Owner = Field(description="The service, or the desk of the bank, that can find it out.")
-    opened_at: AwareDatetime = Field(description="Business time of the first decision that lacked it.")
-    due_at: AwareDatetime = Field(description="Business time by which it is to be found out (bank policy: 3 days).")
+    opened_at: Moment = Field(description="Business time of the first decision that lacked it.")
+    due_at: Moment = Field(description="Business time by which it is to be found out (bank policy: 3 days).")
     overdue: bool = Field(description="Whether that time has passed.")
 
 
@@ -27,7 +28,7 @@ class BlockedPartyView(BaseModel):
     """A person whom missing facts have blocked for longer than 14 days."""
 
     party_id: PartyId
-    since: AwareDatetime = Field(description="Business time since which something is missing without interruption.")
+    since: Moment = Field(description="Business time since which something is missing without interruption.")
     facts: list[str] = Field(description="What is missing.")
     rules: list[str] = Field(description="Rules that asked for it.")
     owners: list[str] = Field(description="Who is to find it out.")

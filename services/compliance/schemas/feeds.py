@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from services.compliance.domain.feeds import FeedChannel, FeedKind
 from services.compliance.domain.traces import RULES, TRACE_KINDS
 from shared.events.base import Reference
+from shared.moments import Moment
 from shared.security.note_keys import NoteKey
 from shared.security.scopes import SCOPES
 
@@ -74,7 +75,7 @@ class FeedView(BaseModel):
     client_id: str = Field(description="The client that speaks for it.", examples=["core"])
     channels: list[FeedChannel] = Field(description="Channels that it reports.", examples=[["call"]])
     silent_after_hours: int = Field(description="Hours after which its silence is a finding.", examples=[26])
-    heard_at: AwareDatetime = Field(description="Real time at which it last said anything, or was declared.")
+    heard_at: Moment = Field(description="Real time at which it last said anything, or was declared.")
     silent: bool = Field(
         description="Whether it should have spoken, or closed a day: its channels are closed.", examples=[False]
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.compliance.domain.findings import FindingState, Step
 from services.compliance.domain.packs import Severity
 from shared.events.base import Reference
+from shared.moments import Moment
 
 
 class _Finding(BaseModel):
@@ -23,8 +24,8 @@ class _Finding(BaseModel):
     state: FindingState = Field(
         description="open, then explained, then upheld or dismissed, then remedied if upheld.", examples=["open"]
     )
-    recorded_at: AwareDatetime = Field(description="Real time at which it was opened.")
-    changed_at: AwareDatetime = Field(description="Real time of the version that stands.")
+    recorded_at: Moment = Field(description="Real time at which it was opened.")
+    changed_at: Moment = Field(description="Real time of the version that stands.")
 
 
 class FindingView(_Finding):
@@ -55,8 +56,8 @@ class FindingStepView(BaseModel):
     conduct: bool = Field(description="Verdict of conduct in this version.", examples=[True])
     harm: bool = Field(description="Verdict of harm in this version.", examples=[False])
     detail: str = Field(description="What was wrong, in this version.")
-    recorded_at: AwareDatetime = Field(description="Business time.")
-    recorded_real: AwareDatetime = Field(description="Real time.")
+    recorded_at: Moment = Field(description="Business time.")
+    recorded_real: Moment = Field(description="Real time.")
 
 
 class FindingDetail(_Finding):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.compliance.domain.holds import LONGEST_REVIEW, HoldKind, HoldScope, Need, PointKind
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Cell, Reference
 from shared.events.contact import Channel
+from shared.moments import Moment
 
 
 class HeldPoint(BaseModel):
@@ -33,8 +34,8 @@ class PlaceHold(BaseModel):
     scope: HoldScope = Field("collection", description="How much it covers.")
     debt_id: UUID | None = Field(None, description="Of scope `loan`: the debt, as the case's loans name it.")
     contact_point: HeldPoint | None = Field(None, description="Of scope `contact_point`: which.")
-    valid_from: AwareDatetime = Field(description="Business time from which it holds.")
-    valid_to: AwareDatetime | None = Field(None, description="Business time at which it ends by itself; none: open.")
+    valid_from: Moment = Field(description="Business time from which it holds.")
+    valid_to: Moment | None = Field(None, description="Business time at which it ends by itself; none: open.")
     source_ref: Reference = Field(
         description="What it comes from, for instance the plan's id; one open hold per source."
     )
@@ -44,7 +45,7 @@ class PlaceHold(BaseModel):
         description="Reason in words; kept encrypted under the party's key. Refused for vulnerability.",
     )
     need: Need | None = Field(None, description="Of a vulnerability hold: what the person needs from us, never why.")
-    review_by: AwareDatetime | None = Field(
+    review_by: Moment | None = Field(
         None, description="Of a vulnerability hold: business time of its review, within a year."
     )
 
@@ -102,8 +103,8 @@ class HoldView(BaseModel):
     through_debt_id: UUID | None = Field(
         None, description="It is somebody else's moratorium, which reaches this party through this debt; it ends there."
     )
-    valid_from: AwareDatetime = Field(description="Business time from.")
-    valid_to: AwareDatetime | None = Field(description="Business time to, if it has an end.")
+    valid_from: Moment = Field(description="Business time from.")
+    valid_to: Moment | None = Field(description="Business time to, if it has an end.")
     source_ref: str = Field(
         description="Source. `withheld` where the reader may not know it; `shared-debt:…` where it reaches the person "
         "through a debt."
@@ -111,7 +112,7 @@ class HoldView(BaseModel):
     state: Literal["open", "ended"] = Field(description="Whether its end was recorded.")
     end_asked: bool = Field(False, description="One person has said that it ends; a second one must say so, too.")
     need: Need | None = Field(None, description="Of a vulnerability hold: what the person needs.")
-    review_by: AwareDatetime | None = Field(None, description="Business time of its review.")
+    review_by: Moment | None = Field(None, description="Business time of its review.")
 
 
 class StopRequest(BaseModel):
@@ -121,7 +122,7 @@ class StopRequest(BaseModel):
 
     party_id: PartyId
     channel_heard: Channel = Field(description="Channel on which the customer said so.")
-    heard_at: AwareDatetime = Field(description="Business time at which it was heard.")
+    heard_at: Moment = Field(description="Business time at which it was heard.")
     detail_code: Reference = Field(description="What was asked, as a code.", examples=["no_visits"])
 
 

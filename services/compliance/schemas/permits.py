@@ -6,11 +6,12 @@ from datetime import date, timedelta
 from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Cell, Reference, TimeWindow
 from shared.events.contact import Channel, Purpose
+from shared.moments import Moment
 
 MAX_ITEMS = 500
 MAX_DAYS = 62
@@ -67,7 +68,7 @@ class Reason(BaseModel):
     override: Literal["consent", "supervisor"] | None = Field(
         None, description="Who may lift this refusal: the person's recorded consent, or a supervisor; null: nobody."
     )
-    earliest_lawful: AwareDatetime | None = Field(None, description="Business time at which this rule stops refusing.")
+    earliest_lawful: Moment | None = Field(None, description="Business time at which this rule stops refusing.")
     lawful_after: str | None = Field(None, description="Event after which it stops refusing; `never`: not at all.")
 
 
@@ -155,7 +156,7 @@ class DecisionAnswer(BaseModel):
     )
     decision: Literal["allow", "deny", "needs-fact"] = Field(description="The answer.")
     reasons: list[Reason] = Field(description="Rules that refuse; empty for allow.")
-    earliest_lawful: AwareDatetime | None = Field(None, description="Business time from which all rules would allow.")
+    earliest_lawful: Moment | None = Field(None, description="Business time from which all rules would allow.")
     lawful_after: str | None = Field(None, description="Event that must come first; `never`: not at all.")
 
 
@@ -187,7 +188,7 @@ class PermitAnswers(BaseModel):
 class UsePermit(_Body):
     """Report that the permit's contact began."""
 
-    used_at: AwareDatetime = Field(description="Business time of the start.")
+    used_at: Moment = Field(description="Business time of the start.")
     contact_id: UUID | None = Field(None, description="The contact that it was used for.")
 
 
@@ -222,9 +223,7 @@ class RevocationsAnswer(BaseModel):
     """The signed list of one device, in clear beside its signed form."""
 
     number: int = Field(description="Grows with each revocation for the device.")
-    as_of: AwareDatetime | None = Field(
-        description="Compliance's low watermark, real time; null while a feeder is silent."
-    )
+    as_of: Moment | None = Field(description="Compliance's low watermark, real time; null while a feeder is silent.")
     device_id: str = Field(description="The device.")
     permit_ids: list[UUID] = Field(description="Every revoked permit of the device whose window is not over.")
     signed: str = Field(description="Compact JWS of number, as_of, device_id and permit_ids; trust only this.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.compliance.domain.erasures import ErasureCause, ErasureState
 from services.compliance.domain.legal_holds import LegalHoldStep
 from services.compliance.schemas.identifiers import PartyId
-from shared.access.schemas import AccessListView, InTwoLanguages, Moment
+from shared.access.schemas import AccessListView, InTwoLanguages, WrittenMoment
 from shared.events.base import Reference
+from shared.moments import Moment
 
 
 class PlaceLegalHold(BaseModel):
@@ -46,7 +47,7 @@ class LegalHoldView(BaseModel):
     custodian: str = Field(description="The named person who answers for it.")
     by_whom: str = Field(description="Who took the last step.")
     reason: str | None = Field(description="Why; null once the person was erased.")
-    recorded_at: AwareDatetime = Field(description="Business time of the last step.")
+    recorded_at: Moment = Field(description="Business time of the last step.")
 
 
 class RequestErasure(BaseModel):
@@ -55,9 +56,7 @@ class RequestErasure(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     party_id: PartyId
-    received_at: AwareDatetime = Field(
-        description="Business time at which the request reached us; the clock starts here."
-    )
+    received_at: Moment = Field(description="Business time at which the request reached us; the clock starts here.")
 
 
 class KeepReason(BaseModel):
@@ -85,13 +84,13 @@ class ErasureView(BaseModel):
         description="Requested; refused; erased (the key is gone here); complete (no backup or topic holds anything)."
     )
     by_whom: str = Field(description="Who took the last step.")
-    received_at: AwareDatetime = Field(description="Business time of receipt.")
-    answer_by: AwareDatetime = Field(description="Business time by which the person must be answered.")
+    received_at: Moment = Field(description="Business time of receipt.")
+    answer_by: Moment = Field(description="Business time by which the person must be answered.")
     rule: str = Field(description="The rule that sets the clock.")
     citation: str = Field(description="Its citation.")
     refused_by: list[str] = Field(description="Rules that refused it.")
-    erased_at: AwareDatetime | None = Field(description="Real time at which the key was deleted.")
-    complete_from: AwareDatetime | None = Field(description="Real time from which it is complete.")
+    erased_at: Moment | None = Field(description="Real time at which the key was deleted.")
+    complete_from: Moment | None = Field(description="Real time from which it is complete.")
 
 
 class AccessPackView(BaseModel):
@@ -102,9 +101,9 @@ class AccessPackView(BaseModel):
 
     title: InTwoLanguages = Field(description="What compliance is there for.")
     party_id: PartyId
-    received_at: Moment = Field(description="Business time at which the request reached us.")
-    made_at: Moment = Field(description="Business time as of which it is everything.")
-    answer_by: Moment = Field(description="Business time by which it has to be given.")
+    received_at: WrittenMoment = Field(description="Business time at which the request reached us.")
+    made_at: WrittenMoment = Field(description="Business time as of which it is everything.")
+    answer_by: WrittenMoment = Field(description="Business time by which it has to be given.")
     rule: str = Field(description="The rule that sets the clock.")
     citation: str = Field(description="Its citation.")
     lists: list[AccessListView] = Field(description="What is kept, list by list.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.compliance.domain.samples import SampleKind, SampleVerdict
 from services.compliance.schemas.identifiers import PartyId
 from services.compliance.store.samples import SampleState
+from shared.moments import Moment
 
 
 class SampleView(BaseModel):
@@ -23,7 +24,7 @@ class SampleView(BaseModel):
     state: SampleState = Field(description="`open` until a second person has judged it.")
     verdict: SampleVerdict | None = Field(None, description="What that person said.")
     judged_by: str | None = Field(None, description="That person.", examples=["auditor-3"])
-    judged_at: AwareDatetime | None = Field(None, description="Business time of the judgement.")
+    judged_at: Moment | None = Field(None, description="Business time of the judgement.")
     finding_id: UUID | None = Field(None, description="The finding that a disagreement opened.")
 
 

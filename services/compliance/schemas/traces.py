@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.compliance.schemas.contacts import ItemProblem
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
+from shared.moments import Moment
 
 TracedChannel = Literal["visit", "call", "sms", "email", "letter"]
 
@@ -27,7 +28,7 @@ class ToldTrace(BaseModel):
     number: int = Field(ge=1, description="The source's gapless number of the record.", examples=[917])
     party_id: PartyId
     channel: TracedChannel = Field(description="What it shows.", examples=["call"])
-    seen_at: AwareDatetime = Field(
+    seen_at: Moment = Field(
         description="Business time at which it began: of ringing, of the hand-over, at the door, the day of the letter."
     )
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from services.intake import demand_desk
 from services.intake.demand_desk import DemandNotBegun, GuaranteedLoan, NotAGuarantor
@@ -16,6 +16,7 @@ from services.intake.domain.book import Demand
 from services.intake.folding import Folding
 from shared.database import UnitOfWork
 from shared.events.base import Reference
+from shared.moments import Moment
 from shared.security.callers import Caller, scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
@@ -47,8 +48,8 @@ class DemandRight(_OnLoan):
     party_id: UUID = Field(description="The guarantor.")
     demanded_on: date = Field(description="First day of the demand.")
     recorded_by: str = Field(description="Who recorded it.")
-    recorded_at: AwareDatetime = Field(description="Real time of the record.")
-    revoked_at: AwareDatetime | None = Field(description="Real time from which it no longer stands; null: it stands.")
+    recorded_at: Moment = Field(description="Real time of the record.")
+    revoked_at: Moment | None = Field(description="Real time from which it no longer stands; null: it stands.")
 
 
 def demands_router(folding: Folding) -> APIRouter:

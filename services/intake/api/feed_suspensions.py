@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from services.intake.store import feed_suspensions as store
 from services.intake.store.feed_suspensions import SuspensionCause
 from shared.database import Database, UnitOfWork
+from shared.moments import Moment
 from shared.security.callers import scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
@@ -29,9 +30,9 @@ class FeedSuspension(BaseModel):
     cause: SuspensionCause = Field(
         description="`books_differ`: more than 0.5 % of the loans differ; `tape_missing`: a promised tape did not come."
     )
-    since: AwareDatetime = Field(description="Real time.")
+    since: Moment = Field(description="Real time.")
     detail: str = Field(description="The numbers, or which tape.")
-    released_at: AwareDatetime | None = Field(description="Real time of the release; null: it stands.")
+    released_at: Moment | None = Field(description="Real time of the release; null: it stands.")
     released_by: str | None = Field(description="The person, or `reconciliation`, or `tape`.")
     reason: str | None = Field(description="Why it was released.")
 

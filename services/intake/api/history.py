@@ -9,7 +9,6 @@ from uuid import UUID
 import asyncpg
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AwareDatetime
 
 from services.intake.domain.announcement import totals
 from services.intake.domain.book import Book
@@ -19,6 +18,7 @@ from services.intake.history_schemas import CaseOnDay, LoanOnDay, ToldFact
 from services.intake.store import books, cases, groups, loan_facts
 from shared.database import Database
 from shared.events.catalogue import CATALOGUE
+from shared.moments import Moment
 from shared.money import Money
 from shared.security.callers import scope
 from shared.web.openapi import problem_responses
@@ -54,7 +54,7 @@ def history_router(database: Database, policy: DelinquencyPolicy) -> APIRouter:
         case_id: CaseId,
         as_of: Annotated[date | None, Query(description="The day; left out: the case's newest.")] = None,
         known_at: Annotated[
-            AwareDatetime | None, Query(description="What was recorded later is left out; left out: now.")
+            Moment | None, Query(description="What was recorded later is left out; left out: now.")
         ] = None,
     ) -> CaseOnDay:
         """The facts folded again: by `known_at` what we knew then, without it what we know of that day today."""

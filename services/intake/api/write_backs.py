@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from services.intake.store import write_backs as store
 from services.intake.store.write_backs import WriteBackState
 from shared.database import Database
 from shared.events.base import PartyId
+from shared.moments import Moment
 from shared.security.callers import scope
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
@@ -33,8 +34,8 @@ class WriteBackView(BaseModel):
         "work; `unsupported`: this core has no interface for it."
     )
     reason: str = Field(description="Why the core refused it.")
-    noted_at: AwareDatetime = Field(description="Real time since when it is to be told.")
-    answered_at: AwareDatetime | None = Field(description="Real time of the core's answer.")
+    noted_at: Moment = Field(description="Real time since when it is to be told.")
+    answered_at: Moment | None = Field(description="Real time of the core's answer.")
 
 
 def write_backs_router(database: Database) -> APIRouter:

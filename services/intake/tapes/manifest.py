@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.intake.tapes.contract import Contract
 from shared.events.base import Reference
 from shared.ids import derived_id
+from shared.moments import Moment
 from shared.money import EXPONENTS, Currency
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -52,7 +53,7 @@ class Manifest(_Strict):
     sequence: int = Field(ge=1, le=2**31 - 1, description="Number of the file in its feed, without gaps.")
     sha256: Sha256
     rows: int = Field(ge=0, le=MAX_ROWS)
-    extracted_at: AwareDatetime = Field(description="The watermark: later facts of the core stay on top.")
+    extracted_at: Moment = Field(description="The watermark: later facts of the core stay on top.")
     core_sequence: Number | None = Field(None, description="The core's newest number at extraction.")
     predecessor: Sha256 | None = Field(None, description="Content hash of the file before.")
     totals: tuple[Total, ...] = Field((), max_length=50)

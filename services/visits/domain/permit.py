@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared.moments import Moment
 from shared.security.signing import SignatureInvalidError, verify_document
 
 PERMIT_KIND: Final = "permit+jwt"
@@ -38,8 +39,8 @@ class PermitClaims(BaseModel):
     crew: tuple[UUID, ...]
     device_id: str | None
     place_cell: str | None
-    not_before: AwareDatetime = Field(alias="nbf")
-    expires: AwareDatetime = Field(alias="exp")
+    not_before: Moment = Field(alias="nbf")
+    expires: Moment = Field(alias="exp")
     duration_minutes: int = Field(ge=0)
 
 
@@ -53,7 +54,7 @@ class RevocationList(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     number: int = Field(ge=0)
-    as_of: AwareDatetime | None
+    as_of: Moment | None
     device_id: str
     permit_ids: frozenset[UUID]
 
