@@ -29,14 +29,15 @@ def draw_shard() -> int:
     return _random_64_bits() % SHARD_COUNT
 
 
-def entity_id(shard: int, *, unix_ms: int | None = None) -> UUID:
+def entity_id(shard: int, *, unix_ms: int | None = None, ahead_ms: int = 0) -> UUID:
     """A new entity id: 48 bits time | 4 version (8) | 12 high shard bits | 2 variant | 4 low shard bits | 58 random.
 
+    `ahead_ms` is added to the time: of ids drawn one after the other, each further ahead, the later one is greater.
     Raises ValueError when the shard is outside 0..65535.
     """
     if not 0 <= shard < SHARD_COUNT:
         raise ValueError(f"shard {shard} is outside 0..{SHARD_COUNT - 1}")
-    milliseconds = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
+    milliseconds = (time.time_ns() // 1_000_000 if unix_ms is None else unix_ms) + ahead_ms
     high = (milliseconds & 0xFFFF_FFFF_FFFF) << 16 | 0x8 << 12 | shard >> 4
     low = _VARIANT | (shard & 0xF) << 58 | _random_64_bits() >> 6
     return _uuid(high << 64 | low)

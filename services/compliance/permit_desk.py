@@ -135,8 +135,8 @@ def _decide(
     decision = judged_on.decide(instruments.book)
     decision_id = entity_id(shard_of(request.party_id))
     allowed = decision.answer is Answer.ALLOW
-    granted = _grant(instruments, request, question, facts, decision_id) if allowed else None
-    permit_id = None if granted is None else granted.permit.permit_id
+    permit_id = _permit_id(request, outcome) if allowed else None
+    granted = None if permit_id is None else _grant(instruments, request, question, facts, decision_id, permit_id)
     made = make(uow, instruments, request, judged_on, decision, decision_id=decision_id, permit_id=permit_id)
     outcome.made.append(made)
     if granted is None:
@@ -148,13 +148,19 @@ def _decide(
     return granted
 
 
+def _permit_id(request: PermitRequest, outcome: _Outcome) -> UUID:
+    """An id that grows with the requests of a batch: what is granted at one moment gives way in this order."""
+    return entity_id(shard_of(request.party_id), ahead_ms=len(outcome.granted))
+
+
 def _grant(
-    instruments: Instruments, request: PermitRequest, question: Question, facts: PartyFacts, decision_id: UUID
-) -> store.GrantedPermit:
+    instruments: Instruments, request: PermitRequest, question: Question, facts: PartyFacts, decision_id: UUID,
+    permit_id: UUID,
+) -> store.GrantedPermit:  # fmt: skip
     permit = grant(
         question,
         facts,
-        permit_id=entity_id(shard_of(request.party_id)),
+        permit_id=permit_id,
         decision_id=decision_id,
         request_id=request.request_id,
         case_id=request.case_id,

@@ -47,3 +47,8 @@ def test_derived_id_is_a_valid_uuid8() -> None:
 
     assert UUID(str(identifier)) == identifier
     assert (identifier.version, identifier.variant) == (8, "specified in RFC 4122")
+
+
+def test_ids_ahead_of_time_grow_whatever_their_shards() -> None:
+    made = [entity_id(shard, ahead_ms=place) for place, shard in enumerate((65_535, 9, 0, 9, 9))]
+    assert made == sorted(made)
