@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.history_schemas import CaseOnDay, LoanOnDay, ToldFact
 from services.intake.store import books, cases, groups, loan_facts
 from shared.database import Database
+from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE
 from shared.moments import Moment
 from shared.money import Money
@@ -67,32 +69,38 @@ def history_router(database: Database, policy: DelinquencyPolicy) -> APIRouter:
             members = await groups.members(uow, book.party_id)
             told = await loan_facts.told_by(uow, members, as_of=day, known_at=moment)
         facts = [CATALOGUE[name].model.model_validate_json(content) for name, content in told]
-        past = refold(book.party_id, book.core, facts)
-        state, suspended = state_on(past, day, policy)
-        return CaseOnDay(
-            case_id=case_id,
-            party_id=book.party_id,
-            as_of=day,
-            known_at=moment,
-            facts=len(facts),
-            bucket=state.bucket,
-            dpd_contractual=state.days_contractual,
-            overdue_totals=totals(state.overdue_minor),
-            loans=[
-                LoanOnDay(
-                    loan_ref=loan.loan_ref,
-                    product_class=loan.product_class,
-                    overdue=Money(amount_minor=loan.overdue_minor, currency=loan.currency),
-                    oldest_due_date=loan.oldest_due_date,
-                    dpd_contractual=loan.days,
-                )
-                for loan in state.loans
-            ],
-            suspended=list(suspended),
-            without_facts=_without_facts(book, past),
-        )
+        return _on_day(book, case_id, facts, day, moment, policy)
 
     return router
+
+
+def _on_day(
+    book: Book, case_id: UUID, facts: Sequence[EventData], day: date, known_at: datetime, policy: DelinquencyPolicy
+) -> CaseOnDay:
+    past = refold(book.party_id, book.core, facts)
+    state, suspended = state_on(past, day, policy)
+    return CaseOnDay(
+        case_id=case_id,
+        party_id=book.party_id,
+        as_of=day,
+        known_at=known_at,
+        facts=len(facts),
+        bucket=state.bucket,
+        dpd_contractual=state.days_contractual,
+        overdue_totals=totals(state.overdue_minor),
+        loans=[
+            LoanOnDay(
+                loan_ref=loan.loan_ref,
+                product_class=loan.product_class,
+                overdue=Money(amount_minor=loan.overdue_minor, currency=loan.currency),
+                oldest_due_date=loan.oldest_due_date,
+                dpd_contractual=loan.days,
+            )
+            for loan in state.loans
+        ],
+        suspended=list(suspended),
+        without_facts=_without_facts(book, past),
+    )
 
 
 def _without_facts(book: Book, past: Book) -> list[UUID]:
