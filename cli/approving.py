@@ -3,7 +3,7 @@
 import base64
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 from rich.console import Console
 
+from cli.attached import refusal
 from shared.clock import SystemClock
 from shared.security.note_keys import NoteKey
 from shared.security.signing import SigningKey
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from services.compliance.domain.approvers import Registration
     from services.compliance.domain.packs import RuleBook
     from services.compliance.domain.releases import Approval
+    from services.intake.approvers import Approval as Approved
 
 console = Console(soft_wrap=True)
 DEVELOPMENT_APPROVERS = ("First development approver", "Second development approver")
@@ -195,6 +197,19 @@ def _said(approval: "Approval") -> dict[str, object]:
 
 def approval_day(on: datetime | None) -> date:
     return SystemClock().real_now().date() if on is None else on.date()
+
+
+def print_approval(
+    approve: Callable[..., "Approved"], content: object, *, person: str, keys: Path, on: datetime | None,
+    refused: type[Exception],
+) -> None:  # fmt: skip
+    """Sign with the person's key and print the lines for approvals.toml; `refused` is what `approve` raises."""
+    sign = Approver.open(keys, person).signing.sign_bytes
+    try:
+        approval = approve(content, approver=person, on=approval_day(on), sign=sign)
+    except refused as error:
+        raise refusal(f"refused: {error}") from error
+    print(toml_table("approval", approval.model_dump()), end="")
 
 
 def _write(path: Path, name: str, entries: Iterable[Mapping[str, object]]) -> None:

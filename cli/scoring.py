@@ -13,7 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from cli.approving import Approver, Day, Keys, PersonName, approval_day, toml_table
+from cli.approving import Day, Keys, PersonName, print_approval
 from cli.attached import Prefix, attached_settings, refusal
 from cli.progress import StepProgress
 
@@ -116,12 +116,7 @@ def approve_model(
     from services.intake.scoring.artefact import ArtefactError
     from services.intake.scoring.release import approve, read_folder
 
-    signing = Approver.open(keys, person).signing
-    try:
-        approval = approve(read_folder(folder), approver=person, on=approval_day(on), sign=signing.sign_bytes)
-    except ArtefactError as error:
-        raise refusal(str(error)) from error
-    print(toml_table("approval", approval.model_dump()), end="")
+    print_approval(approve, read_folder(folder), person=person, keys=keys, on=on, refused=ArtefactError)
 
 
 @score_app.command("show")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.approving import Approver, Day, Keys, PersonName, approval_day, toml_table
+from cli.approving import Day, Keys, PersonName, print_approval
 from cli.attached import Prefix, attached_settings, refusal
 
 if TYPE_CHECKING:
@@ -110,12 +110,7 @@ def approve_strategy(
     from services.intake.strategy.policy import PolicyError
     from services.intake.strategy.release import approve, read_folder
 
-    signing = Approver.open(keys, person).signing
-    try:
-        approval = approve(read_folder(folder), approver=person, on=approval_day(on), sign=signing.sign_bytes)
-    except PolicyError as error:
-        raise refusal(str(error)) from error
-    print(toml_table("approval", approval.model_dump()), end="")
+    print_approval(approve, read_folder(folder), person=person, keys=keys, on=on, refused=PolicyError)
 
 
 @strategy_app.command("simulate")

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.approving import Approver, Day, Keys, PersonName, approval_day, toml_table
+from cli.approving import Day, Keys, PersonName, print_approval
 from cli.attached import Prefix, attached_settings, refusal
 from cli.progress import StepProgress
 from shared.clock import SystemClock
@@ -209,12 +209,7 @@ def approve(
     from services.intake.tapes.approvals import approve as signed
     from services.intake.tapes.contract import ContractError
 
-    sign = Approver.open(keys, person).signing.sign_bytes
-    try:
-        approval = signed(file.read_bytes(), person=person, on=approval_day(on), sign=sign)
-    except ContractError as error:
-        raise refusal(f"refused: {error}") from error
-    print(toml_table("approval", approval.model_dump()), end="")
+    print_approval(signed, file.read_bytes(), person=person, keys=keys, on=on, refused=ContractError)
 
 
 def contract_of(contracts: Path, feed: str, business_date: date) -> "Released":

@@ -45,6 +45,8 @@ REDUCING = frozenset(
         "loan.transferred", "party.deceased",
     }
 )  # fmt: skip
+# Tuples are asked once per event: a union would be made anew each time.
+_DATED = (LoanFact, BusinessDayClosed, IdentityFact)
 _MONEY = PaymentReceived | PaymentReversed | CreditPosted | RecoveryReceived
 
 
@@ -138,7 +140,7 @@ class Folding:
                     raise FoldRefusedError(f"/data/{name}", "nul_character")
         if isinstance(fact, IdentityFact) and fact.merged_ref == fact.party_ref:
             raise FoldRefusedError("/data/merged_ref", "same_reference")
-        if isinstance(fact, LoanFact | BusinessDayClosed | IdentityFact):
+        if isinstance(fact, _DATED):
             latest = latest_possible_date(closed.get(fact.core), today, days_ahead=self.settings.days_ahead)
             check_business_date(fact.business_date, latest)
 

@@ -19,6 +19,7 @@ _COLUMNS: Final = (
     "tenant", "party_id", "source", "event_id", "type", "holds_from", "happened_at", "recorded_at", "outcome",
     "content",
 )  # fmt: skip
+_KEPT: Final = (LoanFact, PartyDeceased)
 # The date from which a fact holds, where it says so; else the core's business date.
 _DATED: Final = (
     "value_date", "starts_on", "ended_on", "charged_off_on", "written_off_on", "transferred_on", "closed_on",
@@ -67,7 +68,7 @@ async def keep(uow: UnitOfWork, told: Sequence[Told]) -> None:
             outcome.value, event.data.__pydantic_serializer__.to_json(event.data, exclude_defaults=True).decode(),
         )
         for event, party_id, outcome in told
-        if isinstance(event.data, LoanFact | PartyDeceased)
+        if isinstance(event.data, _KEPT)
     ]  # fmt: skip
     if rows:
         await uow.sql.copy_records_to_table("loan_fact", columns=_COLUMNS, records=rows)

@@ -46,14 +46,14 @@ class Released:
         return len(self.approvers) >= APPROVALS_NEEDED
 
 
-def approve(content: bytes, *, person: str, on: date, sign: Callable[[bytes], bytes]) -> Approval:
+def approve(content: bytes, *, approver: str, on: date, sign: Callable[[bytes], bytes]) -> Approval:
     """A person's approval of a contract's file. Raises ContractError."""
     contract = read_contract(content)
     return Approval(
         feed=contract.feed,
         version=contract.version,
         sha256=contract_hash(content),
-        approver=person,
+        approver=approver,
         approved_on=on,
     ).signed(sign)
 

@@ -36,7 +36,7 @@ def folder(tmp_path: Path, people: list[Approver]) -> Path:
     (contracts / "loans.toml").write_bytes(content)
     registered = [toml_table("approver", one.registration(ON).model_dump(exclude_none=True)) for one in people]
     (contracts / "approvers.toml").write_text("\n".join(registered).replace("vouched_by = []\n", ""))
-    approvals = [approve(content, person=one.person, on=ON, sign=one.signing.sign_bytes) for one in people]
+    approvals = [approve(content, approver=one.person, on=ON, sign=one.signing.sign_bytes) for one in people]
     (contracts / "approvals.toml").write_text("\n".join(toml_table("approval", one.model_dump()) for one in approvals))
     loans = [row(1, late=5)]
     tape = manifest_document(write(files, "loans.csv", "csv", loans), loans)

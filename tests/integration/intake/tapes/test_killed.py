@@ -27,7 +27,7 @@ def release(folder, content):
         vkey = NoteKey(person_key_name(person), key.public_bytes).vkey
         with (folder / "approvers.toml").open("a") as file:
             file.write(f'[[approver]]\nperson = "{person}"\nkey = "{vkey}"\nregistered_on = 2026-01-01\n')
-        approval = approve(content, person=person, on=date(2026, 1, 2), sign=key.sign_bytes)
+        approval = approve(content, approver=person, on=date(2026, 1, 2), sign=key.sign_bytes)
         with (folder / "approvals.toml").open("a") as file:
             file.write("[[approval]]\n")
             for name, value in approval.model_dump().items():

@@ -55,7 +55,7 @@ class Folder:
         return key
 
     def approves(self, name, key, content, *, on=date(2026, 1, 2)):
-        approval = approve(content, person=name, on=on, sign=key.sign_bytes)
+        approval = approve(content, approver=name, on=on, sign=key.sign_bytes)
         with (self.path / "approvals.toml").open("a") as file:
             file.write("[[approval]]\n")
             for field, value in approval.model_dump().items():
