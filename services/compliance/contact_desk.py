@@ -189,6 +189,12 @@ def _leaf(uow: UnitOfWork, instruments: Instruments, contact: ContactRecorded, f
     broken: list[Json] = [
         {"rule": finding.rule, "conduct": finding.conduct, "harm": finding.harm} for finding in findings
     ]
+    said: dict[str, Json] = {"findings": broken, "rule_set": instruments.book.rule_set}
+    return contact_leaf(uow, contact, verdict=verdict(findings), said=said)
+
+
+def contact_leaf(uow: UnitOfWork, contact: ContactRecorded, *, verdict: str, said: Mapping[str, Json]) -> NewLeaf:
+    """The leaf of a contact; `said` is what else of its verdict anybody may read."""
     record: dict[str, Json] = contact.model_dump(mode="json")
     return NewLeaf(
         kind="contact",
@@ -202,9 +208,8 @@ def _leaf(uow: UnitOfWork, instruments: Instruments, contact: ContactRecorded, f
             "channel": contact.channel,
             "purpose": contact.purpose,
             "started_real": format_time(contact.started_real),
-            "verdict": verdict(findings),
-            "findings": broken,
-            "rule_set": instruments.book.rule_set,
+            "verdict": verdict,
+            **said,
         },
         committed={"record": canonical(record)},
     )

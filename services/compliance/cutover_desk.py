@@ -12,10 +12,11 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance import complaint_desk, fact_desk, hindsight, hold_desk, reconsideration, sharing_desk
+from services.compliance.contact_desk import contact_leaf
 from services.compliance.domain.approvers import approvers
 from services.compliance.domain.audit import counted
 from services.compliance.domain.budget_keys import Keys
-from services.compliance.domain.canonical import Json, canonical, format_time
+from services.compliance.domain.canonical import Json
 from services.compliance.domain.cutovers import (
     ANYWHERE,
     CutoverChanged,
@@ -311,7 +312,7 @@ async def _keep_contacts(
     """They count from now on; nobody judges them, for no permit of ours can have been behind them."""
     rows, leaves = [], []
     for contact in contacts:
-        leaf = _contact_leaf(uow, cutover_id, contact)
+        leaf = contact_leaf(uow, contact, verdict="imported", said={"findings": [], "cutover_id": cutover_id})
         point = contact.contact_point
         keys: Keys = {} if point is None else {"contact_point": frozenset({point})}
         rows.append(
@@ -343,28 +344,6 @@ async def _note(uow: UnitOfWork, inquiries: Sequence[ImportedInquiry]) -> None:
     )
     if told:
         sharing_desk.follow_third_persons(uow, arrived_real=uow.real_now)
-
-
-def _contact_leaf(uow: UnitOfWork, cutover_id: str, contact: ContactRecorded) -> NewLeaf:
-    record: dict[str, Json] = contact.model_dump(mode="json")
-    return NewLeaf(
-        kind="contact",
-        leaf_id=event_id(),
-        party_id=contact.party_id,
-        occurred_at=contact.started_at,
-        recorded_at=uow.real_now,
-        public={
-            "contact_id": str(contact.contact_id),
-            "permit_id": None,
-            "channel": contact.channel,
-            "purpose": contact.purpose,
-            "started_real": format_time(contact.started_real),
-            "verdict": "imported",
-            "findings": [],
-            "cutover_id": cutover_id,
-        },
-        committed={"record": canonical(record)},
-    )
 
 
 def _leaf(
