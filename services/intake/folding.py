@@ -138,6 +138,8 @@ class Folding:
             for name in ("creditor", "servicer"):
                 if "\x00" in getattr(fact, name):
                     raise FoldRefusedError(f"/data/{name}", "nul_character")
+        if isinstance(fact, IdentityFact) and fact.merged_core not in (None, fact.core):
+            raise FoldRefusedError("/data/merged_core", "another_core")
         if isinstance(fact, IdentityFact) and fact.merged_ref == fact.party_ref:
             raise FoldRefusedError("/data/merged_ref", "same_reference")
         if isinstance(fact, _DATED):

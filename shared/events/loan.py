@@ -298,6 +298,11 @@ class IdentityFact(EventData):
     core: Reference = Field(description="Name of the sending core.")
     party_ref: Reference = Field(description="The reference that remains.", examples=["P-000042"])
     merged_ref: Reference = Field(description="The other reference.", examples=["P-000043"])
+    merged_core: Reference | None = Field(
+        None,
+        description="Core of `merged_ref` where it is another one. Such a word is refused (`another_core`), never read "
+        "as one about two references of this core: a book belongs to one core.",
+    )
     business_date: date = Field(description="The core's business date.", examples=["2026-03-10"])
     core_sequence: int = Field(
         ge=1, le=2**62, description="Monotone number of the core for `merged_ref`; gaps allowed."

@@ -203,7 +203,7 @@ def _newest_position(loan: Loan) -> Position:
 
 
 def untold(book: Book) -> Book:
-    """The book of somebody who is alone again: what was told of its holds was told of another person."""
+    """The book of somebody who was one with another person: its holds are told again, of whom they belong to now."""
     loans = {reference: _untold(loan) for reference, loan in book.loans.items()}
     return replace(book, loans=loans)
 

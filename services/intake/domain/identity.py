@@ -79,10 +79,12 @@ def _conclude(
             continue
         if is_back:
             previous = Book(lead, told[lead].core, NOBODY, {}, {}, told[lead].case)
-            present = groups.joined([groups.untold(after[one]) for one in members], merging=lead in merging)
         else:
             previous = groups.joined([told[one] for one in was], merging=False)
-            present = groups.joined([after[one] for one in members], merging=lead in merging)
+        if is_back or not set(was) <= set(members) or any(before[one] not in (one, lead) for one in members):
+            # Who parted tells the holds of their own loans anew: what was told meanwhile was told of both.
+            after |= {one: groups.untold(after[one]) for one in members}
+        present = groups.joined([after[one] for one in members], merging=lead in merging)
         book, announced = conclude(previous, present, word.trigger, circumstances)
         events += announced
         after |= {one.party_id: one for one in groups.parted(book) or (book,)}

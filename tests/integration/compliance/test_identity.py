@@ -8,6 +8,7 @@ from shared.events.case import CaseIdentity, CaseOpened, CasePartyMerged, CasePa
 from shared.events.stop import PartyStopped
 
 from .conftest import Desk, opened_case, visit_contact, visit_request
+from .test_core_holds import seen
 from .test_sharing import carry
 
 
@@ -99,6 +100,21 @@ async def test_what_was_told_meanwhile_counts_for_both_after_the_unmerge(desk: D
     desk.clock.real += desk.clock.real.resolution * 1000
     await desk.deliver("contact", ("contact.recorded", visit_contact(first, None)))
     assert (await counted(desk, first), await counted(desk, second)) == (2, 2)
+
+
+async def test_after_the_unmerge_the_holds_of_the_core_are_told_again_and_each_keeps_its_own(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    desk.clock.real += desk.clock.real.resolution * 1000
+    await merge(desk, second, first)
+    await desk.deliver("case", ("case.hold_seen", seen(desk, first, 2)))
+    await desk.deliver("case", ("case.hold_seen", seen(desk, first, 3, kind="dispute", hold_ref="H-2")))
+    for own in (second, first):
+        await desk.deliver("case", told(CasePartyUnmerged, own, second, first, version=2))
+    assert (await held(desk, first), await held(desk, second)) == ({"insolvency", "dispute"},) * 2, "nobody can say yet"
+    desk.clock.real += desk.clock.real.resolution * 1000
+    await desk.deliver("case", ("case.hold_seen", seen(desk, second, 2)))
+    await desk.deliver("case", ("case.hold_seen", seen(desk, first, 4, kind="dispute", hold_ref="H-2")))
+    assert (await held(desk, first), await held(desk, second)) == ({"dispute"}, {"insolvency"})
 
 
 async def test_an_unmerge_heard_before_its_merge_stays(desk: Desk) -> None:

@@ -21,6 +21,7 @@ from shared.events.stop import PartyParked, PartyUnparked
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from tests.integration.intake.conftest import NOW, record_of
+from tests.integration.intake.test_api import item, post
 from tests.integration.intake.test_facts import carry_out, case_of, party_of
 from tests.unit.intake.facts import due, overdue, payment, person
 from tests.unit.intake.identities import merged, unmerged
@@ -110,6 +111,14 @@ async def test_a_merge_that_breaks_off_is_made_again_as_a_whole(intake, monkeypa
     assert (await intake.types()).count("case.party_merged") == 2
     assert await settle(intake) == 1
     assert (await case_of(intake))["suspended"] == []
+
+
+async def test_people_of_two_cores_are_not_merged_and_nobody_of_the_same_reference_is_taken_for_them(intake):
+    await intake.tell(*TWO)
+    async with intake.api() as api:
+        (refused,) = await post(api, item(merged(5, "P-1", "P-2", merged_core="core-b")))
+    assert refused["errors"] == [{"pointer": "/data/merged_core", "kind": "another_core"}]
+    assert (await intake.fetch("SELECT FROM party_identity"), (await case_of(intake))["suspended"]) == ([], [])
 
 
 async def test_who_is_erased_goes_with_the_references_merged_into_theirs(intake):

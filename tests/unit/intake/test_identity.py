@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from services.intake.domain.announcement import debt_id_of
 from services.intake.domain.assessment import assess, stops, suspensions
 from services.intake.domain.groups import members_of
 from services.intake.domain.policy import DelinquencyPolicy
@@ -122,6 +123,32 @@ def test_a_hold_is_told_again_of_whom_it_belongs_to():
     assert told == [IDS["P-1"], IDS["P-2"]]
 
 
+def test_after_an_unmerge_each_side_tells_the_holds_of_its_own_loans():
+    people = lives(
+        person(1), overdue(1), overdue(1, loan="L-2", party="P-2"), merged(9, "P-1", "P-2"), hold(2),
+        hold(3, loan="L-2", party="P-2", hold_ref="H-2"), unmerged(12, "P-1", "P-2"),
+    )  # fmt: skip
+    assert _told_after_the_last_change(people) == {("P-1", "H-1"), ("P-2", "H-2")}
+
+
+def test_who_is_another_one_than_before_tells_the_new_one_of_the_holds():
+    people = lives(
+        person(1), overdue(1), overdue(1, loan="L-2", party="P-2"), overdue(1, loan="L-3", party="P-3"),
+        merged(9, "P-1", "P-2"), hold(3, loan="L-2", party="P-2"), merged(10, "P-3", "P-2"),
+    )  # fmt: skip
+    assert _told_after_the_last_change(people) == {("P-3", "H-1")}
+
+
+def _told_after_the_last_change(people):
+    last = max(number for number, event in enumerate(people.events) if event.type.startswith("case.party_"))
+    references = {party_id: reference for reference, party_id in IDS.items()}
+    return {
+        (references[event.party_id], event.data.hold_ref)
+        for event in people.events[last:]
+        if event.type == "case.hold_seen"
+    }
+
+
 def test_a_chain_ends_at_its_end():
     people = lives(overdue(1, party="P-1"), merged(1, "P-2", "P-1"), merged(2, "P-3", "P-2"))
     assert people.lead_of("P-1").party_id == IDS["P-3"]
@@ -233,6 +260,44 @@ def test_an_unmerge_restores_what_each_would_be(facts, random):
     for reference in ("P-1", "P-2"):
         assert found[IDS[reference]][:2] == never[IDS[reference]][:2]
         assert found[IDS[reference]][3:6] == never[IDS[reference]][3:6]
+
+
+@st.composite
+def _words(draw):
+    """Merges and unmerges among three references, chains and rings included; of one reference the last counts."""
+    words = []
+    for sequence in range(50, 50 + draw(st.integers(2, 5))):
+        into, given_up = draw(st.permutations(REFERENCES))[:2]
+        words.append(draw(st.sampled_from([merged, merged, unmerged]))(sequence, into, given_up))
+    return words
+
+
+@settings(max_examples=100, deadline=None)
+@given(facts=_history(shared=False), words=_words(), random=st.randoms(use_true_random=False))
+def test_words_of_who_is_who_among_the_facts_of_all_keys_end_the_same_in_any_order(facts, words, random):
+    straight = _end([*facts, *words])
+    shuffled = [*facts, *words] * 2
+    random.shuffle(shuffled)
+    assert _end(shuffled) == straight
+
+
+@settings(max_examples=100, deadline=None)
+@given(facts=_history(shared=False), words=_words(), random=st.randoms(use_true_random=False))
+def test_every_hold_was_told_under_the_key_of_whom_it_belongs_to_now(facts, words, random):
+    mixed = [*facts, *words]
+    random.shuffle(mixed)
+    people = lives(*mixed)
+    shown = {}
+    for event in people.events:
+        if event.type == "case.hold_seen":
+            shown[event.party_id, event.data.debt_id, event.data.hold_ref] = (event.data.starts_on, event.data.ends_on)
+    leads = {party_id: people._lead(party_id) for party_id in people.told}
+    for lead in people.leads():
+        book = people.book(lead)
+        loans = [] if book.case is None else [one for one in book.loans.values() if one.standing is not None]
+        for loan, seen in ((held, one) for held in loans for one in held.standing.holds if one.span is not None):
+            debt_id = debt_id_of("core-a", loan.loan_ref)
+            assert seen.span in {shown.get((one, debt_id, seen.reference)) for one in members_of(lead, leads)}
 
 
 @pytest.mark.parametrize(("into", "given_up"), [("P-1", "P-2"), ("P-2", "P-1")])
