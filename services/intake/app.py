@@ -45,6 +45,7 @@ from services.intake.settings import IntakeSettings
 from services.intake.store import feed_suspensions
 from services.intake.strategy import release as strategies
 from services.intake.strategy_desk import ChooseActions, ChooseAll, Deciding, begin_use
+from services.intake.strategy_timers import ChooseAtTurns, ChooseDue, next_sweep
 from services.intake.tape_watch import TapeWatch, next_watch
 from services.intake.timeline_desk import GatherTimeline, gather_timeline
 from services.intake.write_back_port import WriteBackPort
@@ -109,6 +110,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             async with runtime.database.unit_of_work() as uow:
                 uow.intend(learn_homes(uow))
                 await begin_use(uow, deciding.strategy)
+                uow.intend(next_sweep(uow, own.time_zone))
                 uow.intend(learn_indexes(uow))
                 uow.intend(gather_timeline(uow))
                 if own.feed_folder is not None:
@@ -134,6 +136,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             *_intent_handlers(own, folding, scored_by, None if core is None else CorePort(core)),
             ChooseActions(deciding),
             ChooseAll(deciding),
+            ChooseDue(deciding),
+            ChooseAtTurns(deciding),
             *([] if core is None else [WriteBacks(WriteBackPort(core), _without_write_back(foreign))]),
         ],
         lifespan=lifespan,

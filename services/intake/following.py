@@ -18,6 +18,7 @@ from services.intake.folding import OWN_NAMES, Folding
 from services.intake.store import books, cases, days, permits, strategy
 from services.intake.strategy_desk import Deciding
 from services.intake.strategy_feedback import facts_of, hold_of
+from services.intake.strategy_timers import intend_turns
 from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData
@@ -57,6 +58,7 @@ class Following:
         holds = [hold for event in events if (hold := hold_of(event)) is not None]
         await strategy.add_facts(uow, facts)
         await strategy.set_holds(uow, holds)
+        intend_turns(uow, holds, self.deciding.time_zone)
         concerned = {fact.party_id for fact in facts} | {hold.party_id for hold in holds}
         causes = {
             event.party_id: event.id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -74,6 +74,12 @@ SET case_id = excluded.case_id, number = excluded.number, action = excluded.acti
 """
 _OPEN: Final = """
 SELECT party_id FROM case_file WHERE tenant = $1 AND status = 'open' AND ($2::text IS NULL OR core = $2)
+  AND ($3::uuid IS NULL OR party_id > $3)
+ORDER BY party_id LIMIT $4
+"""
+# In order of the primary key: no index of its own, which each choice would pay for, for one pass a day.
+_WAITS_OVER: Final = """
+SELECT party_id FROM next_action WHERE tenant = $1 AND action = 'wait' AND next_on <= $2
   AND ($3::uuid IS NULL OR party_id > $3)
 ORDER BY party_id LIMIT $4
 """
@@ -205,6 +211,11 @@ async def save(uow: UnitOfWork, chosen: Sequence[Chosen]) -> None:
 async def open_parties(uow: UnitOfWork, *, core: str | None, after: UUID | None, limit: int) -> list[UUID]:
     """Parties with an open case, in order of id."""
     return [row[0] for row in await uow.sql.fetch(_OPEN, uow.tenant, core, after, limit)]
+
+
+async def waits_over(uow: UnitOfWork, day: date, *, after: UUID | None, limit: int) -> list[UUID]:
+    """Parties who wait for a date up to `day`, in order of id."""
+    return [row[0] for row in await uow.sql.fetch(_WAITS_OVER, uow.tenant, day, after, limit)]
 
 
 async def chosen_for(uow: UnitOfWork, case_id: UUID) -> asyncpg.Record | None:
