@@ -155,6 +155,7 @@ def simulate_strategy(
     if output is not None:
         output.write_text(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     _print(new, present)
+    _print_live(new, present)
     console.print(f"replayed from {found['from']} to {found['until']}", markup=False)
     for note in found["notes"]:
         console.print(note, markup=False)
@@ -182,6 +183,23 @@ async def _simulate(prefix: str | None, tallies: "list[Tally]", labels: "Labels 
             )
     finally:
         await database.close()
+
+
+def _print_live(new: "Tally", present: "Tally") -> None:
+    """What each would have chosen where the live choices were made; the one in force must choose what it chose."""
+    for name, tally in (("the new strategy", new), ("the one in force", present)):
+        live = tally.compared
+        became = ", ".join(f"{change} {count:,}" for change, count in sorted(live.became.items()))
+        console.print(
+            f"of {live.choices:,} live choices {name} makes {live.different:,} otherwise"
+            + (f" ({became})" if became else "")
+            + f"; of {live.own:,} of its own {live.own_different:,}",
+            markup=False,
+        )
+    if present.compared.own_different:
+        console.print(
+            "[bold red]The one in force does not choose what it chose: the rules that read strategies have changed.[/]"
+        )
 
 
 def _print(new: "Tally", present: "Tally") -> None:

@@ -30,7 +30,7 @@ OTHERS: Final = frozenset({"obligors", "payer_ref"})
 LISTS: Final = (
     "card", "references", "identities", "person", "loans", "due", "core_holds", "payments", "facts", "differences",
     "cases", "buckets", "timeline", "steps", "holds", "permits", "scores", "second_model", "next_action",
-    "card_readings", "write_backs", "tape_rows", "tape_rejections",
+    "choices", "card_readings", "write_backs", "tape_rows", "tape_rejections",
 )  # fmt: skip
 """Names of the lists, in the order in which they are given."""
 

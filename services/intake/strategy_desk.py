@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from typing import Any, Final
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,11 +17,14 @@ import asyncpg
 
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.settings import IntakeSettings
+from services.intake.store import choices
 from services.intake.store import strategy as store
+from services.intake.store.choices import NewChoice
 from services.intake.store.strategy import Chosen
 from services.intake.strategy.decision import CaseState, Choice, choose
 from services.intake.strategy.history import PastFact, PastHold
-from services.intake.strategy.release import Strategy, Version
+from services.intake.strategy.release import NO_STRATEGY, Strategy, Version
+from services.intake.strategy.seen import MadeChoice, Seen
 from shared.database import UnitOfWork
 from shared.events import NewEvent
 from shared.events.base import EventData
@@ -34,6 +37,15 @@ CHOOSE: Final = "choose_actions"
 CHOOSE_ALL: Final = "choose_all_actions"
 _AT_ONCE: Final = 500
 """Cases per intent, and per step of a run over all."""
+
+
+class Looked(NamedTuple):
+    """A case of the store as the strategy sees it: what was seen, and the number of the history's last fact."""
+
+    row: asyncpg.Record
+    seen: Seen
+    facts_to: int
+    case: CaseState
 
 
 @dataclass(frozen=True)
@@ -52,25 +64,32 @@ class Deciding:
     async def decide(self, uow: UnitOfWork, causes: Mapping[UUID, str]) -> None:
         """Choose anew for parties whose locks are held; `causes`: the event or intent behind each. Tells of changes."""
         chosen: list[Chosen] = []
-        for row, case in await self.cases(uow, causes):
-            one = self._chosen(row, case)
-            if one is None:
-                continue
-            chosen.append(one)
-            if one.number != (row["number"] or 0):
-                count("doorstep.strategy.chosen", type=one.choice.action)
-                uow.emit(_told(one, uow.now).caused_by(causes[one.party_id]))
+        made: list[NewChoice] = []
+        looked = await self.look(uow, causes)
+        last = await choices.newest(uow, [one.row["party_id"] for one in looked])
+        for row, seen, facts_to, case in looked:
+            choice, version, arm = self.choice(row["party_id"], case)
+            one = self._chosen(row, choice, version, arm)
+            if one is not None:
+                chosen.append(one)
+                if one.number != (row["number"] or 0):
+                    count("doorstep.strategy.chosen", type=choice.action)
+                    uow.emit(_told(one, uow.now).caused_by(causes[one.party_id]))
+            now = MadeChoice(case.today, seen, facts_to, choice, version.sha256, arm)
+            before = last.get(row["party_id"])
+            if before is None or not before.foretells(now, self.buckets.bucket):
+                made.append(NewChoice(row["party_id"], row["case_id"], now))
         await store.save(uow, chosen)
+        await choices.add(uow, made)
 
-    async def cases(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> list[tuple[asyncpg.Record, CaseState]]:
-        """The parties' cases as the strategy sees them, with their rows."""
+    async def look(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> list[Looked]:
+        """The parties' cases as the strategy sees them, in order of party."""
         rows = await store.load_cases(uow, party_ids)
         known = [row["party_id"] for row in rows]
         history = await store.load_history(uow, known)
         holds = await store.load_holds(uow, known)
         return [
-            (row, self._state(row, uow.now, history.get(row["party_id"], ()), holds.get(row["party_id"], ())))
-            for row in rows
+            self._looked(row, uow.now, history.get(row["party_id"], ()), holds.get(row["party_id"], ())) for row in rows
         ]
 
     def choice(self, party_id: UUID, case: CaseState) -> tuple[Choice, Version, StrategyArm]:
@@ -78,42 +97,36 @@ class Deciding:
         arm = self.strategy.arm_of(party_id, case)
         version = self.strategy.of_arm(arm)
         if self.strategy.not_used is not None:
-            return Choice("wait", (self.strategy.not_used,), "no-strategy"), version, arm
+            return Choice("wait", (self.strategy.not_used,), NO_STRATEGY), version, arm
         return choose(version.policy, case), version, arm
 
-    def _state(
+    def _looked(
         self, row: asyncpg.Record, now: datetime, history: Sequence[asyncpg.Record], holds: Sequence[asyncpg.Record]
-    ) -> CaseState:
+    ) -> Looked:
         zone = ZoneInfo(self.time_zone)
-        today = now.astimezone(zone).date()
-        late_since = row["as_of"] - timedelta(days=row["days_contractual"])
-        # Dates are kept on the safe side; a hold that ended today stands no longer all the same.
-        ended = {one["hold_id"] for one in holds if one["valid_to"] is not None and one["valid_to"] <= now}
-        known = [(one["hold_id"], hold_of(one, zone)) for one in holds]
-        standing = [hold for hold_id, one in known if hold_id not in ended and (hold := one.on(today)) is not None]
         cure = row["cure_probability"]
-        return CaseState(
+        seen = Seen(
             status=row["status"],
             held=row["held"],
             suspended=tuple(row["suspended"]),
-            bucket=self.buckets.bucket(row["days_effective"]),
-            days=row["days_effective"],
             as_of=row["as_of"],
-            late_since=late_since,
+            days_contractual=row["days_contractual"],
+            days_effective=row["days_effective"],
+            bucket=self.buckets.bucket(row["days_effective"]),
             overdue_minor=store.totals_of(row),
             has_phone=bool(row["has_phone"]),
             has_home=bool(row["has_home"]),
-            today=today,
-            holds=tuple(standing),
-            was_under=tuple(sorted({one.kind for _, one in known if one.meets(late_since, today)})),
-            history=tuple(sorted(fact_of(one, zone) for one in history)),
             cure_permille=None if cure is None else round(cure * 1_000),
-            score_days_old=0 if row["scored_on"] is None else max(0, (today - row["scored_on"]).days),
+            scored_on=row["scored_on"],
+            holds=tuple(sorted((hold_of(one, zone, now) for one in holds), key=_begins)),
+            members=tuple(sorted({one["party_id"] for one in history} - {row["party_id"]})),
         )
+        facts_to = max((one["fact_id"] for one in history), default=0)
+        case = seen.state((fact_of(one, zone) for one in history), now.astimezone(zone).date())
+        return Looked(row, seen, facts_to, case)
 
-    def _chosen(self, row: asyncpg.Record, case: CaseState) -> Chosen | None:
+    def _chosen(self, row: asyncpg.Record, choice: Choice, version: Version, arm: StrategyArm) -> Chosen | None:
         """What is to be kept; None when nothing is different. Waiting is told only to whoever heard something else."""
-        choice, version, arm = self.choice(row["party_id"], case)
         before = (row["action"], tuple(row["reasons"] or ()))
         now = (choice.action, choice.reasons)
         rest = (choice.rule, choice.next_on, version.sha256, arm)
@@ -218,11 +231,17 @@ def fact_of(row: asyncpg.Record, zone: ZoneInfo) -> PastFact:
     return PastFact(on, row["kind"], row["reference"], tuple(row["codes"]))
 
 
-def hold_of(row: asyncpg.Record, zone: ZoneInfo) -> PastHold:
-    """A row of the holds, by the tenant's dates."""
+def hold_of(row: asyncpg.Record, zone: ZoneInfo, now: datetime | None = None) -> PastHold:
+    """A row of the holds, by the tenant's dates; as it stands at `now`, where that is told."""
     ends = None if row["valid_to"] is None else row["valid_to"].astimezone(zone)
-    # A hold that ends in the course of a day covers that day.
+    # A hold that ends in the course of a day covers that day, and stands no longer on it once it has ended.
     ends_on = None if ends is None else ends.date() + timedelta(days=ends.time() != time.min)
     starts_on = row["valid_from"].astimezone(zone).date()
     channels = None if row["channels"] is None else tuple(row["channels"])
-    return PastHold(row["kind"], starts_on, ends_on, channels)
+    is_over = ends is not None and now is not None and ends <= now
+    return PastHold(row["kind"], starts_on, ends_on, channels, is_over)
+
+
+def _begins(hold: PastHold) -> tuple[date, str, date, tuple[str, ...]]:
+    """One order for the same holds, however they were read."""
+    return hold.starts_on, hold.kind, hold.ends_on or date.max, hold.channels or ()

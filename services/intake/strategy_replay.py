@@ -11,9 +11,13 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import asyncpg
+
 from services.intake.settings import IntakeSettings
+from services.intake.store import choices, strategy_past
 from services.intake.store import strategy as store
-from services.intake.store import strategy_past
+from services.intake.strategy.history import PastFact
+from services.intake.strategy.seen import MadeChoice
 from services.intake.strategy.simulation import Past, Tally
 from services.intake.strategy_desk import fact_of, hold_of
 from shared.database import Database, UnitOfWork
@@ -23,7 +27,8 @@ _MOST_LABELS: Final = 2_000_000
 _KEYS: Final = ("core", "party_ref")
 NOTES: Final = (
     "What the bank did is replaced by what the strategy chooses; how people would have answered is not guessed.",
-    "How late an open case is is exact; else a loan ages from its bucket's first day to its last; no score is used.",
+    "From the first choice that was kept on, all is as the live choices saw it; before, a loan ages from its bucket's "
+    "first day to its last (an open case's days are exact), and pauses, suspensions and scores are left out.",
     "People who were erased are not in it.",
 )
 
@@ -78,7 +83,7 @@ async def simulate(
             page = await _page(uow, zone, labels, after=after)
         for past in page:
             first = min([first, *(change.as_of for loan in past.loans for change in loan)])
-            last = max(last, past.until)
+            last = max([last, past.until, *(one.on for one in past.made)])
             for tally in tallies:
                 tally.add(past, buckets)
         on_page(len(page))
@@ -109,7 +114,9 @@ async def _page(uow: UnitOfWork, zone: ZoneInfo, labels: Labels | None, *, after
     people = await strategy_past.people(uow, after=after, limit=_PAGE)
     ids = [one.party_id for one in people]
     changes = await strategy_past.changes(uow, ids)
-    history = await store.load_history(uow, ids)
+    made = await choices.all_of(uow, ids)
+    others = {other for one in made.values() for choice in one for other in choice.seen.members}
+    history = await store.load_history(uow, {*ids, *others})
     holds = await store.load_holds(uow, ids)
     given: dict[UUID, dict[str, str]] = {}
     if labels is not None:
@@ -127,6 +134,20 @@ async def _page(uow: UnitOfWork, zone: ZoneInfo, labels: Labels | None, *, after
             labels=one.labels | given.get(one.party_id, {}),
             until=one.as_of,
             late_since=one.late_since,
+            made=tuple(made.get(one.party_id, ())),
+            known=tuple(_known(history, one.party_id, choice, zone) for choice in made.get(one.party_id, ())),
         )
         for one in people
     ]
+
+
+def _known(
+    history: Mapping[UUID, Sequence[asyncpg.Record]], party_id: UUID, made: MadeChoice, zone: ZoneInfo
+) -> tuple[PastFact, ...]:
+    """What a choice knew of the history: of everybody who was this person then, up to the last fact of that moment."""
+    return tuple(
+        fact_of(row, zone)
+        for member in (party_id, *made.seen.members)
+        for row in history.get(member, ())
+        if row["party_id"] == member and row["fact_id"] <= made.facts_to
+    )

@@ -54,9 +54,9 @@ def strategy_router(database: Database, deciding: Deciding) -> APIRouter:
             row = await store.chosen_for(uow, case_id)
             if row is None:
                 raise NotFound("no such case")
-            (_, case), *_ = await deciding.cases(uow, [row["party"]])
+            looked, *_ = await deciding.look(uow, [row["party"]])
             policy = deciding.strategy.of_arm(row["arm"] or "champion").policy
-        steps = [WalkedStep(step=one.step.action, by=one.by, done_on=one.done_on) for one in walk(policy, case)]
+        steps = [WalkedStep(step=one.step.action, by=one.by, done_on=one.done_on) for one in walk(policy, looked.case)]
         return CaseNextAction(steps=steps, **_item(row, deciding))
 
     @router.get(

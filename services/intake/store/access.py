@@ -66,6 +66,13 @@ WHERE tenant = $1 AND party_id = $2 ORDER BY starts_at, permit_id
 SELECT action, reasons, rule, next_on, strategy, strategy_version, arm, chosen_at FROM next_action
 WHERE tenant = $1 AND party_id = $2
 """,
+    # Places of services/intake/strategy/seen.py. Who else the person is (`members`) is told by `identities`.
+    "choices": """
+SELECT chosen_at, action, reasons, rule, arm, (seen::json ->> 5)::integer AS days, seen::json ->> 6 AS bucket,
+       ARRAY(SELECT json_array_elements_text(seen::json -> 2)) AS suspended,
+       round((seen::json ->> 10)::numeric / 10)::integer AS cure_percent
+FROM choice_made WHERE tenant = $1 AND party_id = $2 ORDER BY choice_id
+""",
     "second_model": """
 SELECT as_of, round(cure * 100)::integer AS cure_percent, round(roll * 100)::integer AS roll_percent,
        round(payment * 100)::integer AS payment_percent, scored_at FROM challenger_score

@@ -39,6 +39,7 @@ _DELETE: Final = (
     "DELETE FROM score WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM case_history WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM party_hold WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM choice_made WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM next_action WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM challenger_score WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
 )

@@ -29,7 +29,7 @@ LEFT JOIN next_action n ON n.tenant = c.tenant AND n.party_id = c.party_id
 WHERE c.tenant = $1 AND c.party_id = ANY($2::uuid[]) ORDER BY c.party_id
 """
 _HISTORY: Final = """
-SELECT party_id, kind, reference, happened_at, codes FROM case_history
+SELECT party_id, fact_id, kind, reference, happened_at, codes FROM case_history
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 _HOLDS: Final = """

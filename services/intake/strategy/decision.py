@@ -34,6 +34,9 @@ _NEEDS_PHONE: Final = frozenset({"sms", "call"})
 _NEEDS_HOME: Final = frozenset({"letter", "visit"})
 
 
+CaseStatus = Literal["new", "open", "cured", "closed"]
+
+
 class CaseState(Struct, frozen=True):
     """What a choice looks at. `days` and `bucket` are effective, on the business date `as_of`.
 
@@ -41,7 +44,7 @@ class CaseState(Struct, frozen=True):
     score may be shown. `was_under`: kinds of holds that stood at some time of this arrears.
     """
 
-    status: Literal["new", "open", "cured", "closed"]
+    status: CaseStatus
     held: bool
     suspended: tuple[str, ...]
     bucket: Bucket

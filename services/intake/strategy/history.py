@@ -44,16 +44,20 @@ class ActiveHold(Struct, frozen=True):
 
 
 class PastHold(Struct, frozen=True):
-    """A hold with its span: first day, and the first day on which it no longer stands (None: open)."""
+    """A hold with its span: first day, and the first day on which it no longer stands (None: open).
+
+    Dates are on the safe side: `is_over` when it had ended before that day was.
+    """
 
     kind: str
     starts_on: date
     ends_on: date | None
     channels: tuple[Channel, ...] | None = None
+    is_over: bool = False
 
     def on(self, day: date) -> ActiveHold | None:
         """The hold as it stands on `day`, if it does."""
-        if day < self.starts_on or (self.ends_on is not None and day >= self.ends_on):
+        if self.is_over or day < self.starts_on or (self.ends_on is not None and day >= self.ends_on):
             return None
         return ActiveHold(self.kind, self.channels, self.ends_on)
 

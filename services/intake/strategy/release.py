@@ -25,6 +25,8 @@ from services.intake.strategy.policy import Policy, PolicyError, policy_hash, re
 from shared.events.case import StrategyArm
 
 NotUsed = Literal["demonstration_only", "not_simulated", "not_approved"]
+NO_STRATEGY: Final = "no-strategy"
+"""The rule of a choice where the strategy may not be used: everything waits."""
 SHIPPED: Final = Path(__file__).parents[1] / "data" / "strategy"
 POLICY_FILE: Final = "policy.toml"
 CHALLENGER_FILE: Final = "challenger.toml"

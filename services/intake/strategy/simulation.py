@@ -3,10 +3,15 @@
 Pure: one person's past in, tallies out. What people said (difficulties, promises, complaints, plans), what holds stood
 and how late they were is replayed as it was; what the bank did is replaced by what the strategy chooses, from the first
 day on which the person's lateness is known. How people would have answered other steps is unknown and not guessed.
+
+From the first choice that was kept on, lateness, pauses, suspensions, holds, score and ways to reach somebody are those
+that the live choices saw; before it, they come from the loans' changes of state. `compare` goes further: it asks what a
+strategy chooses in each state in which a live choice was made, deeds of the bank included.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -20,7 +25,8 @@ from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.strategy.decision import CaseState, Choice, choose
 from services.intake.strategy.history import KIND_STEPS, PastFact, PastHold
 from services.intake.strategy.policy import Policy
-from services.intake.strategy.release import Strategy
+from services.intake.strategy.release import NO_STRATEGY, Strategy
+from services.intake.strategy.seen import MadeChoice
 from shared.events.case import Bucket, NextAction, StrategyArm
 
 VULNERABLE: Final = frozenset({"vulnerability", "mental_health_crisis", "hardship", "breathing_space"})
@@ -45,7 +51,7 @@ class Past(Struct, frozen=True):
     """One person: each loan's changes in order, what happened, holds, and labels by attribute for the groups.
 
     `until`: the last business date that is known of the case. `late_since`: due date of its oldest unpaid item then;
-    None when nothing is past due.
+    None when nothing is past due. `made`: the choices that were kept, in order; `known`: the history that each knew.
     """
 
     party_id: UUID
@@ -57,6 +63,8 @@ class Past(Struct, frozen=True):
     labels: Mapping[str, str]
     until: date
     late_since: date | None = None
+    made: tuple[MadeChoice, ...] = ()
+    known: tuple[tuple[PastFact, ...], ...] = ()
 
 
 class Lateness(NamedTuple):
@@ -111,15 +119,57 @@ class Cell:
 
 
 @dataclass
+class Compared:
+    """The live choices that were kept, beside what a strategy chooses in the same states.
+
+    `own`: those that the strategy itself made, and of them `own_different`, which are 0 as long as the rules that read
+    strategies stay what they were.
+    """
+
+    choices: int = 0
+    different: int = 0
+    own: int = 0
+    own_different: int = 0
+    became: Counter[str] = field(default_factory=Counter)
+
+    def add(self, strategy: Strategy, past: Past) -> None:
+        """Choose anew in each state in which a choice was made. A wait because nothing may be used is no choice."""
+        own = {one.sha256 for one in (strategy.champion, strategy.challenger) if one is not None}
+        for made, known in zip(past.made, past.known, strict=True):
+            if made.choice.rule == NO_STRATEGY:
+                continue
+            state = made.seen.state(known, made.on)
+            arm = strategy.arm_of(past.party_id, state)
+            chosen = choose(strategy.of_arm(arm).policy, state)
+            is_own = made.strategy_sha256 in own
+            differs = chosen != made.choice or (is_own and arm != made.arm)
+            self.choices += 1
+            self.own += is_own
+            self.different += differs
+            self.own_different += is_own and differs
+            if chosen.action != made.choice.action:
+                self.became[f"{made.choice.action} -> {chosen.action}"] += 1
+
+    def as_document(self) -> dict[str, object]:
+        """Counts, and which actions became which."""
+        return {
+            "choices": self.choices, "different": self.different, "made_by_it": self.own,
+            "of_them_different": self.own_different, "actions_that_became_others": dict(sorted(self.became.items())),
+        }  # fmt: skip
+
+
+@dataclass
 class Tally:
     """What a strategy would have done, in all and by group. Grows with the groups, not with the people."""
 
     strategy: Strategy
     total: Cell = field(default_factory=Cell)
     groups: dict[str, dict[str, Cell]] = field(default_factory=dict)
+    compared: Compared = field(default_factory=Compared)
 
     def add(self, past: Past, buckets: DelinquencyPolicy) -> None:
         """Replay a person."""
+        self.compared.add(self.strategy, past)
         taken = list(replay(self.strategy, past, buckets))
         cells = [self.total]
         for attribute, label in past.labels.items():
@@ -146,12 +196,14 @@ class Tally:
             attribute: {label: cell.as_document() for label, cell in sorted(cells.items())}
             for attribute, cells in sorted(self.groups.items())
         }
-        return {"total": self.total.as_document(), "groups": groups, "relief_parity": self.relief_parity()}
+        return {"total": self.total.as_document(), "groups": groups, "relief_parity": self.relief_parity(),
+                "live_choices": self.compared.as_document()}  # fmt: skip
 
 
 def replay(strategy: Strategy, past: Past, buckets: DelinquencyPolicy) -> Iterator[Taken]:
     """The steps that a strategy takes with a person, each done on the day it is chosen, to the last known day."""
     days = _turning_points(past)
+    last = max(past.until, past.made[-1].on) if past.made else past.until
     if not days:
         return
     history = list(_known_before(past.facts, days[0]))
@@ -161,7 +213,9 @@ def replay(strategy: Strategy, past: Past, buckets: DelinquencyPolicy) -> Iterat
     for number in range(_MOST_CHOICES):
         while coming and coming[0].on <= day:
             history.append(coming.pop(0))
-        state = _state(past, tuple(history), day, _late_on(past, day, buckets, exact), buckets)
+        state = _seen_then(past, history, day, buckets)
+        if state is None:
+            state = _state(past, tuple(history), day, _late_on(past, day, buckets, exact), buckets)
         arm = strategy.arm_of(past.party_id, state)
         choice = choose(strategy.of_arm(arm).policy, state)
         acted = choice.action not in ("wait", "never") and not (
@@ -174,7 +228,7 @@ def replay(strategy: Strategy, past: Past, buckets: DelinquencyPolicy) -> Iterat
             kind = "visit" if choice.action == "field_visit" else choice.action
             history.append(PastFact(day, kind, f"simulated-{number}"))  # type: ignore[arg-type]
         following = _next(day, choice, days, acted=acted)
-        if following is None or following > past.until:
+        if following is None or following > last:
             return
         day = following
 
@@ -227,12 +281,14 @@ def _turning_points(past: Past) -> list[date]:
     """The days on which what is known changes, from the first known day of lateness on."""
     changes = sorted({change.as_of for loan in past.loans for change in loan})
     late = [change.as_of for loan in past.loans for change in loan if change.state in _LATE]
+    late += [one.on for one in past.made if one.seen.status == "open"]
     if not late:
         return []
-    days = {*changes, *(fact.on for fact in past.facts)}
+    days = {*changes, *(fact.on for fact in past.facts), *(one.on for one in past.made)}
     for hold in past.holds:
         days.update(day for day in (hold.starts_on, hold.ends_on) if day is not None)
-    return sorted(day for day in days if min(late) <= day <= past.until)
+    last = max([past.until, *(one.on for one in past.made)])
+    return sorted(day for day in days if min(late) <= day <= last)
 
 
 def _known_before(facts: Sequence[PastFact], start: date) -> Iterator[PastFact]:
@@ -247,6 +303,17 @@ def _replayed(fact: PastFact) -> PastFact | None:
     if fact.kind in ("visit", "told") and fact.codes:
         return replace(fact, kind="told")
     return None
+
+
+def _seen_then(
+    past: Past, history: Sequence[PastFact], day: date, buckets: DelinquencyPolicy
+) -> CaseState | None:  # fmt: skip
+    """The case as the last live choice up to the evening of `day` saw it, aged since; None: none was kept by then."""
+    made = next((one for one in reversed(past.made) if one.on <= day), None)
+    if made is None:
+        return None
+    seen = made.seen if made.on == day else made.seen.later(day, buckets.bucket)
+    return seen.state(history, day)
 
 
 def _state(

@@ -13,8 +13,10 @@ from services.intake.strategy.policy import policy_hash
 from services.intake.strategy.release import SHIPPED, approve, read_folder
 from shared.events.compliance import HoldPlaced
 from tests.integration.intake.conftest import NOW
-from tests.integration.intake.test_strategy import late_case, visit
-from tests.unit.intake.facts import DAY, due, overdue, person
+from tests.integration.intake.test_scores import carry_out as close_and_score
+from tests.integration.intake.test_scores import set_past
+from tests.integration.intake.test_strategy import late_case, send, step, visit, work
+from tests.unit.intake.facts import DAY, day_closed, due, hold, hold_end, overdue, payment, person
 
 CONTENT = (SHIPPED / "policy.toml").read_bytes()
 
@@ -84,3 +86,52 @@ async def test_faulty_labels_are_refused(intake, monkeypatch, tmp_path, text):
     answer = await asyncio.to_thread(CliRunner().invoke, cli.strategy.strategy_app, arguments)
 
     assert answer.exit_code == 1
+
+
+async def close_day(intake, days: int) -> None:
+    """The core closes the day that lies so many days ahead; cases age, are scored and chosen for."""
+    intake.clock.business = NOW + timedelta(days=days)
+    await intake.tell(day_closed(DAY + timedelta(days=days)))
+    await close_and_score(intake)
+    await work(intake)
+
+
+async def test_released_strategy_over_the_past_makes_exactly_the_live_choices(intake, monkeypatch, tmp_path):
+    """With a score, a pause, suspensions, a hold that ends in the course of a day, words of the field, and time."""
+    party_id = await late_case(intake, walked=False)
+    await set_past(intake, (40, "B1"))
+    async with intake.api() as client:
+        await send(client, step("remind", 30), step("call", 20))
+    await close_day(intake, 1)
+    await intake.tell(payment(9, 1_000), hold(11, starts_on=DAY + timedelta(days=1), ends_on=DAY + timedelta(days=3)))
+    await work(intake)
+    await close_day(intake, 2)
+    await intake.tell(hold_end(12, ended_on=DAY + timedelta(days=3)), overdue(13, due(45, 400_000)))
+    held = HoldPlaced(
+        hold_id=uuid4(), party_id=party_id, kind="client_request", valid_from=NOW, source_ref="r-1",
+        valid_to=NOW + timedelta(days=5, hours=5), channels=None,
+    )  # fmt: skip
+    await intake.hear(held, topic="compliance")
+    for days in range(3, 8):
+        await close_day(intake, days)
+    intake.clock.business += timedelta(hours=3)
+    await intake.hear(visit(party_id, "met_customer", reason="income_lost"), topic="visit")
+    for days in range(8, 11):
+        await close_day(intake, days)
+    live = await intake.fetch("SELECT action, rule, seen FROM choice_made ORDER BY choice_id")
+
+    _, said, found = await simulate(intake, monkeypatch, tmp_path, CONTENT)
+
+    replayed = found["in_force"]["live_choices"]
+    assert replayed["choices"] == replayed["made_by_it"] == len(live)
+    assert (replayed["different"], replayed["of_them_different"]) == (0, 0), said
+    assert {row["rule"] for row in live} > {"suspended", "hold", "difficulty"}
+
+
+async def test_other_strategy_is_told_by_the_choices_that_it_would_have_made_otherwise(intake, monkeypatch, tmp_path):
+    await late_case(intake)
+    later = CONTENT.replace(b"version = 1", b"version = 2").replace(b"from_days = 31", b"from_days = 60")
+    _, _, found = await simulate(intake, monkeypatch, tmp_path, later)
+
+    assert found["new"]["live_choices"]["actions_that_became_others"] == {"field_visit -> wait": 1}
+    assert found["new"]["live_choices"]["made_by_it"] == 0

@@ -3,16 +3,20 @@
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.strategy.decision import Choice
 from services.intake.strategy.history import PastFact, PastHold
 from services.intake.strategy.policy import policy_hash, read_policy
 from services.intake.strategy.release import Strategy, Version, release
-from services.intake.strategy.simulation import LoanChange, Past, Tally, lateness, replay
+from services.intake.strategy.seen import MadeChoice
+from services.intake.strategy.simulation import Compared, LoanChange, Past, Tally, lateness, replay
 from tests.unit.intake.strategy.states import CONTENT, LADDER, TODAY, ago, fact
+from tests.unit.intake.strategy.test_seen import made, seen
 
 BUCKETS = DelinquencyPolicy()
 STRATEGY = release({"policy.toml": CONTENT}, production=False)
@@ -27,6 +31,49 @@ def past(*changes: tuple[int, str], facts=(), holds=(), number=1, until=TODAY, *
 
 def taken(one: Past, strategy: Strategy = STRATEGY) -> list[str]:
     return [step.choice.action for step in replay(strategy, one, BUCKETS)]
+
+
+def as_seen(days_ago: int, **changes) -> MadeChoice:
+    what = seen(as_of=ago(days_ago), scored_on=None, cure_permille=None, **changes)
+    return made(ago(days_ago), what, choice=Choice("wait", (), "suspended"))
+
+
+def remembered(*choices: MadeChoice, until=TODAY) -> Past:
+    return Past(UUID(int=1), (), (), (), True, True, {}, until, made=choices, known=((),) * len(choices))
+
+
+def test_days_in_which_live_choices_saw_a_suspension_are_left_alone():
+    long = as_seen(20, days_contractual=40, days_effective=40, bucket="B2", suspended=("disputed",))
+    over = as_seen(2, days_contractual=58, days_effective=58, bucket="B2")
+
+    assert [(one.choice.action, one.on) for one in replay(STRATEGY, remembered(long, over), BUCKETS)] == [
+        ("remind", ago(2))
+    ]
+
+
+def test_days_that_were_given_to_the_person_do_not_count():
+    """40 days late, of which 38 were a pause: the two that are left are the customer's own."""
+    assert taken(remembered(as_seen(1, days_contractual=40, days_effective=2, bucket="B1"))) == []
+
+
+def test_likely_cure_is_waited_for_as_the_live_choices_did():
+    late = {"days_contractual": 5, "days_effective": 5, "bucket": "B1"}
+    scored = msgspec.structs.replace(as_seen(3, **late).seen, cure_permille=900, scored_on=ago(3))
+
+    assert taken(remembered(as_seen(3, **late)))[0] == "remind"
+    assert taken(remembered(made(ago(3), scored))) == []
+
+
+def test_choice_that_would_be_another_is_counted_with_what_it_becomes():
+    right = made(TODAY, seen(), choice=Choice("remind", ("step_due",), "step:remind"), facts_to=0)
+    right = msgspec.structs.replace(right, strategy_sha256=STRATEGY.champion.sha256)
+    wrong = msgspec.structs.replace(right, choice=Choice("field_visit", ("softer_steps_done",), "visit"))
+    idle = msgspec.structs.replace(right, choice=Choice("wait", ("not_approved",), "no-strategy"))
+    found = Compared()
+    found.add(STRATEGY, remembered(right, wrong, idle))
+
+    assert (found.choices, found.own, found.own_different) == (2, 2, 1)
+    assert found.became == {"field_visit -> remind": 1}
 
 
 def test_person_who_only_gets_later_is_helped_before_being_visited():
