@@ -29,6 +29,7 @@ from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
 from services.intake.core_port import CorePort
 from services.intake.examples import EXAMPLES
+from services.intake.feed_recalls import RecallPlanned
 from services.intake.fineract.adapter import FineractAdapter
 from services.intake.fineract.port import FineractPort
 from services.intake.fineract.settings import FineractSettings
@@ -178,6 +179,7 @@ def _intent_handlers(
         ScoreRun(Scoring.of(scored_by, own)),
         LearnHomes(folding),
         SettleIdentity(own),
+        RecallPlanned(),
         LearnIndexes(folding.cipher, own.ageing_batch),
         GatherTimeline(),
         *([] if own.feed_folder is None else [TapeWatch(own, own.feed_folder)]),

@@ -16,6 +16,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
+from services.intake import feed_recalls
 from services.intake.core_port import CoreBalance, CorePort
 from services.intake.domain.book import Book
 from services.intake.domain.comparison import FieldDifference, compare, is_incident, marked
@@ -180,7 +181,7 @@ async def _finish(uow: UnitOfWork, run: Run) -> None:
     metrics.count("doorstep.books.compared", outcome=state)
     if state == "incident":
         detail = f"{counted.differing} of {counted.compared} loans differ on {run.business_date}"
-        await feed_suspensions.suspend(uow, run.core, "books_differ", detail=detail)
+        await feed_recalls.suspend(uow, run.core, "books_differ", detail=detail)
         return
     agreed = f"{counted.differing} of {counted.compared} loans differ on {run.business_date}"
     await feed_suspensions.release(uow, run.core, "books_differ", by="reconciliation", reason=agreed)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
+from services.intake import feed_recalls
 from services.intake.settings import IntakeSettings
 from services.intake.store import feed_suspensions, tape_files
 from services.intake.tapes.approvals import FeedError, contract_for, feeds_in
@@ -77,7 +78,7 @@ class TapeWatch:
                 detail = f"promised and not loaded: {', '.join(tapes)}"
                 log.error("tapes of %s are missing", core, extra={"reason": detail})
                 metrics.count("doorstep.tapes.missing")
-                await feed_suspensions.suspend(uow, core, "tape_missing", detail=detail)
+                await feed_recalls.suspend(uow, core, "tape_missing", detail=detail)
             else:
                 await feed_suspensions.release(uow, core, "tape_missing", by="tape", reason="the tapes are loaded")
 

@@ -168,8 +168,8 @@ _ALL: Final = [
         "party_stop",
         {"party.parked": stop.PartyParked, "party.unparked": stop.PartyUnparked},
     ),
-    # Versions 2 and 3: more causes. Every record of an older version is one of the newest.
-    *_types(("stop",), "party_stop", {"party.stopped": stop.PartyStopped}, version=3),
+    # Versions 2 to 4: more causes. Every record of an older version is one of the newest.
+    *_types(("stop",), "party_stop", {"party.stopped": stop.PartyStopped}, version=4),
     *_types(
         ("case", "visit", "plan", "contact", "compliance", "stop"),
         "heartbeat",

@@ -38,6 +38,8 @@ StopCause = Literal[
     "hold",
     # Who the person is has changed: two references are one person, or no longer.
     "identity",
+    # The core whose word all facts about the person are is not believed for the moment.
+    "feed_suspended",
 ]
 
 

@@ -213,6 +213,12 @@ def block(candidacy: Candidacy, fact: Block, *, policy: SelectionPolicy, now: da
     return _withdraw(changed, cause=fact.cause, policy=policy, now=now)
 
 
+def recalled(candidacy: Candidacy, *, cause: str, policy: SelectionPolicy, now: datetime) -> Step:
+    """A fact that recalls what is planned and of itself keeps nothing away: an open proposal is withdrawn."""
+    step = _withdraw(candidacy, cause=cause, policy=policy, now=now)
+    return step if step.finished else ignored(candidacy)
+
+
 def unblock(candidacy: Candidacy, *, cause: str, reference: str, at: datetime) -> Step:
     """A block ended. Kept even when the block itself has not arrived yet, so that order does not matter."""
     kept = next((b for b in candidacy.blocks if (b.cause, b.reference) == (cause, reference)), None)

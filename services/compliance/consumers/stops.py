@@ -55,8 +55,11 @@ async def _stop(uow: UnitOfWork, instruments: Instruments, stop: PartyStopped) -
 
     Then the hold keeps contact away from then on.
     """
-    contacts = COLLECTION if (kind := HOLD_OF_STOP[stop.cause]) is None else instruments.book.blocked_by(kind)
-    if stop.scope == "visit_channel":
+    kind = HOLD_OF_STOP[stop.cause]
+    contacts: Contacts | None = COLLECTION if kind is None else instruments.book.blocked_by(kind)
+    if stop.cause == "feed_suspended":
+        contacts = None  # as FACTS-FRESH refuses: nothing is known that any contact could stand on
+    elif stop.scope == "visit_channel" and contacts is not None:
         contacts = frozenset((channel, purpose) for channel, purpose in contacts if channel == "visit")
     await recall(uow, instruments, [_recall(stop, contacts)])
     if stop.cause == "complaint":
@@ -73,7 +76,7 @@ async def _stop(uow: UnitOfWork, instruments: Instruments, stop: PartyStopped) -
         await hold_desk.place(uow, instruments, [hold])
 
 
-def _recall(stop: PartyStopped, contacts: Contacts) -> Recall:
+def _recall(stop: PartyStopped, contacts: Contacts | None) -> Recall:
     return Recall(party_id=stop.party_id, cause=stop.cause, fact_arrived_real=stop.arrived_at, contacts=contacts)
 
 

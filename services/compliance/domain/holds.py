@@ -58,6 +58,8 @@ HOLD_OF_STOP: Final[dict[StopCause, HoldKind | None]] = {
     "hold": None,
     # `case.party_merged` says who is who, and the case is suspended meanwhile.
     "identity": None,
+    # The heartbeats say how long the core is not believed.
+    "feed_suspended": None,
     **dict.fromkeys(_LESS_OWED),
 }
 # What the core calls a hold, as ours.

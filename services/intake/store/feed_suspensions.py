@@ -13,7 +13,11 @@ SuspensionCause = Literal["books_differ", "tape_missing"]
 
 _SUSPEND = """
 INSERT INTO feed_suspension (tenant, core, cause, since, detail) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (tenant, core, cause) WHERE released_at IS NULL DO UPDATE SET detail = excluded.detail
+ON CONFLICT (tenant, core, cause) WHERE released_at IS NULL DO NOTHING
+RETURNING true
+"""
+_DETAIL = """
+UPDATE feed_suspension SET detail = $4 WHERE tenant = $1 AND core = $2 AND cause = $3 AND released_at IS NULL
 """
 _RELEASE = """
 UPDATE feed_suspension SET released_at = $4, released_by = $5, reason = $6
@@ -31,9 +35,12 @@ ORDER BY since DESC, core DESC, cause DESC LIMIT $6
 """
 
 
-async def suspend(uow: UnitOfWork, core: str, cause: SuspensionCause, *, detail: str) -> None:
-    """The core's feed is suspended for this cause; suspended again, only the detail is newer."""
-    await uow.sql.execute(_SUSPEND, uow.tenant, core, cause, uow.real_now, detail)
+async def suspend(uow: UnitOfWork, core: str, cause: SuspensionCause, *, detail: str) -> bool:
+    """The core's feed is suspended for this cause; suspended again (False), only the detail is newer."""
+    if await uow.sql.fetchval(_SUSPEND, uow.tenant, core, cause, uow.real_now, detail):
+        return True
+    await uow.sql.execute(_DETAIL, uow.tenant, core, cause, detail)
+    return False
 
 
 async def release(uow: UnitOfWork, core: str, cause: SuspensionCause, *, by: str, reason: str) -> bool:

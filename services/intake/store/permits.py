@@ -29,6 +29,17 @@ ON CONFLICT (tenant, party_id, permit_id) DO UPDATE SET is_void = true
 _HEARD = """
 SELECT channel, starts_at, ends_at, is_void FROM known_permit WHERE tenant = $1 AND party_id = $2 AND permit_id = $3
 """
+_PLANNED = """
+SELECT DISTINCT k.party_id FROM known_permit k JOIN case_file c ON c.tenant = k.tenant AND c.party_id = k.party_id
+WHERE k.tenant = $1 AND c.core = $2 AND NOT k.is_void AND k.ends_at > $3 AND ($4::uuid IS NULL OR k.party_id > $4)
+ORDER BY k.party_id LIMIT $5
+"""
+
+
+async def planned_of(uow: UnitOfWork, core: str, *, after: UUID | None, limit: int) -> list[UUID]:
+    """People of the core with a permit whose window is not over and that nobody has taken back, in order of id."""
+    rows = await uow.sql.fetch(_PLANNED, uow.tenant, core, uow.now, after, limit)
+    return [row["party_id"] for row in rows]
 
 
 async def heard(uow: UnitOfWork, party_id: UUID, permit_id: UUID) -> HeardPermit | None:

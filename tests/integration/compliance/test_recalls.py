@@ -72,6 +72,15 @@ async def test_stop_revokes_with_both_real_times(desk: Desk) -> None:
     }  # fmt: skip
 
 
+async def test_an_incident_of_the_feed_revokes_and_leaves_no_hold_that_would_outlive_it(desk: Desk) -> None:
+    case = await desk.open_case()
+    permit = await granted(desk, case)
+    await desk.deliver("stop", ("party.stopped", stopped(desk, case, "feed_suspended")))
+    (event,) = await desk.events("compliance.permit_revoked")
+    assert (event["permit_id"], event["cause"]) == (permit["permit_id"], "feed_suspended")
+    assert await desk.events("compliance.hold_placed") == []
+
+
 async def test_stop_request_denies_from_then_on(desk: Desk) -> None:
     case = await desk.open_case()
     body = {

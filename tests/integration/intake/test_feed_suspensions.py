@@ -1,14 +1,18 @@
 """An incident suspends the whole feed: one row, told with each heartbeat, until it agrees or a person releases it."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
+from services.intake.feed_recalls import RecallPlanned
 from services.intake.store import feed_suspensions
 from services.intake.tape_watch import Promises, TapeWatch
 from services.intake.tapes.contract import Promised
 from services.intake.tapes.loading import Loader
+from shared.events.compliance import PermitReleased
 from tests.integration.intake.test_api import core_saying
+from tests.integration.intake.test_cards import permit_for
+from tests.integration.intake.test_facts import carry_out, party_of
 from tests.integration.intake.test_reconciling import reconcile
 from tests.unit.intake.facts import overdue
 from tests.unit.intake.tapes.tapes import DAY, contract, manifest, released, row, write
@@ -34,6 +38,42 @@ async def test_too_much_that_differs_suspends_the_core_until_it_agrees(intake):
     async with intake.api() as api:
         (one,) = (await api.get("/v1/feed-suspensions", params={"standing": "false"})).json()["items"]
     assert (one["released_by"], one["detail"]) == ("reconciliation", "11 of 12 loans differ on 2026-03-10")
+
+
+async def permit(intake, reference, *, hours):
+    """Compliance has granted somebody a visit, from now for so long."""
+    return await permit_for(intake, await party_of(intake, reference), hours=hours)
+
+
+async def stopped(intake):
+    told = await intake.told()
+    return [data["party_id"] for name, data in told if name == "party.stopped" and data["cause"] == "feed_suspended"]
+
+
+async def test_what_is_planned_is_recalled_once_and_what_was_granted_meanwhile_too(intake):
+    await intake.tell(*(overdue(1, party=f"P-{number}", loan=f"L-{number}") for number in range(1, 13)))
+    planned, given_back = await permit(intake, "P-3", hours=2), await permit(intake, "P-2", hours=2)
+    await permit(intake, "P-1", hours=0)
+    await intake.hear(PermitReleased(**given_back, cause="moved"), topic="compliance")
+    await reconcile(intake, core_saying(L_1=500))
+    assert await carry_out(intake, RecallPlanned()) == 1
+    assert await stopped(intake) == [str(planned["party_id"])]
+    await intake.hear(PermitReleased(**planned, cause="feed_suspended"), topic="compliance")
+    late = await permit(intake, "P-4", hours=1)
+    intake.clock.real += timedelta(seconds=60)
+    assert await carry_out(intake, RecallPlanned()) == 1
+    assert await stopped(intake) == [str(planned["party_id"]), str(late["party_id"])]
+    await reconcile(intake, core_saying(L_1=500))
+    assert await carry_out(intake, RecallPlanned()) == 0, "one incident, one recall"
+
+
+async def test_a_suspension_that_is_over_recalls_nobody(intake):
+    await incident(intake)
+    await permit(intake, "P-1", hours=2)
+    async with intake.database.unit_of_work() as uow:
+        await feed_suspensions.release(uow, "core-a", "books_differ", by="tester", reason="found out in time")
+    await carry_out(intake, RecallPlanned())
+    assert await stopped(intake) == []
 
 
 async def test_a_balance_of_a_suspended_core_says_so_under_the_signature(intake):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.assignment.consumers import _held, _released, _stopped
-from tests.unit.assignment.builders import NOW, POLICY, candidate
+from tests.unit.assignment.builders import NOW, POLICY, candidate, visit
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,15 @@ def test_end_that_lies_ahead_may_come_before_the_hold() -> None:
     ended = _released(candidate(), hold(valid_to=until), POLICY, NOW).candidacy
     late = _held(ended, hold(), POLICY, NOW).candidacy
     assert [late.blocking(at) is not None for at in (NOW, until)] == [True, False]
+
+
+def test_a_feed_that_is_not_believed_takes_the_proposal_back_and_keeps_nobody_away_afterwards() -> None:
+    facts = SimpleNamespace(cause="feed_suspended", reference="feed:core-a", since=NOW)
+    stop: Any = SimpleNamespace(data=facts, time=NOW)
+    recalled = _stopped(candidate(visit=visit()), stop, POLICY, NOW)
+    assert [event.data.cause for event in recalled.events] == ["feed_suspended"]
+    assert (recalled.candidacy.visit, recalled.candidacy.blocking(NOW)) == (None, None)
+    assert not _stopped(recalled.candidacy, stop, POLICY, NOW).applied
 
 
 @pytest.mark.parametrize(
