@@ -30,6 +30,10 @@ class BrokenOffError(Exception):
     """The service could not be asked; what is certain is kept."""
 
 
+class OverError(Exception):
+    """The moment of which the list was read is no longer held."""
+
+
 class RefusedError(Exception):
     """The service does not give this list."""
 
@@ -57,7 +61,7 @@ def cases(
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew though a part is there.")] = False,
 ) -> None:
-    """Write the list of cases as CSV, a row per case and currency, without personal data.
+    """Write the list of cases as CSV, a row per case and currency, without personal data, all of one moment.
 
     Elsewhere than beside `serve`, DOORSTEP_OIDC_ISSUER, DOORSTEP_OIDC_CLIENT_ID and DOORSTEP_OIDC_CLIENT_SECRET name
     the client that asks.
@@ -141,14 +145,18 @@ async def export_cases(
 ) -> int:  # fmt: skip
     """Write the file piece by piece; returns its size in bytes. It appears under its name when it is whole.
 
-    Each piece is on the disk before the place after it is noted, so a killed export goes on after the last whole one.
+    Each piece is on the disk before the place after it is noted, so a killed export goes on after the last whole one;
+    if the service no longer holds the moment of which the list is, it is begun anew.
     Raises BrokenOffError, RefusedError, FileExistsError.
     """
     part, note = to.with_name(f"{to.name}.part"), to.with_name(f"{to.name}.part.json")
     state = _begun(to, part, note, dict(filters), restart=restart)
     with part.open("r+b") as file:
         while not state.ended:
-            state = await _certain_piece(http, tokens, file, state)
+            try:
+                state = await _certain_piece(http, tokens, file, state)
+            except OverError:
+                state = State(dict(filters))
             _note(note, state)
             advance(state)
         file.truncate(state.size_bytes)
@@ -213,6 +221,8 @@ async def _piece(http: "httpx.AsyncClient", tokens: "TokenSource", file: Any, st
             import httpx
 
             raise httpx.RemoteProtocolError(f"intake answered {answer.status_code}")
+        if answer.status_code == 410:
+            raise OverError
         if answer.status_code != 200:
             raise RefusedError(f"intake answered {answer.status_code}: {(await answer.aread()).decode()[:2_000]}")
         blocks = answer.aiter_bytes()

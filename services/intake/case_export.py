@@ -1,7 +1,7 @@
 """Cases as CSV: one row per case and currency, in pieces of bounded work, without personal data.
 
 A piece names up front where the next one begins, so it is whole when its stream ends, and whoever was interrupted goes
-on there. Each row is of the moment at which it was read.
+on there. All pieces are of one moment, which is held while they are read.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import asyncpg
 
 from services.intake.domain.book import Case
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.held_snapshots import HeldSnapshots
 from services.intake.store import books, case_lists
 from services.intake.store.case_lists import CaseFilter
-from shared.database import Database
 from shared.money import EXPONENTS
 
 CASES_PER_PIECE: Final = 25_000
@@ -38,18 +38,27 @@ def safe_cell(text: str) -> str:
 
 
 async def piece(
-    database: Database, which: CaseFilter, policy: DelinquencyPolicy, *, after: UUID | None, until: UUID | None
-) -> AsyncIterator[bytes]:
-    """The header line, then the fitting cases behind `after` up to `until` (None: to the end)."""
-    yield _lines([COLUMNS])
-    while True:
-        async with database.read_only() as uow:
-            rows = await case_lists.rows_until(uow, which, policy, after=after, until=until, limit=_CASES_AT_ONCE)
-        if rows:
-            yield _lines(cells for row in rows for cells in _cells(row, books.case_of(row)))
-        if len(rows) < _CASES_AT_ONCE:
-            return
-        after = rows[-1]["case_id"]
+    held: HeldSnapshots, moment: str, which: CaseFilter, policy: DelinquencyPolicy, *, after: UUID | None,
+    until: UUID | None,
+) -> AsyncIterator[bytes]:  # fmt: skip
+    """The header line, then the cases that fitted at the held moment, behind `after` up to `until` (None: to the end).
+
+    The moment is let go behind the last piece, and when the first one breaks off: whoever asks for that again gets
+    another moment.
+    """
+    is_whole, last = False, after
+    try:
+        yield _lines([COLUMNS])
+        while not is_whole:
+            async with held.reading(moment) as uow:
+                rows = await case_lists.rows_until(uow, which, policy, after=last, until=until, limit=_CASES_AT_ONCE)
+            if rows:
+                yield _lines(cells for row in rows for cells in _cells(row, books.case_of(row)))
+                last = rows[-1]["case_id"]
+            is_whole = len(rows) < _CASES_AT_ONCE
+    finally:
+        if (is_whole and until is None) or (not is_whole and after is None):
+            held.release(moment)
 
 
 def _cells(row: asyncpg.Record, case: Case) -> Iterator[Sequence[str]]:

@@ -53,7 +53,12 @@ def case_filter(
         date | None, Query(description="Only whose state is of this business date or a later one.")
     ] = None,
     changed_since: Annotated[
-        Moment | None, Query(description="Only with an event on topic `case` recorded then or later, real time.")
+        Moment | None,
+        Query(
+            description="Only with an event on topic `case` recorded then or later, real time. An event is recorded "
+            "with the beginning of its transaction, so ask from 2 minutes before your last time. One more day past due "
+            "within a bucket is no event: it follows from `as_of`."
+        ),
     ] = None,
 ) -> CaseFilter:
     """FastAPI dependency. Raises InvalidRequest when parts of the filter contradict one another."""

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from services.intake.api.case_filters import case_filter
 from services.intake.case_export import CASES_PER_PIECE, piece
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.held_snapshots import ExportOver, HeldSnapshots
 from services.intake.store import case_lists
 from services.intake.store.case_lists import CaseFilter
 from shared.database import Database
@@ -20,6 +21,7 @@ from shared.web.pages import MAX_CURSOR_LENGTH, decode_cursor, encode_cursor
 from shared.web.problems import InvalidCursor
 
 NEXT, EXAMINED, IN_ALL = "Doorstep-Next", "Doorstep-Examined", "Doorstep-Examined-In-All"
+AS_OF = "Doorstep-As-Of"
 
 
 def _header(description: str, kind: str) -> dict[str, object]:
@@ -34,6 +36,7 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
             NEXT: _header("Cursor of the next piece; absent on the last one.", "string"),
             EXAMINED: _header("How many cases this piece examines, at most.", "integer"),
             IN_ALL: _header("How many cases all pieces examine; on the first piece only.", "integer"),
+            AS_OF: _header("The moment of which all pieces are, real time; on the first piece only.", "string"),
         },
     }
 }
@@ -42,12 +45,13 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
 def exports_router(database: Database, policy: DelinquencyPolicy) -> APIRouter:
     """`GET /v1/exports/cases`."""
     router = APIRouter(prefix="/v1/exports", tags=["cases"])
+    held = HeldSnapshots(database)
 
     @router.get(
         "/cases",
         dependencies=[Depends(scope("intake.export-cases"))],
         response_class=StreamingResponse,
-        responses={**_ANSWER, **problem_responses(InvalidCursor)},
+        responses={**_ANSWER, **problem_responses(InvalidCursor, ExportOver)},
         summary="Cases as CSV",
     )
     async def export_cases(
@@ -61,19 +65,31 @@ def exports_router(database: Database, policy: DelinquencyPolicy) -> APIRouter:
     ) -> StreamingResponse:
         """One piece of the list as CSV, a row per case and currency; free of personal data.
 
-        A piece that breaks off is asked for again; pieces in order, each without its header line, are the whole list.
+        All pieces are of the moment at which the first was asked for, which is held for 15 minutes; after that the
+        next one is refused (`export-over`) and the list is begun anew. A piece that breaks off is asked for again;
+        pieces in order, each without its header line, are the whole list.
         """
         name = f"export|{which.list_name}"
-        after: UUID | None = None if cursor is None else decode_cursor(cursor, name, UUID)[0]
-        async with database.read_only() as uow:
-            until = await case_lists.span(uow, which, policy, after=after, examined=CASES_PER_PIECE)
-            headers = {EXAMINED: str(CASES_PER_PIECE)}
+        headers = {EXAMINED: str(CASES_PER_PIECE)}
+        after: UUID | None = None
+        if cursor is None:
+            moment, as_of = await held.hold()
+            headers[AS_OF] = as_of.isoformat()
+        else:
+            moment, after = decode_cursor(cursor, name, str, UUID)
+        try:
+            async with held.reading(moment) as uow:
+                until = await case_lists.span(uow, which, policy, after=after, examined=CASES_PER_PIECE)
+                if cursor is None:
+                    headers[IN_ALL] = str(await case_lists.count_walked(uow, which, policy))
+        except BaseException:
             if cursor is None:
-                headers[IN_ALL] = str(await case_lists.count_walked(uow, which, policy))
+                held.release(moment)
+            raise
         if until is not None:
-            headers[NEXT] = encode_cursor(name, until)
+            headers[NEXT] = encode_cursor(name, moment, until)
         return StreamingResponse(
-            piece(database, which, policy, after=after, until=until), media_type="text/csv", headers=headers
+            piece(held, moment, which, policy, after=after, until=until), media_type="text/csv", headers=headers
         )
 
     return router

@@ -2,14 +2,17 @@
 
 import csv
 import json
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from cli.export import BrokenOffError, RefusedError, export_cases
 from services.intake.api import exports
+from services.intake.store.case_lists import CaseFilter
+from shared.web.pages import encode_cursor
 from tests.integration.intake.test_case_lists import listed
-from tests.unit.intake.facts import due, overdue
+from tests.unit.intake.facts import due, overdue, person
 
 
 class Token:
@@ -101,3 +104,36 @@ async def test_a_refused_filter_is_said(intake, tmp_path):
             await export_cases(api, Token(api), tmp_path / "cases.csv", {"bucket": "B9"})
         wrong = await api.get("/v1/exports/cases?cursor=AAAA")
     assert wrong.status_code == 422
+
+
+async def test_all_rows_are_of_one_moment_whatever_changes_meanwhile(intake, small_pieces):
+    await seven_cases(intake)
+    await intake.tell(person(2, party="P-1"))
+    async with intake.api() as api:
+        one_moment = [await api.get("/v1/exports/cases")]
+        await intake.tell(
+            *(overdue(3, due(45, 900), party=f"P-{number}") for number in range(7)), overdue(1, party="P-new")
+        )
+        while following := one_moment[-1].headers.get("Doorstep-Next"):
+            one_moment.append(await api.get("/v1/exports/cases", params={"cursor": following}))
+        later = await api.get("/v1/exports/cases")
+    rows = [row for answer in one_moment for row in csv.DictReader(answer.text.splitlines())]
+
+    assert len(one_moment) == 4
+    assert [row["overdue"] for row in rows] == ["5.00"] * 7
+    assert one_moment[0].headers["Doorstep-As-Of"]
+    assert later.headers["Doorstep-Examined-In-All"] == "8"
+    assert {row["overdue"] for row in csv.DictReader(later.text.splitlines())} == {"9.00"}
+
+
+async def test_a_moment_that_is_no_longer_held_is_begun_anew(intake, tmp_path, small_pieces):
+    await seven_cases(intake)
+    target, note = tmp_path / "cases.csv", tmp_path / "cases.csv.part.json"
+    gone = encode_cursor(f"export|{CaseFilter().list_name}", "00000003-0000001B-1", uuid4())
+    note.write_text(json.dumps({"filters": {}, "cursor": gone, "size_bytes": 0, "examined": 4, "in_all": 7}))
+    async with intake.api() as api:
+        refused = await api.get("/v1/exports/cases", params={"cursor": gone})
+        await export_cases(api, Token(api), target, {})
+
+    assert (refused.status_code, refused.json()["type"].rsplit("/", 1)[-1]) == (410, "export-over")
+    assert len(target.read_text().splitlines()) == 8
