@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from services.intake.cutover.running import Run
     from services.intake.cutover.services import Services
     from services.intake.tapes.approvals import Released
+    from services.intake.tapes.contract import Contract
     from services.intake.tapes.manifest import Manifest
     from services.intake.tapes.survey import Tell
 
@@ -61,10 +62,14 @@ class _Files:
     def folder(self) -> Path:
         return self.path.parent
 
-    def tape(self, contracts: Path) -> tuple["Manifest", "Released"]:
+    def tape(self, contracts: Path) -> tuple["Manifest", "Released", "Contract"]:
+        from services.intake.tapes.contract import Contract
+
         loans = self.manifest.loans
         released = contract_of(contracts, loans.feed, self.manifest.business_date)
-        return manifest_of(self.folder / (loans.file + MANIFEST)), released
+        if not isinstance(released.contract, Contract):
+            raise refusal(f"refused: feed {loans.feed} is no feed of loans")
+        return manifest_of(self.folder / (loans.file + MANIFEST)), released, released.contract
 
     def document(self, name: str, *, by: str) -> tuple[dict[str, Any], str]:
         """A report that a command wrote here, with its SHA-256."""
@@ -113,7 +118,7 @@ def check(manifest: ManifestPath, contracts: Contracts) -> None:
     from services.intake.tapes.survey import content_hash
 
     files = _Files.open(manifest)
-    tape, released = files.tape(contracts)
+    tape, released, _ = files.tape(contracts)
     faults = [] if released.is_released else ["two people must approve the tape's contract"]
     if tape.sha256 != files.manifest.loans.sha256:
         faults.append(f"{files.manifest.loans.file}: its own manifest names another content")
@@ -146,7 +151,7 @@ def dry_run(manifest: ManifestPath, contracts: Contracts, prefix: Prefix = None)
     from services.intake.cutover.dry_run import DryRun, written
 
     files = _Files.open(manifest)
-    tape, released = files.tape(contracts)
+    tape, released, _ = files.tape(contracts)
 
     async def run(services: "Services", tell: "Tell") -> dict[str, Any]:
         with (files.folder / REJECTIONS).open("w", newline="", encoding="utf-8") as rejections:
@@ -278,7 +283,7 @@ def _with_run(
     from services.intake.tapes.opening import open_loader
 
     report, _ = files.report()
-    tape, released = files.tape(contracts)
+    tape, released, contract = files.tape(contracts)
     settings = attached_settings("intake", prefix)
 
     async def go(services: "Services", tell: "Tell") -> "tuple[T, Run]":
@@ -293,7 +298,7 @@ def _with_run(
                         "totals": totals}  # fmt: skip
 
             reader = Reader(files.folder, files.manifest, services, reserve=True)
-            run = Run(reader, files.manifest, report, services, released.contract, load_loans, tell)
+            run = Run(reader, files.manifest, report, services, contract, load_loans, tell)
             return await step(run), run
 
     return _with_services(prefix, go)

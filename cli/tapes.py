@@ -1,4 +1,4 @@
-"""`tape`: what a core says in files: preview, load, status, rejections; and the two signatures under a contract."""
+"""`tape`: what a core says of loans and people in files: preview, load, status, rejections, approvals."""
 
 import asyncio
 import csv
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from services.intake.tapes.loading import Loader
     from services.intake.tapes.manifest import Manifest
 
-tape_app = typer.Typer(no_args_is_help=True, help="Tapes: files of a core's loans, full or only what changed.")
+tape_app = typer.Typer(no_args_is_help=True, help="Tapes: files of a core's loans or people, full or only changes.")
 console = Console(soft_wrap=True)
 T = TypeVar("T")
 MANIFEST = ".manifest.json"
@@ -64,8 +64,9 @@ def preview(
         found = list(first_rows(file, released.contract, business_date, limit=rows))
     except UnreadableTapeError as error:
         raise refusal(f"refused: {error}") from error
+    about_loans = released.contract.subject == "loan_ref"
     for row in found:
-        said = "overdue" if row.overdue else "not overdue"
+        said = ("overdue" if row.overdue else "not overdue") if about_loans else "can be taken"
         if row.refusal is not None:
             said = f"refused: {row.refusal.field}: {row.refusal.reason}"
         console.print(f"row {row.number}: {said}", markup=False)
@@ -206,16 +207,16 @@ def approve(
     on: Day = None,
 ) -> None:
     """Sign a contract offline; prints the lines for approvals.toml. The key is that of `rules approver-key`."""
+    from services.intake.tapes.agreement import ContractError
     from services.intake.tapes.approvals import approve as signed
-    from services.intake.tapes.contract import ContractError
 
     print_approval(signed, file.read_bytes(), person=person, keys=keys, on=on, refused=ContractError)
 
 
 def contract_of(contracts: Path, feed: str, business_date: date) -> "Released":
     """The feed's contract of that date; ends the command with the reason where none can be read."""
+    from services.intake.tapes.agreement import ContractError
     from services.intake.tapes.approvals import FeedError, contract_for
-    from services.intake.tapes.contract import ContractError
 
     try:
         return contract_for(contracts, feed, business_date)

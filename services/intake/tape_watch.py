@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from services.intake import feed_recalls
 from services.intake.settings import IntakeSettings
 from services.intake.store import feed_suspensions, tape_files
+from services.intake.tapes.agreement import Agreement, ContractError
 from services.intake.tapes.approvals import FeedError, contract_for, feeds_in
-from services.intake.tapes.contract import Contract, ContractError
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, NewIntent
 from shared.telemetry import metrics
@@ -33,7 +33,7 @@ _EVERY: Final = timedelta(minutes=1)
 class Promises(Answer):
     """The released contracts that promise tapes."""
 
-    contracts: tuple[Contract, ...] = field(default=())
+    contracts: tuple[Agreement, ...] = field(default=())
 
 
 def next_watch(uow: UnitOfWork) -> NewIntent:
@@ -64,7 +64,7 @@ class TapeWatch:
                 await self._look(uow, answer.contracts)
         uow.intend(next_watch(uow))
 
-    async def _look(self, uow: UnitOfWork, contracts: Sequence[Contract]) -> None:
+    async def _look(self, uow: UnitOfWork, contracts: Sequence[Agreement]) -> None:
         local_now = uow.now.astimezone(ZoneInfo(self.settings.time_zone))
         missing: dict[str, list[str]] = {contract.core: [] for contract in contracts}
         for contract in contracts:
@@ -83,7 +83,7 @@ class TapeWatch:
                 await feed_suspensions.release(uow, core, "tape_missing", by="tape", reason="the tapes are loaded")
 
 
-def _promising(folder: Path) -> list[Contract]:
+def _promising(folder: Path) -> list[Agreement]:
     try:
         released = [contract_for(folder, feed, None) for feed in feeds_in(folder)]
     except (FeedError, ContractError, OSError) as error:

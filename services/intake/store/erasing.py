@@ -25,6 +25,11 @@ _DELETE: Final = (
     WHERE l.tenant = $1 AND l.party_id = ANY($2::uuid[]) AND f.core = l.core
       AND t.tenant = $1 AND t.feed = f.feed AND t.loan_ref = l.loan_ref
     """,
+    """
+    DELETE FROM tape_person t USING party_alias a, (SELECT DISTINCT feed, core FROM tape_file WHERE tenant = $1) AS f
+    WHERE a.tenant = $1 AND a.party_id = ANY($2::uuid[]) AND f.core = a.core
+      AND t.tenant = $1 AND t.feed = f.feed AND t.party_ref = a.party_ref
+    """,
     "DELETE FROM party_alias WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM reconciliation_finding WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM loan_fact WHERE tenant = $1 AND party_id = ANY($2::uuid[])",

@@ -61,7 +61,7 @@ SELECT row_number, field, reason, loan_ref, original, repaired_by FROM tape_reje
 WHERE tenant = $1 AND feed = $2 AND file_id = $3 AND row_number > $4 ORDER BY row_number LIMIT $5
 """
 _OPEN = """
-SELECT row_number, loan_ref FROM tape_rejection
+SELECT row_number, loan_ref, party_ref FROM tape_rejection
 WHERE tenant = $1 AND feed = $2 AND file_id = $3 AND row_number = ANY($4::integer[]) AND repaired_by IS NULL
 """
 _REPAIRED = """
@@ -194,9 +194,12 @@ async def rejections(uow: UnitOfWork, file: TapeFile, *, after: int, limit: int)
     return list(await uow.sql.fetch(_REJECTIONS, uow.tenant, file.feed, file.file_id, after, limit))
 
 
-async def open_rejections(uow: UnitOfWork, file: TapeFile, rows: Sequence[int]) -> dict[int, str | None]:
-    """Those of the rows that wait for a repair, with the loan they named."""
-    return dict(await uow.sql.fetch(_OPEN, uow.tenant, file.feed, file.file_id, list(rows)))
+async def open_rejections(
+    uow: UnitOfWork, file: TapeFile, rows: Sequence[int], *, subject: str
+) -> dict[int, str | None]:  # fmt: skip
+    """Those of the rows that wait for a repair, with what they named (`subject`: `loan_ref` or `party_ref`)."""
+    found = await uow.sql.fetch(_OPEN, uow.tenant, file.feed, file.file_id, list(rows))
+    return {row["row_number"]: row[subject] for row in found}
 
 
 async def repaired(uow: UnitOfWork, file: TapeFile, rows: Sequence[int], by: UUID) -> None:

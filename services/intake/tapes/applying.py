@@ -15,8 +15,10 @@ from services.intake.folding import Folding, FoldRefusedError, keys_bound
 from services.intake.store import tape_files, tape_loans
 from services.intake.store.parties import reserve
 from services.intake.store.tape_files import ProgressLostError, Rejection, Step, TapeFile
-from services.intake.store.tape_loans import OverdueLoan
-from services.intake.tapes.facts import Origin
+from services.intake.store.tape_loans import LOANS, OverdueLoan
+from services.intake.store.tape_people import PEOPLE
+from services.intake.store.tape_rows import LastRows
+from services.intake.tapes.facts import LoanOrigin, Origin
 from services.intake.tapes.repairing import Repairing
 from services.intake.tapes.rows import Work
 from services.intake.tapes.understanding import Refusal
@@ -61,6 +63,10 @@ class Applying:
     file: TapeFile
     repair: Repairing | None
 
+    @property
+    def _last_rows(self) -> LastRows:
+        return LOANS if isinstance(self.origin, LoanOrigin) else PEOPLE
+
     async def rows(self, work: Work, first: int, end: int) -> None:
         """Apply rows [first, end). What passes by itself is tried again; poison is found by halving and set aside."""
         try:
@@ -85,7 +91,7 @@ class Applying:
                 events = {one.loan_ref: self._gone(one) for one in loans}
                 waiting = await self._fold(uow, events)
                 cured = [one for one in events if one not in waiting]
-                await tape_loans.forget(uow, self.file.feed, cured)
+                await LOANS.forget(uow, self.file.feed, cured)
                 await tape_files.advance(
                     uow,
                     self.file,
@@ -119,16 +125,14 @@ class Applying:
             if part.work.removed[row]:
                 if row in gone:
                     events[row] = gone[row]
-            elif part.work.overdue[row]:
-                events[row] = self.origin.overdue(understood, row)
             else:
-                events[row] = self.origin.cured(understood, row)
+                events[row] = self.origin.stated(understood, row, is_overdue=bool(part.work.overdue[row]))
         return events
 
     async def _removed(self, uow: UnitOfWork, part: _Part) -> dict[int, Event[EventData]]:
         """A delta's removals of loans that were overdue, where the contract says that they are cures."""
         rows = [row for row in part.spoken() if part.work.removed[row]]
-        if not rows or self.origin.contract.content.removed != "cured":
+        if not rows or not isinstance(self.origin, LoanOrigin) or self.origin.contract.content.removed != "cured":
             return {}
         references = {part.work.understood.reference("loan_ref", row): row for row in rows}
         found = await tape_loans.overdue_among(uow, self.file.feed, sorted(references))
@@ -136,6 +140,7 @@ class Applying:
         return {references[one.loan_ref]: self._gone(one, numbers[one.loan_ref]) for one in found}
 
     def _gone(self, loan: OverdueLoan, number: int | None = None) -> Event[EventData]:
+        assert isinstance(self.origin, LoanOrigin)  # only loans vanish and are removed
         at = self.file.position_number if number is None else number
         return self.origin.gone(
             loan_ref=loan.loan_ref, party_ref=loan.party_ref, currency=loan.currency,
@@ -165,10 +170,11 @@ class Applying:
         taken[np.isin(places, list(part.refused))] = False
         if self.repair is None or self.repair.is_newest:
             rows, known = work.rows.slice(first, end - first), work.known[places]
-            await tape_loans.insert(uow, feed, rows.filter(taken & ~known))
-            await tape_loans.update(uow, feed, rows.filter(taken & known))
+            await self._last_rows.insert(uow, feed, rows.filter(taken & ~known))
+            await self._last_rows.update(uow, feed, rows.filter(taken & known))
             removed = [row for row in part.spoken() if work.removed[row] and row not in part.refused]
-            await tape_loans.forget(uow, feed, [work.understood.reference("loan_ref", row) for row in removed])
+            gone = [work.understood.reference(self._last_rows.key, row) for row in removed]
+            await self._last_rows.forget(uow, feed, gone)
         await tape_files.reject(uow, self.file, self._rejections(part))
         if self.repair is not None:
             numbers = work.understood.sheet.numbers
@@ -188,7 +194,7 @@ class Applying:
                     row_number=number,
                     field=refusal.field,
                     reason=refusal.reason,
-                    loan_ref=understood.named("loan_ref", row),
+                    loan_ref=understood.named("loan_ref", row) if self._last_rows is LOANS else None,
                     party_ref=understood.named("party_ref", row),
                     original=self.sealer.seal(original, place=place_of(self.file.file_id, number)),
                 )

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from services.intake import approvers
 from services.intake.approvers import APPROVALS_FILE, APPROVALS_NEEDED, APPROVERS_FILE, ApprovalError, Approvals
-from services.intake.tapes.contract import Contract, ContractError, contract_hash, read_contract
+from services.intake.tapes.agreement import Agreement, ContractError
+from services.intake.tapes.contract import AnyContract, contract_hash, read_contract
 from shared.security.note_keys import person_key_name
 
 _BESIDE: Final = (APPROVERS_FILE, APPROVALS_FILE)
@@ -36,7 +37,7 @@ class Approval(approvers.Approval):
 class Released:
     """A contract with the hash of its file and the people who approved it, sorted. Fewer than two: not released."""
 
-    contract: Contract
+    contract: AnyContract
     sha256: str
     approvers: tuple[str, ...]
 
@@ -93,7 +94,7 @@ def feeds_in(folder: Path) -> list[str]:
     return sorted({read_contract(path.read_bytes()).feed for path in paths})
 
 
-def _signers(content: bytes, contract: Contract, approvals: Approvals[Approval]) -> tuple[str, ...]:
+def _signers(content: bytes, contract: Agreement, approvals: Approvals[Approval]) -> tuple[str, ...]:
     wanted = (contract.feed, contract.version, contract_hash(content))
     people, _ = approvals.people(lambda one: (one.feed, one.version, one.sha256) == wanted)
     return tuple(sorted(person_key_name(person) for person in people))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from services.intake.store import tape_files
 from services.intake.store.tape_files import TapeFile
+from services.intake.tapes.agreement import ContractError
 from services.intake.tapes.approvals import FeedError, Released
-from services.intake.tapes.contract import ContractError
 from services.intake.tapes.landing import MANIFEST_SUFFIX, Landing, LandingError
 from services.intake.tapes.lines import UnreadableTapeError
 from services.intake.tapes.loading import ContractChangedError, FeedBusyError, Loader

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.intake.tapes.contract import Amounts, Dates
+from services.intake.tapes.agreement import Amounts, Dates
 from shared.money import MAX_AMOUNT_MINOR
 
 T = TypeVar("T")

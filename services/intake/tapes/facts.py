@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -10,7 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services.intake.core_events import core_event
-from services.intake.tapes.contract import PARTS, Contract
+from services.intake.tapes.contract import PARTS, AnyContract, Contract
 from services.intake.tapes.understanding import Understood
 from shared.events import Event
 from shared.events.base import EventData, trusted
@@ -35,7 +36,7 @@ class Origin:
     """The file that the facts are from, and where it stands among the core's facts (`number` None: each row says)."""
 
     tenant: str
-    contract: Contract
+    contract: AnyContract
     file_id: UUID
     business_date: date
     watermark: datetime
@@ -45,6 +46,33 @@ class Origin:
     def number_of(self, understood: Understood, row: int) -> int:
         """The row's place among the core's facts of the business date."""
         return int(understood.numbers["core_sequence"][row]) if self.number is None else self.number
+
+    @abstractmethod
+    def stated(self, understood: Understood, row: int, *, is_overdue: bool) -> Event[EventData]:
+        """The fact that the row states."""
+
+    def _event(self, name: str, data: EventData, identity: str) -> Event[EventData]:
+        return core_event(
+            name,
+            data,
+            tenant=self.tenant,
+            source=f"{self.contract.core}/tapes/{self.contract.feed}",
+            identity=identity,
+            time=self.watermark,
+            learned_at=self.learned_at,
+            correlation_id=str(self.file_id),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoanOrigin(Origin):
+    """A file of loans."""
+
+    contract: Contract
+
+    def stated(self, understood: Understood, row: int, *, is_overdue: bool) -> Event[EventData]:
+        """The row as `loan.overdue` or `loan.cured`."""
+        return self.overdue(understood, row) if is_overdue else self.cured(understood, row)
 
     def overdue(self, understood: Understood, row: int) -> Event[EventData]:
         """The row as `loan.overdue`."""
@@ -135,15 +163,3 @@ class Origin:
                     trusted(DueItem, {"kind": understood.text(prefix + "kind", row), "due_date": due_date, **parts})
                 )
         return found
-
-    def _event(self, name: str, data: EventData, identity: str) -> Event[EventData]:
-        return core_event(
-            name,
-            data,
-            tenant=self.tenant,
-            source=f"{self.contract.core}/tapes/{self.contract.feed}",
-            identity=identity,
-            time=self.watermark,
-            learned_at=self.learned_at,
-            correlation_id=str(self.file_id),
-        )

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,14 +24,17 @@ import pyarrow.compute as pc
 
 from services.intake.domain.calendar import latest_possible_date
 from services.intake.folding import Folding
-from services.intake.store import days, tape_files, tape_loans
+from services.intake.store import days, tape_files, tape_loans, tape_people
 from services.intake.store.tape_files import TapeFile
-from services.intake.store.tape_loans import Changed
+from services.intake.store.tape_rows import Changed
 from services.intake.tapes.applying import Applying
 from services.intake.tapes.approvals import Released
-from services.intake.tapes.facts import Origin
+from services.intake.tapes.contract import Contract
+from services.intake.tapes.facts import LoanOrigin, Origin
 from services.intake.tapes.manifest import Manifest
-from services.intake.tapes.repairing import Repairing, objections_to, other_loans, repairing
+from services.intake.tapes.people_contract import PeopleContract
+from services.intake.tapes.people_facts import PeopleOrigin
+from services.intake.tapes.repairing import Repairing, objections_to, others, repairing
 from services.intake.tapes.rows import Fingerprinted, Knowledge, fingerprints, work_of
 from services.intake.tapes.survey import LoanSet, Survey, Tell, loan_hashes, survey, unheard
 from services.intake.tapes.verdict import Before, Objection, in_words, on_content, on_manifest
@@ -39,6 +42,7 @@ from shared.database import Database, UnitOfWork
 from shared.security.sealing import RecordSealer
 
 T = TypeVar("T")
+_DIGEST_FIELD: Final = "tape.person"
 
 
 class FeedBusyError(RuntimeError):
@@ -99,7 +103,7 @@ class Loader:
                 objections.append(Objection("not_released", f"two people must approve the contract, and {people} has"))
             repair = await repairing(uow, manifest)
             if manifest.repairs is not None:
-                objections += await objections_to(uow, manifest, repair)
+                objections += await objections_to(uow, manifest, repair, subject=contract.subject)
         if not objections:
             return None
         return await self._record(_new_file(manifest, released, Survey(manifest.sha256), repair, objections))
@@ -115,14 +119,16 @@ class Loader:
         async with self.database.read_only() as uow:
             last = await tape_files.last_loaded(uow, manifest.feed)
             before = None if last is None or manifest.repairs is not None else _before(last)
-            compared = before is not None and released.contract.content.change == "full"
+            compared = before is not None and released.contract.change == "full"
             vanished = await _count_vanished(uow, manifest.feed, found.loans) if compared else 0
         return on_content(manifest, released.contract, found, before, vanished)
 
     async def _objections_to_repair(self, path: Path, released: Released, repair: Repairing) -> list[Objection]:
         async with self.database.read_only() as uow:
-            waiting = await tape_files.open_rejections(uow, repair.original, repair.rows)
-        return await asyncio.to_thread(other_loans, path, released.contract, repair, waiting)
+            waiting = await tape_files.open_rejections(
+                uow, repair.original, repair.rows, subject=released.contract.subject
+            )
+        return await asyncio.to_thread(others, path, released.contract, repair, waiting)
 
     async def _record(self, file: TapeFile) -> TapeFile:
         async with self.database.unit_of_work() as uow:
@@ -149,35 +155,32 @@ class _Run:
     ) -> None:
         self._database = loader.database
         self._path = path
-        self._released = released
         self._found = found
         self._file = file
         self._repair = repair
         self._tell = tell
         self._most = loader.facts_per_transaction
         self._in_order, self._last_reference = True, b""
-        self._origin = Origin(
-            tenant=loader.database.settings.tenant,
-            contract=released.contract,
-            file_id=file.file_id,
-            business_date=file.business_date,
-            watermark=file.watermark,
-            number=None if released.contract.content.order == "row" else file.position_number,
-            learned_at=loader.database.clock.real_now(),
-        )
+        self._contract = released.contract
+        self._origin = _origin(loader.database, released, file)
+        self._digest_key = bytes.fromhex(released.sha256)
+        if isinstance(released.contract, PeopleContract):
+            # Without a secret the data of a person could be guessed from their digest.
+            self._digest_key = loader.folding.cipher.blind_index(_DIGEST_FIELD, released.sha256)
         self._applying = Applying(loader.database, loader.folding, loader.sealer, self._origin, file, repair)
 
     async def run(self) -> TapeFile:
         """To the end."""
         async with self._database.unit_of_work() as uow:
             last = await tape_files.last_loaded(uow, self._file.feed)
-            spoken_of = await tape_loans.spoken_of(uow, self._released.contract.core, self._file.feed)
+            store = tape_loans if isinstance(self._contract, Contract) else tape_people
+            spoken_of = await store.spoken_of(uow, self._contract.core, self._file.feed)
         knowledge = Knowledge(self._found.repeated, LoanSet.of(spoken_of))
         is_first = last is None and self._repair is None
         done = self._file.rows_done
-        sheets = fingerprints(self._path, self._released.contract, self._released.sha256, after=done)
+        sheets = fingerprints(self._path, self._contract, self._digest_key, after=done)
         async for sheet in _ahead(sheets):
-            changed = await self._changed(sheet, knowledge, is_first=is_first)
+            changed = await self._of_us(sheet, await self._changed(sheet, knowledge, is_first=is_first))
             work = await asyncio.to_thread(work_of, sheet, changed, knowledge, self._origin)
             for first, end in work.groups(self._most):
                 await self._applying.rows(work, first, end)
@@ -197,10 +200,11 @@ class _Run:
         if not len(named):
             return found
         always = np.ones(len(named), bool) if self._repair else knowledge.always(sheet.hashes[named])
-        references = sheet.sheet.take(named).columns["loan_ref"]
+        references = sheet.sheet.take(named).columns[self._contract.subject]
+        last_rows = tape_loans.LOANS if isinstance(self._contract, Contract) else tape_people.PEOPLE
         digests = [sheet.digests[place] for place in named] if found else sheet.digests
         async with self._database.read_only() as uow:
-            changed = await tape_loans.changed(
+            changed = await last_rows.changed(
                 uow,
                 self._file.feed,
                 references,
@@ -210,9 +214,22 @@ class _Run:
             )
         return found + [Changed(int(named[one.place]), one.known, one.was_overdue) for one in changed]
 
+    async def _of_us(self, sheet: Fingerprinted, changed: list[Changed]) -> list[Changed]:
+        """Without the rows of people whom no loan has named: of the bank's other customers nothing is kept."""
+        if not isinstance(self._contract, PeopleContract) or self._contract.content.population != "all":
+            return changed
+        asked = [one for one in changed if not one.known and not sheet.nameless[one.place]]
+        if not asked:
+            return changed
+        references = sheet.sheet.columns["party_ref"].take(pa.array([one.place for one in asked]))
+        async with self._database.read_only() as uow:
+            named = await tape_people.named(uow, self._contract.core, references)
+        strangers = {one.place for place, one in enumerate(asked) if place not in named}
+        return [one for one in changed if one.place not in strangers]
+
     def _goes_on_in_order(self, references: pa.Array) -> bool:
         """Whether a full file is in order of reference up to here: its parts then span the feed's loans only once."""
-        self._in_order &= self._released.contract.content.change == "full" and self._repair is None
+        self._in_order &= self._contract.change == "full" and self._repair is None
         if self._in_order:
             ascends = pc.all(pc.less(references[:-1], references[1:])).as_py()
             first, last = references[0].as_py(), references[-1].as_py()
@@ -222,7 +239,7 @@ class _Run:
 
     def _concludes(self) -> bool:
         """Whether missing loans mean anything: not while rows are unread of which nobody knows whose they are."""
-        says = self._released.contract.content.vanished == "cured" and self._repair is None
+        says = self._contract.cures_the_vanished and self._repair is None
         return says and not self._found.nameless_rows
 
     async def _vanish(self) -> None:
@@ -241,6 +258,21 @@ class _Run:
             if after != page[-1].loan_ref:
                 await self._applying.vanished([], before=after, after=page[-1].loan_ref)
                 after = page[-1].loan_ref
+
+
+def _origin(database: Database, released: Released, file: TapeFile) -> Origin:
+    contract = released.contract
+    given: dict[str, Any] = {
+        "tenant": database.settings.tenant,
+        "file_id": file.file_id,
+        "business_date": file.business_date,
+        "watermark": file.watermark,
+        "number": None if contract.order == "row" else file.position_number,
+        "learned_at": database.clock.real_now(),
+    }
+    if isinstance(contract, PeopleContract):
+        return PeopleOrigin(contract=contract, **given)
+    return LoanOrigin(contract=contract, **given)
 
 
 async def _ahead(items: Iterator[T]) -> AsyncIterator[T]:

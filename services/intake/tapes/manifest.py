@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.intake.tapes.contract import Contract
+from services.intake.tapes.agreement import Agreement
 from shared.events.base import Reference
 from shared.ids import derived_id
 from shared.moments import Moment
@@ -57,6 +57,9 @@ class Manifest(_Strict):
     core_sequence: Number | None = Field(None, description="The core's newest number at extraction.")
     predecessor: Sha256 | None = Field(None, description="Content hash of the file before.")
     totals: tuple[Total, ...] = Field((), max_length=50)
+    counts: dict[str, Annotated[int, Field(ge=0, le=MAX_ROWS)]] = Field(
+        default_factory=dict, max_length=50, description="People: in how many rows each place holds something."
+    )
     repairs: Repairs | None = None
 
     @property
@@ -64,9 +67,9 @@ class Manifest(_Strict):
         """Our id of the file: the same file has the same one however often it comes."""
         return derived_id("tape", self.feed, self.business_date.isoformat(), str(self.sequence), self.sha256)
 
-    def position_number(self, contract: Contract) -> int | None:
+    def position_number(self, contract: Agreement) -> int | None:
         """Where the file stands among the core's facts of the business date; None: only its rows say so."""
-        if contract.content.order == "watermark":
+        if contract.order == "watermark":
             return (self.extracted_at - _EPOCH) // timedelta(microseconds=1)
         return self.core_sequence
 

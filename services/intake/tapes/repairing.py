@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.intake.store import tape_files
 from services.intake.store.tape_files import TapeFile
-from services.intake.tapes.contract import Contract
+from services.intake.tapes.agreement import Agreement
 from services.intake.tapes.manifest import Manifest
 from services.intake.tapes.sheets import read_sheets
 from services.intake.tapes.verdict import Objection
@@ -39,7 +39,9 @@ async def repairing(uow: UnitOfWork, manifest: Manifest) -> Repairing | None:
     return Repairing(original, manifest.repairs.rows, last.sequence == original.sequence)
 
 
-async def objections_to(uow: UnitOfWork, manifest: Manifest, repair: Repairing | None) -> list[Objection]:
+async def objections_to(
+    uow: UnitOfWork, manifest: Manifest, repair: Repairing | None, *, subject: str
+) -> list[Objection]:  # fmt: skip
     """Why a repair must not be loaded, as far as its manifest shows."""
     if repair is None:
         return [Objection("unknown_original", "the manifest repairs a file that was not loaded")]
@@ -48,20 +50,21 @@ async def objections_to(uow: UnitOfWork, manifest: Manifest, repair: Repairing |
     original = repair.original
     if (manifest.business_date, manifest.sequence) != (original.business_date, original.sequence):
         return [Objection("other_original", "a repair has the business date and the sequence of the file it mends")]
-    waiting = await tape_files.open_rejections(uow, original, repair.rows)
+    waiting = await tape_files.open_rejections(uow, original, repair.rows, subject=subject)
     closed = [row for row in repair.rows if row not in waiting]
     if closed:
         return [Objection("row_not_open", f"rows {closed[:10]} of the file were not refused, or are repaired already")]
     return []
 
 
-def other_loans(path: Path, contract: Contract, repair: Repairing, waiting: dict[int, str | None]) -> list[Objection]:
-    """A row can only be replaced by one about the same loan. `waiting`: the loans that the refused rows name."""
-    others = []
+def others(path: Path, contract: Agreement, repair: Repairing, waiting: dict[int, str | None]) -> list[Objection]:
+    """A row can only be replaced by one about the same. `waiting`: the loans or people that the refused rows name."""
+    found = []
     for sheet in read_sheets(path, contract):
-        for number, raw in zip(sheet.numbers, sheet.columns["loan_ref"].to_pylist(), strict=True):
+        for number, raw in zip(sheet.numbers, sheet.columns[contract.subject].to_pylist(), strict=True):
             row = repair.original_row(int(number)) if number <= len(repair.rows) else None
             known = None if row is None else waiting[row]
             if known is not None and known.encode() != raw:
-                others.append(row)
-    return [Objection("other_loan", f"rows {others[:10]} were about other loans")] if others else []
+                found.append(row)
+    about = "loan" if contract.subject == "loan_ref" else "person"
+    return [Objection(f"other_{about}", f"rows {found[:10]} were about another {about}")] if found else []

@@ -12,20 +12,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.intake.store.tape_loans import Changed
+from services.intake.store.tape_rows import Changed
 from services.intake.tapes.columns import references
-from services.intake.tapes.contract import VOLATILE, Contract
-from services.intake.tapes.facts import Origin
+from services.intake.tapes.contract import VOLATILE, AnyContract
+from services.intake.tapes.facts import LoanOrigin, Origin
+from services.intake.tapes.reading import understood as read
 from services.intake.tapes.sheets import Sheet, read_sheets
 from services.intake.tapes.survey import LoanSet, loan_hashes
-from services.intake.tapes.understanding import Refusal, Understood, understand
+from services.intake.tapes.understanding import Refusal, Understood
 
 _DIGEST_BYTES: Final = 16
+_REPEATED: Final = {
+    "loan_ref": Refusal("loan_ref", "repeated_loan"),
+    "party_ref": Refusal("party_ref", "repeated_person"),
+}
 
 
 @dataclass(frozen=True)
 class Fingerprinted:
-    """A sheet with the hash of each row's loan and the digest of what the row says of it, as hexadecimal text."""
+    """A sheet with the hash of what each row is about and the digest of what it says of that, as hexadecimal text."""
 
     sheet: Sheet
     hashes: np.ndarray
@@ -34,25 +39,24 @@ class Fingerprinted:
 
     @property
     def named(self) -> np.ndarray:
-        """Places of the rows that say which loan they are about."""
+        """Places of the rows that say which loan or person they are about."""
         return np.flatnonzero(~self.nameless)
 
 
-def fingerprints(path: Path, contract: Contract, contract_sha256: str, *, after: int) -> Iterator[Fingerprinted]:
-    """The sheets of a file behind row `after`. A changed contract changes every digest: its rows are read anew."""
+def fingerprints(path: Path, contract: AnyContract, key: bytes, *, after: int) -> Iterator[Fingerprinted]:
+    """The sheets of a file behind row `after`. `key` depends on the contract, so that a new one reads all rows anew."""
     slots = contract.slots()
     told = [slot for slot, source in slots.items() if source.value is None and slot not in VOLATILE]
-    key = bytes.fromhex(contract_sha256)
     for sheet in read_sheets(path, contract):
         if sheet.numbers[-1] <= after:
             continue
         rest = sheet.take(np.flatnonzero(sheet.numbers > after))
         joined = pc.binary_join_element_wise(*(rest.columns[slot] for slot in told), b"\x1f").to_pylist()
         nameless = np.zeros(rest.count, bool)
-        nameless[list(references(rest.columns["loan_ref"]) | rest.broken)] = True
+        nameless[list(references(rest.columns[contract.subject]) | rest.broken)] = True
         yield Fingerprinted(
             rest,
-            loan_hashes(rest.columns["loan_ref"].to_pylist()),
+            loan_hashes(rest.columns[contract.subject].to_pylist()),
             [blake2b(row, digest_size=_DIGEST_BYTES, key=key).hexdigest() for row in joined],
             nameless,
         )
@@ -69,9 +73,9 @@ class Work:
     overdue: np.ndarray
     removed: np.ndarray
     known: np.ndarray
-    """Rows of loans that the feed has named before."""
+    """Rows about what the feed has named before."""
     rows: pa.Table
-    """What is to be kept of each row that can be taken (columns of `tape_loans.COLUMNS`)."""
+    """What is to be kept of each row that can be taken (columns of its `LastRows`)."""
     places: np.ndarray
     """The places of `rows`."""
     last_row: int
@@ -99,13 +103,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of loans besides the file: those with more than one row in it, and those others have spoken of."""
+    """What is known besides the file: what has more than one row in it, and what others have spoken of."""
 
     repeated: LoanSet
     spoken_of: LoanSet
 
     def always(self, hashes: np.ndarray) -> np.ndarray:
-        """Rows that are looked at even where they repeat the loan's last row."""
+        """Rows that are looked at even where they repeat the last one."""
         found: np.ndarray = self.repeated.holds(hashes) | self.spoken_of.holds(hashes)
         return found
 
@@ -113,22 +117,22 @@ class Knowledge:
 def work_of(
     found: Fingerprinted, changed: Sequence[Changed], knowledge: Knowledge, origin: Origin
 ) -> Work:  # fmt: skip
-    """What the changed rows of a sheet mean. `changed` also holds rows that name no loan."""
+    """What the changed rows of a sheet mean. `changed` also holds rows that name nothing."""
     ordered = sorted(changed, key=lambda one: one.place)
     places = np.array([one.place for one in ordered], np.int64)
     known = np.array([one.known for one in ordered], bool)
     was_overdue = np.array([one.was_overdue for one in ordered], bool)
     sheet, hashes = found.sheet.take(places), found.hashes[places]
-    understood = understand(sheet, origin.contract, origin.business_date)
+    understood = read(sheet, origin.contract, origin.business_date)
     refused = dict(understood.refused)
     for row in np.flatnonzero(knowledge.repeated.holds(hashes)):
-        refused.setdefault(int(row), Refusal("loan_ref", "repeated_loan"))
+        refused.setdefault(int(row), _REPEATED[origin.contract.subject])
     fit = np.ones(sheet.count, bool)
     fit[list(refused)] = False
     removed = fit & _removed(understood)
     overdue = fit & ~removed & (understood.overdue_minor > 0)
     spoken_of = knowledge.spoken_of.holds(hashes)
-    speaks = fit & (overdue | was_overdue | spoken_of | removed)
+    speaks = fit & (overdue | was_overdue | spoken_of | removed) if isinstance(origin, LoanOrigin) else fit
     kept = np.flatnonzero(fit & ~removed)
     digests = [found.digests[place] for place in places[kept]]
     return Work(
@@ -138,7 +142,11 @@ def work_of(
         overdue=overdue,
         removed=removed,
         known=known,
-        rows=_rows(understood, kept, digests, overdue[kept], speaks[kept], origin),
+        rows=(
+            _loan_rows(understood, kept, digests, overdue[kept], speaks[kept], origin)
+            if isinstance(origin, LoanOrigin)
+            else _people_rows(understood, kept, digests, origin)
+        ),
         places=kept,
         last_row=int(found.sheet.numbers[-1]),
         first_done=int(found.sheet.numbers[0]) - 1,
@@ -151,17 +159,17 @@ def _removed(understood: Understood) -> np.ndarray:
     return operations.mask("remove".__eq__)
 
 
-def _rows(
+def _loan_rows(
     understood: Understood,
     kept: np.ndarray,
     digests: list[str],
     overdue: np.ndarray,
     speaks: np.ndarray,
-    origin: Origin,
+    origin: LoanOrigin,
 ) -> pa.Table:
     columns = understood.sheet.columns
     is_overdue, is_spoken = pa.array(overdue), pa.array(speaks)
-    numbers = understood.numbers["core_sequence"][kept] if origin.number is None else np.full(len(kept), origin.number)
+    numbers = _positions(understood, kept, origin)
     currencies = understood.texts["currency"]
     currency = pa.array([code or "" for code in currencies.values], pa.string()).take(
         pa.array(currencies.indices[kept])
@@ -179,3 +187,21 @@ def _rows(
             "stated_number": pc.if_else(is_spoken, pa.array(numbers, pa.int64()), nothing),
         }
     )
+
+
+def _people_rows(understood: Understood, kept: np.ndarray, digests: list[str], origin: Origin) -> pa.Table:
+    return pa.table(
+        {
+            "party_ref": understood.sheet.columns["party_ref"].take(pa.array(kept)).cast(pa.string()),
+            "digest": pa.array(digests, pa.string()),
+            "stated_number": pa.array(_positions(understood, kept, origin), pa.int64()),
+        }
+    )
+
+
+def _positions(understood: Understood, kept: np.ndarray, origin: Origin) -> np.ndarray:
+    """Where the rows stand among the core's facts of the business date."""
+    if origin.number is not None:
+        return np.full(len(kept), origin.number)
+    numbers: np.ndarray = understood.numbers["core_sequence"][kept]
+    return numbers

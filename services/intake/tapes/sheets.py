@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from services.intake.tapes.contract import Contract, CsvForm, FixedForm, ParquetForm, Source
+from services.intake.tapes.agreement import Agreement, CsvForm, FixedForm, ParquetForm, Source
 from services.intake.tapes.lines import Block, UnreadableTapeError, blocks
 
 PARQUET_BATCH_ROWS = 16_384
@@ -73,7 +73,7 @@ class Sheet:
         )
 
 
-def read_sheets(path: Path, contract: Contract) -> Iterator[Sheet]:
+def read_sheets(path: Path, contract: Agreement) -> Iterator[Sheet]:
     """The file in sheets, in order. Raises UnreadableTapeError."""
     places = {name: source for name, source in contract.slots().items() if source.value is None}
     if isinstance(contract.form, CsvForm):

@@ -13,12 +13,15 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from services.intake.tapes.contract import PARTS, Contract
+from services.intake.tapes.contract import PARTS, AnyContract, Contract
 from services.intake.tapes.lines import UnreadableTapeError
 from services.intake.tapes.manifest import MAX_ROWS
+from services.intake.tapes.people_contract import PeopleContract
+from services.intake.tapes.reading import understood as read
 from services.intake.tapes.sheets import Sheet, read_sheets
-from services.intake.tapes.understanding import Refusal, Understood, sums, understand
+from services.intake.tapes.understanding import Refusal, Understood, sums
 from shared.money import EXPONENTS
 
 Tell = Callable[[str, int, int], None]
@@ -89,7 +92,10 @@ def loan_hashes(loan_refs: list[bytes]) -> np.ndarray:
 
 @dataclass
 class Survey:
-    """What a tape holds. Sums are in major units, by currency: balance, and unpaid rest of due items."""
+    """What a tape holds. Sums are in major units, by currency: balance, and unpaid rest of due items.
+
+    Of people they are counts, by place: in how many rows it is filled, and 0.
+    """
 
     sha256: str
     rows: int = 0
@@ -107,16 +113,18 @@ class Survey:
         return sum(self.refused.values())
 
 
-def survey(path: Path, contract: Contract, business_date: date, tell: Tell = unheard, *, expected: int = 0) -> Survey:
+def survey(
+    path: Path, contract: AnyContract, business_date: date, tell: Tell = unheard, *, expected: int = 0
+) -> Survey:
     """Read the file whole. Raises UnreadableTapeError."""
     found = Survey(content_hash(path))
     hashes = _Hashes(expected)
     for sheet in read_sheets(path, contract):
-        understood = understand(sheet, contract, business_date)
+        understood = read(sheet, contract, business_date)
         found.rows += sheet.count
         if found.rows > MAX_ROWS:
             raise UnreadableTapeError(f"more than {MAX_ROWS} rows")
-        hashes.add(_named(sheet, understood))
+        hashes.add(_named(sheet, understood, contract))
         _count(found, understood, contract)
         tell("Checking", found.rows, max(expected, found.rows))
     found.loans = hashes.loans()
@@ -133,14 +141,29 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _named(sheet: Sheet, understood: Understood) -> np.ndarray:
-    hashes = loan_hashes(sheet.columns["loan_ref"].to_pylist())
+def _named(sheet: Sheet, understood: Understood, contract: AnyContract) -> np.ndarray:
+    hashes = loan_hashes(sheet.columns[contract.subject].to_pylist())
     return np.delete(hashes, list(understood.nameless)) if understood.nameless else hashes
 
 
-def _count(found: Survey, understood: Understood, contract: Contract) -> None:
+def _count(found: Survey, understood: Understood, contract: AnyContract) -> None:
     found.nameless_rows += len(understood.nameless)
     found.refused.update(understood.refused.values())
+    if isinstance(contract, PeopleContract):
+        _count_filled(found, understood.sheet)
+    else:
+        _add_money(found, understood, contract)
+
+
+def _count_filled(found: Survey, sheet: Sheet) -> None:
+    """As written, whether or not the row can be taken: so the bank will have counted."""
+    for slot in sheet.columns:
+        if slot.rpartition(".")[2] in ("name", "born_on", "value"):
+            lengths = pc.binary_length(sheet.columns[slot]).to_numpy()
+            _add(found, slot, Decimal(int((lengths > 0).sum())), Decimal())
+
+
+def _add_money(found: Survey, understood: Understood, contract: Contract) -> None:
     counted = np.ones(understood.sheet.count, bool)
     counted[list(understood.uncounted)] = False
     found.overdue_rows += int(((understood.overdue_minor > 0) & counted).sum())
@@ -158,9 +181,9 @@ def _count(found: Survey, understood: Understood, contract: Contract) -> None:
             _add(found, *written)
 
 
-def _add(found: Survey, currency: str, balance: Decimal, overdue: Decimal) -> None:
-    before = found.sums.get(currency, (Decimal(), Decimal()))
-    found.sums[currency] = before[0] + balance, before[1] + overdue
+def _add(found: Survey, name: str, first: Decimal, second: Decimal) -> None:
+    before = found.sums.get(name, (Decimal(), Decimal()))
+    found.sums[name] = before[0] + first, before[1] + second
 
 
 def _as_written(understood: Understood, row: int, contract: Contract) -> tuple[str, Decimal, Decimal] | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Literal, get_args
+from typing import Any, ClassVar, Final, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 
+from services.intake.tapes.agreement import Agreement, Source
 from services.intake.tapes.columns import (
     Categories,
     Refusals,
@@ -20,19 +21,20 @@ from services.intake.tapes.columns import (
     references,
     whole_numbers,
 )
-from services.intake.tapes.contract import PARTS, Contract, Source
+from services.intake.tapes.contract import PARTS, Contract
 from services.intake.tapes.sheets import Sheet
 from shared.events.loan import DueItem, LoanOverdue, Obligor
 from shared.money import EXPONENTS
 
 _LONGEST_AGE_DAYS: Final = 40_000
 _LONGEST_TEXT: Final = 200
-_NO_DATE: Final = date.max
+NO_DATE: Final = date.max
 _EVEN: Final = 10**9
 Operation = Literal["put", "remove"]
 
 
-def _allowed(model: type[Any], name: str) -> frozenset[str]:
+def allowed_words(model: type[Any], name: str) -> frozenset[str]:
+    """The words that a field of a fact can hold."""
     annotation = model.model_fields[name].annotation
     inner = get_args(annotation)
     return frozenset(inner if all(isinstance(one, str) for one in inner) else get_args(inner[0]))
@@ -40,12 +42,12 @@ def _allowed(model: type[Any], name: str) -> frozenset[str]:
 
 _WORDS: Final[dict[str, frozenset[str]]] = {
     "currency": frozenset(EXPONENTS),
-    "product_class": _allowed(LoanOverdue, "product_class"),
-    "flag": _allowed(LoanOverdue, "flags") | {""},
+    "product_class": allowed_words(LoanOverdue, "product_class"),
+    "flag": allowed_words(LoanOverdue, "flags") | {""},
     "operation": frozenset(get_args(Operation)),
-    "kind": _allowed(DueItem, "kind"),
-    "role": _allowed(Obligor, "role") | {""},
-    "liability": _allowed(Obligor, "liability") | {""},
+    "kind": allowed_words(DueItem, "kind"),
+    "role": allowed_words(Obligor, "role") | {""},
+    "liability": allowed_words(Obligor, "liability") | {""},
 }
 _WRONG_WORD: Final = {"currency": "unknown_currency"}
 
@@ -99,13 +101,21 @@ class Understood:
 
 def understand(sheet: Sheet, contract: Contract, business_date: date) -> Understood:
     """Read every place of every row. A row is refused by the first field, in the contract's order, that fails."""
-    return _Reading(sheet, contract, business_date).read()
+    return _LoanReading(sheet, contract, business_date).read()
 
 
-class _Reading:
-    def __init__(self, sheet: Sheet, contract: Contract, business_date: date) -> None:
+class Reading:
+    """One sheet on its way from bytes to values, place by place. What a row is about is the heirs' matter."""
+
+    longest_age_days: ClassVar[Mapping[str, int]]
+    """The dates, and how long before the file's business date each can lie."""
+    optional_dates: ClassVar[frozenset[str]]
+    words: ClassVar[Mapping[str, frozenset[str]]]
+    """Places that hold a word of a closed list."""
+
+    def __init__(self, sheet: Sheet, contract: Agreement, business_date: date) -> None:
         self._sheet = sheet
-        self._contract = contract
+        self._agreed = contract
         self._business_date = business_date
         self._slots = contract.slots()
         self._refused: dict[int, Refusal] = {row: Refusal("row", reason) for row, reason in sheet.broken.items()}
@@ -116,12 +126,11 @@ class _Reading:
         self._numbers: dict[str, np.ndarray] = {}
 
     def read(self) -> Understood:
+        """The rows."""
         for slot, source in self._slots.items():
             self._found[slot] = self._read_slot(slot, source)
-        overdue_minor = self._read_items()
-        self._check_obligors()
-        self._forgive_removals()
-        uncounted = set(self._sheet.broken) | set(self._found["currency"])
+        overdue_minor = self.completed()
+        uncounted = set(self._sheet.broken) | set(self._found.get("currency", ()))
         for slot in self._slots:
             if slot in self._minor:
                 uncounted.update(self._found[slot])
@@ -136,26 +145,25 @@ class _Reading:
             numbers=self._numbers,
             overdue_minor=overdue_minor,
             uncounted=uncounted,
-            nameless=set(self._sheet.broken) | set(self._found["loan_ref"]),
+            nameless=set(self._sheet.broken) | set(self._found[self._agreed.subject]),
         )
+
+    def completed(self) -> np.ndarray:
+        """What can be seen only over several places of a row; returns the unpaid rest of each row."""
+        return _zeros(self._sheet)
 
     def _read_slot(self, slot: str, source: Source) -> Refusals:
         name = slot.rpartition(".")[2]
         if name in ("loan_ref", "party_ref"):
             return self._references(slot, optional=slot.startswith("obligor."))
-        if name in ("balance", *PARTS):
-            self._minor[slot], refused = amounts(self._column(slot), self._contract.amounts, self._exponents())
-            if name == "balance":
-                refused |= {int(row): "missing" for row in np.flatnonzero(self._is_empty(slot))}
-            return refused
         if name in ("core_sequence", "core_dpd"):
             self._numbers[slot], refused = whole_numbers(self._column(slot))
             if name == "core_sequence":
                 refused |= {int(row): "missing" for row in np.flatnonzero(self._numbers[slot] < 1)}
             return refused
-        if name in ("due_date", "originated_on", "business_date"):
+        if name in self.longest_age_days:
             return self._read_dates(slot, name, source)
-        self._texts[slot], refused = self._categories(slot, source, _word_reader(name, source))
+        self._texts[slot], refused = self._categories(slot, source, word_reader(name, source, self.words))
         return refused
 
     def _references(self, slot: str, *, optional: bool) -> Refusals:
@@ -163,54 +171,25 @@ class _Reading:
         return {row: reason for row, reason in refused.items() if not (optional and reason == "missing")}
 
     def _read_dates(self, slot: str, name: str, source: Source) -> Refusals:
-        read, latest = date_reader(self._contract.dates), self._business_date
+        read, latest = date_reader(self._agreed.dates), self._business_date
+        longest_days = self.longest_age_days[name]
 
         def checked(text: str) -> date:
             found = read(text)
-            if found is _NO_DATE:
-                if name != "due_date":
+            if found is NO_DATE:
+                if name not in self.optional_dates:
                     raise ValueRefusedError("missing")
                 return found
             if found > latest:
                 raise ValueRefusedError("future_date")
             if name == "business_date" and found < latest:
                 raise ValueRefusedError("older_business_date")
-            if (latest - found).days > _LONGEST_AGE_DAYS:
+            if (latest - found).days > longest_days:
                 raise ValueRefusedError("absurd_date")
             return found
 
         self._dates[slot], refused = self._categories(slot, source, checked)
         return refused
-
-    def _read_items(self) -> np.ndarray:
-        """The unpaid rest over all due items; an amount without a date is refused."""
-        rests = _zeros(self._sheet)
-        for number in range(len(self._contract.due_item)):
-            prefix = f"due_item.{number}."
-            owed = sum((self._minor.get(prefix + part, 0) for part in PARTS[:-1]), _zeros(self._sheet))
-            rest = np.maximum(owed - self._minor.get(prefix + "paid", 0), 0)
-            dated = self._dates[prefix + "due_date"].mask(lambda day: day is not _NO_DATE)
-            for row in np.flatnonzero((owed > 0) & ~dated):
-                self._found[prefix + "due_date"].setdefault(int(row), "missing")
-            rests = rests + rest
-        return rests
-
-    def _check_obligors(self) -> None:
-        """Somebody who is named is bound in some capacity."""
-        for number in range(len(self._contract.obligor)):
-            prefix = f"obligor.{number}."
-            named = ~self._is_empty(prefix + "party_ref")
-            for slot in (prefix + "role", prefix + "liability"):
-                for row in np.flatnonzero(named & self._texts[slot].mask(lambda text: not text)):
-                    self._found[slot].setdefault(int(row), "missing")
-
-    def _forgive_removals(self) -> None:
-        """A delta that takes a loan away need not say anything else of it."""
-        if "operation" not in self._texts:
-            return
-        removed = set(np.flatnonzero(self._texts["operation"].mask("remove".__eq__)))
-        for slot in set(self._found) - {"loan_ref", "operation", "business_date", "core_sequence"}:
-            self._found[slot] = {row: why for row, why in self._found[slot].items() if row not in removed}
 
     def _column(self, slot: str) -> pa.Array:
         source = self._slots[slot]
@@ -227,12 +206,6 @@ class _Reading:
             return Categories(np.zeros(self._sheet.count, np.int32), [value]), refused
         return categories(self._sheet.columns[slot], self._sheet.encoding, convert)
 
-    def _exponents(self) -> np.ndarray:
-        """Decimals of each row's currency. The currency stands before every amount in the contract's order."""
-        currency = self._texts["currency"]
-        decimals = np.array([EXPONENTS.get(code or "", 2) for code in currency.values] or [2], np.int64)
-        return decimals[currency.indices] if len(currency.values) else _zeros(self._sheet)
-
     def _is_empty(self, slot: str) -> np.ndarray:
         column = self._column(slot)
         ends = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
@@ -240,8 +213,72 @@ class _Reading:
         return empty
 
 
-def _word_reader(name: str, source: Source) -> Callable[[str], str]:
-    words = _WORDS.get(name)
+class _LoanReading(Reading):
+    longest_age_days: ClassVar[Mapping[str, int]] = dict.fromkeys(
+        ("due_date", "originated_on", "business_date"), _LONGEST_AGE_DAYS
+    )
+    optional_dates: ClassVar[frozenset[str]] = frozenset({"due_date"})
+    words: ClassVar[Mapping[str, frozenset[str]]] = _WORDS
+
+    def __init__(self, sheet: Sheet, contract: Contract, business_date: date) -> None:
+        super().__init__(sheet, contract, business_date)
+        self._loans = contract
+
+    def completed(self) -> np.ndarray:
+        rests = self._read_items()
+        self._check_obligors()
+        self._forgive_removals()
+        return rests
+
+    def _read_slot(self, slot: str, source: Source) -> Refusals:
+        name = slot.rpartition(".")[2]
+        if name not in ("balance", *PARTS):
+            return super()._read_slot(slot, source)
+        self._minor[slot], refused = amounts(self._column(slot), self._loans.amounts, self._exponents())
+        if name == "balance":
+            refused |= {int(row): "missing" for row in np.flatnonzero(self._is_empty(slot))}
+        return refused
+
+    def _read_items(self) -> np.ndarray:
+        """The unpaid rest over all due items; an amount without a date is refused."""
+        rests = _zeros(self._sheet)
+        for number in range(len(self._loans.due_item)):
+            prefix = f"due_item.{number}."
+            owed = sum((self._minor.get(prefix + part, 0) for part in PARTS[:-1]), _zeros(self._sheet))
+            rest = np.maximum(owed - self._minor.get(prefix + "paid", 0), 0)
+            dated = self._dates[prefix + "due_date"].mask(lambda day: day is not NO_DATE)
+            for row in np.flatnonzero((owed > 0) & ~dated):
+                self._found[prefix + "due_date"].setdefault(int(row), "missing")
+            rests = rests + rest
+        return rests
+
+    def _check_obligors(self) -> None:
+        """Somebody who is named is bound in some capacity."""
+        for number in range(len(self._loans.obligor)):
+            prefix = f"obligor.{number}."
+            named = ~self._is_empty(prefix + "party_ref")
+            for slot in (prefix + "role", prefix + "liability"):
+                for row in np.flatnonzero(named & self._texts[slot].mask(lambda text: not text)):
+                    self._found[slot].setdefault(int(row), "missing")
+
+    def _forgive_removals(self) -> None:
+        """A delta that takes a loan away need not say anything else of it."""
+        if "operation" not in self._texts:
+            return
+        removed = set(np.flatnonzero(self._texts["operation"].mask("remove".__eq__)))
+        for slot in set(self._found) - {"loan_ref", "operation", "business_date", "core_sequence"}:
+            self._found[slot] = {row: why for row, why in self._found[slot].items() if row not in removed}
+
+    def _exponents(self) -> np.ndarray:
+        """Decimals of each row's currency. The currency stands before every amount in the contract's order."""
+        currency = self._texts["currency"]
+        decimals = np.array([EXPONENTS.get(code or "", 2) for code in currency.values] or [2], np.int64)
+        return decimals[currency.indices] if len(currency.values) else _zeros(self._sheet)
+
+
+def word_reader(name: str, source: Source, listed: Mapping[str, frozenset[str]]) -> Callable[[str], str]:
+    """Reads one text of a place: a word of `listed`, or free text. The function raises ValueRefusedError."""
+    words = listed.get(name)
 
     def read(text: str) -> str:
         if source.codes and source.value is None:
@@ -256,14 +293,15 @@ def _word_reader(name: str, source: Source) -> Callable[[str], str]:
             raise ValueRefusedError("missing")
         if len(text) > _LONGEST_TEXT:
             raise ValueRefusedError("too_long")
-        if name == "jurisdiction" and not _is_place(text):
+        if name == "jurisdiction" and not is_place(text):
             raise ValueRefusedError("not_a_place")
         return text
 
     return read
 
 
-def _is_place(text: str) -> bool:
+def is_place(text: str) -> bool:
+    """Whether a text is a place of ISO 3166."""
     country, _, part = text.partition("-")
     if not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
         return False

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from services.intake.tapes.contract import Contract
+from services.intake.tapes.agreement import Agreement
 from services.intake.tapes.manifest import Manifest
+from services.intake.tapes.people_contract import PeopleContract
 from services.intake.tapes.survey import Survey
 
 
@@ -36,24 +37,29 @@ class Before:
 
 
 def on_manifest(
-    manifest: Manifest, contract: Contract, before: Before | None, latest: date
+    manifest: Manifest, contract: Agreement, before: Before | None, latest: date
 ) -> list[Objection]:  # fmt: skip
     """What the manifest alone shows. `latest`: the last business date that the core can have reached."""
     return list(_on_manifest(manifest, contract, before, latest))
 
 
 def _on_manifest(
-    manifest: Manifest, contract: Contract, before: Before | None, latest: date
+    manifest: Manifest, contract: Agreement, before: Before | None, latest: date
 ) -> Iterator[Objection]:  # fmt: skip
     if manifest.feed != contract.feed:
         yield Objection("foreign_feed", f"the manifest is of feed {manifest.feed}, the contract of {contract.feed}")
     if manifest.business_date > latest:
         yield Objection("future_business_date", f"{manifest.business_date} lies after {latest}")
-    vanishing = contract.content.order == "row" and contract.content.vanished == "cured"
-    if manifest.core_sequence is None and (contract.content.order == "manifest" or vanishing):
+    vanishing = contract.order == "row" and contract.cures_the_vanished
+    if manifest.core_sequence is None and (contract.order == "manifest" or vanishing):
         yield Objection("no_position", "the contract needs the manifest's core_sequence, which is missing")
-    if contract.checks.totals == "required" and not manifest.totals and manifest.rows and manifest.repairs is None:
-        yield Objection("no_totals", "the contract demands sums per currency")
+    told, what = (
+        (manifest.counts, "counts of filled places")
+        if _is_of_people(contract)
+        else (manifest.totals, "sums per currency")
+    )
+    if contract.checks.totals == "required" and not told and manifest.rows and manifest.repairs is None:
+        yield Objection("no_totals", f"the contract demands {what}")
     if before is None or manifest.repairs is not None:
         return
     if manifest.sequence != before.sequence + 1:
@@ -65,7 +71,7 @@ def _on_manifest(
 
 
 def on_content(
-    manifest: Manifest, contract: Contract, found: Survey, before: Before | None, vanished: int
+    manifest: Manifest, contract: Agreement, found: Survey, before: Before | None, vanished: int
 ) -> list[Objection]:
     """What the content shows; a repair is compared with no file before.
 
@@ -75,24 +81,24 @@ def on_content(
 
 
 def _on_content(
-    manifest: Manifest, contract: Contract, found: Survey, before: Before | None, vanished: int
+    manifest: Manifest, contract: Agreement, found: Survey, before: Before | None, vanished: int
 ) -> Iterator[Objection]:
     if found.sha256 != manifest.sha256:
         yield Objection("other_content", f"SHA-256 is {found.sha256}, the manifest says {manifest.sha256}")
     if found.rows != manifest.rows:
         yield Objection("rows_differ", f"{found.rows} rows, the manifest says {manifest.rows}: truncated or padded")
-    yield from _totals(manifest, contract, found)
+    yield from (_counts(manifest, found) if _is_of_people(contract) else _totals(manifest, found))
     refused = found.refused_rows + len(found.repeated)
     if refused * 1_000 > contract.checks.most_refused_per_mille * found.rows:
         worst = ", ".join(f"{one.field} {one.reason} ({count})" for one, count in found.refused.most_common(5))
         yield Objection(
             "too_many_refused", f"{refused} of {found.rows} rows cannot be taken: {worst or 'repeated loans'}"
         )
-    if before is not None and contract.content.change == "full":
+    if before is not None and contract.change == "full":
         yield from _drops(contract, found, before, vanished)
 
 
-def _totals(manifest: Manifest, contract: Contract, found: Survey) -> Iterator[Objection]:
+def _totals(manifest: Manifest, found: Survey) -> Iterator[Objection]:
     if not manifest.totals:
         return
     told = {total.currency: total for total in manifest.totals}
@@ -109,15 +115,34 @@ def _totals(manifest: Manifest, contract: Contract, found: Survey) -> Iterator[O
             yield Objection("totals_differ", f"{currency} overdue {overdue}, the manifest says {total.overdue}{unread}")
 
 
-def _drops(contract: Contract, found: Survey, before: Before, vanished: int) -> Iterator[Objection]:
+def _counts(manifest: Manifest, found: Survey) -> Iterator[Objection]:
+    if not manifest.counts:
+        return
+    for slot in sorted(manifest.counts.keys() | found.sums.keys()):
+        filled = int(found.sums.get(slot, (Decimal(), Decimal()))[0])
+        said = manifest.counts.get(slot)
+        if said is None:
+            yield Objection("totals_differ", f"{slot} is not among the manifest's counts")
+        elif said != filled:
+            yield Objection("totals_differ", f"{slot} is filled in {filled} rows, the manifest says {said}")
+
+
+def _is_of_people(contract: Agreement) -> bool:
+    return isinstance(contract, PeopleContract)
+
+
+def _drops(contract: Agreement, found: Survey, before: Before, vanished: int) -> Iterator[Objection]:
     compared: list[tuple[str, Decimal, Decimal]] = [
         ("rows", Decimal(before.rows), Decimal(found.rows)),
         ("overdue loans", Decimal(before.overdue_rows), Decimal(found.overdue_rows)),
         ("overdue loans still named", Decimal(before.overdue_rows), Decimal(before.overdue_rows - vanished)),
     ]
-    for currency, (balance, overdue) in sorted(before.sums.items()):
-        now = found.sums.get(currency, (Decimal(), Decimal()))
-        compared += [(f"{currency} balance", balance, now[0]), (f"{currency} overdue", overdue, now[1])]
+    for name, (first, second) in sorted(before.sums.items()):
+        now = found.sums.get(name, (Decimal(), Decimal()))
+        if _is_of_people(contract):
+            compared.append((f"rows with {name}", first, now[0]))
+            continue
+        compared += [(f"{name} balance", first, now[0]), (f"{name} overdue", second, now[1])]
     most = contract.checks.most_drop_percent
     for name, earlier, now_found in compared:
         if (earlier - now_found) * 100 > earlier * most:

@@ -7,7 +7,7 @@ import pytest
 from services.intake.feed_recalls import RecallPlanned
 from services.intake.store import feed_suspensions
 from services.intake.tape_watch import Promises, TapeWatch
-from services.intake.tapes.contract import Promised
+from services.intake.tapes.agreement import Promised
 from services.intake.tapes.loading import Loader
 from shared.events.compliance import PermitReleased
 from tests.integration.intake.test_api import core_saying
