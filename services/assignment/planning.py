@@ -29,7 +29,7 @@ from services.assignment.domain.routing import (
     origin_of,
     unassigned_reason,
 )
-from services.assignment.domain.selection import Selection, select
+from services.assignment.domain.selection import Selection, about, fenced, select
 from services.assignment.domain.travel import TravelPort
 from services.assignment.domain.visits import PlannedVisit
 from services.assignment.ledger import Ledger
@@ -84,9 +84,11 @@ class SelectFieldDay:
         async with self._opened.database.read_only() as uow:
             looked_at = await load_candidacies(uow, await parties_worth_a_look(uow, self._policy, day))
             pairs, refused = await pairs_on(uow, day)
-            taken = await visited(uow)
+            chosen, names = await field_days.chosen_elsewhere(uow, UUID(intent.payload["field_day_id"]))
+            taken = names | await visited(uow)
             now = uow.now
-        return await asyncio.to_thread(self._choose, looked_at, pairs, refused, day, max_visits, now, taken)
+        free = {party_id: candidacy for party_id, candidacy in looked_at.items() if party_id not in chosen}
+        return await asyncio.to_thread(self._choose, free, pairs, refused, day, max_visits, now, taken)
 
     def _choose(
         self,
@@ -112,16 +114,18 @@ class SelectFieldDay:
         for intent, answer in answered:
             assert isinstance(answer, Selected)
             assert answer.selection is not None
+            await field_days.fence_choosing(uow)
             field_day = await field_days.lock_field_day(uow, UUID(intent.payload["field_day_id"]))
             if field_day.status != "selecting":
                 continue
+            selection = await self._fenced(uow, field_day, answer.selection)
             areas = [
                 FieldArea(
                     area_number=number,
                     pair_ids=tuple(each.pair.pair_id for each in area.pairs),
                     party_ids=tuple(area.parties),
                 )
-                for number, area in enumerate(answer.selection.areas, start=1)
+                for number, area in enumerate(selection.areas, start=1)
             ]
             await field_days.add_areas(uow, field_day.field_day_id, areas)
             changed = replace(
@@ -129,13 +133,19 @@ class SelectFieldDay:
                 status="routing" if areas else "planned",
                 planned_at=None if areas else uow.now,
                 eligible=answer.eligible,
-                not_chosen=answer.selection.not_chosen,
+                not_chosen=selection.not_chosen,
                 refused_pairs={str(pair): reason for pair, reason in (answer.refused_pairs or {}).items()},
                 travel_model=self._travel.model,
             )
             await field_days.save_field_day(uow, changed)
             for area in areas:
                 uow.intend(_route_intent(field_day, area, uow))
+
+    async def _fenced(self, uow: UnitOfWork, field_day: FieldDay, selection: Selection) -> Selection:
+        """Without whom a planner of another day has chosen since the candidates were read."""
+        chosen, names = await field_days.chosen_elsewhere(uow, field_day.field_day_id)
+        candidacies = await load_candidacies(uow, [party for area in selection.areas for party in area.parties])
+        return fenced(selection, candidacies, chosen=chosen, taken=names | await visited(uow))
 
 
 class RouteFieldDay:
@@ -225,6 +235,7 @@ class RouteFieldDay:
             if isinstance(answer, Routed)
         ]
         await uow.lock_parties(call.party_id for _, _, plan in plans if plan is not None for call in plan.calls)
+        await field_days.fence_choosing(uow)
         for intent, field_day_id, plan in plans:
             field_day = await field_days.lock_field_day(uow, field_day_id)
             area = await field_days.load_area(uow, field_day_id, intent.payload["area_number"])
@@ -245,6 +256,7 @@ class RouteFieldDay:
     ) -> bool:
         pairs = {each.pair.pair_id: each for each in (await pairs_on(uow, field_day.day, area.pair_ids))[0]}
         ledger = await Ledger.open(uow, [call.party_id for call in plan.calls])
+        taken = await visited(uow)
         left_out = list(plan.left_out)
         routes: list[PairRoute] = []
         for pair_id, route, route_figures in plan.routes:
@@ -254,10 +266,15 @@ class RouteFieldDay:
                 left_out += [LeftOut(party_id=party, reason="no_pair_ready") for party in parties]
                 continue
             for number, party_id in enumerate(parties, start=1):
+                if about(ledger[party_id]) & taken:
+                    left_out.append(LeftOut(party_id=party_id, reason="one_visit_for_all"))
+                    continue
                 visit = self._visit(field_day, pair, plan, route, number, ledger[party_id], uow)
                 step, reason = saga.propose(ledger[party_id], visit, policy=self._policy, now=uow.now)
                 ledger.fold(step, cause_id=str(intent.id))
-                if reason is not None:
+                if reason is None:
+                    taken |= about(ledger[party_id])
+                else:
                     left_out.append(LeftOut(party_id=party_id, reason=reason))
             cost = self._policy.cost.cost(metres=route_figures.metres, seconds=route_figures.duration_seconds)
             routes.append(

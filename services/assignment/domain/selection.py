@@ -8,8 +8,8 @@ area that has room and a pair who speaks the person's language.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import cos, radians
 from uuid import UUID
@@ -79,6 +79,42 @@ def select(
         area.room -= 1
         left -= 1
     return Selection(areas=tuple(area for area in areas if area.parties), not_chosen=dict(not_chosen))
+
+
+def fenced(
+    selection: Selection, candidacies: Mapping[UUID, Candidacy], *, chosen: Collection[UUID], taken: Collection[str]
+) -> Selection:
+    """The selection without whom somebody else has chosen since it was made.
+
+    `candidacies`: of everybody selected, as known now; `chosen`: people chosen for other days; `taken`: the homes and
+    debts about which a visit is chosen or planned elsewhere.
+    """
+    not_chosen = Counter(selection.not_chosen)
+    areas: list[Area] = []
+    for area in selection.areas:
+        kept: list[UUID] = []
+        for party_id in area.parties:
+            reason = _lost(candidacies[party_id], chosen=chosen, taken=taken)
+            if reason is None:
+                kept.append(party_id)
+            else:
+                not_chosen[reason] += 1
+        if kept:
+            areas.append(replace(area, parties=kept))
+    return Selection(areas=tuple(areas), not_chosen=dict(not_chosen))
+
+
+def _lost(candidacy: Candidacy, *, chosen: Collection[UUID], taken: Collection[str]) -> str | None:
+    if candidacy.party_id in chosen:
+        return "chosen_for_another_day"
+    if candidacy.visit is not None:
+        return "already_planned"
+    return None if about(candidacy).isdisjoint(taken) else "one_visit_for_all"
+
+
+def about(candidacy: Candidacy) -> frozenset[str]:
+    """The home and the shared debts that a visit would be about."""
+    return frozenset() if candidacy.case is None else frozenset(candidacy.case.shared)
 
 
 def _room(pair_count: int, day: DayPolicy) -> int:

@@ -39,6 +39,14 @@ _AREA = "SELECT * FROM field_area WHERE tenant = $1 AND field_day_id = $2 AND ar
 _AREAS = "SELECT * FROM field_area WHERE tenant = $1 AND field_day_id = $2 ORDER BY area_number"
 _AREA_DONE = "UPDATE field_area SET status = $4 WHERE tenant = $1 AND field_day_id = $2 AND area_number = $3"
 _AREAS_WAITING = "SELECT count(*) FROM field_area WHERE tenant = $1 AND field_day_id = $2 AND status = 'waiting'"
+# Planners of different days choose among the same people. The key space of one number belongs to parties.
+_FENCE = "SELECT pg_advisory_xact_lock(2, hashtext($1))"
+_CHOSEN_ELSEWHERE = """
+SELECT c.party_id, c.shared FROM candidate c
+JOIN (SELECT DISTINCT unnest(party_ids) AS party_id FROM field_area
+      WHERE tenant = $1 AND status = 'waiting' AND field_day_id <> $2) AS a USING (party_id)
+WHERE c.tenant = $1
+"""
 _INSERT_ROUTES = """
 INSERT INTO route (tenant, field_day_id, pair_id, area_number, crew, device_id, stops, metres, travel_seconds,
                    service_seconds, duration_seconds, departs_at, returns_at, rest_start_at, cost_minor, cost_currency)
@@ -128,6 +136,17 @@ async def lock_field_day(uow: UnitOfWork, field_day_id: UUID) -> FieldDay:
     if row is None:
         raise LookupError(f"no field day {field_day_id}")
     return _field_day(row)
+
+
+async def fence_choosing(uow: UnitOfWork) -> None:
+    """Until commit nobody else chooses whom to visit. Taken after the locks of parties, before those of rows."""
+    await uow.sql.execute(_FENCE, uow.tenant)
+
+
+async def chosen_elsewhere(uow: UnitOfWork, field_day_id: UUID) -> tuple[set[UUID], set[str]]:
+    """Who is chosen for other field days that are not routed yet, and the homes and debts that they share."""
+    rows = await uow.sql.fetch(_CHOSEN_ELSEWHERE, uow.tenant, field_day_id)
+    return {row["party_id"] for row in rows}, {name for row in rows for name in row["shared"]}
 
 
 async def save_field_day(uow: UnitOfWork, field_day: FieldDay) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,16 +22,19 @@ from services.assignment.planning import RouteFieldDay, SelectFieldDay
 from services.assignment.route_solver import RouteSolver
 from shared.access.routes import access_router
 from shared.events.base import TimeWindow
-from shared.events.case import CaseActionChosen, CaseCured, CaseOpened
+from shared.events.case import CaseActionChosen, CaseCured, CaseOpened, CaseUpdated
 from shared.events.compliance import PartyErased
 from shared.events.stop import PartyStopped
 from shared.events.visit import VisitAgreed, VisitDeclined, VisitOffered
 from shared.geo import Point
 from shared.ids import draw_shard, entity_id
+from shared.messaging.liveness import Pulse
+from shared.messaging.worker import Worker
 from tests.integration.assignment.harness import ISSUER, Desk, Neighbour, open_desk
 
 NOW = datetime(2026, 3, 2, 2, tzinfo=UTC)
 DAY = "2026-03-05"
+NEXT_DAY = "2026-03-06"
 LAWFUL = {"start": "2026-03-05T01:00:00Z", "end": "2026-03-05T12:00:00Z"}
 HOME = {"lat": 31.2304, "lon": 121.4737, "crs": "WGS84"}
 POLICY = SelectionPolicy.load()
@@ -56,7 +60,9 @@ class Neighbours:
         if item["party_id"] in self.refused:
             rule = {"rule": "CN-PLAN-STOP", "citation": "c", "detail": "d"}
             return {"party_id": item["party_id"], "windows": [], "refused": [rule]}
-        return {"party_id": item["party_id"], "windows": [LAWFUL], "refused": []}
+        (day,) = item["days"]
+        lawful = {name: moment.replace(DAY, day) for name, moment in LAWFUL.items()}
+        return {"party_id": item["party_id"], "windows": [lawful], "refused": []}
 
     def _permit(self, item: dict[str, Any]) -> dict[str, Any]:
         answer = {"request_id": item["request_id"], "decision_id": str(uuid4()), "decision": self.decision}
@@ -246,6 +252,57 @@ async def test_day_is_planned_once(desk: Desk) -> None:
     assert (await desk.post(f"/v1/field-days/{DAY}/plan", {}, key="k")).status_code == 202
     again = await desk.post(f"/v1/field-days/{DAY}/plan", {})
     assert (again.status_code, again.json()["type"].rsplit("/", 1)[1]) == (409, "field_day_exists")
+
+
+class Together:
+    """A step of planning that ends its reading only when another planner has ended its own, too."""
+
+    batch_size = 1
+
+    def __init__(self, handler: Any, barrier: asyncio.Barrier) -> None:
+        self.kind, self.commit = handler.kind, handler.commit
+        self._handler, self._barrier = handler, barrier
+
+    async def call(self, intents: Any) -> Any:
+        answers = await self._handler.call(intents)
+        await self._barrier.wait()
+        return answers
+
+
+async def test_two_planners_at_once_choose_nobody_twice_and_one_of_each_home(desk: Desk) -> None:
+    await register(desk)
+    homes = [opened_case(household=f"{number // 2:032x}") for number in range(6)]
+    await desk.deliver("case", *(("case.opened", case) for case in homes))
+    await desk.deliver("case", *(("case.action_chosen", chosen(case, 1, "field_visit")) for case in homes))
+    for day in (DAY, NEXT_DAY):
+        assert (await desk.post(f"/v1/field-days/{day}/plan", {})).status_code == 202
+    barrier = asyncio.Barrier(2)
+    planners = [Worker(desk.database, [], pulse=Pulse("planner")) for _ in range(2)]
+    await asyncio.gather(*(planner.work_once(Together(desk.handlers[0], barrier)) for planner in planners))
+    async with desk.database.read_only() as uow:
+        areas = await uow.sql.fetch("SELECT party_ids FROM field_area")
+    picked = [party_id for area in areas for party_id in area["party_ids"]]
+    home_of = {case.party_id: case.household for case in homes}
+    assert len({home_of[party_id] for party_id in picked}) == len(picked) == 3
+    views = [(await desk.get(f"/v1/field-days/{day}")).json() for day in (DAY, NEXT_DAY)]
+    assert sorted(view["not_chosen"].get("chosen_for_another_day", 0) for view in views) == [0, 3]
+
+
+async def test_a_home_that_is_learned_while_two_days_are_routed_is_visited_once(desk: Desk) -> None:
+    await register(desk)
+    first, second = await open_cases(desk, 2)
+    for day in (DAY, NEXT_DAY):
+        assert (await desk.post(f"/v1/field-days/{day}/plan", {"max_visits": 1})).status_code == 202
+    await desk.work("field_day.select")
+    one_home = {"version": 2, "household": "a" * 32}
+    moved = [CaseUpdated(**(case.model_dump() | one_home), cause="party.updated") for case in (first, second)]
+    await desk.deliver("case", *(("case.updated", case) for case in moved))
+    barrier = asyncio.Barrier(2)
+    planners = [Worker(desk.database, [], pulse=Pulse("planner")) for _ in range(2)]
+    await asyncio.gather(*(planner.work_once(Together(desk.handlers[1], barrier)) for planner in planners))
+    assert await desk.types() == ["visit.proposed"]
+    views = [(await desk.get(f"/v1/field-days/{day}")).json() for day in (DAY, NEXT_DAY)]
+    assert [each["reason"] for view in views for each in view["unassigned"]] == ["one_visit_for_all"]
 
 
 @pytest.mark.parametrize("day", ["2026-02-27", "2026-04-01"])
