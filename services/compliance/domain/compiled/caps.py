@@ -23,30 +23,11 @@ _OF_THE_PERSON: Final = ("person", "institution")
 def compile_cap(rule: CapRule, *, windows: Iterable[str]) -> Callable[[Asked], Ruling]:
     """`windows`: those of all caps that are asked together; one look through the history serves them all."""
     window, limit = rule.window, rule.limit
-    together = tuple({window, *windows} - {"ever"})
-    looked_at = frozenset(rule.key)
-    keys = tuple(key for key in rule.key if key not in _OF_THE_PERSON)
+    keyed = any(key not in _OF_THE_PERSON for key in rule.key)
     counts_others = rule.counts_others
     values: dict[str, Json] = {"limit": limit, "window": window, "unit": rule.unit}
     free: dict[int, Ruling] = {}
-    full: dict[tuple[int, date, tuple[str, ...]], Ruling] = {}
-    usual = _usually_matching(rule)
-
-    def counter_of(asked: Asked, since: date) -> Counter | None:
-        history, wanted = asked.facts.history, asked.first_question.keys
-        shared = asked.facts.shared if counts_others else ()
-        place: object = (id(rule), id(shared), *(wanted.get(key) for key in keys)) if wanted and keys else id(rule)
-        kept = history.counters.get(place)
-        if kept is None or since < kept.since:
-            # An exchange is counted by its first message, however long ago.
-            recent = history if rule.threads else history.recent(min(since, _begin(together, asked.first_date)))
-            if usual is None or shared or not looked_at.isdisjoint(wanted):
-                matched = matching(rule, (*recent, *shared) if shared else recent, asked.first_question)
-                counter = Counter.of(matched, window)
-            else:
-                counter = Counter.of_contacts(usual(recent, since), window)
-            kept = history.counters[place] = Kept(rule, shared, since, counter)
-        return kept.counter
+    counter_of, refused = _counting(rule, windows), _refusing(rule, values)
 
     def judge(asked: Asked) -> Ruling:
         facts = asked.facts
@@ -55,7 +36,7 @@ def compile_cap(rule: CapRule, *, windows: Iterable[str]) -> Callable[[Asked], R
         unresolved = counts_others and facts.unresolved
         if known_from is not None and counts_others and facts.sharers_known_from:
             known_from = attested_from(rule, asked.first_question, facts, known_from)
-        plainly = unresolved or (keys and several(rule, asked.first_question))
+        plainly = unresolved or (keyed and several(rule, asked.first_question))
         if not asked.zones or known_from is None or since < known_from or plainly:
             return judge_cap(rule, asked.question, facts)
         counter = counter_of(asked, since)
@@ -68,9 +49,43 @@ def compile_cap(rule: CapRule, *, windows: Iterable[str]) -> Callable[[Asked], R
             return free[most]
         return refused(asked, counter, most)
 
+    return judge
+
+
+def _counting(rule: CapRule, windows: Iterable[str]) -> Callable[[Asked, date], Counter | None]:
+    """What the rule counts of a history since a date, kept with the history as long as it reaches back far enough."""
+    together = tuple({rule.window, *windows} - {"ever"})
+    looked_at = frozenset(rule.key)
+    keys = tuple(key for key in rule.key if key not in _OF_THE_PERSON)
+    counts_others = rule.counts_others
+    usual = _usually_matching(rule)
+
+    def counter_of(asked: Asked, since: date) -> Counter | None:
+        history, wanted = asked.facts.history, asked.first_question.keys
+        shared = asked.facts.shared if counts_others else ()
+        place: object = (id(rule), id(shared), *(wanted.get(key) for key in keys)) if wanted and keys else id(rule)
+        kept = history.counters.get(place)
+        if kept is None or since < kept.since:
+            # An exchange is counted by its first message, however long ago.
+            recent = history if rule.threads else history.recent(min(since, _begin(together, asked.first_date)))
+            if usual is None or shared or not looked_at.isdisjoint(wanted):
+                matched = matching(rule, (*recent, *shared) if shared else recent, asked.first_question)
+                counter = Counter.of(matched, rule.window)
+            else:
+                counter = Counter.of_contacts(usual(recent, since), rule.window)
+            kept = history.counters[place] = Kept(rule, shared, since, counter)
+        return kept.counter
+
+    return counter_of
+
+
+def _refusing(rule: CapRule, values: dict[str, Json]) -> Callable[[Asked, Counter, int], Ruling]:
+    """The refusal of a cap that is full, until the first date on which it is not."""
+    full: dict[tuple[int, date, tuple[str, ...]], Ruling] = {}
+
     def refused(asked: Asked, counter: Counter, most: int) -> Ruling:
-        detail = f"{most} of {limit} in {window} are used or reserved"
-        day = counter.next_free(limit, max(asked.start_dates))
+        detail = f"{most} of {rule.limit} in {rule.window} are used or reserved"
+        day = counter.next_free(rule.limit, max(asked.start_dates))
         if day is None:
             return deny_after(rule, NEVER, detail, count=most, **values)
         key = (most, day, asked.zones)
@@ -80,7 +95,7 @@ def compile_cap(rule: CapRule, *, windows: Iterable[str]) -> Callable[[Asked], R
             remember(full, key, ruling)
         return ruling
 
-    return judge
+    return refused
 
 
 @lru_cache(maxsize=4_096)
