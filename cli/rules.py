@@ -75,18 +75,19 @@ def diff(old: OnePack, new: OnePack) -> None:
 def list_rules(
     place: Annotated[str, typer.Option(help="Only what holds in this place, such as CN or US-MA.")] = "",
 ) -> None:
-    """Every rule with its clause, status, confidence, action and how many golden rows test it."""
+    """Every rule of every version of each pack: clause, status, confidence, action, how many golden rows test it."""
     from services.compliance.rule_book import rule_book
 
     rows = golden_rows()
-    table = Table("rule", "clause", "status", "confidence", "action", "from", "golden rows")
+    table = Table("rule", "pack", "clause", "status", "confidence", "action", "from", "golden rows")
     for pack in rule_book().packs:
         for rule in pack.rule if not place or pack.holds_in(place) else ():
             confidence = rule.confidence or "-"
             count = str(rows.get(rule.id, 0))
             table.add_row(
-                rule.id, rule.catalogue_clause, rule.status, confidence, rule.action, str(rule.effective_from), count
-            )
+                rule.id, f"{pack.id}/{pack.version}", rule.catalogue_clause, rule.status, confidence, rule.action,
+                str(rule.effective_from), count,
+            )  # fmt: skip
     Console(width=max(console.width, WIDTH)).print(table)  # ids stay whole in pipes and on narrow terminals
 
 

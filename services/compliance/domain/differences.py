@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, time
 
-from services.compliance.domain.packs import Pack, Rule
+from services.compliance.domain.packs import INHERITED, Pack, Rule
 
 
 def differences(old: Pack, new: Pack) -> list[str]:
@@ -14,7 +14,7 @@ def differences(old: Pack, new: Pack) -> list[str]:
         f"The pack's {_words(name)} changes from {_text(before)} to {_text(after)}."
         for name, before, after in _changed(_head(old), _head(new))
     ]
-    before, after = {rule.id: rule for rule in old.rule}, {rule.id: rule for rule in new.rule}
+    before, after = _rules(old), _rules(new)
     for rule_id in sorted(before.keys() | after.keys()):
         if rule_id not in after:
             lines.append(f"{rule_id} is gone: {before[rule_id].citation}")
@@ -23,13 +23,19 @@ def differences(old: Pack, new: Pack) -> list[str]:
                 f"{rule_id} is new ({after[rule_id].kind}, {after[rule_id].action}): {after[rule_id].citation}"
             )
         else:
-            lines += _rule_lines(before[rule_id], after[rule_id])
+            lines += _rule_lines(before[rule_id], after[rule_id], heads=(_head(old), _head(new)))
     return lines
 
 
-def _rule_lines(old: Rule, new: Rule) -> Iterator[str]:
+def _rule_lines(old: Rule, new: Rule, *, heads: tuple[Mapping[str, object], Mapping[str, object]]) -> Iterator[str]:
+    """What a rule takes from its pack's head on both sides was said of the head."""
     for name, before, after in _changed(old.model_dump(), new.model_dump()):
-        yield f"{new.id}: {_words(name)} changes from {_text(before)} to {_text(after)}."
+        if name not in INHERITED or (before, after) != (heads[0].get(name), heads[1].get(name)):
+            yield f"{new.id}: {_words(name)} changes from {_text(before)} to {_text(after)}."
+
+
+def _rules(pack: Pack) -> dict[str, Rule]:
+    return {rule.id: rule for rule in pack.rule}
 
 
 def _head(pack: Pack) -> dict[str, object]:

@@ -47,7 +47,7 @@ __all__ = [
 
 K = TypeVar("K")
 V = TypeVar("V")
-_INHERITED = ("jurisdiction", "status", "effective_from", "effective_to", "source_read_on")
+INHERITED = ("jurisdiction", "status", "effective_from", "effective_to", "source_read_on")
 
 
 class PackError(ValueError):
@@ -261,7 +261,7 @@ def _parameters(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _pack(name: str, table: Mapping[str, Any], parameters: Mapping[str, Any]) -> Pack:
     """The typed pack: rules inherit from its head, take numbers of soft law from the bank and calendars by name."""
-    inherited = {key: table[key] for key in _INHERITED if key in table}
+    inherited = {key: table[key] for key in INHERITED if key in table}
     calendars = {one.get("id"): one for one in table.get("calendar", ())}
     rules = []
     for raw in table.get("rule", ()):

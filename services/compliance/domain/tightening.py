@@ -47,8 +47,10 @@ def _looser(rule: Rule, law: Rule, *, everywhere: bool) -> Iterator[str]:
     """What the policy allows beyond the law. A policy of everywhere may be wider than one place's law in one part if it
     is narrower in another; where it never narrows it, it is a mistake there too."""
     if isinstance(rule, HoursRule) and isinstance(law, HoursRule) and not rule.fallback:
+        # The hours that a law sets for one product narrow those that the bank sets for all: that misreads no law.
+        of_its_products = not law.products or bool(set(rule.products) & set(law.products))
         wider, narrower = _compared(rule, law)
-        if wider and (not everywhere or not narrower):
+        if of_its_products and wider and (not everywhere or not narrower):
             yield f"its hours go beyond {law.opens:%H:%M}-{law.closes:%H:%M}"
     elif isinstance(rule, CapRule) and isinstance(law, CapRule):
         if _comparable(rule, law) and rule.limit > law.limit and _not_longer(rule.window, law.window):

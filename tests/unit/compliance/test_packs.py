@@ -180,7 +180,7 @@ def test_versions_of_a_pack_never_overlap(start: str, end: str, loads: bool) -> 
 def test_production_refuses_what_nobody_approved(tmp_path: Path) -> None:
     for name, content in SHIPPED.items():
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(PackError, match="not approved by two people with keys of their own: au-sa/1"):
+    with pytest.raises(PackError, match="not approved by two people with keys of their own: au/2, au-sa/1"):
         rule_book(folder=tmp_path, production=True)
     people = [Approver.open(tmp_path / who, who) for who in ("Ada", "Ben")]
     release_folder(tmp_path / "released", people, on=date(2026, 1, 1))
@@ -210,6 +210,23 @@ def test_difference_is_said_in_words() -> None:
     )
     assert differences(old, new) == ["CN-CBA2026-VISIT-2P: minimum changes from 2 to 3."]
     assert differences(old, old) == []
+
+
+def test_a_shipped_version_says_in_words_what_it_changes(book: RuleBook) -> None:
+    """What a rule takes from its pack's head is said once, of the head."""
+    old, new = (next(pack for pack in book.packs if (pack.id, pack.version) == ("hk", number)) for number in (1, 2))
+    said = differences(old, new)
+    assert "The pack's effective from changes from 2015-02-06 to 2026-12-15." in said
+    assert "HK-PDPO-REQUEST: confidence changes from M to R1." in said
+    assert not [line for line in said if "effective from" in line and not line.startswith("The pack's")]
+
+
+def test_hours_of_one_product_do_not_narrow_what_the_bank_sets_for_all(book: RuleBook) -> None:
+    """Both are judged, so the stricter counts; a policy for that very product is compared."""
+    rule = RULE.replace(b'channels = ["visit"]', b'channels = ["visit"]\nproducts = ["microfinance"]')
+    assert book.rule("BANK-IN-HOURS") is not None
+    with pytest.raises(PackError, match="TEST-RULE is looser than IN-MFI-HOURS"):
+        read_packs(SHIPPED | {"bank-in.toml": SHIPPED["bank-in.toml"] + rule})
 
 
 def test_place_within_a_place_and_a_union(book: RuleBook) -> None:

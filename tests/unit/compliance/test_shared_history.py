@@ -19,9 +19,9 @@ START = datetime(2026, 3, 3, 4, tzinfo=UTC)
 
 
 def cap(book: RuleBook) -> CapRule:
-    """At most three calls in seven local dates on a debt."""
-    rule = book.rule("AU-RG96-3W10M")
-    assert isinstance(rule, CapRule)
+    """At most three calls in seven local dates on a debt, as the pack in force says it."""
+    rules = book.rules(jurisdiction="AU", day=START.date())
+    [rule] = [one for one in rules if isinstance(one, CapRule) and one.id == "AU-RG96-3W10M"]
     return rule
 
 
