@@ -43,6 +43,11 @@ _RUN_SECONDS = 300
 _TARGET_OF_FLOOR, _TARGET_OF_USUAL, _TARGET_P99_MS, _TARGET_RSS_MB = 0.15, 25, 250, 250
 _TARGET_OF_SAME_ROWS = 0.5
 _WARM_EVENTS = 100
+_LEFT_TO_CHOOSE = "SELECT count(*) FROM intent WHERE kind LIKE 'choose%' AND done_at IS NULL"
+_CHOSEN = """
+SELECT count(*), extract(epoch FROM max(chosen_at) - min(chosen_at))::float8 FROM next_action
+WHERE chosen_at >= (SELECT max(recorded_at) FROM inbox)
+"""
 
 
 @dataclass
@@ -57,6 +62,8 @@ class Figures:
     rss_mb: list[float] = field(default_factory=list)
     cpu_us: list[float] = field(default_factory=list)
     """Processor time of the intake process per event, microseconds."""
+    chosen: list[float] = field(default_factory=list)
+    """Cases for which the next action was chosen, per second, afterwards: choosing gives way to facts that wait."""
     rows_per_event: float = 0.0
     """Rows inserted, updated and deleted by intake, heartbeats and relay included."""
     wal_bytes_per_event: float = 0.0
@@ -92,11 +99,11 @@ class Bench:
             try:
                 before = await written(platform)
                 self.figures.ours.append(await self._ours(platform))
-                await platform.stop_service("intake")
                 rows, wal = (after - was for after, was in zip(await written(platform), before, strict=True))
                 self.figures.rows_per_event = rows / len(self._load.messages)
                 self.figures.wal_bytes_per_event = wal / len(self._load.messages)
                 self.figures.same_rows.append(await self._same_rows(platform))
+                self.figures.chosen.append(await _choose(platform))
                 url = platform.databases["plans"].owner_url  # an empty database beside ours, with the same settings
                 floors = [await self._beside(platform, "floor", url, {"batch": batch}) for batch in _FLOOR_BATCHES]
                 self.figures.floor.append(max(floors))
@@ -109,7 +116,7 @@ class Bench:
             f"ours {self.figures.ours[-1]:,.0f}/s   floor {self.figures.floor[-1]:,.0f}/s   "
             f"same rows {self.figures.same_rows[-1]:,.0f}/s   "
             f"usual form {self.figures.usual[-1]:,.0f}/s   memory {self.figures.rss_mb[-1]:.0f} MB   "
-            f"processor {self.figures.cpu_us[-1]:.0f} us/event"
+            f"processor {self.figures.cpu_us[-1]:.0f} us/event   chosen {self.figures.chosen[-1]:,.0f} cases/s"
         )
 
     async def latency(self, rate: int, seconds: int) -> None:
@@ -147,11 +154,12 @@ class Bench:
             await wait_until_written(options, f"{platform.prefix}case", expected)
             failure.cancel()
         used = _cpu_seconds(process) - began
+        self.figures.rss_mb.append(process.memory_info().rss / 1e6)
+        await platform.stop_service("intake")
         async with CaseWatch(options, f"{platform.prefix}case") as watch:
             await watch.wait_for(expected, seconds=_RUN_SECONDS)
             await asyncio.sleep(0.3)
             started = await _verify(platform.databases["intake"].owner_url, self._load, watch)
-        self.figures.rss_mb.append(process.memory_info().rss / 1e6)
         self.figures.cpu_us.append(used / len(self._load.messages) * 1e6)
         self.figures.spans_exported = self._sink.requests
         return len(self._load.messages) / (watch.last_written_ms / 1_000 - started)
@@ -183,6 +191,22 @@ class Bench:
         if process.returncode:
             raise RuntimeError(f"benchmarks.{module} ended with {process.returncode}")
         return float(answer)
+
+
+async def _choose(platform: Platform) -> float:
+    """Let intake choose for all cases; returns how many it chose for per second, first choice to last."""
+    await platform.restart_service("intake")
+    connection = await asyncpg.connect(platform.databases["intake"].owner_url)
+    try:
+        for _ in range(4 * _RUN_SECONDS):
+            if not await connection.fetchval(_LEFT_TO_CHOOSE):
+                break
+            await asyncio.sleep(0.25)
+        cases, seconds = await connection.fetchrow(_CHOSEN)
+    finally:
+        await connection.close()
+        await platform.stop_service("intake")
+    return float(cases / seconds)
 
 
 async def _send_steadily(options: dict[str, Any], topic: str, rate: int, seconds: int) -> list[tuple[str, float]]:
@@ -264,6 +288,8 @@ def _table(figures: Figures) -> Table:
     table.add_row("share of the floor", f"{ours / floor:.1%}", "", f">= {_TARGET_OF_FLOOR:.0%}")
     table.add_row("share of the floor of the same rows", f"{ours / same:.1%}", "", f">= {_TARGET_OF_SAME_ROWS:.0%}")
     table.add_row("times the usual form", f"{ours / usual:.1f}", "", f">= {_TARGET_OF_USUAL}")
+    chosen = statistics.median(figures.chosen)
+    table.add_row("next actions chosen afterwards (cases/s)", f"{chosen:,.0f}", _spread(figures.chosen), "")
     table.add_row("intake's processor time (us/event)", f"{statistics.median(figures.cpu_us):.0f}", "", "")
     table.add_row("rows written per event", f"{figures.rows_per_event:.1f}", "", "")
     table.add_row("WAL per event (bytes)", f"{figures.wal_bytes_per_event:,.0f}", "", "")

@@ -6,6 +6,7 @@ facts' own transaction leaves (one row for hundreds of cases). What the field sa
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -31,12 +32,17 @@ from shared.events.base import EventData
 from shared.events.case import CaseActionChosen, StrategyArm
 from shared.ids import event_id
 from shared.messaging import Answer, Intent, NewIntent, TimerDue
+from shared.messaging.backlog import GivesWay
 from shared.telemetry.metrics import count
 
 CHOOSE: Final = "choose_actions"
 CHOOSE_ALL: Final = "choose_all_actions"
 _AT_ONCE: Final = 500
-"""Cases per intent, and per step of a run over all."""
+"""Cases per step of a run over all."""
+_PER_INTENT: Final = 150
+"""Cases per intent of a batch of facts: a few intents are chosen on together."""
+_BREATH: Final = 50
+"""Cases after which the process's other loops get their turn."""
 
 
 class Looked(NamedTuple):
@@ -88,9 +94,13 @@ class Deciding:
         known = [row["party_id"] for row in rows]
         history = await store.load_history(uow, known)
         holds = await store.load_holds(uow, known)
-        return [
-            self._looked(row, uow.now, history.get(row["party_id"], ()), holds.get(row["party_id"], ())) for row in rows
-        ]
+        found: list[Looked] = []
+        for row in rows:
+            one = row["party_id"]
+            found.append(self._looked(row, uow.now, history.get(one, ()), holds.get(one, ())))
+            if len(found) % _BREATH == 0:
+                await asyncio.sleep(0)
+        return found
 
     def choice(self, party_id: UUID, case: CaseState) -> tuple[Choice, Version, StrategyArm]:
         """The choice, the strategy that made it, and its arm. A strategy that may not be used lets everything wait."""
@@ -139,7 +149,7 @@ class Deciding:
 
 
 @dataclass(frozen=True)
-class ChooseActions:
+class ChooseActions(GivesWay):
     """Intent handler: chooses for the cases that facts of the core have changed; many intents at a time."""
 
     deciding: Deciding
@@ -158,7 +168,7 @@ class ChooseActions:
 
 
 @dataclass(frozen=True)
-class ChooseAll:
+class ChooseAll(GivesWay):
     """Intent handler: chooses for every open case, some at a time; each step commits with the intent of the next."""
 
     deciding: Deciding
@@ -188,8 +198,8 @@ def choose_later(uow: UnitOfWork, party_ids: Iterable[UUID], *, seconds: float) 
     """Intend that the cases of these parties are chosen for, `seconds` from now."""
     wanted = sorted(set(party_ids))
     due_at = uow.real_now + timedelta(seconds=seconds)
-    for first in range(0, len(wanted), _AT_ONCE):
-        payload = {"parties": [party_id.hex for party_id in wanted[first : first + _AT_ONCE]]}
+    for first in range(0, len(wanted), _PER_INTENT):
+        payload = {"parties": [party_id.hex for party_id in wanted[first : first + _PER_INTENT]]}
         uow.intend(NewIntent(kind=CHOOSE, key=str(event_id()), due_at=due_at, payload=payload))
 
 

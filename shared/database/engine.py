@@ -17,6 +17,7 @@ from shared.clock import Clock
 from shared.database.unit_of_work import UnitOfWork
 from shared.events.catalogue import CATALOGUE
 from shared.messaging import intent_store, outbox
+from shared.messaging.backlog import Backlog
 from shared.messaging.fresh_records import FreshRecords
 from shared.settings import ServiceSettings
 
@@ -61,6 +62,7 @@ class Database:
         self.intents_committed = Signal()
         self.positions_wanted = Signal()
         self.fresh_records = FreshRecords()
+        self.backlog = Backlog()
 
     @classmethod
     async def open(

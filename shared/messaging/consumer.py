@@ -251,6 +251,7 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._database.backlog.forget(places)
         for place in places:
             self._partitions.pop(place, None)
 
@@ -282,6 +283,8 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             records = fetched.get(partition.place)
             if records:
                 await self._process(partition, records)
+            waiting = self._waiting(partition) or 0
+            self._database.backlog.note(partition.place, behind=waiting >= self._batch_records)
             if self._name == EXPRESS:
                 self._gate.caught_up(all(map(self._is_caught_up, self._partitions.values())))
 
@@ -303,15 +306,16 @@ class TopicGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         partition.position = partition.read_to = offset
 
     def _is_caught_up(self, partition: Partition) -> bool:
-        highwater = self._highwater(partition)
-        return highwater is not None and partition.read_to >= highwater
+        waiting = self._waiting(partition)
+        return waiting is not None and waiting <= 0
 
-    def _highwater(self, partition: Partition) -> int | None:
+    def _waiting(self, partition: Partition) -> int | None:
+        """How many records were behind the last one read at the last fetch; None when nobody can tell."""
         consumer = self._consumer
         if consumer is None or partition.place not in consumer.assignment():
             return None
         highwater: int | None = consumer.highwater(partition.place)
-        return highwater
+        return None if highwater is None else highwater - partition.read_to
 
     # --- positions without events, heartbeats, watermarks -----------------------------------------------------------
 

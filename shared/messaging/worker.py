@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind
 from shared.database.engine import Database
 from shared.database.unit_of_work import Cause
 from shared.messaging import intent_store
+from shared.messaging.backlog import GivesWay
 from shared.messaging.backoff import backoff_seconds
 from shared.messaging.failures import is_transient
 from shared.messaging.intents import Answer, Intent, IntentHandler
@@ -32,6 +33,7 @@ _UNASKED_SECONDS = 5.0
 # Whoever was away is heard again within this time after coming back.
 _LONGEST_RETRY_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 3.0
+_GIVE_WAY_SECONDS = 0.2
 
 
 class Worker:
@@ -87,6 +89,9 @@ class Worker:
         attempt = 0
         while not self._stopping.is_set():
             self._pulse.beat(handler.kind)
+            if isinstance(handler, GivesWay) and self._database.backlog.goes_first():
+                await pause(self._stopping, _GIVE_WAY_SECONDS)
+                continue
             due.clear()
             try:
                 busy = await self.work_once(handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -76,11 +77,16 @@ async def keep(uow: UnitOfWork, told: Sequence[Told]) -> None:
 
 def holds_from(fact: LoanFact | PartyDeceased) -> date:
     """The day from which a fact holds."""
-    for name in _DATED:
-        day = getattr(fact, name, None)
+    for name in _dates_of(type(fact)):
+        day = getattr(fact, name)
         if isinstance(day, date):
             return day
     raise LookupError(f"{type(fact).__name__} has no date")
+
+
+@cache
+def _dates_of(model: type[EventData]) -> tuple[str, ...]:
+    return tuple(name for name in _DATED if name in model.model_fields)
 
 
 async def page(uow: UnitOfWork, party_ids: Sequence[UUID], *, after: int | None, limit: int) -> list[asyncpg.Record]:

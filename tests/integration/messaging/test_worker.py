@@ -12,6 +12,7 @@ import pytest
 
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, NewIntent, intent_store
+from shared.messaging.backlog import GivesWay
 from shared.messaging.quiet import QuietProbe
 from shared.messaging.worker import Worker
 
@@ -216,3 +217,31 @@ async def test_asking_for_quiet_wakes_the_workers_of_due_intents(bench: Any) -> 
     probe = QuietProbe(plans.database, reads=[])
     assert (await probe.ask()).intents == 1
     assert woken.is_set()
+
+
+class Patient(Recorder, GivesWay):
+    """A handler whose work follows from facts."""
+
+    def __init__(self) -> None:
+        super().__init__(yes)
+        self.worked = asyncio.Event()
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        self.worked.set()
+
+
+async def test_what_follows_from_facts_waits_until_those_at_hand_are_read(bench: Any, pulse: Any) -> None:
+    plans = await bench()
+    await intend(plans, "a")
+    handler = Patient()
+    plans.database.backlog.note("loan/1", behind=True)
+    worker = Worker(plans.database, [handler], pulse=pulse)
+    running = asyncio.create_task(worker.run())
+    await asyncio.sleep(0.3)
+    waited = not handler.worked.is_set()
+    plans.database.backlog.note("loan/1", behind=False)
+    async with asyncio.timeout(10):
+        await handler.worked.wait()
+    worker.stop()
+    await running
+    assert waited
