@@ -12,6 +12,7 @@ from cli.cutover import cutover_app
 from cli.dead_letters import dead_letters_app
 from cli.evidence import evidence_app
 from cli.export import export_app
+from cli.fineract import fineract_app
 from cli.log import log_app
 from cli.reconcile import reconcile
 from cli.rules import rules_app
@@ -35,6 +36,7 @@ app.add_typer(strategy_app, name="strategy")
 app.add_typer(tape_app, name="tape")
 app.add_typer(cutover_app, name="cutover")
 app.add_typer(export_app, name="export")
+app.add_typer(fineract_app, name="fineract")
 app.command("access")(access)
 app.command("reconcile")(reconcile)
 console = Console(stderr=True)

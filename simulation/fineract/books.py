@@ -60,6 +60,8 @@ class Books:
 
     def __init__(self) -> None:
         self.loans: dict[int, Loan] = {}
+        self.clients: dict[int, dict[str, Any]] = {}
+        """What is different of a client, as the API says it."""
         self.questions: list[str] = []
         self.failing: set[int] = set()
         self.silent: set[int] = set()
@@ -124,7 +126,10 @@ def rest_api(books: Books) -> FastAPI:
     @app.get("/api/v1/clients/{number}")
     async def client(number: int) -> dict[str, Any]:
         """A client."""
-        return {"id": number, "displayName": f"Client {number}", "mobileNo": f"138{number:08d}", "active": True}
+        return {
+            "id": number, "displayName": f"Client {number}", "mobileNo": f"138{number:08d}", "active": True,
+            "dateOfBirth": [1980, 5, 1], "status": {"id": 300, "code": "clientStatusType.active"}, "subStatus": {},
+        } | books.clients.get(number, {})  # fmt: skip
 
     @app.get("/api/v1/client/{number}/addresses")
     async def addresses(number: int) -> list[dict[str, Any]]:

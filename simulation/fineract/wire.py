@@ -85,6 +85,24 @@ def delinquency_schema(*, nullable_buckets: bool) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def transfer_schema(*, with_groups: bool) -> dict[str, Any]:
+    """`LoanOwnershipTransferDataV1` as release 1.9.0 writes it, or with what came later under the same name."""
+    charge = _record(_LOAN + "UnpaidChargeDataV1", chargeId="long", chargeName=_TEXT, outstandingAmount="bytes")
+    group = {"transferExternalGroupId": _maybe(_TEXT)} if with_groups else {}
+    custom = {"customData": _maybe({"type": "map", "values": "bytes"})} if with_groups else {}
+    amounts = (
+        "totalOutstandingBalanceAmount", "outstandingPrincipalPortion", "outstandingFeePortion",
+        "outstandingPenaltyPortion", "outstandingInterestPortion", "overPaymentPortion", "unrecognizedIncomePortion",
+    )  # fmt: skip
+    return _record(
+        _LOAN + "LoanOwnershipTransferDataV1", loanId="long", loanExternalId=_maybe(_TEXT), type=_maybe(_TEXT),
+        transferExternalId=_maybe(_TEXT), **group, submittedDate=_maybe(_TEXT), assetOwnerExternalId=_maybe(_TEXT),
+        currency=_maybe(_CURRENCY), **dict.fromkeys(amounts, _maybe("bytes")),
+        unpaidChargeData=_maybe({"type": "array", "items": charge}), transferStatus=_maybe(_TEXT),
+        transferStatusReason=_maybe(_TEXT), settlementDate=_maybe(_TEXT), purchasePriceRatio=_maybe(_TEXT), **custom,
+    )  # fmt: skip
+
+
 _REPAYMENT_DUE: Final = _record(
     _LOAN + "LoanRepaymentDueDataV1",
     loanId=["long"], loanAccountNo=[_TEXT], loanExternalId=_maybe(_TEXT), currency=_maybe(_CURRENCY),
@@ -162,6 +180,21 @@ def adjusted(loan: int, number: int, kind: str, *, on: date, amount: Decimal) ->
 def charge_event(name: str, charge: int) -> Payload:
     """An event about a charge; its loan stands in the key."""
     return Payload(name + "BusinessEvent", _LOAN + "LoanChargeDataV1", _leading(CHARGE_PRINT, _long(charge)))
+
+
+def transferred(
+    loan: int, *, kind: str = "SALE", status: str = "EXECUTED", on: date, with_groups: bool = False
+) -> Payload:  # fmt: skip
+    """The loan's owner changes, or does not."""
+    value = {
+        "loanId": loan, "type": kind, "transferExternalId": "t-1", "transferExternalGroupId": None,
+        "submittedDate": on.isoformat(), "assetOwnerExternalId": "owner-1", "currency": {"code": "CNY"},
+        "totalOutstandingBalanceAmount": _decimal(Decimal("100.00")),
+        "unpaidChargeData": [{"chargeId": 1, "chargeName": "late", "outstandingAmount": _decimal(Decimal(5))}],
+        "transferStatus": status, "settlementDate": on.isoformat(), "purchasePriceRatio": "0.9", "customData": {},
+    }  # fmt: skip
+    schema = transfer_schema(with_groups=with_groups)
+    return Payload("LoanOwnershipTransferBusinessEvent", schema["name"], single_object(schema, value))
 
 
 class Sender:

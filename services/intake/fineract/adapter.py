@@ -19,7 +19,15 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 from pydantic import ConfigDict
 
-from services.intake.fineract.facts import Fact, FactRefusedError, Occasion, Tenancy, facts_of, person_of
+from services.intake.fineract.facts import (
+    Fact,
+    FactRefusedError,
+    Occasion,
+    Tenancy,
+    death_of,
+    facts_of,
+    person_of,
+)
 from services.intake.fineract.message import Change, Message, MessageError, Reader, loan_of_key
 from services.intake.fineract.numbering import core_sequence, unwrapped
 from services.intake.fineract.port import FineractPort, Refusal, Snapshot, Version, Wanted
@@ -170,13 +178,17 @@ class FineractAdapter:
             uow, [_loan(ids[one.lock_key], one.message) for one in contents if one.lock_key in ids]
         )
         told_before = set(told)
+        sold = await store.load_sold(uow, self._tenancy.core, {str(one.message.loan_id) for one in contents})
+        sold_before = set(sold)
         records: list[Record] = []
         people: dict[UUID, Event[EventData]] = {}
         outcomes: dict[InboxKey, Outcome] = {}
         for received, content in zip(batch, contents, strict=True):
             event, party_id = received.event, ids.get(content.lock_key)
             number = numbers.unwrap(received.partition, content.message.message_id)
-            facts = [] if party_id is None else self._facts(content, number, _loan(party_id, content.message), told)
+            open_changes = _not_sold(content.message, sold)
+            loan = None if party_id is None else _loan(party_id, content.message)
+            facts = [] if loan is None else self._facts(content, open_changes, number, loan, told)
             if party_id is None or not facts:
                 outcomes[InboxKey(event.source, event.id)] = Outcome.IGNORED
                 continue
@@ -188,22 +200,26 @@ class FineractAdapter:
         await append_records(uow, records)
         await self._describe(uow, people)
         await store.save_told(uow, self._tenancy.core, told - told_before)
+        await store.save_sold(uow, self._tenancy.core, sold=sold - sold_before, bought_back=sold_before - sold)
         await store.save_numbers(uow, self._tenancy.core, numbers.newest)
         return outcomes
 
     def _facts(
-        self, content: CoreMessage, number: int, loan: ToldLoan, told: set[ToldLoan]
+        self, content: CoreMessage, changes: Sequence[Change], number: int, loan: ToldLoan, told: set[ToldLoan]
     ) -> list[tuple[Change, Fact]]:
-        """The facts of a message. A loan that is told of from now on is added to `told`."""
+        """The facts of a message's `changes`. A loan that is told of from now on is added to `told`."""
         message, snapshot = content.message, content.snapshot
         found: list[tuple[Change, Fact]] = []
         if snapshot is None:
             return found
-        for change in message.changes:
+        for change in changes:
             occasion = Occasion(message.business_date, core_sequence(number, change.item), message.raised_at)
             facts = facts_of(change, snapshot.loan, occasion, self._tenancy, told=loan in told)
             if facts:
                 told.add(loan)
+            death = death_of(snapshot.person, occasion, self._tenancy) if facts and snapshot.person else None
+            if death is not None:
+                facts = [death, *facts]
             found += [(change, fact) for fact in facts]
         return found
 
@@ -276,6 +292,21 @@ class _Numbers:
 def _content(entry: Entry) -> CoreMessage:
     """The content of an entry that is to be handled."""
     return cast("CoreMessage", cast("Received[EventData]", entry.received).event.data)
+
+
+def _not_sold(message: Message, sold: set[str]) -> list[Change]:
+    """The changes of a message that are about a loan of the bank's; what it sells and buys back moves in `sold`.
+
+    The core goes on telling of a loan that it has sold. Any of that would bring the loan back into its case.
+    """
+    reference, found = str(message.loan_id), []
+    for change in message.changes:
+        if change.transfer is not None:
+            found.append(change)
+            (sold.add if change.transfer.is_sale else sold.discard)(reference)
+        elif reference not in sold:
+            found.append(change)
+    return found
 
 
 def _wire_source(core: str) -> str:

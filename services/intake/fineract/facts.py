@@ -14,7 +14,7 @@ from services.intake.fineract.state import Booking, ClientState, Due, LoanState
 from services.intake.fineract.table import Kind
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE
-from shared.events.loan import ContactPoint, PartyUpdated
+from shared.events.loan import ContactPoint, PartyDeceased, PartyUpdated
 from shared.geo import Point
 from shared.money import parse_money
 
@@ -34,6 +34,7 @@ _COMPLETE: Final = frozenset(
     {
         "loan.overdue", "loan.cured", "loan.payment_received", "loan.payment_reversed", "loan.credit_posted",
         "loan.charge_applied", "loan.charge_waived", "loan.reaged", "loan.rescheduled", "loan.written_off",
+        "loan.transferred",
     }
 )  # fmt: skip
 
@@ -43,7 +44,9 @@ class FactRefusedError(ValueError):
 
     def __init__(
         self,
-        reason: Literal["fact_not_catalogued", "fact_invalid", "product_unmapped", "transaction_unknown"],
+        reason: Literal[
+            "fact_not_catalogued", "fact_invalid", "product_unmapped", "transaction_unknown", "client_closed"
+        ],
         detail: str,
     ) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -64,6 +67,7 @@ class Tenancy(Struct, frozen=True):
     time_zones: tuple[str, ...]
     contact_source: ContactSource
     history_known_from: date | None
+    deceased_sub_statuses: frozenset[int] = frozenset()
 
 
 class Occasion(Struct, frozen=True):
@@ -89,7 +93,8 @@ def facts_of(change: Change, state: LoanState, occasion: Occasion, tenancy: Tena
     nobody here, and a core's every payment would be a row.
     """
     writer = _Writer(state, occasion, tenancy, change.meaning.cause)
-    if not told and not state.past_due_on(occasion.business_date):
+    is_sale = change.transfer is not None and change.transfer.is_sale
+    if not told and (is_sale or not state.past_due_on(occasion.business_date)):
         return []
     if not told:
         writer.overdue()
@@ -175,6 +180,10 @@ class _Writer:
                 self.restructured("loan.rescheduled", None)
             case Kind.CHARGE_OFF:
                 self.charge_off()
+            case Kind.TRANSFER if change.transfer is not None and change.transfer.is_sale:
+                # Also while the bank goes on servicing it: what it may do for the new owner, nobody here knows.
+                transferred_on = change.transfer.settled_on or self._at.business_date
+                self._say("loan.transferred", kind="sold", transferred_on=transferred_on)
 
     def money(self, number: int, fallback: Booking | None = None) -> None:
         """A payment, credit or recovery. One that the core has taken back meanwhile is a reversal."""
@@ -331,11 +340,27 @@ def _taken_back(seen: Transaction, currency: str) -> Booking | None:
     return Booking(seen.number, seen.kinds, seen.happened_on, amount_minor, reversed=True)
 
 
+def death_of(state: ClientState, occasion: Occasion, tenancy: Tenancy) -> Fact | None:
+    """`party.deceased`, where the bank's sub-status of the client says so. Of several reports the first one counts."""
+    if state.client.sub_status_id not in tenancy.deceased_sub_statuses:
+        return None
+    data = PartyDeceased(
+        tenant=tenancy.tenant,
+        core=tenancy.core,
+        party_ref=str(state.client.id),
+        core_sequence=occasion.core_sequence,
+        reported_on=occasion.business_date,
+    )
+    return Fact("party.deceased", occasion.core_sequence, data)
+
+
 def person_of(state: ClientState, *, core_sequence: int, tenancy: Tenancy) -> PartyUpdated | None:
     """The person as the core knows them; None where it knows too little: then the party stays held.
 
     Fineract knows nothing of past contacts, so without the tenant's word on them nobody is described.
     """
+    if state.client.is_closed and state.client.sub_status_id not in tenancy.deceased_sub_statuses:
+        raise FactRefusedError("client_closed", "something of a closed client is past due")
     if tenancy.history_known_from is None:
         return None
     found: list[tuple[str, str, Point | None]] = []
@@ -354,6 +379,7 @@ def person_of(state: ClientState, *, core_sequence: int, tenancy: Tenancy) -> Pa
             party_ref=str(state.client.id),
             core_sequence=core_sequence,
             name=state.client.display_name,
+            born_on=state.client.date_of_birth,
             language=tenancy.language,
             time_zones=list(tenancy.time_zones),
             jurisdiction=tenancy.jurisdiction,

@@ -30,6 +30,10 @@ from services.intake.fineract.wire import WireError, WireReason, WriterSchemas
 _AMOUNT_SCALE: Final = 8
 _KEY_BYTES: Final = 8
 _LONGEST_KEY: Final = 128
+_SALES: Final = ("SALE", "INTERMEDIARYSALE")
+_BUYBACK: Final = "BUYBACK"
+# What is pending is told under the last of these.
+_UNDONE_TRANSFERS: Final = ("DECLINED", "CANCELLED", "UNKNOWN")
 
 MessageReason = Literal[
     "foreign_tenant", "bad_envelope", "bad_key", "unknown_type", "key_mismatch", "no_subject", "too_many_items"
@@ -54,6 +58,13 @@ class Transaction(Struct, frozen=True):
     happened_on: date | None
 
 
+class Transfer(Struct, frozen=True):
+    """A change of owner that has taken place: the loan was sold, or bought back."""
+
+    is_sale: bool
+    settled_on: date | None
+
+
 class Change(Struct, frozen=True):
     """One event about the loan. `item`: its id in a bulk message, 0 in no bulk."""
 
@@ -62,6 +73,7 @@ class Change(Struct, frozen=True):
     item: int
     transaction: Transaction | None = None
     charge_id: int | None = None
+    transfer: Transfer | None = None
 
 
 class Message(Struct, frozen=True):
@@ -143,12 +155,16 @@ class Reader(Struct, frozen=True):
             raise MessageError("key_mismatch", "the payload is about another loan than the key")
         if transaction is None and meaning.kind in (Kind.MONEY, Kind.ADJUSTMENT):
             raise MessageError("no_subject", "the payload names no transaction")
+        transfer = _transfer_of(payload) if meaning.kind is Kind.TRANSFER else None
+        if meaning.kind is Kind.TRANSFER and transfer is None:
+            return None
         return Change(
             type=name,
             meaning=meaning,
             item=item,
             transaction=transaction,
             charge_id=payload.get("id") if meaning.schema == CHARGE else None,
+            transfer=transfer,
         )
 
 
@@ -168,6 +184,20 @@ def _loan_named(meaning: Meaning, payload: Mapping[str, Any]) -> int | None:
     else:
         loan_id = payload.get("loanId")
     return None if loan_id is None else int(loan_id)
+
+
+def _transfer_of(payload: Mapping[str, Any]) -> Transfer | None:
+    """The change of owner; None where nothing has changed hands: asked for, declined or cancelled."""
+    status, kind = payload.get("transferStatus"), payload.get("type")
+    if status in _UNDONE_TRANSFERS:
+        return None
+    if status != "EXECUTED" or kind not in (*_SALES, _BUYBACK):
+        raise MessageError("no_subject", "transferStatus or type of the transfer")
+    settled_on = payload.get("settlementDate")
+    try:
+        return Transfer(kind in _SALES, None if settled_on is None else date.fromisoformat(settled_on))
+    except ValueError as error:
+        raise MessageError("bad_envelope", "settlementDate") from error
 
 
 def _transaction_of(meaning: Meaning, payload: Mapping[str, Any]) -> Transaction | None:

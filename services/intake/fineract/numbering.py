@@ -35,3 +35,8 @@ def core_sequence(number: int, item: int) -> int:
     if not 0 <= item <= MOST_ITEMS:
         raise ValueError(f"a message holds {MOST_ITEMS} items at most")
     return number << _ITEM_BITS | item
+
+
+def next_epoch(newest: int) -> int:
+    """The number before all that a core can send which counts from 1 again: beyond everything sent until `newest`."""
+    return (newest // _SPAN + 1) * _SPAN

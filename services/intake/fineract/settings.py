@@ -56,6 +56,9 @@ class FineractSettings(BaseSettings):
     language: str = Field("und", pattern=r"^[a-z]{2,3}$", description="ISO 639; the core does not know it.")
     person_time_zones: tuple[str, ...] = Field((), max_length=4, description="Candidate zones; empty: `time_zone`.")
     contact_source: ContactSource = Field("on_file", description="Lawful source of the core's contact points.")
+    deceased_sub_statuses: frozenset[int] = Field(
+        frozenset(), description="Ids of the bank's client sub-statuses (code ClientSubStatus) that mean a death."
+    )
     history_known_from: date | None = Field(
         None, description="From when on past contacts are attested complete; none: nobody may be contacted."
     )
@@ -118,4 +121,5 @@ class FineractSettings(BaseSettings):
             time_zones=self.person_time_zones or (self.time_zone,),
             contact_source=self.contact_source,
             history_known_from=self.history_known_from,
+            deceased_sub_statuses=self.deceased_sub_statuses,
         )

@@ -347,6 +347,20 @@ class AddressDocument(_Document):
         return ", ".join(part.strip() for part in parts if part and part.strip())
 
 
+class _Named(_Document):
+    """A code with its id. Fineract sends an empty one for none."""
+
+    id: int | None = None
+    code: str | None = None
+
+
+_CLOSED_CLIENT = "clientStatusType.closed"
+
+
+def _given(value: Any) -> Any:
+    return _Named() if value is None else value
+
+
 class ClientDocument(_Document):
     """`GET /clients/{id}`."""
 
@@ -354,6 +368,19 @@ class ClientDocument(_Document):
     display_name: str = Field(min_length=1, max_length=200)
     mobile_no: str | None = None
     email_address: str | None = None
+    date_of_birth: FineractDate | None = None
+    status: Annotated[_Named, BeforeValidator(_given)] = _Named()
+    sub_status: Annotated[_Named, BeforeValidator(_given)] = _Named()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the core has ended its relation to the client."""
+        return self.status.code == _CLOSED_CLIENT
+
+    @property
+    def sub_status_id(self) -> int | None:
+        """The bank's own finer state of the client: a code value that it has made itself."""
+        return self.sub_status.id
 
 
 class ClientState(Struct, frozen=True):

@@ -14,6 +14,7 @@ TRANSACTION: Final = _LOAN + "LoanTransactionDataV1"
 ADJUSTMENT: Final = _LOAN + "LoanTransactionAdjustmentDataV1"
 CHARGE: Final = _LOAN + "LoanChargeDataV1"
 CHARGE_DELETED: Final = _LOAN + "LoanChargeDeletedV1"
+TRANSFER: Final = _LOAN + "LoanOwnershipTransferDataV1"
 MESSAGE: Final = "org.apache.fineract.avro.MessageV1"
 BULK_MESSAGE: Final = "org.apache.fineract.avro.BulkMessagePayloadV1"
 BULK_TYPE: Final = "BulkBusinessEvent"
@@ -34,6 +35,7 @@ class Kind(Enum):
     RESCHEDULE = "reschedule"
     WRITE_OFF = "write_off"
     CHARGE_OFF = "charge_off"
+    TRANSFER = "transfer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ MEANINGS: Final[dict[str, Meaning]] = {
     ),
     **_meanings(Kind.WRITE_OFF, TRANSACTION, {"LoanWrittenOffPost": "written_off"}),
     **_meanings(Kind.CHARGE_OFF, TRANSACTION, {"LoanChargeOffPost": "charged_off"}),
+    **_meanings(Kind.TRANSFER, TRANSFER, {"LoanOwnershipTransfer": "ownership_transferred"}),
 }
 
 # Of no consequence for what is due or who may be contacted: announcements before the deed, applications, accruals.

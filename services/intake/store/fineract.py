@@ -1,4 +1,6 @@
-"""What the Fineract adapter remembers: numbers it has unwrapped, loans it has told of, people it has described."""
+"""What the Fineract adapter remembers: numbers it has unwrapped, loans it has told of, loans that were sold, people it
+has described.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +35,14 @@ INSERT INTO fineract_person (tenant, party_id, commitment)
 SELECT $1, p.party_id, p.commitment FROM unnest($2::uuid[], $3::bytea[]) AS p(party_id, commitment)
 ON CONFLICT (tenant, party_id) DO UPDATE SET commitment = excluded.commitment
 """
+
+
+# Of a sold loan nothing is said, whoever's it is: so it is kept by its reference alone.
+_SOLD = "SELECT loan_ref FROM fineract_sold WHERE tenant = $1 AND core = $2 AND loan_ref = ANY($3::text[])"
+_SAVE_SOLD = """
+INSERT INTO fineract_sold (tenant, core, loan_ref) SELECT $1, $2, unnest($3::text[]) ON CONFLICT DO NOTHING
+"""
+_BOUGHT_BACK = "DELETE FROM fineract_sold WHERE tenant = $1 AND core = $2 AND loan_ref = ANY($3::text[])"
 
 
 class ToldLoan(NamedTuple):
@@ -74,6 +84,18 @@ async def save_told(uow: UnitOfWork, core: str, loans: Collection[ToldLoan]) -> 
 async def parties_of_loans(uow: UnitOfWork, core: str, loan_refs: Sequence[str]) -> dict[str, UUID]:
     """The party of each loan that was told of: who must be parked when a record about it cannot be read."""
     return dict(await uow.sql.fetch(_PARTY_OF_LOANS, uow.tenant, core, sorted(loan_refs)))
+
+
+async def load_sold(uow: UnitOfWork, core: str, loan_refs: Collection[str]) -> set[str]:
+    """Those of the loans that the bank has sold and not bought back."""
+    return {row[0] for row in await uow.sql.fetch(_SOLD, uow.tenant, core, sorted(loan_refs))}
+
+
+async def save_sold(uow: UnitOfWork, core: str, *, sold: Collection[str], bought_back: Collection[str]) -> None:
+    """Remember what was sold, and forget what is the bank's again."""
+    for statement, loan_refs in ((_SAVE_SOLD, sold), (_BOUGHT_BACK, bought_back)):
+        if loan_refs:
+            await uow.sql.execute(statement, uow.tenant, core, sorted(loan_refs))
 
 
 async def load_described(uow: UnitOfWork, party_ids: Collection[UUID]) -> dict[UUID, bytes]:

@@ -120,7 +120,7 @@ async def core(intake) -> AsyncIterator[Core]:
         settings = FineractSettings(
             bootstrap="x:1", api_url=f"http://127.0.0.1:{port}/api/v1", api_username="intake", creditor="Bank",
             jurisdiction="CN", products={"7": "consumer"}, language="zh", person_time_zones=("Asia/Shanghai",),
-            history_known_from=date(2025, 1, 1),
+            history_known_from=date(2025, 1, 1), deceased_sub_statuses=frozenset({17}),
         )  # fmt: skip
         async with FineractPort(settings) as port_:
             adapter = FineractAdapter.of(settings, port_, intake.folding, tenant="bank")

@@ -8,6 +8,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka.admin import NewTopic
 
 from services.intake.app import define
+from services.intake.fineract.broker import begin_at_broker
+from services.intake.store import fineract as store
 from shared.embedded.kafka import ADMIN
 from simulation.core.port import listening
 from simulation.fineract import wire
@@ -60,6 +62,22 @@ async def test_records_of_fineract_become_cases(service_settings, topics, kafka,
     assert all(source == "fineract" for source in opened.values())
     assert [tuple(row) for row in letters] == [("fineract", "unknown_fingerprint")]
     assert (facts, beats) == (_LOANS, 1)
+
+
+async def test_another_broker_is_read_from_its_beginning(intake, kafka, prefix, foreign_topic):
+    options = kafka.client_options(ADMIN)
+    known = "INSERT INTO consumer_position (topic, partition, cluster_id, next_offset) VALUES ('fineract', $1, 'c', 77)"
+    async with intake.database.unit_of_work() as uow:
+        for partition in (0, 3, 99):
+            await uow.sql.execute(known, partition)
+        await store.save_numbers(uow, "fineract", {0: 5 * 2**32 + 9, 3: 5 * 2**32 + 4})
+    given = {"core": "fineract", "topic": foreign_topic, "options": options}
+    cluster_id, before = await begin_at_broker(intake.database, **given, numbers_restart=True)
+    assert (before.cluster_id, before.partitions) == ("c", 3)
+    rows = await intake.fetch("SELECT DISTINCT cluster_id, next_offset FROM consumer_position WHERE topic = 'fineract'")
+    assert [tuple(row) for row in rows] == [(cluster_id, 0)]
+    async with intake.database.read_only() as uow:
+        assert set((await store.load_numbers(uow, "fineract")).values()) == {6 * 2**32}
 
 
 async def _send(options, topic, records):

@@ -5,9 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from services.intake.fineract.facts import FactRefusedError, Occasion, Tenancy, facts_of, person_of
-from services.intake.fineract.message import Change, Transaction
+from services.intake.fineract.facts import FactRefusedError, Occasion, Tenancy, death_of, facts_of, person_of
+from services.intake.fineract.message import Change, Transaction, Transfer
 from services.intake.fineract.state import (
     AddressDocument,
     ClientDocument,
@@ -234,3 +235,24 @@ def test_every_event_has_one_meaning_and_money_alone_overtakes_a_parked_person()
     assert all(name.endswith("BusinessEvent") for name in MEANINGS)
     assert "LoanTransactionMakeRepaymentPostBusinessEvent" in REDUCING
     assert "LoanAdjustTransactionBusinessEvent" not in REDUCING
+
+
+def test_a_sale_is_told_of_a_known_loan_alone_and_a_buyback_tells_how_it_stands(books):
+    sale = {"transfer": Transfer(is_sale=True, settled_on=date(2026, 3, 8))}
+    ((name, fact),) = facts(books, "LoanOwnershipTransfer", **sale)
+    assert (name, fact["kind"], fact["transferred_on"]) == ("loan.transferred", "sold", "2026-03-08")
+    assert facts(books, "LoanOwnershipTransfer", told=False, **sale) == []
+    back = {"transfer": Transfer(is_sale=False, settled_on=DAY)}
+    assert [name for name, _ in facts(books, "LoanOwnershipTransfer", **back)] == ["loan.overdue"]
+
+
+def test_a_death_is_what_the_bank_calls_one(books):
+    client = {"id": 42, "displayName": "C", "mobileNo": "138", "subStatus": {"id": 17}}
+    client |= {"status": {"code": "clientStatusType.closed"}, "dateOfBirth": [1950, 2, 3]}
+    person = ClientState(ClientDocument.model_validate(client), ())
+    configured = structs.replace(TENANCY, deceased_sub_statuses=frozenset({17}))
+    assert death_of(person, AT, TENANCY) is None
+    assert death_of(person, AT, configured).data.reported_on == DAY
+    assert person_of(person, core_sequence=1, tenancy=configured).born_on == date(1950, 2, 3)
+    with pytest.raises(FactRefusedError, match="client_closed"):
+        person_of(person, core_sequence=1, tenancy=TENANCY)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.intake.fineract.message import MessageError, Reader
-from services.intake.fineract.numbering import core_sequence, unwrapped
+from services.intake.fineract.numbering import core_sequence, next_epoch, unwrapped
 from services.intake.fineract.table import DELINQUENCY, IGNORED, MEANINGS, MESSAGE, Kind
 from services.intake.fineract.wire import OWN_SCHEMAS, WireError, WriterSchemas
 from simulation.fineract import wire
@@ -32,6 +32,7 @@ def test_our_schemas_have_the_fingerprints_that_releases_write():
     assert known["5f5e6fa4d265a58c"] == known["2c0e6cb20acf624e"] == "LoanAccountDelinquencyRangeDataV1"
     assert known["bf2f3c7646a04805"] == "LoanRepaymentDueDataV1"
     assert known["a1a7d00c724621d9"] == "LoanChargeDeletedV1"
+    assert known["86e01a6600f30ef0"] == known["c3ae714f1d39dd30"] == "LoanOwnershipTransferDataV1"
 
 
 def test_two_shapes_of_one_name_are_read_each_with_its_own(sender):
@@ -41,6 +42,27 @@ def test_two_shapes_of_one_name_are_read_each_with_its_own(sender):
         value = SCHEMAS.read(payload.data, name=DELINQUENCY)
         assert value["loanId"] == 9
         assert value["delinquencyRange"]["minimumAgeDays"] == 30
+
+
+@pytest.mark.parametrize("with_groups", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "status", "is_sale"),
+    [
+        ("SALE", "EXECUTED", True), ("INTERMEDIARYSALE", "EXECUTED", True), ("BUYBACK", "EXECUTED", False),
+        ("SALE", "DECLINED", None), ("BUYBACK", "CANCELLED", None), ("SALE", "UNKNOWN", None),
+    ],
+)  # fmt: skip
+def test_a_transfer_counts_once_it_has_taken_place(sender, with_groups, kind, status, is_sale):
+    payload = wire.transferred(9, kind=kind, status=status, on=DAY, with_groups=with_groups)
+    message = READER.read(*sender.message(9, payload))
+    found = None if message is None else message.changes[0].transfer
+    assert (found and found.is_sale) == is_sale
+    assert found is None or found.settled_on == DAY
+
+
+def test_a_transfer_of_an_unknown_kind_is_refused(sender):
+    with pytest.raises(MessageError, match="no_subject"):
+        READER.read(*sender.message(9, wire.transferred(9, kind="GIFT", on=DAY)))
 
 
 def test_an_unknown_fingerprint_is_refused_and_named(sender):
@@ -159,3 +181,9 @@ def test_sequences_are_positive_and_grow_over_the_wrap():
     assert 0 < core_sequence(before, 0) < core_sequence(before, 1) < core_sequence(after, 0) < 2**62
     with pytest.raises(ValueError, match="items"):
         core_sequence(before, 70_000)
+
+
+@given(st.integers(1, 2**45))
+@settings(max_examples=50, deadline=None)
+def test_a_core_that_counts_anew_stands_behind_all_it_has_said(newest):
+    assert newest < unwrapped(1, near=next_epoch(newest)) < newest + 2**33
