@@ -1,8 +1,8 @@
 """The SQL of lists of cases by filter, in order of case id, in bounded work per page however rare the filter is.
 
-A page examines at most `MOST_EXAMINED` cases, in the order of an index: by bucket, by suspension, or all. The rest of
-the filter is judged on these. So a page may hold fewer cases than asked, even none, while a next one follows; a page of
-a filter that fits almost nobody costs no more than one that fits all.
+A page examines at most `CaseFilter.most_examined` cases, in the order of an index: by bucket, by suspension, or all.
+The rest of the filter is judged on these. So a page may hold fewer cases than asked, even none, while a next one
+follows; a page of a filter that fits almost nobody costs no more than one that fits all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from shared.database import UnitOfWork
 from shared.events.case import Bucket
 
 MOST_EXAMINED: Final = 5_000
+_MOST_LOOKED_UP: Final = 1_500
+"""Where other tables are asked for each case (`benchmarks/case_lists.py`)."""
 _COLUMNS: Final = """c.party_id, c.case_id, c.core, c.version, c.status, c.as_of, c.suspended, c.opened_at, c.bucket,
        c.days_contractual, c.days_effective, c.overdue_minor, c.held"""
 _SUSPENDED: Final = "c.suspended <> '{}'"
@@ -50,6 +52,12 @@ class CaseFilter:
     def list_name(self) -> str:
         """Names the list, so that a cursor of another filter is refused."""
         return "cases|" + "|".join(f"{one.name}={getattr(self, one.name)}" for one in fields(self))
+
+    @property
+    def most_examined(self) -> int:
+        """How many cases a page may examine: about the same work whatever is asked of each."""
+        looked_up = (self.product_class, self.jurisdiction, self.changed_since)
+        return MOST_EXAMINED if looked_up == (None, None, None) else _MOST_LOOKED_UP
 
     @property
     def only_suspended(self) -> bool:
@@ -98,7 +106,8 @@ _JUDGED: Final[dict[str, str]] = {
         SELECT FROM case_entry e WHERE e.tenant = $1 AND e.party_id = c.party_id AND e.recorded_at >= {0}
           AND e.type LIKE 'case.%' OFFSET 0))""",
 }
-_MONEY: Final = """EXISTS (
+# The text is looked through before it is understood.
+_MONEY: Final = """c.overdue_minor LIKE {} AND EXISTS (
         SELECT FROM json_array_elements(c.overdue_minor::json) AS t(entry)
         WHERE t.entry ->> 0 = {} AND (t.entry ->> 1)::bigint BETWEEN {} AND {})"""
 _LARGEST: Final = 2**63 - 1
@@ -114,9 +123,10 @@ async def page(
     *,
     after: UUID | None,
     limit: int,
-    most_examined: int = MOST_EXAMINED,
+    most_examined: int | None = None,
 ) -> tuple[list[asyncpg.Record], UUID | None]:
     """Up to `limit` fitting cases after `after`, and the case after which to go on; None: that was the last page."""
+    most_examined = most_examined or which.most_examined
     walk = _walk(which, policy, most=most_examined + 1)
     judged, values = _judged(which, first=3)
     # Limits are in the text: a plan made for any limit would read and sort everything.
@@ -181,10 +191,11 @@ def _judged(which: CaseFilter, *, first: int) -> tuple[str, list[Any]]:
             conditions.append(condition.format(f"${first + len(values)}"))
             values.append(value)
     if which.currency is not None:
-        place = first + len(values)
-        conditions.append(_MONEY.format(f"${place}", f"${place + 1}::bigint", f"${place + 2}::bigint"))
+        text, *places = (f"${first + len(values) + number}" for number in range(4))
+        conditions.append(_MONEY.format(text, places[0], f"{places[1]}::bigint", f"{places[2]}::bigint"))
         lowest = 1 if which.overdue_from is None else which.overdue_from
-        values += [which.currency, lowest, _LARGEST if which.overdue_to is None else which.overdue_to]
+        highest = _LARGEST if which.overdue_to is None else which.overdue_to
+        values += [f'%"{which.currency}"%', which.currency, lowest, highest]
     return " AND ".join(conditions), values
 
 
