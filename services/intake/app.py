@@ -93,8 +93,9 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             ApiDefinition(
                 service="intake",
                 title="Intake",
-                # 2: cases can be closed; 3: purposes of cards are closed, a search has a scope of its own
-                version="3.0.0",
+                # 2: cases can be closed; 3: purposes of cards are closed, a search has a scope of its own;
+                # 4: up to nine buckets
+                version="4.0.0",
                 description=_DESCRIPTION,
                 routers=[*routers(balances, folding, scored_by, deciding), jwks_router(key)],
                 settings=settings,

@@ -87,7 +87,7 @@ class Balances:
             party_id=item.party_id,
             known=True,
             overdue_totals=amounts,
-            bucket=self.policy.bucket(days_past_due),
+            bucket=self.policy.bucket(days_past_due, book.case.as_of),
             as_of=as_of,
             basis="book" if stated is None else "core",
             differs=amounts != ours,

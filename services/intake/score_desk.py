@@ -13,6 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
+from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.scoring.artefact import encode
 from services.intake.scoring.drift import Counts, added, counts, drift
 from services.intake.scoring.release import Release
@@ -33,13 +34,13 @@ class Scoring:
 
     release: Release
     time_zone: str
-    bucket_last_days: tuple[int, ...]
+    policy: DelinquencyPolicy
     batch: int
 
     @classmethod
     def of(cls, release: Release, settings: IntakeSettings) -> Self:
         """As the tenant has set it."""
-        return cls(release, settings.time_zone, settings.bucket_last_days, settings.scoring_batch)
+        return cls(release, settings.time_zone, settings.policy(), settings.scoring_batch)
 
     async def score_range(self, uow: UnitOfWork, where: Range, *, heard: date | None) -> Cases | None:
         """Score the overdue cases of a range; None: no model is in use. In the order that correctness needs:
@@ -53,7 +54,7 @@ class Scoring:
         if self.release.not_used is not None:
             return None
         cases = await score_features.load_cases(
-            uow, where, heard=heard, time_zone=self.time_zone, bucket_last_days=self.bucket_last_days
+            uow, where, heard=heard, time_zone=self.time_zone, bucket_last_days=self.policy.last_days(uow.now.date())
         )
         if len(cases):
             await self._write(uow, cases)

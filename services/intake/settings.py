@@ -12,11 +12,12 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.intake.domain.calendar import USUAL_WEEK, BusinessCalendar
-from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.domain.policy import USUAL_BUCKETS, DelinquencyPolicy
 from shared.money import known_currency
 
 Days = Annotated[int, Field(ge=0, le=40_000)]
 Minor = Annotated[int, Field(ge=0)]
+LastDays = Annotated[tuple[Days, ...], Field(min_length=1, max_length=8)]
 
 
 class IntakeSettings(BaseSettings):
@@ -31,8 +32,11 @@ class IntakeSettings(BaseSettings):
         le=7,
         description="How far a business date may lie after the expected one: cores roll over in the evening.",
     )
-    bucket_last_days: tuple[Days, Days, Days, Days] = Field(
-        (30, 60, 90, 180), description="Last DPD of B1 to B4; more is B5."
+    bucket_last_days: LastDays | dict[date, LastDays] = Field(
+        USUAL_BUCKETS,
+        description="Last DPD of B1, B2 and so on, 1 to 8 of them; more is one bucket further, which is open. One "
+        "list, or a list for each first business date; the first one counts for the days before it, too.",
+        examples=[{"2020-01-01": [30, 60, 90, 180], "2026-07-01": [30, 60, 90, 120, 150, 180]}],
     )
     grace_days: Days = Field(0, description="Days after a due date that effective DPD leaves out.")
     materiality_minor: dict[str, Minor | dict[date, Minor]] = Field(
@@ -96,8 +100,10 @@ class IntakeSettings(BaseSettings):
         """The delinquency policy. Raises ValueError when its limits are not in order."""
         if self.moved_products and self.calendar is None:
             raise ValueError("due dates that move need a calendar")
+        told = self.bucket_last_days
+        limits = tuple(sorted(told.items())) if isinstance(told, dict) else ((date.min, told),)
         return DelinquencyPolicy(
-            bucket_last_days=self.bucket_last_days,
+            bucket_limits=limits,
             grace_days=self.grace_days,
             materiality_minor={
                 currency: tuple(sorted(limit.items())) if isinstance(limit, dict) else ((date.min, limit),)

@@ -66,7 +66,11 @@ async def shadow(database: Database, own: IntakeSettings) -> int:
                 await score_features.share_scoring(uow)
                 where = await score_features.next_range(uow, core, after=after, limit=own.scoring_batch)
                 cases = await score_features.load_cases(
-                    uow, where, heard=heard, time_zone=own.time_zone, bucket_last_days=own.bucket_last_days
+                    uow,
+                    where,
+                    heard=heard,
+                    time_zone=own.time_zone,
+                    bucket_last_days=own.policy().last_days(uow.now.date()),
                 )
                 await challenger_scores.replace(
                     uow, where, cases, predict(boosters, cases.features) if len(cases) else {}, sha256=found.sha256

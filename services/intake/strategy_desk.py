@@ -122,7 +122,7 @@ class Deciding:
             as_of=row["as_of"],
             days_contractual=row["days_contractual"],
             days_effective=row["days_effective"],
-            bucket=self.buckets.bucket(row["days_effective"]),
+            bucket=self.buckets.bucket(row["days_effective"], row["as_of"]),
             overdue_minor=store.totals_of(row),
             has_phone=bool(row["has_phone"]),
             has_home=bool(row["has_home"]),

@@ -13,7 +13,8 @@ from shared.events.contact import Channel
 from shared.events.loan import HeldFor
 from shared.money import Money
 
-Bucket = Literal["current", "B1", "B2", "B3", "B4", "B5"]
+Bucket = Literal["current", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9"]
+"""How late, by the limits of the tenant, who has as many past-due buckets as it needs; its last one is open."""
 CureCause = Literal[
     "payment", "credit", "waiver", "charge_reversed", "restructure", "reage", "core_statement", "correction"
 ]

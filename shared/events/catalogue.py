@@ -74,9 +74,6 @@ _ALL: Final = [
         ("case",),
         "case",
         {
-            "case.opened": case.CaseOpened,
-            "case.updated": case.CaseUpdated,
-            "case.bucket_changed": case.CaseBucketChanged,
             "case.payment_posted": case.CasePaymentPosted,
             "case.payment_reversed": case.CasePaymentReversed,
             "case.loan_cured": case.CaseLoanCured,
@@ -85,6 +82,17 @@ _ALL: Final = [
             "case.suspended": case.CaseSuspended,
             "case.released": case.CaseReleased,
         },
+    ),
+    # Version 2: a tenant may have up to nine buckets. Every record of version 1 is one of version 2.
+    *_types(
+        ("case",),
+        "case",
+        {
+            "case.opened": case.CaseOpened,
+            "case.updated": case.CaseUpdated,
+            "case.bucket_changed": case.CaseBucketChanged,
+        },
+        version=2,
     ),
     # A sequence of its own: what happens next is no part of what the core has said, and grows by itself.
     *_types(("case",), "next_action", {"case.action_chosen": case.CaseActionChosen}),

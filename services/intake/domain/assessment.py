@@ -106,7 +106,7 @@ def assess(book: Book, as_of: date, policy: DelinquencyPolicy) -> Assessment:
         as_of=as_of,
         loans=tuple(past_due),
         overdue_minor=tuple(sorted(totals.items())),
-        bucket=policy.bucket(days),
+        bucket=policy.bucket(days, as_of),
         days_contractual=days,
         days_effective=days_effective,
         jurisdiction=jurisdiction,

@@ -17,9 +17,7 @@ from shared.events.case import Bucket, EndingKind
 from shared.events.loan import HeldFor
 
 CaseStatus = Literal["new", "open", "cured", "closed"]
-RollState = Literal[
-    "current", "B1", "B2", "B3", "B4", "B5", "reaged", "closed", "sold", "written_off", "erased", "merged"
-]
+RollState = Literal[Bucket, "reaged", "closed", "sold", "written_off", "erased", "merged"]
 MoneyKind = Literal["payment", "credit", "recovery"]
 
 

@@ -68,7 +68,7 @@ def _place(
     loan: Loan, late: LoanArrears | None, as_of: date, policy: DelinquencyPolicy, trigger: Trigger
 ) -> Place | None:
     overdue_minor = 0 if late is None else late.overdue_minor
-    return moved(loan.place, _state(loan, late, policy, trigger), overdue_minor, as_of)
+    return moved(loan.place, _state(loan, late, as_of, policy, trigger), overdue_minor, as_of)
 
 
 def moved(before: Place | None, state: RollState, overdue_minor: int, as_of: date) -> Place | None:
@@ -89,7 +89,7 @@ def moved(before: Place | None, state: RollState, overdue_minor: int, as_of: dat
     return Place(month, opening, state, overdue_minor, since, cured)
 
 
-def _state(loan: Loan, late: LoanArrears | None, policy: DelinquencyPolicy, trigger: Trigger) -> RollState:
+def _state(loan: Loan, late: LoanArrears | None, as_of: date, policy: DelinquencyPolicy, trigger: Trigger) -> RollState:
     ending = loan.ending
     if ending is not None:
         if ending.kind in {"sold", "servicing"}:
@@ -99,7 +99,7 @@ def _state(loan: Loan, late: LoanArrears | None, policy: DelinquencyPolicy, trig
     if loan.is_left_out and before is not None:
         return "merged"
     if late is not None:
-        return policy.bucket(late.days)
+        return policy.bucket(late.days, as_of)
     if before is None or before.state == "current":
         return "current"
     by_reage = trigger.cure_cause == "reage" and before.state in LATE

@@ -70,11 +70,7 @@ class CaseFilter:
             return (self.bucket,)
         if self.days_from is None and self.days_to is None:
             return ()
-        first = policy.bucket(self.days_from or 0)
-        last = None if self.days_to is None else policy.bucket(self.days_to)
-        names: tuple[Bucket, ...] = ("current", "B1", "B2", "B3", "B4", "B5")
-        end = len(names) if last is None else names.index(last) + 1
-        return names[names.index(first) : end]
+        return policy.buckets_between(self.days_from or 0, self.days_to)
 
 
 _JUDGED: Final[dict[str, str]] = {

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import numpy as np
 
+from services.intake.domain.policy import BUCKETS
 from services.intake.scoring.features import MONTH_DAYS, UNKNOWN, Features, Ints
 from services.intake.store.binary_copy import Column, read_rows
 from shared.database import UnitOfWork
@@ -28,8 +29,7 @@ SELECT (min(opened_at) AT TIME ZONE $3)::date FROM case_file WHERE tenant = $1 A
 """
 _RANGE: Final = "tenant = $1 AND core = $2 AND party_id > $3 AND party_id <= $4"
 # Buckets as numbers, so that the latest row is a maximum; whatever else a loan is, it is not late by it.
-_STATE_CODE: Final = """CASE state WHEN 'B1' THEN 1 WHEN 'B2' THEN 2 WHEN 'B3' THEN 3 WHEN 'B4' THEN 4 WHEN 'B5' THEN 5
-                           ELSE 0 END"""
+_STATE_CODE: Final = "CASE WHEN ascii(state) = ascii('B') THEN ascii(substr(state, 2)) - ascii('0') ELSE 0 END"
 # Each document is parsed once: without MATERIALIZED the planner pulls the casts up and parses it for every field.
 # What was paid, cleared and was not taken back, by the day of its value; credits and recoveries are nobody's payment.
 # What came after the loan's statement is not in the stated balance yet.
@@ -173,9 +173,11 @@ async def load_cases(
 ) -> Cases:
     """The overdue cases of a range, in order of party. `heard`: see `heard_since`.
 
-    A bucket of the past stands for its last day; the last one, which has none, for a month after the one before.
+    A bucket of the past stands for its last day by the limits given; the last one, which has none, and whatever was
+    worse by other limits, for a month after the one before.
     """
-    days_of_buckets = [0, *bucket_last_days, bucket_last_days[-1] + MONTH_DAYS]
+    open_ones = len(BUCKETS) - 1 - len(bucket_last_days)
+    days_of_buckets = [0, *bucket_last_days, *[bucket_last_days[-1] + MONTH_DAYS] * open_ones]
     output = io.BytesIO()
     await uow.sql.copy_from_query(
         _FEATURES_OF_RANGE, uow.tenant, where.core, where.after, where.until, time_zone, heard, days_of_buckets,

@@ -13,8 +13,8 @@ from services.intake.strategy.decision import CaseState, CaseStatus, Choice
 from services.intake.strategy.history import PastFact, PastHold
 from shared.events.case import Bucket, StrategyArm
 
-BucketOf = Callable[[int], Bucket]
-"""The bucket of a number of days past due."""
+BucketOf = Callable[[int, date], Bucket]
+"""The bucket of a number of days past due on a business date."""
 
 
 class Seen(Struct, frozen=True, array_like=True):
@@ -52,7 +52,7 @@ class Seen(Struct, frozen=True, array_like=True):
         scored_on = None if self.scored_on is None else self.scored_on + timedelta(days=passed)
         return replace(
             self, as_of=as_of, days_contractual=self.days_contractual + passed, days_effective=days,
-            bucket=bucket_of(days), scored_on=scored_on,
+            bucket=bucket_of(days, as_of), scored_on=scored_on,
         )  # fmt: skip
 
     def state(self, history: Iterable[PastFact], today: date) -> CaseState:

@@ -21,20 +21,20 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.domain.policy import BUCKETS, DelinquencyPolicy
 from services.intake.strategy.decision import CaseState, Choice, choose
 from services.intake.strategy.history import KIND_STEPS, PastFact, PastHold
 from services.intake.strategy.policy import Policy
 from services.intake.strategy.release import NO_STRATEGY, Strategy
 from services.intake.strategy.seen import MadeChoice
-from shared.events.case import Bucket, NextAction, StrategyArm
+from shared.events.case import NextAction, StrategyArm
 
 VULNERABLE: Final = frozenset({"vulnerability", "mental_health_crisis", "hardship", "breathing_space"})
 CONTACTS: Final[frozenset[NextAction]] = frozenset({"remind", "call", "letter", "offer_help", "field_visit"})
 LEAST_IN_GROUP: Final = 30
 """Smaller groups are counted, but no ratio is drawn from them."""
 _REPLAYED: Final = frozenset({"promise", "plan_signed", "plan_completed", "plan_broken", "complaint"})
-_LATE: Final[tuple[Bucket, ...]] = ("B1", "B2", "B3", "B4", "B5")
+_LATE: Final = BUCKETS[1:]
 _MOST_CHOICES: Final = 5_000
 
 
@@ -245,16 +245,18 @@ def _next(day: date, choice: Choice, days: Sequence[date], *, acted: bool) -> da
 
 def lateness(loans: Sequence[Sequence[LoanChange]], day: date, buckets: DelinquencyPolicy) -> Lateness:
     """How late somebody was on a day. Within a bucket a loan ages from its first day to its last."""
-    first = (1, *(last + 1 for last in buckets.bucket_last_days))
+    last_days = buckets.last_days(day)
+    first = (1, *(last + 1 for last in last_days))
     worst, owed = 0, dict[str, int]()
     for changes in loans:
         present = next((change for change in reversed(changes) if change.as_of <= day), None)
         if present is None or present.state not in _LATE:
             continue
-        place = _LATE.index(present.state)
+        # Limits may have been others then: the worst bucket of today stands for a worse one.
+        place = min(_LATE.index(present.state), len(last_days))
         days = first[place] + (day - present.as_of).days
-        if place < len(buckets.bucket_last_days):
-            days = min(days, buckets.bucket_last_days[place])
+        if place < len(last_days):
+            days = min(days, last_days[place])
         worst = max(worst, days)
         owed[present.currency] = owed.get(present.currency, 0) + present.overdue_minor
     return Lateness(worst, tuple(sorted(owed.items())))
@@ -325,7 +327,7 @@ def _state(
         status="open" if late.days else "cured",
         held=False,
         suspended=(),
-        bucket=buckets.bucket(late.days),
+        bucket=buckets.bucket(late.days, day),
         days=late.days,
         as_of=day,
         late_since=late_since,

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from services.intake.ageing import DayClose
+from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.score_desk import ScoreRun, Scoring
 from services.intake.scoring.artefact import ArtefactError, encode
 from services.intake.scoring.features import CHARACTERISTICS, UNKNOWN
@@ -23,12 +24,10 @@ from tests.integration.intake.conftest import NOW
 from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person, reversal
 from training.transitions import read
 
-LAST_DAYS = (30, 60, 90, 180)
-
 
 async def carry_out(intake, *, batch=20_000):
     """Run day closes and scorings until none is due; how many steps of scoring ran."""
-    scoring = ScoreRun(Scoring(intake.scored_by, "Asia/Shanghai", LAST_DAYS, batch))
+    scoring = ScoreRun(Scoring(intake.scored_by, "Asia/Shanghai", DelinquencyPolicy(), batch))
     ran = 0
     for handler in (DayClose(intake.folding), scoring):
         while True:
@@ -232,7 +231,7 @@ async def test_run_in_small_steps_scores_everybody_once(intake):
 
 async def test_score_can_be_read_before_the_run_ends(intake):
     await intake.tell(overdue(1, due(40, 500)), overdue(1, due(40, 500), party="P-2", loan="L-2"))
-    scoring = Scoring(intake.scored_by, "Asia/Shanghai", LAST_DAYS, 1)
+    scoring = Scoring(intake.scored_by, "Asia/Shanghai", DelinquencyPolicy(), 1)
     async with intake.database.unit_of_work() as uow:
         first = await score_features.next_range(uow, "core-a", after=score_features.FIRST, limit=1)
         await scoring.score_range(uow, first, heard=None)

@@ -119,12 +119,37 @@ def test_moved_due_dates_need_a_calendar():
     ("days", "bucket"), [(0, "current"), (1, "B1"), (30, "B1"), (31, "B2"), (180, "B4"), (181, "B5")]
 )
 def test_bucket_limits(days, bucket):
-    assert DelinquencyPolicy().bucket(days) == bucket
+    assert DelinquencyPolicy().bucket(days, date(2026, 3, 10)) == bucket
 
 
-def test_unordered_buckets_are_refused():
-    with pytest.raises(ValueError, match="ascending"):
-        DelinquencyPolicy(bucket_last_days=(30, 30, 90, 120))
+@pytest.mark.parametrize(
+    ("limits", "fault"),
+    [
+        (((date.min, (30, 30, 90, 120)),), "ascending"),
+        (((date.min, (0, 30)),), "positive"),
+        (((date.min, ()),), "2 to 9"),
+        (((date.min, tuple(range(1, 10))),), "2 to 9"),
+        (((date(2026, 3, 1), (30,)), (date(2026, 3, 1), (60,))), "first day"),
+        ((), "first day"),
+    ],
+)
+def test_impossible_buckets_are_refused(limits, fault):
+    with pytest.raises(ValueError, match=fault):
+        DelinquencyPolicy(bucket_limits=limits)
+
+
+def test_a_bank_has_as_many_buckets_as_it_needs_from_a_day_on():
+    """M1 to M7, as banks in China count; until then a single limit."""
+    policy = IntakeSettings.model_validate(
+        {"bucket_last_days": {"2020-01-01": [90], "2026-07-01": [30, 60, 90, 120, 150, 180]}}
+    ).policy()
+
+    assert [policy.bucket(days, date(2026, 6, 30)) for days in (0, 90, 91, 4_000)] == ["current", "B1", "B2", "B2"]
+    assert [policy.bucket(days, date(2026, 7, 1)) for days in (30, 121, 180, 181)] == ["B1", "B5", "B6", "B7"]
+    assert policy.bucket(40, date(2019, 1, 1)) == "B1"
+    assert policy.buckets_between(100, None) == ("B2", "B3", "B4", "B5", "B6", "B7")
+    assert policy.buckets_between(0, 0) == ("current",)
+    assert policy.buckets_between(170, 175) == ("B2", "B3", "B4", "B5", "B6")
 
 
 _days = st.integers(0, 400).map(lambda offset: date(2024, 1, 1) + timedelta(days=offset))
