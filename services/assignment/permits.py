@@ -15,7 +15,7 @@ from services.assignment.ledger import Ledger
 from services.assignment.remote import NotAnsweredError, PermitDecision
 from shared.database import UnitOfWork
 from shared.ids import derived_id
-from shared.messaging import Answer, Intent, TimerDue
+from shared.messaging import Answer, Intent, TimerHandler
 from shared.web.client import ServiceClient
 
 # A fact that compliance still lacks usually arrives within seconds; one that never does must not wait for ever.
@@ -107,7 +107,7 @@ class PermitReleases:
         """Nothing of ours changes: compliance tells everybody."""
 
 
-class VisitGuard:
+class VisitGuard(TimerHandler):
     """The durable timeout of a visit that is still ours when its window opens."""
 
     kind = saga.GUARD_TIMER
@@ -115,10 +115,6 @@ class VisitGuard:
 
     def __init__(self, policy: SelectionPolicy) -> None:
         self._policy = policy
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Withdraw what was not assigned in time."""

@@ -25,7 +25,7 @@ from services.compliance.watch import Timer, next_look
 from shared.database import UnitOfWork
 from shared.ids import event_id
 from shared.messaging import Answer, Intent
-from shared.messaging.intents import NewIntent, TimerDue
+from shared.messaging.intents import NewIntent, TimerHandler
 from shared.telemetry.metrics import count, set_gauge
 
 log = logging.getLogger(__name__)
@@ -55,16 +55,12 @@ async def tell_retention(uow: UnitOfWork) -> None:
 
 
 @dataclass(frozen=True)
-class RetentionPages:
+class RetentionPages(TimerHandler):
     """Judges one page of people, then intends the next page."""
 
     instruments: Instruments
     kind: str = PAGE
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Every one is due."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Judge, restrict, erase, go on: all or nothing."""

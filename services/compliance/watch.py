@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent
-from shared.messaging.intents import NewIntent, TimerDue
+from shared.messaging.intents import NewIntent, TimerHandler
 
 WATCH_EVERY: Final = timedelta(minutes=10)
 Look = Callable[[UnitOfWork, Sequence[Intent]], Awaitable[None]]
@@ -23,16 +23,12 @@ def next_look(kind: str, real_now: datetime, *, every: timedelta = WATCH_EVERY) 
 
 
 @dataclass(frozen=True)
-class Timer:
+class Timer(TimerHandler):
     """Carries out `look` when it is due. Nobody is asked: all of it happens in the transaction."""
 
     kind: str
     look: Look
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Every one is due."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Look."""

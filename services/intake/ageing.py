@@ -17,11 +17,11 @@ from services.intake.score_desk import first_step
 from services.intake.store import books, days, portfolio
 from services.intake.strategy_desk import choose_all
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, TimerDue
+from shared.messaging import Answer, Intent, TimerHandler
 
 
 @dataclass(frozen=True)
-class DayClose:
+class DayClose(TimerHandler):
     """Intent handler: recomputes days past due of the open cases of a core, and publishes bucket changes only.
 
     After the last of them the cases are scored, what happens next is chosen anew for each, and the books are compared
@@ -32,10 +32,6 @@ class DayClose:
     reconciles: bool = False
     kind: str = DAY_CLOSE
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: the close itself is the answer."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Age one batch of cases per intent, and intend the next batch."""

@@ -17,7 +17,7 @@ from services.intake.domain.trigger import Trigger
 from services.intake.store import feed_suspensions, permits
 from services.intake.store.feed_suspensions import SuspensionCause
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, NewIntent, TimerDue
+from shared.messaging import Answer, Intent, NewIntent, TimerHandler
 
 RECALL_PLANNED: Final = "recall_planned_of_feed"
 _PAGE: Final = 500
@@ -38,15 +38,11 @@ def _look(uow: UnitOfWork, core: str, *, found_at: datetime, after: UUID | None 
 
 
 @dataclass(frozen=True)
-class RecallPlanned:
+class RecallPlanned(TimerHandler):
     """Intent handler: everybody of the core with a permit that can still be used is stopped, page by page."""
 
     kind: ClassVar[str] = RECALL_PLANNED
     batch_size: ClassVar[int] = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: the moment has come."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Stop a page of people; the next page is an intent of the same transaction."""

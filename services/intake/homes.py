@@ -20,7 +20,7 @@ from services.intake.folding import OWN_NAMES, Folding
 from services.intake.store import books, cards, days, readings
 from services.intake.store.readings import Reading
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, NewIntent, TimerDue
+from shared.messaging import Answer, Intent, NewIntent, TimerHandler
 
 LEARN_HOMES = "learn_homes"
 _READER = "/services/intake"
@@ -37,16 +37,12 @@ def learn_homes(uow: UnitOfWork, *, after: UUID | None = None) -> NewIntent:
 
 
 @dataclass(frozen=True)
-class LearnHomes:
+class LearnHomes(TimerHandler):
     """Intent handler: one page of people."""
 
     folding: Folding
     kind: str = LEARN_HOMES
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: the cards are our own."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Learn one page per intent, and intend the next."""

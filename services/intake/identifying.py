@@ -33,7 +33,7 @@ from shared.events import Event
 from shared.events.base import EventData
 from shared.events.loan import IdentityFact, PartyMerged
 from shared.ids import entity_id, shard_of
-from shared.messaging import Answer, InboxKey, Intent, NewIntent, Outcome, TimerDue
+from shared.messaging import Answer, InboxKey, Intent, NewIntent, Outcome, TimerHandler
 
 SETTLE_IDENTITY: Final = "settle_identity"
 SETTLING: Final = timedelta(seconds=5)
@@ -118,16 +118,12 @@ def _settle(uow: UnitOfWork, alias: Alias, *, core: str) -> NewIntent:
 
 
 @dataclass(frozen=True)
-class SettleIdentity:
+class SettleIdentity(TimerHandler):
     """Intent handler: the second step of a merge or unmerge. A later word about the same person has its own."""
 
     settings: IntakeSettings
     kind: str = SETTLE_IDENTITY
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: the moment has come."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Release the cases that nothing else suspends."""

@@ -12,7 +12,7 @@ from uuid import UUID
 from services.intake.store import cards, readings
 from services.intake.store.readings import Reading
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, NewIntent, TimerDue
+from shared.messaging import Answer, Intent, NewIntent, TimerHandler
 from shared.security.party_keys import PartyCipher
 
 LEARN_INDEXES = "learn_indexes"
@@ -32,17 +32,13 @@ def learn_indexes(uow: UnitOfWork, *, after: UUID | None = None) -> NewIntent:
 
 
 @dataclass(frozen=True)
-class LearnIndexes:
+class LearnIndexes(TimerHandler):
     """Intent handler: one page of people."""
 
     cipher: PartyCipher
     page: int
     kind: str = LEARN_INDEXES
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: the cards are our own."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Index one page per intent, and intend the next."""

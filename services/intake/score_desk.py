@@ -22,7 +22,7 @@ from services.intake.settings import IntakeSettings
 from services.intake.store import score_features, scores
 from services.intake.store.score_features import Cases, Range
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, NewIntent, TimerDue
+from shared.messaging import Answer, Intent, NewIntent, TimerHandler
 from shared.telemetry.metrics import count, set_gauge
 
 SCORE_RUN: Final = "score_run"
@@ -72,16 +72,12 @@ class Scoring:
 
 
 @dataclass(frozen=True)
-class ScoreRun:
+class ScoreRun(TimerHandler):
     """Intent handler: scores all cases of a core after its day close. Each step commits with the intent of the next."""
 
     scoring: Scoring
     kind: str = SCORE_RUN
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: the scoring itself is the answer."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Score one range per intent, and intend the next; after the last, record the run and its drift."""

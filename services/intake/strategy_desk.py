@@ -31,7 +31,7 @@ from shared.events import NewEvent
 from shared.events.base import EventData
 from shared.events.case import CaseActionChosen, StrategyArm
 from shared.ids import event_id
-from shared.messaging import Answer, Intent, NewIntent, TimerDue
+from shared.messaging import Answer, Intent, NewIntent, TimerHandler
 from shared.messaging.backlog import GivesWay
 from shared.telemetry.metrics import count
 
@@ -149,16 +149,12 @@ class Deciding:
 
 
 @dataclass(frozen=True)
-class ChooseActions(GivesWay):
+class ChooseActions(GivesWay, TimerHandler):
     """Intent handler: chooses for the cases that facts of the core have changed; many intents at a time."""
 
     deciding: Deciding
     kind: str = CHOOSE
     batch_size: int = 4
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: choosing itself is the answer."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Choose once for each party of all intents."""
@@ -168,16 +164,12 @@ class ChooseActions(GivesWay):
 
 
 @dataclass(frozen=True)
-class ChooseAll(GivesWay):
+class ChooseAll(GivesWay, TimerHandler):
     """Intent handler: chooses for every open case, some at a time; each step commits with the intent of the next."""
 
     deciding: Deciding
     kind: str = CHOOSE_ALL
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: choosing itself is the answer."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """One step per intent."""

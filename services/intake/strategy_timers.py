@@ -19,7 +19,7 @@ from services.intake.store import strategy as store
 from services.intake.store.strategy import NewHold
 from services.intake.strategy_desk import Deciding
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, NewIntent, TimerDue
+from shared.messaging import Answer, Intent, NewIntent, TimerHandler
 
 CHOOSE_DUE: Final = "choose_due_actions"
 HOLD_TURN: Final = "choose_at_hold_turn"
@@ -27,16 +27,12 @@ _AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True)
-class ChooseDue:
+class ChooseDue(TimerHandler):
     """Intent handler: chooses for the cases whose wait has ended, some at a time; the first step intends tomorrow's."""
 
     deciding: Deciding
     kind: str = CHOOSE_DUE
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: the date has come."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """One step per intent."""
@@ -56,16 +52,12 @@ class ChooseDue:
 
 
 @dataclass(frozen=True)
-class ChooseAtTurns:
+class ChooseAtTurns(TimerHandler):
     """Intent handler: chooses for people of whom a hold begins or ends now."""
 
     deciding: Deciding
     kind: str = HOLD_TURN
     batch_size: int = 100
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: the moment has come."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """The parties are locked; whoever stands for them by now is locked as well."""

@@ -22,7 +22,7 @@ from services.intake.store.timelines import Entry
 from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData
-from shared.messaging import Answer, Intent, NewIntent, TimerDue
+from shared.messaging import Answer, Intent, NewIntent, TimerHandler
 from shared.messaging.outbox import unpack_headers
 
 GATHER_TIMELINE = "gather_timeline"
@@ -72,16 +72,12 @@ def gather_timeline(uow: UnitOfWork, *, after: int = 0, due_in: timedelta = time
 
 
 @dataclass(frozen=True)
-class GatherTimeline:
+class GatherTimeline(TimerHandler):
     """Intent handler: one page of the outbox; the next at once while there is more, else in an hour."""
 
     page_rows: int = _PAGE_ROWS
     kind: str = GATHER_TIMELINE
     batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked: the events are our own."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Gather one page per intent, and intend the next."""

@@ -14,7 +14,7 @@ from services.plans.domain import plan as plans
 from services.plans.domain.plan import Plan
 from services.plans.store import PlanStore
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, TimerDue
+from shared.messaging import Answer, Intent, TimerHandler
 from shared.moments import Moment
 from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
 
@@ -76,7 +76,7 @@ class Holds:
                 raise
 
 
-class SigningTimeout:
+class SigningTimeout(TimerHandler):
     """The timer of a signing attempt: closes it, unless it led to a signature."""
 
     kind = plans.ATTEMPT_TIMER
@@ -84,10 +84,6 @@ class SigningTimeout:
 
     def __init__(self, store: PlanStore) -> None:
         self._store = store
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Close the attempts that are still open; their holds are ended by intents."""

@@ -23,7 +23,7 @@ from services.visits.remote import (
 from services.visits.store import facts as fact_store
 from services.visits.store import visits as visit_store
 from shared.database import Database, UnitOfWork
-from shared.messaging import Answer, Intent, IntentHandler, TimerDue
+from shared.messaging import Answer, Intent, IntentHandler, TimerHandler
 from shared.telemetry.metrics import count
 from shared.web.client import RemoteProblem, RemoteUnavailable
 
@@ -222,7 +222,7 @@ class LearnCrew:
             )
 
 
-class Timer:
+class Timer(TimerHandler):
     """A moment that ends a waiting. `step` decides by the visit's state then; what was overtaken changes nothing."""
 
     batch_size = 500
@@ -230,10 +230,6 @@ class Timer:
     def __init__(self, kind: str, step: Callable[[Visit, datetime, datetime], Change]) -> None:
         self.kind = kind
         self._step = step
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Let each visit take the step of its timer."""

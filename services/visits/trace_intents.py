@@ -15,7 +15,7 @@ from services.visits.domain import traces
 from services.visits.remote import FeedDayBody, Neighbours, TraceItem, TraceResult
 from services.visits.store import traces as store
 from shared.database import Database, UnitOfWork
-from shared.messaging import Answer, Intent, IntentHandler, TimerDue
+from shared.messaging import Answer, Intent, IntentHandler, TimerHandler
 from shared.security.signing import SigningKey
 from shared.web.client import RemoteProblem, RemoteUnavailable
 
@@ -56,15 +56,11 @@ class Heard(Answer):
         return self.problem in _NOT_YET
 
 
-class NumberTraces:
+class NumberTraces(TimerHandler):
     """Gives each trace the next number of its source, apart from the check-in that knew of it: that waits for none."""
 
     kind = traces.NUMBER_TRACE
     batch_size = 200
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Number them in the order in which they were seen."""
@@ -119,15 +115,11 @@ class TellTraces:
         return [_heard(intent, results.get(place)) for place, intent in enumerate(intents)]
 
 
-class CloseTraceDay:
+class CloseTraceDay(TimerHandler):
     """Fixes what a source's day was."""
 
     kind = traces.CLOSE_TRACE_DAY
     batch_size = 10
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Nobody is asked."""
-        return [TimerDue() for _ in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """The total is what compliance is told, however late."""

@@ -1,6 +1,6 @@
 """The event runtime: consumers, inbox, outbox, relay, intents, parking, heartbeats."""
 
-from shared.messaging.intents import Answer, Intent, IntentHandler, NewIntent, TimerDue
+from shared.messaging.intents import Answer, Intent, IntentHandler, NewIntent, TimerDue, TimerHandler
 from shared.messaging.subscription import HeartbeatHook, InboxKey, Outcome, Subscription
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "Outcome",
     "Subscription",
     "TimerDue",
+    "TimerHandler",
 ]

@@ -85,3 +85,11 @@ class IntentHandler(Protocol):
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Apply the answers. The parties are locked; the intents are marked done in the same transaction."""
         ...
+
+
+class TimerHandler:
+    """Base of the handlers of timers: the moment has come, and nobody is asked."""
+
+    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
+        """Every one is due."""
+        return [TimerDue() for _ in intents]
