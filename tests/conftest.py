@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 
 from shared.database.migrations import migrate
@@ -32,6 +33,10 @@ from tests.databases import Shelf
 
 TEST_HOME = Home().folder / "test"
 _SERVERS = EmbeddedServers(TEST_HOME)
+
+# How long an example takes says how busy the machine is, not whether a property holds.
+settings.register_profile("properties", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("properties")
 
 DatabaseFactory = Callable[[str], Awaitable[ServiceDatabase]]
 SettingsFactory = Callable[..., Awaitable[ServiceSettings]]
