@@ -11,6 +11,7 @@ from typing import Final
 from services.compliance import (
     api,
     complaint_desk,
+    duty_desk,
     erasure_desk,
     fact_desk,
     feed_desk,
@@ -108,6 +109,7 @@ def _watches(instruments: Instruments) -> list[IntentHandler]:
         watch(feed_desk.WATCH, partial(feed_desk.look_for_silence, instruments=instruments)),
         watch(fact_desk.WATCH, fact_desk.count_overdue),
         watch(complaint_desk.WATCH, complaint_desk.count_due),
+        watch(duty_desk.WATCH, partial(duty_desk.look, instruments=instruments)),
         watch(sample_desk.WATCH, partial(sample_desk.keep_up, instruments=instruments)),
         rules_watch(instruments),
         sealing_desk.timer(instruments),

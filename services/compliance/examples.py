@@ -13,6 +13,7 @@ from services.compliance.domain.canonical import canonical
 from services.compliance.examples_card_readings import CARD_READINGS
 from services.compliance.examples_cutovers import CUTOVERS
 from services.compliance.examples_dossiers import DOSSIERS
+from services.compliance.examples_duties import DUTIES
 from services.compliance.examples_examinations import EXAMINATIONS
 from services.compliance.examples_reconciliation import RECONCILIATION
 from services.compliance.examples_rights import RIGHTS
@@ -337,6 +338,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     **RECONCILIATION,
     **RIGHTS,
     **SAMPLES,
+    **DUTIES,
     **CARD_READINGS,
     **TRACES,
     **CUTOVERS,

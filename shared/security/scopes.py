@@ -160,6 +160,7 @@ _ALL: Final = (
         "auditor",
     ),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),
+    _scope("compliance.record-duty", "Answer for it that the institution did what a rule asks; a person.", "auditor"),
     _scope("compliance.judge-sample", "Judge the daily sample; never whoever decides or overrides.", "auditor"),
     _scope("compliance.read", "Read decisions and findings.", "auditor", "operator", "dispatcher"),
     _scope(

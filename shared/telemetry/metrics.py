@@ -36,6 +36,7 @@ MetricName = Literal[
     "doorstep.permits.refused",
     "doorstep.findings.recorded",
     "doorstep.complaints.due",
+    "doorstep.duties.overdue",
     "doorstep.fact_tasks.overdue",
     "doorstep.feeds.silent",
     "doorstep.feeds.incomplete",
@@ -116,6 +117,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.complaints.due": Metric(
         "gauge", "{complaint}", "Unanswered complaints: late, or soon (within three days)."
     ),
+    "doorstep.duties.overdue": Metric("gauge", "{duty}", "What rules ask by a day and nobody did, by owner."),
     "doorstep.fact_tasks.overdue": Metric("gauge", "{task}", "Facts that should have been found out, by owner."),
     "doorstep.feeds.silent": Metric("gauge", "{feed}", "Feeds that should have spoken; alert above zero."),
     "doorstep.feeds.unclosed": Metric("gauge", "{feed}", "Feeds that owe the signed total of a day; alert above zero."),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from services.compliance.domain.facts import Counted
-from services.compliance.domain.rule_records import FactName
+from services.compliance.domain.rule_parts import FactName
 from shared.events.visit import (
     VisitAborted,
     VisitAgreed,

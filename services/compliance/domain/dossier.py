@@ -21,7 +21,8 @@ from services.compliance.domain.facts import (
     Told,
 )
 from services.compliance.domain.local_time import Span
-from services.compliance.domain.rule_records import Collector, FactName, PlaceKind, Product, Recipient
+from services.compliance.domain.rule_parts import FactName
+from services.compliance.domain.rule_records import Collector, PlaceKind, Product, Recipient
 from shared.events.contact import Channel
 
 Circumstance = Literal["collector", "product", "place", "recipient"]

@@ -14,9 +14,9 @@ from services.compliance.domain.history import History
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span, dates_of, known_zones
 from services.compliance.domain.packs import Attested, Unit
+from services.compliance.domain.rule_parts import FactName
 from services.compliance.domain.rule_records import (
     Collector,
-    FactName,
     Key,
     Overriding,
     PlaceKind,

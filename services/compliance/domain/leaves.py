@@ -53,6 +53,7 @@ LeafKind = Literal[
     "retention",
     "access",
     "cutover",
+    "duty",
     "identity",
 ]
 

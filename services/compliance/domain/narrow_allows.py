@@ -21,8 +21,8 @@ from services.compliance.domain.judged_on import JudgedOn
 from services.compliance.domain.judging import applicable
 from services.compliance.domain.local_time import Span, local_date
 from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, Rule, RuleBook
+from services.compliance.domain.rule_parts import FactName
 from services.compliance.domain.rule_records import (
-    FactName,
     GateRule,
     LetterRule,
     PreferenceRule,

@@ -15,17 +15,16 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.compliance.domain.holds import HoldKind
+from services.compliance.domain.rule_parts import Calendar, FactName
 from services.compliance.domain.rule_records import (
     ALL_CHANNELS,
     EVERYWHERE,
     PLACE,
-    Calendar,
     CapRule,
     ClosedDaysRule,
     Collector,
     CrewRule,
     EvidenceRule,
-    FactName,
     FactRule,
     HoldRule,
     HoursRule,

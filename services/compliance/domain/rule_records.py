@@ -13,6 +13,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from services.compliance.domain.holds import COLLECTING, HoldKind
 from services.compliance.domain.record_kinds import Records
+from services.compliance.domain.rule_parts import (
+    WEEKDAYS,
+    Calendar,
+    DayHours,
+    DutyOwner,
+    FactName,
+    Lapse,
+    Silence,
+    Tracked,
+    Weekday,
+)
 from shared.events.contact import Channel, Purpose
 
 EVERYWHERE: Final = "*"
@@ -33,25 +44,10 @@ Overriding = Literal["none", "consent", "supervisor"]
 Severity = Literal["low", "medium", "high"]
 Unit = Literal["attempt", "contact", "conversation", "household_contacted", "debtor_met", "unanswered"]
 Key = Literal["person", "debt", "contact_point", "household", "address", "institution"]
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 Collector = Literal["creditor", "agency", "consumer_finance", "credit_servicer"]
 Product = Literal["card", "consumer_loan", "mortgage", "digital_loan", "microfinance", "transferred_loan"]
 PlaceKind = Literal["home", "work", "hospital", "designated", "other"]
 Recipient = Literal["obligor", "spouse", "heir", "contact_person", "third_person", "representative"]
-FactName = Literal[
-    "agency_contract", "agency_licensed", "agency_named", "agency_published", "agency_record_clean",
-    "collector_approved", "collector_background_clear", "collector_badged", "collector_certified",
-    "collector_is_employee", "collector_trained", "contact_source_lawful", "device_approved", "electronic_consent",
-    "employer_permits", "estate_representative", "guaranteed", "impact_assessed", "kpi_not_recovery_alone",
-    "leaves_when_asked",
-    "occasion_clear", "opt_out_offered", "outsourcing_notice_sent", "place_chosen_by_customer", "place_consented",
-    "recording_announced", "referral_notice_sent", "representative_silent", "representative_warned",
-    "sensitive_data_basis", "sms_number_checked", "spouse_liable",
-    "stays_outside", "third_party_permitted", "transfer_notice_sent", "validation_notice_sent", "visit_notice_given",
-    "visit_permitted", "visit_purpose_told", "visit_time_agreed", "work_calls_accepted", "work_refusal_written",
-    "work_visit_requested",
-]  # fmt: skip
 Proof = Literal["identity_shown", "recording_complete", "not_disclosed_to_third", "entry_consented", "left_when_asked"]
 ConductFlag = Literal[
     "violence", "threat", "restraint", "intimidation", "stalking", "insult", "harassment", "intrusion",
@@ -133,16 +129,6 @@ class RuleRecord(BaseModel):
         return self
 
 
-class DayHours(BaseModel):
-    """Hours of some days of the week."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    days: tuple[Weekday, ...] = Field(min_length=1)
-    opens: time
-    closes: time
-
-
 class HoursRule(RuleRecord):
     """Contact only from `opens` to `closes` of the person's local time; `weekly` sets other hours for its days.
 
@@ -179,17 +165,6 @@ class HoursRule(RuleRecord):
         if len({day for hours in self.weekly for day in hours.days}) != sum(len(hours.days) for hours in self.weekly):
             raise ValueError(f"{self.id}: a day of the week has two hours")
         return self
-
-
-class Calendar(BaseModel):
-    """Days off, known from `first` to `last`; outside nobody knows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str
-    first: date
-    last: date
-    days: frozenset[date] = Field(min_length=1)
 
 
 class ClosedDaysRule(RuleRecord):
@@ -253,15 +228,6 @@ class ThirdPersonRule(RuleRecord):
     limit: int | None = Field(None, ge=1, le=100)
 
 
-class Lapse(BaseModel):
-    """A refusal by word of mouth holds for `days` of 24 hours; one that the fact `confirmed` shows in writing stays."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    days: int = Field(ge=1, le=366)
-    confirmed: FactName
-
-
 class RequiresRule(RuleRecord):
     """Facts that must be known and true, each at most `max_age_days` old.
 
@@ -284,21 +250,6 @@ class CrewRule(RuleRecord):
 
     kind: Literal["crew"]
     minimum: int = Field(ge=1, le=4)
-
-
-class Silence(BaseModel):
-    """A representative who does not answer may be passed over.
-
-    Silent for `silent_days`, then warned in writing, then silent for `warned_days` more: all by the owner's word, and
-    the last word on the silence must be that it lasts.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    silent: FactName
-    silent_days: int = Field(ge=1, le=366)
-    warned: FactName
-    warned_days: int = Field(ge=1, le=366)
 
 
 class HoldRule(RuleRecord):
@@ -362,12 +313,23 @@ class PlanTermsRule(RuleRecord):
 
 
 class DutyRule(RuleRecord):
-    """Something that the institution does: once, every so many days, or so many days after its cause."""
+    """Something that the institution does: once, every so many days, or so many days after its cause.
+
+    `owner` does it. `tracks`: a cause that is seen by itself; what recurs is recorded by whoever did it.
+    """
 
     kind: Literal["duty"]
     duty: str = Field(min_length=5)
+    owner: DutyOwner = "compliance"
     every_days: int | None = Field(None, ge=1, le=3_660)
     within_days: int | None = Field(None, ge=1, le=3_660)
+    tracks: Tracked | None = None
+
+    @model_validator(mode="after")
+    def _has_a_time(self) -> Self:
+        if self.tracks is not None and self.within_days is None:
+            raise ValueError(f"{self.id}: within how many days?")
+        return self
 
 
 class ScopeRule(RuleRecord):

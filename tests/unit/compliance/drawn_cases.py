@@ -22,9 +22,9 @@ from services.compliance.domain.facts import (
 )
 from services.compliance.domain.holds import Hold, HoldKind, HoldScope
 from services.compliance.domain.local_time import Span
+from services.compliance.domain.rule_parts import FactName
 from services.compliance.domain.rule_records import (
     Collector,
-    FactName,
     Key,
     LetterRule,
     PlaceKind,

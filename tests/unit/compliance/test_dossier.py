@@ -20,7 +20,8 @@ from services.compliance.domain.preferences import (
     inconvenient_of,
     longest_left,
 )
-from services.compliance.domain.rule_records import FactName, RequiresRule
+from services.compliance.domain.rule_parts import FactName
+from services.compliance.domain.rule_records import RequiresRule
 from services.compliance.domain.telling import owning_client
 from services.compliance.rule_book import rule_book
 from shared.security.scopes import CLIENTS

@@ -26,7 +26,7 @@ from services.compliance.domain.judged_on import DeskRefusal, JudgedOn
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import PackError, RuleBook
 from services.compliance.domain.replay import Rehearsal, Replayed, as_if_in_force, replay
-from services.compliance.domain.rule_records import FactName
+from services.compliance.domain.rule_parts import FactName
 from services.compliance.domain.rulings import Answer
 from services.compliance.rule_archive import RulePart, hash_of, present_parts, read_archived
 from services.compliance.rule_book import packs_of, read_packs, rule_book, with_versions

@@ -12,9 +12,9 @@ from services.compliance.domain.facts import BALANCE_LIMIT
 from services.compliance.domain.hold_scopes import covers
 from services.compliance.domain.holds import HoldKind
 from services.compliance.domain.packs import CrewRule, HoldRule, Rule, remember
+from services.compliance.domain.rule_parts import FactName
 from services.compliance.domain.rule_records import (
     ClosedDaysRule,
-    FactName,
     FactRule,
     LetterRule,
     PreferenceRule,

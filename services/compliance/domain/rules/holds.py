@@ -8,7 +8,7 @@ from services.compliance.domain.canonical import format_time
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.hold_scopes import covers
 from services.compliance.domain.packs import HoldRule
-from services.compliance.domain.rule_records import Silence
+from services.compliance.domain.rule_parts import Silence
 from services.compliance.domain.rulings import Answer, Earliest, Ruling, allow, deny_after, deny_until
 
 

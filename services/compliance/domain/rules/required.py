@@ -7,7 +7,8 @@ from datetime import datetime, time, timedelta
 from services.compliance.domain.facts import PartyFacts, Question, Told
 from services.compliance.domain.local_time import midnight_after
 from services.compliance.domain.packs import RuleBook
-from services.compliance.domain.rule_records import FactName, Lapse, LetterRule, RequiresRule, ThirdPersonRule
+from services.compliance.domain.rule_parts import FactName, Lapse
+from services.compliance.domain.rule_records import LetterRule, RequiresRule, ThirdPersonRule
 from services.compliance.domain.rules.caps import busiest, next_free
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
 

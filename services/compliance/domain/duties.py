@@ -1,0 +1,170 @@
+"""Duties with a time: what recurs, and what answers a cause that a machine sees. What is overdue is a finding.
+
+A recurring duty is done when a person records it, with a reference. Nobody knows when it was last done before the
+register began to look; until then it is due a month after the register's first look, so that it can be recorded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from services.compliance.domain.audit import Finding
+from services.compliance.domain.findings import FindingVersion
+from services.compliance.domain.packs import RuleBook
+from services.compliance.domain.rule_parts import DutyOwner, Tracked
+from services.compliance.domain.rule_records import DutyRule
+from services.compliance.domain.rules.records import overdue
+from shared.ids import derived_id
+from shared.web.problems import KnownProblem
+
+# Of the institution as a whole; other subjects are what the recorder names, such as an agency.
+INSTITUTION: Final = "institution"
+FIRST_RECORD: Final = timedelta(days=30)
+
+
+class DutyNotRecorded(KnownProblem):
+    """Nobody records this duty: no rule in force has the id, it does not recur, or its cause and end are seen."""
+
+    kind, status, title = "duty-not-recorded", 404, "Nobody records this duty"
+
+
+class DutyDoneTooLate(KnownProblem):
+    """A duty is recorded when it was done, not before."""
+
+    kind, status, title = "duty-not-done-yet", 422, "The day lies in the future"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What the register knows of a recurring duty of a subject: since when it looks, when it was last done."""
+
+    rule: str
+    subject: str
+    since: date
+    last_done: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Something that a duty answers and that nobody has answered. `place`: of the person; None: not known."""
+
+    tracks: Tracked
+    caused_at: datetime
+    place: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """Where one duty of one subject stands. `due_on`: of what waits the earliest; None: nothing waits.
+
+    `waiting`: how much waits for it, `late`: how much of that should have been done by today.
+    """
+
+    rule: DutyRule
+    subject: str
+    due_on: date | None
+    last_done: date | None = None
+    waiting: int = 0
+    late: int = 0
+
+    @property
+    def owner(self) -> DutyOwner:
+        """Who does it."""
+        return self.rule.owner
+
+    @property
+    def finding_id(self) -> UUID:
+        """One duty of one subject has one finding, opened again whenever it is overdue again."""
+        return derived_id("finding", "duty", self.rule.id, self.subject)
+
+    def found(self) -> FindingVersion | None:
+        """The first version of the finding that it is overdue; None when it is not. Names nobody."""
+        if not self.late:
+            return None
+        detail = f"{self.rule.duty}: {self.late} overdue, the first due on {self.due_on}; owed by {self.owner}"
+        return FindingVersion(
+            finding_id=self.finding_id,
+            version=1,
+            finding=Finding(self.rule.id, self.rule.citation, self.rule.severity, detail),
+            subject=f"duty:{self.subject}",
+        )
+
+
+def recurring(book: RuleBook, day: date) -> dict[str, DutyRule]:
+    """The rules in force that day whose duty recurs, by id; drafts only where the bank judges by them."""
+    return {rule.id: rule for rule in _in_force(book, day) if rule.every_days is not None and rule.tracks is None}
+
+
+def standing(book: RuleBook, *, today: date, watched: Sequence[Watched], waiting: Sequence[Waiting]) -> list[Duty]:
+    """Every duty with a time, the one due first first. What a rule no longer in force asked for is not owed."""
+    rules = recurring(book, today)
+    kept = {(one.rule, one.subject): one for one in watched}
+    begun = [one for one in kept.values() if one.rule in rules]
+    named = {one.rule for one in begun if one.subject != INSTITUTION}
+    unseen = [
+        Watched(rule=rule_id, subject=INSTITUTION, since=today)
+        for rule_id in rules
+        if rule_id not in {one.rule for one in begun}
+    ]
+    found = [
+        *(_recurring(rules[one.rule], one, named=one.rule in named, today=today) for one in (*begun, *unseen)),
+        *_answering(book, waiting, today=today),
+    ]
+    return sorted(found, key=lambda duty: (duty.due_on or date.max, duty.rule.id, duty.subject))
+
+
+def _recurring(rule: DutyRule, one: Watched, *, named: bool, today: date) -> Duty:
+    """`named`: somebody recorded it for subjects by name; then nothing is owed for an institution never recorded."""
+    if named and one.subject == INSTITUTION and one.last_done is None:
+        return Duty(rule=rule, subject=one.subject, due_on=None)
+    every = timedelta(days=rule.every_days or 0)
+    reckoned = one.last_done if one.last_done is not None else one.since + min(every, FIRST_RECORD) - every
+    late = overdue(rule, today=today, last_done=reckoned)
+    return Duty(
+        rule=rule, subject=one.subject, due_on=reckoned + every, last_done=one.last_done, waiting=1, late=int(late)
+    )
+
+
+def _answering(book: RuleBook, waiting: Sequence[Waiting], *, today: date) -> Iterator[Duty]:
+    """The duties that answer what waits: of each place, by the strictest rule that was in force on the day of cause."""
+    causes: dict[str, list[date]] = defaultdict(list)
+    rules: dict[str, DutyRule] = {rule.id: rule for rule in _in_force(book, today) if rule.tracks is not None}
+    for one in waiting:
+        bound = _bound(book, one)
+        if bound:
+            rule = min(bound, key=lambda each: (each.within_days or 0, each.id))
+            rules.setdefault(rule.id, rule)
+            causes[rule.id].append(one.caused_at.date())
+    for rule_id, rule in rules.items():
+        days = causes.get(rule_id, [])
+        due = min(days) + timedelta(days=rule.within_days or 0) if days else None
+        late = sum(overdue(rule, today=today, last_done=None, caused_on=day) for day in days)
+        yield Duty(rule=rule, subject=INSTITUTION, due_on=due, waiting=len(days), late=late)
+
+
+def _bound(book: RuleBook, one: Waiting) -> list[DutyRule]:
+    """The rules that say by when it is answered; of a person whose place is not known, those of all places."""
+    day = one.caused_at.date()
+    of_place = book.rules(jurisdiction=one.place, day=day) if one.place is not None else _in_force(book, day)
+    return [rule for rule in of_place if isinstance(rule, DutyRule) and rule.tracks == one.tracks]
+
+
+def _in_force(book: RuleBook, day: date) -> Iterator[DutyRule]:
+    for pack in book.packs:
+        for rule in pack.rule if pack.in_force(day) else ():
+            drafted = rule.status == "draft" and rule.jurisdiction not in book.drafts_for
+            if isinstance(rule, DutyRule) and rule.in_force(day) and not drafted:
+                yield rule
+
+
+def late_by_owner(duties: Iterable[Duty], owners: Iterable[DutyOwner]) -> Mapping[DutyOwner, int]:
+    """How much is overdue, of every owner: zero is said, too."""
+    counted: dict[DutyOwner, int] = dict.fromkeys(owners, 0)
+    for duty in duties:
+        counted[duty.owner] += duty.late
+    return counted
