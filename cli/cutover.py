@@ -92,7 +92,8 @@ class _Files:
         """What is signed before anything is imported."""
         report, sha256 = self.report()
         one = self.manifest
-        return {
+        named = {} if one.system is None else {"system": one.system}
+        return named | {
             "cutover_id": one.cutover_id, "core": one.core, "business_date": one.business_date.isoformat(),
             "history_from": one.history_from.isoformat(), "places": list(one.places), "manifest_sha256": self.sha256,
             "dry_run_sha256": sha256, "expected": report["expected"],
@@ -248,7 +249,8 @@ def status(manifest: ManifestPath, prefix: Prefix = None) -> None:
         table = Table("what", "held", "good in the dry run", title=f"{files.manifest.cutover_id}: {compliance.state}")
         for kind, count in report["expected"].items():
             table.add_row(kind, f"{compliance.held.get(kind, 0):,}", f"{count:,}")
-        table.add_row("plans", f"{plans.held:,}", f"{report['files']['plans']['good']:,}")
+        table.add_row("of people erased meanwhile", f"{sum(compliance.erased.values()):,}", "")
+        table.add_row("plans", f"{plans.held + plans.left_out:,}", f"{report['files']['plans']['good']:,}")
         table.add_row("people", f"{compliance.parties:,}", "")
         table.add_row("attested", f"{compliance.attested:,}", "")
         console.print(table)

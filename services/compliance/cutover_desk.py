@@ -11,50 +11,41 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from services.compliance import complaint_desk, fact_desk, hindsight, hold_desk, reconsideration, sharing_desk
-from services.compliance.contact_desk import contact_leaf
+from services.compliance import fact_desk, reconsideration
+from services.compliance.cutover_importing import Record, import_new
 from services.compliance.domain.approvers import approvers
-from services.compliance.domain.audit import counted
-from services.compliance.domain.budget_keys import Keys
-from services.compliance.domain.canonical import Json
+from services.compliance.domain.canonical import Json, canonical
 from services.compliance.domain.cutovers import (
-    ANYWHERE,
     CutoverChanged,
     CutoverDiffers,
     CutoverNotOpen,
     CutoverSignature,
     CutoverTerms,
     HistoryTooShort,
-    RecordKind,
-    counters_of_old,
     differences,
     require_signers,
 )
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.look_back import longest_look_back
 from services.compliance.domain.reports import CLOCK_SKEW, ContactInFuture
-from services.compliance.domain.third_persons import Inquiry
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.contacts import ItemProblem
 from services.compliance.schemas.cutovers import (
     ImportedComplaint,
     ImportedContact,
     ImportedHold,
-    ImportedInquiry,
     ImportedResult,
 )
 from services.compliance.store import cutovers as store
-from services.compliance.store.audits import AuditRow, insert_audits
-from services.compliance.store.budget_keys import lock_keys
+from services.compliance.store.holds import load_holds
 from services.compliance.store.leaves import append_leaves, load_erased
-from services.compliance.store.third_persons import note_asked, reach_back
+from services.compliance.store.third_persons import reach_back
 from shared.database import UnitOfWork
-from shared.events.contact import ContactRecorded
-from shared.ids import derived_id, event_id
+from shared.ids import event_id
 from shared.web.problems import NotFound, Problem
 
-Record = ImportedHold | ImportedComplaint | ImportedContact | ImportedInquiry
 _MEMBER: Final = "cutover_record"
+_CONTENT: Final = "cutover_content"
 
 
 async def begin(
@@ -109,32 +100,69 @@ async def take_over(
     uow: UnitOfWork, instruments: Instruments, cutover_id: str, records: Mapping[int, Record], *, by_whom: str
 ) -> dict[int, ImportedResult]:
     """Import what is new; results by position. The parties are locked. Raises NotFound, CutoverNotOpen."""
-    await _importing(uow, cutover_id)
+    terms = await _importing(uow, cutover_id)
     erased = await load_erased(uow, instruments.cipher, [one for r in records.values() if (one := party_of(r))])
     named = {position: _key_of(instruments, cutover_id, record) for position, record in records.items()}
+    contents = {position: _content_of(instruments, terms, record) for position, record in records.items()}
     known = await store.load_imported(uow, set(named.values()))
+    same = await store.load_same(uow, {one for one in contents.values() if one is not None})
     results: dict[int, ImportedResult] = {}
     new: dict[int, Record] = {}
-    first_with = dict[bytes, int]()
+    kept: list[store.Imported] = []
+
+    def became(position: int, target_id: UUID, *, is_erased: bool = False) -> None:
+        kind = records[position].kind
+        kept.append(store.Imported(named[position], contents[position], kind, target_id, is_erased))
+        known[named[position]] = None if is_erased else target_id
+
+    waiting: dict[bytes, int] = {}
     for position, record in sorted(records.items()):
         refused = _refused(uow, record, erased, position)
+        before = contents[position]
         if named[position] in known:
-            target = known[named[position]]
-            results[position] = ImportedResult(position=position, status="repeated", target_id=target)
+            results[position] = _repeated(position, known[named[position]])
+        elif named[position] in waiting:
+            continue
         elif refused is not None:
             results[position] = refused
-        elif first_with.setdefault(named[position], position) == position:
+            if refused.status == "erased":
+                became(position, event_id(), is_erased=True)
+        elif before in same and before is not None:
+            became(position, same[before])
+            results[position] = _repeated(position, same[before])
+        else:
+            waiting[named[position]] = position
             new[position] = record
-    targets = await _import(uow, instruments, cutover_id, new, by_whom=by_whom)
-    kinds: dict[int, RecordKind] = {position: record.kind for position, record in new.items()}
-    await store.keep_imported(uow, cutover_id, [(named[one], kinds[one], targets[one]) for one in new])
+    for position, target_id in (await import_new(uow, instruments, cutover_id, new, by_whom=by_whom)).items():
+        became(position, target_id)
+        results[position] = ImportedResult(position=position, status="imported", target_id=target_id)
+    await store.keep_imported(uow, cutover_id, kept)
     for position in records.keys() - results.keys():
-        first = first_with[named[position]]
-        status = "imported" if first == position else "repeated"
-        results[position] = ImportedResult.model_validate(
-            {"position": position, "status": status, "target_id": targets[first]}
-        )
-    return results
+        results[position] = _repeated(position, known[named[position]])
+    return await _with_standing(uow, records, results)
+
+
+async def _with_standing(
+    uow: UnitOfWork, records: Mapping[int, Record], results: Mapping[int, ImportedResult]
+) -> dict[int, ImportedResult]:
+    """Of each hold whether it stands: one that was imported before may have ended since."""
+    parties = {record.hold.party_id for record in records.values() if isinstance(record, ImportedHold)}
+    holds = await load_holds(uow, parties) if parties else {}
+    standing = {
+        hold.hold_id: hold.until is None or hold.until > uow.now for held in holds.values() for hold in held
+    }  # fmt: skip
+    return {
+        position: result if result.target_id is None or not isinstance(records[position], ImportedHold)
+        else result.model_copy(update={"stands": standing.get(result.target_id, False)})
+        for position, result in results.items()
+    }  # fmt: skip
+
+
+def _repeated(position: int, target_id: UUID | None) -> ImportedResult:
+    """Imported before; what was of somebody erased before it came stays so."""
+    if target_id is None:
+        return ImportedResult(position=position, status="erased")
+    return ImportedResult(position=position, status="repeated", target_id=target_id)
 
 
 async def accept(
@@ -153,7 +181,8 @@ async def accept(
     said: dict[str, Json] = {"cutover_id": cutover_id, "read_back_sha256": read_back_sha256}
     people = approvers(instruments.approver_keys)
     require_signers(people, "accept", said, signatures, today=uow.real_now.date())
-    differing = differences(known.terms.expected, await store.held(uow, cutover_id))
+    erased = await store.erased(uow, cutover_id)
+    differing = differences(known.terms.expected, await store.held(uow, cutover_id), erased)
     if differing:
         raise CutoverDiffers(
             "; ".join(f"{one.kind}: {one.announced} announced, {one.held} held" for one in differing),
@@ -162,7 +191,8 @@ async def accept(
     await store.move(uow, cutover_id, "accepted")
     await reach_back(uow, known.terms.history_from)
     signed: list[Json] = [one.document() for one in signatures]
-    leaf = _leaf(uow, cutover_id, "accepted", said | {"signatures": signed})
+    left_out: dict[str, Json] = {"erased": {str(kind): count for kind, count in erased.items()}} if erased else {}
+    leaf = _leaf(uow, cutover_id, "accepted", said | left_out | {"signatures": signed})
     await append_leaves(uow, instruments.cipher, [leaf])
     return store.Cutover(known.terms, "accepted")
 
@@ -215,12 +245,21 @@ def party_of(record: Record) -> UUID | None:
             return None
 
 
-async def _importing(uow: UnitOfWork, cutover_id: str) -> None:
+async def _importing(uow: UnitOfWork, cutover_id: str) -> CutoverTerms:
     known = await store.find_to_import(uow, cutover_id)
     if known is None:
         raise NotFound("there is no such cut-over")
     if known.state != "importing":
         raise CutoverNotOpen(f"it is {known.state}", state=known.state)
+    return known.terms
+
+
+def _content_of(instruments: Instruments, terms: CutoverTerms, record: Record) -> bytes | None:
+    """A commitment to what the other system says under its own reference, whatever the cut-over is called."""
+    if terms.system is None:
+        return None
+    content = canonical({"system": terms.system, "core": terms.core, "said": record.model_dump(mode="json")})
+    return instruments.cipher.blind_index(_CONTENT, content.decode())
 
 
 def _key_of(instruments: Instruments, cutover_id: str, record: Record) -> bytes:
@@ -239,111 +278,6 @@ def refusal(position: int, problem: Problem) -> ImportedResult:
     """The result of a record that cannot be imported."""
     document = ItemProblem.model_validate(problem.document())
     return ImportedResult(position=position, status="refused", problem=document)
-
-
-async def _import(
-    uow: UnitOfWork, instruments: Instruments, cutover_id: str, new: Mapping[int, Record], *, by_whom: str
-) -> dict[int, UUID]:
-    """What each of the new records became, by position."""
-    holds = {position: one.hold for position, one in new.items() if isinstance(one, ImportedHold)}
-    asked = [hold_desk.asked_for(one, instruments, arrived_real=uow.real_now) for one in holds.values()]
-    placed = await hold_desk.place(uow, instruments, asked)
-    targets = dict(zip(holds, [hold.hold_id for hold in placed], strict=True))
-    for position, one in new.items():
-        if isinstance(one, ImportedComplaint):
-            targets[position] = await _receive(uow, instruments, one, by_whom=by_whom)
-    contacts = {
-        position: _contact(uow, cutover_id, one) for position, one in new.items() if isinstance(one, ImportedContact)
-    }
-    await _keep_contacts(uow, instruments, cutover_id, list(contacts.values()))
-    targets |= {position: contact.contact_id for position, contact in contacts.items()}
-    inquiries = {position: one for position, one in new.items() if isinstance(one, ImportedInquiry)}
-    await _note(uow, list(inquiries.values()))
-    return targets | {
-        position: derived_id("imported-inquiry", cutover_id, one.record_ref) for position, one in inquiries.items()
-    }
-
-
-async def _receive(uow: UnitOfWork, instruments: Instruments, one: ImportedComplaint, *, by_whom: str) -> UUID:
-    told = one.complaint
-    complaint, _ = await complaint_desk.receive(
-        uow,
-        instruments,
-        complaint_desk.NewComplaint(
-            party_id=told.party_id,
-            channel=told.channel,
-            about=frozenset(told.about),
-            received_at=min(told.received_at, uow.now),
-            arrived_real=uow.real_now,
-            reference=told.reference,
-            by_whom=by_whom,
-            words=told.words,
-        ),
-    )
-    return complaint.complaint_id
-
-
-def _contact(uow: UnitOfWork, cutover_id: str, one: ImportedContact) -> ContactRecorded:
-    told = one.contact
-    counts = counters_of_old(told.channel, told.reached, conversation=told.conversation)
-    return ContactRecorded(
-        contact_id=derived_id("imported-contact", uow.tenant, cutover_id, one.record_ref),
-        party_id=told.party_id,
-        permit_id=None,
-        visit_id=None,
-        plan_id=None,
-        channel=told.channel,
-        purpose=told.purpose,
-        started_at=told.started_at,
-        ended_at=told.ended_at,
-        started_real=uow.real_now - (uow.now - told.started_at),
-        outcome=told.outcome,
-        contact=counts.contact,
-        conversation=counts.conversation,
-        household_contacted=counts.household_contacted,
-        debtor_met=counts.debtor_met,
-        contact_point=told.contact_point,
-    )
-
-
-async def _keep_contacts(
-    uow: UnitOfWork, instruments: Instruments, cutover_id: str, contacts: Sequence[ContactRecorded]
-) -> None:
-    """They count from now on; nobody judges them, for no permit of ours can have been behind them."""
-    rows, leaves = [], []
-    for contact in contacts:
-        leaf = contact_leaf(uow, contact, verdict="imported", said={"findings": [], "cutover_id": cutover_id})
-        point = contact.contact_point
-        keys: Keys = {} if point is None else {"contact_point": frozenset({point})}
-        rows.append(
-            AuditRow(
-                contact=contact,
-                counted=counted(contact, ANYWHERE, told_real=uow.real_now, keys=keys),
-                verdict="imported",
-                findings=0,
-                leaf_id=leaf.leaf_id,
-                told_by=f"cutover:{cutover_id}",
-                event_id=None,
-            )
-        )
-        leaves.append(leaf)
-    await insert_audits(uow, instruments.cipher, rows)
-    await append_leaves(uow, instruments.cipher, leaves)
-    sharing_desk.follow(uow, [row.counted for row in rows], arrived_real=uow.real_now)
-    await hindsight.judge_later_contacts(uow, instruments, contacts)
-    await reconsideration.reconsider(uow, instruments, {contact.party_id for contact in contacts})
-
-
-async def _note(uow: UnitOfWork, inquiries: Sequence[ImportedInquiry]) -> None:
-    told = [(Inquiry(one.inquiry.contact_point, one.inquiry.asked_on), one.inquiry) for one in inquiries]
-    await lock_keys(uow, {f"contact_point:{key.key}" for key, _ in told})
-    await note_asked(
-        uow,
-        [key for key, inquiry in told for _ in range(inquiry.asked)],
-        refused=[key for key, inquiry in told if inquiry.refused],
-    )
-    if told:
-        sharing_desk.follow_third_persons(uow, arrived_real=uow.real_now)
 
 
 def _leaf(

@@ -57,7 +57,8 @@ CUTOVERS: Final[dict[type[BaseModel] | str, dict[str, Any]]] = {
         "cutover_id": "old-system-2026", "core": "core", "business_date": "2026-03-01",
         "history_from": "2025-02-01", "state": "importing",
         "expected": {"hold": 1, "complaint": 1, "contact": 2, "third_person": 0},
-        "held": {"hold": 1, "complaint": 1, "contact": 2, "third_person": 0}, "parties": 3, "attested": 0,
+        "held": {"hold": 1, "complaint": 1, "contact": 2, "third_person": 0},
+        "erased": {}, "parties": 3, "attested": 0,
     },
     LookBackView: {
         "needed_from": "2025-09-02", "rule": "CN-VISIT-6M", "citation": "The bank's policy", "window": "6_months",

@@ -28,6 +28,7 @@ from services.intake.strategy_schemas import (
     ActionFigures,
     CaseNextAction,
     NextActionItem,
+    StepsHeld,
     TakenStepResults,
     TakenSteps,
 )
@@ -127,6 +128,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("intake") | {
             }
         ]
     },
+    StepsHeld: {"held": 917, "of_nobody": 0},
     TakenStepResults: {"items": [{"reference": "print-000917", "outcome": "recorded"}]},
     LoanEvents: {
         "items": [

@@ -94,6 +94,13 @@ class TakenSteps(BaseModel):
     items: list[TakenStep] = Field(min_length=1, max_length=1_000, description="The steps.")
 
 
+class StepsHeld(BaseModel):
+    """How many of the steps that were named are kept."""
+
+    held: int = Field(ge=0, description="Steps kept.")
+    of_nobody: int = Field(ge=0, description="Steps of references that lead to nobody, as after an erasure.")
+
+
 class TakenStepResult(BaseModel):
     """What became of one step."""
 

@@ -14,6 +14,7 @@ from services.plans.cutover_schemas import (
     ImportedPlanResult,
     ImportedPlanResults,
     ImportedPlans,
+    LeftOutPlans,
     PlansOfCutover,
 )
 from services.plans.cutovers import Cutovers, refusal
@@ -102,11 +103,25 @@ def _add_importing(router: APIRouter, cutovers: Cutovers) -> None:
         readable, unreadable = _read(body)
 
         async def take_over(uow: UnitOfWork) -> ImportedPlanResults:
-            results = unreadable | await cutovers.take_over(uow, cutover_id, readable)
+            results = unreadable | await cutovers.take_over(uow, cutover_id, readable, final=body.final)
             return ImportedPlanResults(items=[results[position] for position in sorted(results)])
 
         parties = {old.party_id for old in readable.values()}
         return await command(request, body=body, parties=parties, handler=take_over)
+
+    @router.post(
+        "/cutovers/{cutover_id}/left-out-plans",
+        response_model=PlansOfCutover,
+        responses=problem_responses(NotFound, CutoverNotOpen),
+        summary="Plans of people erased meanwhile",
+    )
+    async def leave_out_plans(cutover_id: CutoverId, body: LeftOutPlans, request: Request) -> Response:
+        """They were announced and are not imported: compliance has answered `erased` for their holds."""
+
+        async def leave_out(uow: UnitOfWork) -> PlansOfCutover:
+            return await cutovers.leave_out(uow, cutover_id, body.items)
+
+        return await command(request, body=body, parties=[], handler=leave_out)
 
 
 def _read(body: ImportedPlans) -> tuple[dict[int, OldPlan], dict[int, ImportedPlanResult]]:

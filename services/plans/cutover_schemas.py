@@ -102,6 +102,28 @@ class ImportedPlans(BaseModel):
     items: list[Annotated[JsonValue, ShownAs(ImportedPlan)]] = Field(
         min_length=1, max_length=MAX_PLANS, description="The plans."
     )
+    final: bool = Field(
+        False,
+        description="The last try: the hold of a plan that is refused now ends, unless a running plan of the person "
+        "stands on it.",
+    )
+
+
+class LeftOutPlan(BaseModel):
+    """A plan that was announced and is not imported, because its person was erased meanwhile."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    record_ref: Reference = Field(description="The other system's own reference; kept as a commitment (HMAC).")
+    total: Amount = Field(description="What is still to be paid on it.")
+
+
+class LeftOutPlans(BaseModel):
+    """Plans of erased people; each counts once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[LeftOutPlan] = Field(min_length=1, max_length=MAX_PLANS, description="The plans.")
 
 
 class ImportedPlanResult(BaseModel):
@@ -131,3 +153,5 @@ class PlansOfCutover(BaseModel):
     state: CutoverState = Field(description="`importing`, then `closed`.")
     held: int = Field(description="Plans and promises held.")
     total: list[Money] = Field(description="Sums still to be paid at the cut-over, one per currency.")
+    left_out: int = Field(description="Plans not held because their person was erased meanwhile.")
+    left_out_total: list[Money] = Field(description="Sums still to be paid on those, one per currency.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
+from uuid import UUID
 
 from services.plans.domain.imported import CutoverState
 from shared.database import UnitOfWork
@@ -17,8 +19,20 @@ ON CONFLICT DO NOTHING
 """
 _CLOSE: Final = "UPDATE cutover SET state = 'closed' WHERE tenant = $1 AND cutover_id = $2"
 _HELD: Final = """
-SELECT currency, count(*) AS plans, sum(total_minor) AS total FROM plan
-WHERE tenant = $1 AND cutover_id = $2 GROUP BY currency ORDER BY currency
+SELECT currency, count(*) AS plans, sum(total_minor) AS total FROM (
+    SELECT currency, total_minor FROM plan WHERE tenant = $1 AND cutover_id = $2
+    UNION ALL
+    SELECT currency, total_minor FROM cutover_plan WHERE tenant = $1 AND cutover_id = $2 AND plan_id IS NOT NULL
+) AS held GROUP BY currency ORDER BY currency
+"""
+_LEFT_OUT: Final = """
+SELECT currency, count(*) AS plans, sum(total_minor) AS total FROM cutover_plan
+WHERE tenant = $1 AND cutover_id = $2 AND plan_id IS NULL GROUP BY currency ORDER BY currency
+"""
+_KEEP: Final = """
+INSERT INTO cutover_plan (tenant, cutover_id, record, plan_id, currency, total_minor)
+SELECT $1, $2, r.* FROM unnest($3::bytea[], $4::uuid[], $5::text[], $6::bigint[]) AS r
+ON CONFLICT DO NOTHING
 """
 
 
@@ -40,5 +54,23 @@ async def close(uow: UnitOfWork, cutover_id: str) -> None:
 
 async def held(uow: UnitOfWork, cutover_id: str) -> list[tuple[int, Money]]:
     """How many plans are held, and what was still to be paid on them, by currency."""
-    rows = await uow.sql.fetch(_HELD, uow.tenant, cutover_id)
+    return await _sums(uow, _HELD, cutover_id)
+
+
+async def left_out(uow: UnitOfWork, cutover_id: str) -> list[tuple[int, Money]]:
+    """How many plans are of people erased meanwhile, and what was still to be paid on them, by currency."""
+    return await _sums(uow, _LEFT_OUT, cutover_id)
+
+
+async def keep(uow: UnitOfWork, cutover_id: str, records: Sequence[tuple[bytes, UUID | None, Money]]) -> None:
+    """Records that became no plan of this cut-over: the earlier one's plan that each is, or None, and its rest."""
+    if records:
+        ordered = sorted(records, key=lambda one: one[0])
+        columns = [[one[0] for one in ordered], [one[1] for one in ordered], [one[2].currency for one in ordered],
+                   [one[2].amount_minor for one in ordered]]  # fmt: skip
+        await uow.sql.execute(_KEEP, uow.tenant, cutover_id, *columns)
+
+
+async def _sums(uow: UnitOfWork, statement: str, cutover_id: str) -> list[tuple[int, Money]]:
+    rows = await uow.sql.fetch(statement, uow.tenant, cutover_id)
     return [(row["plans"], Money(amount_minor=int(row["total"]), currency=row["currency"])) for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from services.plans import cutover_store
-from services.plans.cutover_schemas import ImportedPlanResult, PlansOfCutover
+from services.plans.cutover_schemas import ImportedPlanResult, LeftOutPlan, PlansOfCutover
 from services.plans.desk import CaseNotOpen, PlanAlreadyActive
 from services.plans.domain.case import KnownCase
 from services.plans.domain.imported import (
@@ -18,6 +18,7 @@ from services.plans.domain.imported import (
     CutoverState,
     ImportedPlanInFuture,
     OldPlan,
+    end_of_hold,
     same_record,
     taken_over,
 )
@@ -25,6 +26,7 @@ from services.plans.domain.plan import Plan
 from services.plans.store import PlanStore, load_cases
 from shared.database import UnitOfWork
 from shared.ids import entity_id, shard_of
+from shared.money import Money
 from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
 from shared.web.problems import NotFound, Problem
 
@@ -74,30 +76,44 @@ class Cutovers:
         """What is held of it. Raises NotFound."""
         business_date, state = await self._found(uow, cutover_id)
         held = await cutover_store.held(uow, cutover_id)
+        left_out = await cutover_store.left_out(uow, cutover_id)
         return PlansOfCutover(
             cutover_id=cutover_id,
             business_date=business_date,
             state=state,
             held=sum(count for count, _ in held),
             total=[total for _, total in held],
+            left_out=sum(count for count, _ in left_out),
+            left_out_total=[total for _, total in left_out],
         )
 
+    async def leave_out(self, uow: UnitOfWork, cutover_id: str, plans: Sequence[LeftOutPlan]) -> PlansOfCutover:
+        """Plans of people who were erased since they were announced. Raises NotFound, CutoverNotOpen."""
+        await self._importing(uow, cutover_id)
+        kept = [(self.store.record_of(cutover_id, one.record_ref), None, one.total) for one in plans]
+        await cutover_store.keep(uow, cutover_id, kept)
+        return await self.view(uow, cutover_id)
+
     async def take_over(
-        self, uow: UnitOfWork, cutover_id: str, plans: Mapping[int, OldPlan]
+        self, uow: UnitOfWork, cutover_id: str, plans: Mapping[int, OldPlan], *, final: bool = False
     ) -> dict[int, ImportedPlanResult]:
-        """Import what is new; results by position. The parties are locked. Raises NotFound, CutoverNotOpen."""
-        business_date, state = await self._found(uow, cutover_id, to_import=True)
-        if state != "importing":
-            raise CutoverNotOpen("it is closed", state=state)
+        """Import what is new; results by position. The parties are locked. Raises NotFound, CutoverNotOpen.
+
+        `final`: the holds of those that are refused end.
+        """
+        business_date = await self._importing(uow, cutover_id)
         parties = {old.party_id for old in plans.values()}
         known = await self.store.of_parties(uow, parties)
         cases = {party_id: case for (party_id, _), case in (await load_cases(uow, parties)).items() if case.is_open}
         new: list[Plan] = []
+        earlier: list[tuple[bytes, UUID | None, Money]] = []
         results: dict[int, ImportedPlanResult] = {}
         for position, old in sorted(plans.items()):
             of_party = [plan for plan in (*known, *new) if plan.party_id == old.party_id]
-            before = same_record(of_party, cutover_id, old.record_ref)
+            before = same_record(of_party, cutover_id, old)
             if before is not None:
+                if before.imported is not None and before.imported.cutover_id != cutover_id:
+                    earlier.append((self.store.record_of(cutover_id, old.record_ref), before.plan_id, old.total))
                 results[position] = ImportedPlanResult(position=position, status="repeated", plan_id=before.plan_id)
                 continue
             try:
@@ -108,13 +124,22 @@ class Cutovers:
                 )  # fmt: skip
             except (CaseNotOpen, PlanAlreadyActive, ImportedPlanInFuture) as refusal_:
                 results[position] = refusal(position, refusal_)
+                if final and (end := end_of_hold(old, of_party, real_now=uow.real_now)) is not None:
+                    uow.intend(end)
                 continue
             new.append(change.plan)
             for event in change.events:
                 uow.emit(event)
             results[position] = ImportedPlanResult(position=position, status="imported", plan_id=change.plan.plan_id)
         await self.store.add_imported(uow, new)
+        await cutover_store.keep(uow, cutover_id, earlier)
         return results
+
+    async def _importing(self, uow: UnitOfWork, cutover_id: str) -> date:
+        business_date, state = await self._found(uow, cutover_id, to_import=True)
+        if state != "importing":
+            raise CutoverNotOpen("it is closed", state=state)
+        return business_date
 
     async def _found(self, uow: UnitOfWork, cutover_id: str, *, to_import: bool = False) -> tuple[date, CutoverState]:
         known = await cutover_store.find(uow, cutover_id, to_import=to_import)

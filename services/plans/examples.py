@@ -12,6 +12,8 @@ from services.plans.cutover_schemas import (
     ImportedPlanResult,
     ImportedPlanResults,
     ImportedPlans,
+    LeftOutPlan,
+    LeftOutPlans,
     PlansOfCutover,
 )
 from services.plans.schemas import ImportedFrom, PlansSummary, PlanView, ProposePlan, SignPlan
@@ -88,6 +90,8 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("plans") | {
     },
     PlansOfCutover: {
         "cutover_id": "old-system-2026", "business_date": "2026-03-01", "state": "importing", "held": 1,
-        "total": [cny(50000)],
+        "total": [cny(50000)], "left_out": 0, "left_out_total": [],
     },
+    LeftOutPlan: {"record_ref": "plan-2025-000918", "total": cny(20000)},
+    LeftOutPlans: {"items": [{"record_ref": "plan-2025-000918", "total": cny(20000)}]},
 }  # fmt: skip

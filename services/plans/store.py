@@ -173,6 +173,10 @@ class PlanStore:
         if payments:
             await uow.sql.execute(_SAVE_PAYMENTS, uow.tenant, *_columns(payments), uow.real_now)
 
+    def record_of(self, cutover_id: str, record_ref: str) -> bytes:
+        """A commitment to another system's reference, under the name of the cut-over."""
+        return self._cipher.blind_index("cutover_plan", f"{cutover_id}|{record_ref}")
+
     async def erase(self, uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
         """Delete the people's keys: what a household told, and the plan's text, are unreadable for ever."""
         await self._cipher.erase(uow, party_ids)

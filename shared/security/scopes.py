@@ -82,6 +82,7 @@ _ALL: Final = (
         "intake.record-steps",
         "Say which softer steps the bank has taken with a person, and that a person has reviewed a case.",
         "core",
+        "cutover",
     ),
     _scope("intake.release-feed", "Answer for it that a suspended core can be believed again; a person.", "operator"),
     _scope("intake.cut-over", "Learn our ids of the people and debts that a core names.", "cutover"),

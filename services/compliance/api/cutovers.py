@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from services.compliance import cutover_desk
 from services.compliance.api.surroundings import database_of, instruments_of
-from services.compliance.cutover_desk import Record, party_of
+from services.compliance.cutover_desk import party_of
+from services.compliance.cutover_importing import Record
 from services.compliance.domain.cutovers import (
     CutoverChanged,
     CutoverDiffers,
@@ -232,6 +233,7 @@ async def _view(uow: UnitOfWork, known: store.Cutover) -> CutoverView:
         state=known.state,
         expected=known.terms.expected,
         held=await store.held(uow, known.terms.cutover_id),
+        erased=await store.erased(uow, known.terms.cutover_id),
         parties=parties,
         attested=attested,
     )

@@ -75,10 +75,15 @@ class CutoverTerms(BaseModel):
     manifest_sha256: Sha256 = Field(description="SHA-256 of the manifest.")
     dry_run_sha256: Sha256 = Field(description="SHA-256 of the report of the dry run.")
     expected: dict[RecordKind, int] = Field(description="Records per kind that the dry run found good.")
+    system: Reference | None = Field(
+        None,
+        description="Name of the other system. A record of it that another cut-over has imported, under the same "
+        "reference and with the same content, is not imported again. Not named: nothing is known of other cut-overs.",
+    )
 
     def document(self) -> dict[str, Json]:
         """For the leaf, and for what is signed."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude_none=True)
 
 
 class CutoverSignature(BaseModel):
@@ -131,21 +136,21 @@ def require_signers(
 
 
 class Difference(NamedTuple):
-    """A kind of which not as many are held as were announced."""
+    """A kind of which not as many are held, or were of people erased meanwhile, as were announced."""
 
     kind: str
     announced: int
     held: int
+    erased: int
 
 
-def differences(expected: Mapping[RecordKind, int], held: Mapping[RecordKind, int]) -> list[Difference]:
-    """Each kind that differs."""
+def differences(
+    expected: Mapping[RecordKind, int], held: Mapping[RecordKind, int], erased: Mapping[RecordKind, int]
+) -> list[Difference]:
+    """Each kind that differs. What is not held because its person was erased meanwhile is accounted for."""
     kinds: Collection[RecordKind] = sorted(expected.keys() | held.keys())
-    return [
-        Difference(kind, expected.get(kind, 0), held.get(kind, 0))
-        for kind in kinds
-        if expected.get(kind, 0) != held.get(kind, 0)
-    ]
+    found = [Difference(kind, expected.get(kind, 0), held.get(kind, 0), erased.get(kind, 0)) for kind in kinds]
+    return [one for one in found if one.announced != one.held + one.erased]
 
 
 def counters_of_old(channel: OldChannel, reached: Reached, *, conversation: bool | None) -> Counters:

@@ -143,6 +143,7 @@ class ImportedResult(BaseModel):
         "`problem`; `erased`: the person was erased, nothing is kept."
     )
     target_id: UUID | None = Field(None, description="The hold, complaint or contact that it became.")
+    stands: bool | None = Field(None, description="Of a hold: whether it stands, now or later; null: no hold.")
     problem: ItemProblem | None = Field(None, description="Why it was refused.")
 
 
@@ -162,6 +163,9 @@ class CutoverView(BaseModel):
     state: CutoverState = Field(description="`importing`, then `accepted` (nothing more is imported), then `closed`.")
     expected: dict[RecordKind, int] = Field(description="Records announced per kind.")
     held: dict[RecordKind, int] = Field(description="Records held per kind.")
+    erased: dict[RecordKind, int] = Field(
+        description="Records not held because their person was erased before they came: they count as announced."
+    )
     parties: int = Field(description="People who take part.")
     attested: int = Field(description="Those of them whose history is attested; the others are refused permits.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from services.compliance.domain.cutovers import CutoverState, CutoverTerms, RecordKind
@@ -40,11 +40,19 @@ SELECT party_id FROM attested_history
 WHERE tenant = $1 AND cutover_id = $2 AND known_from IS NULL AND ($3::uuid IS NULL OR party_id > $3)
 ORDER BY party_id LIMIT $4
 """
-_KNOWN = "SELECT record, target_id FROM imported_record WHERE tenant = $1 AND record = ANY($2::bytea[])"
+_KNOWN = "SELECT record, target_id, erased FROM imported_record WHERE tenant = $1 AND record = ANY($2::bytea[])"
+_SAME = """
+SELECT DISTINCT ON (content) content, target_id FROM imported_record
+WHERE tenant = $1 AND content = ANY($2::bytea[]) AND NOT erased ORDER BY content, recorded_real, target_id
+"""
 _KEEP = """
-INSERT INTO imported_record (tenant, record, cutover_id, kind, target_id, recorded_real)
-SELECT $1, r.record, $2, r.kind, r.target_id, $6
-FROM unnest($3::bytea[], $4::text[], $5::uuid[]) AS r(record, kind, target_id)
+INSERT INTO imported_record (tenant, record, content, cutover_id, kind, target_id, erased, recorded_real)
+SELECT $1, r.record, r.content, $2, r.kind, r.target_id, r.erased, $8
+FROM unnest($3::bytea[], $4::bytea[], $5::text[], $6::uuid[], $7::boolean[])
+  AS r(record, content, kind, target_id, erased)
+"""
+_ERASED = """
+SELECT kind, count(*) AS records FROM imported_record WHERE tenant = $1 AND cutover_id = $2 AND erased GROUP BY kind
 """
 # Counted from the records themselves, not from what was said when they came.
 _HELD: Final[Mapping[RecordKind, str]] = {
@@ -64,9 +72,23 @@ WHERE i.tenant = $1 AND i.cutover_id = $2 AND i.kind = 'contact'
 """,
     # An entry is added to what the ledger has of that third person and date, and cannot be told from it again.
     "third_person": """
-SELECT count(*) FROM imported_record WHERE tenant = $1 AND cutover_id = $2 AND kind = 'third_person'
+SELECT count(*) FROM imported_record
+WHERE tenant = $1 AND cutover_id = $2 AND kind = 'third_person' AND NOT erased
 """,
 }
+
+
+class Imported(NamedTuple):
+    """A record of a cut-over: commitments to its reference there and to its content, and what it became.
+
+    `content` None: the other system has no name. `is_erased`: it became nothing, for its person was erased.
+    """
+
+    record: bytes
+    content: bytes | None
+    kind: RecordKind
+    target_id: UUID
+    is_erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,24 +154,35 @@ async def unattested(uow: UnitOfWork, cutover_id: str, *, after: UUID | None, li
     return [row["party_id"] for row in await uow.sql.fetch(_UNATTESTED, uow.tenant, cutover_id, after, limit)]
 
 
-async def load_imported(uow: UnitOfWork, records: Collection[bytes]) -> dict[bytes, UUID]:
-    """What those of the records became that were imported before."""
-    return {bytes(row["record"]): row["target_id"] for row in await uow.sql.fetch(_KNOWN, uow.tenant, sorted(records))}
+async def load_imported(uow: UnitOfWork, records: Collection[bytes]) -> dict[bytes, UUID | None]:
+    """What those of the records became that were imported before; None: their person was erased meanwhile."""
+    rows = await uow.sql.fetch(_KNOWN, uow.tenant, sorted(records))
+    return {bytes(row["record"]): None if row["erased"] else row["target_id"] for row in rows}
 
 
-async def keep_imported(
-    uow: UnitOfWork, cutover_id: str, records: Sequence[tuple[bytes, RecordKind, UUID]]
-) -> None:  # fmt: skip
-    """Keep (record, kind, what it became). One that somebody else imports at the same time ends the transaction."""
+async def load_same(uow: UnitOfWork, contents: Collection[bytes]) -> dict[bytes, UUID]:
+    """What the same records of the same system became that other cut-overs imported."""
+    if not contents:
+        return {}
+    rows = await uow.sql.fetch(_SAME, uow.tenant, sorted(contents))
+    return {bytes(row["content"]): row["target_id"] for row in rows}
+
+
+async def keep_imported(uow: UnitOfWork, cutover_id: str, records: Sequence[Imported]) -> None:
+    """Keep what became of records. One that somebody else imports at the same time ends the transaction."""
     if records:
-        ordered = sorted(records)
-        keys, kinds, targets = zip(*ordered, strict=True)
-        await uow.sql.execute(_KEEP, uow.tenant, cutover_id, list(keys), list(kinds), list(targets), uow.real_now)
+        columns = zip(*sorted(records, key=lambda one: one.record), strict=True)
+        await uow.sql.execute(_KEEP, uow.tenant, cutover_id, *(list(column) for column in columns), uow.real_now)
 
 
 async def held(uow: UnitOfWork, cutover_id: str) -> dict[RecordKind, int]:
     """How many records of each kind are held."""
     return {kind: int(await uow.sql.fetchval(text, uow.tenant, cutover_id)) for kind, text in _HELD.items()}
+
+
+async def erased(uow: UnitOfWork, cutover_id: str) -> dict[RecordKind, int]:
+    """How many records of each kind are not held because their person was erased before they came."""
+    return {row["kind"]: row["records"] for row in await uow.sql.fetch(_ERASED, uow.tenant, cutover_id)}
 
 
 async def forget(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:

@@ -19,6 +19,7 @@ from services.intake.strategy_schemas import (
     ActionFigures,
     CaseNextAction,
     NextActionItem,
+    StepsHeld,
     StrategyUsed,
     TakenStep,
     TakenStepResult,
@@ -31,7 +32,7 @@ from shared.events.case import NextAction
 from shared.ids import event_id
 from shared.security.callers import Caller, scope
 from shared.web.commands import command
-from shared.web.openapi import problem_responses
+from shared.web.openapi import QUESTION, problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor, NotFound
 
@@ -105,6 +106,25 @@ def strategy_router(database: Database, deciding: Deciding) -> APIRouter:
             return TakenStepResults(items=await _record(uow, deciding, body.items))
 
         return await command(request, body=body, parties=[], handler=handle)
+
+    @router.post(
+        "/step-checks",
+        dependencies=[Depends(scope("intake.record-steps"))],
+        summary="How many of these steps are kept?",
+        openapi_extra=QUESTION,
+    )
+    async def check_steps(body: TakenSteps) -> StepsHeld:
+        """Nothing is written: a cut-over reads back what it told."""
+        named = [(step.core, step.party_ref) for step in body.items]
+        async with database.read_only() as uow:
+            parties = await store.named(uow, named)
+            keys = {
+                (parties[core, party_ref], step.step, step.reference)
+                for (core, party_ref), step in zip(named, body.items, strict=True)
+                if (core, party_ref) in parties
+            }
+            held = await store.held_facts(uow, keys)
+        return StepsHeld(held=held, of_nobody=sum(one not in parties for one in named))
 
     return router
 

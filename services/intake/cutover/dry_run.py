@@ -29,6 +29,7 @@ from services.intake.cutover.rows import (
     plan_of,
     record_of,
     schedule_of,
+    step_of,
 )
 from services.intake.cutover.services import Result, Services
 from services.intake.tapes.approvals import Released
@@ -139,7 +140,7 @@ class DryRun:
 
     async def _file(self, kind: FileKind) -> Counted:
         counted = Counted()
-        checking = {"people": self._people, "plans": self._plans}.get(kind, self._records)
+        checking = {"people": self._people, "steps": self._steps, "plans": self._plans}.get(kind, self._records)
         async for group in self._reader.groups(kind):
             rejected = list(group.rejected)
             async for row, refused in checking(kind, group):
@@ -161,11 +162,21 @@ class DryRun:
             fault = None if said in ("complete", "missing") else _rejection(kind, row, "history", "is not known")
             yield row, fault
 
+    async def _steps(self, kind: FileKind, group: Group) -> AsyncIterator[tuple[Row, Rejection | None]]:
+        one = self.manifest
+        for row in group.rows:
+            try:
+                step_of(row, core=one.core, source=one.source, last=one.business_date)
+            except RowError as error:
+                yield row, _rejection(kind, row, error.field, error.reason)
+            else:
+                yield row, None
+
     async def _records(self, kind: FileKind, group: Group) -> AsyncIterator[tuple[Row, Rejection | None]]:
         good: list[tuple[Row, Payload]] = []
         for row in group.rows:
             try:
-                good.append((row, record_of(kind, row, group.ids, cutover_id=self.manifest.cutover_id)))
+                good.append((row, record_of(kind, row, group.ids, source=self.manifest.source)))
             except RowError as error:
                 yield row, _rejection(kind, row, error.field, error.reason)
         if good:
@@ -178,7 +189,7 @@ class DryRun:
         for row in group.rows:
             try:
                 good.append((row, plan_of(row, group.ids, hold_id=_NO_HOLD)))
-                holds.append(hold_of_plan(row, group.ids, cutover_id=self.manifest.cutover_id))
+                holds.append(hold_of_plan(row, group.ids, source=self.manifest.source))
             except RowError as error:
                 yield row, _rejection(kind, row, error.field, error.reason)
         if not good:

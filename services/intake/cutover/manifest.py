@@ -17,13 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shared.events.base import Reference
 from shared.money import Currency
 
-FileKind = Literal["people", "holds", "complaints", "plans", "contacts", "third_persons"]
+FileKind = Literal["people", "steps", "holds", "complaints", "plans", "contacts", "third_persons"]
 KINDS: Final[tuple[FileKind, ...]] = get_args(FileKind)
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _FILE_NAME: Final = r"^[^/\\\x00-\x1f]+$"
 # The columns of each kind of file, in any order.
 COLUMNS: Final[Mapping[FileKind, tuple[str, ...]]] = {
     "people": ("party_ref", "history"),
+    "steps": ("record_ref", "party_ref", "step", "done_at"),
     "holds": (
         "record_ref", "party_ref", "kind", "scope", "loan_ref", "valid_from", "valid_to", "need", "review_by",
     ),
@@ -78,6 +79,7 @@ class CutoverManifest(_Strict):
     """A whole cut-over."""
 
     cutover_id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{2,63}$")
+    system: Reference | None = Field(None, description="The other system; records are known across its cut-overs.")
     core: Reference
     business_date: date
     places: tuple[str, ...] = Field(min_length=1)
@@ -97,6 +99,11 @@ class CutoverManifest(_Strict):
             if bool(one.totals) != (one.kind == "plans" and one.rows > 0):
                 raise ValueError("plans have totals per currency, and no other kind has any")
         return self
+
+    @property
+    def source(self) -> str:
+        """Under which name its references are known."""
+        return self.system or self.cutover_id
 
     def of_kind(self, kind: FileKind) -> CutoverFile:
         """The file of that kind."""

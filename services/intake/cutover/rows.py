@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from services.intake.cutover.manifest import COLUMNS, CutoverError, CutoverFile, FileKind
+from services.intake.strategy_schemas import TakenStep
 from shared.ids import derived_id
 from shared.money import Money, known_currency, parse_money
 
@@ -103,16 +106,31 @@ class Ids(NamedTuple):
     debts: Mapping[str, UUID]
 
 
-def record_of(kind: FileKind, row: Row, ids: Ids, *, cutover_id: str) -> Payload:
-    """What compliance imports. Raises RowError."""
-    return _RECORDS[kind](row, ids, cutover_id)
+def step_of(row: Row, *, core: str, source: str, last: date) -> Payload:
+    """What intake is told was done with a person, as history up to the day `last`. Raises RowError."""
+    said = row.values
+    step = {name: said[name] for name in ("party_ref", "step", "done_at")}
+    step |= {"core": core, "reference": f"cutover:{_source(source, row)}", "vouched": "attested"}
+    try:
+        taken = TakenStep.model_validate(step)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        raise RowError(str(fault["loc"][-1]), fault["msg"]) from error
+    if taken.done_at.date() > last:
+        raise RowError("done_at", "lies after the business date of the cut-over")
+    return step
 
 
-def _hold(row: Row, ids: Ids, cutover_id: str) -> Payload:
+def record_of(kind: FileKind, row: Row, ids: Ids, *, source: str) -> Payload:
+    """What compliance imports; `source`: the name under which its references are known. Raises RowError."""
+    return _RECORDS[kind](row, ids, source)
+
+
+def _hold(row: Row, ids: Ids, source: str) -> Payload:
     said = row.values
     hold = {
         "party_id": _party(row, ids), "kind": said["kind"], "scope": said["scope"] or "collection",
-        "valid_from": said["valid_from"], "source_ref": _source(cutover_id, row),
+        "valid_from": said["valid_from"], "source_ref": _source(source, row),
     }  # fmt: skip
     optional = {name: said[name] for name in ("valid_to", "need", "review_by") if said[name]}
     if row.loan_ref is not None:
@@ -120,25 +138,25 @@ def _hold(row: Row, ids: Ids, cutover_id: str) -> Payload:
     return {"kind": "hold", "record_ref": said["record_ref"], "hold": hold | optional}
 
 
-def hold_of_plan(row: Row, ids: Ids, *, cutover_id: str) -> Payload:
+def hold_of_plan(row: Row, ids: Ids, *, source: str) -> Payload:
     """The hold that must stand at compliance before a plan runs on."""
     hold = {
         "party_id": _party(row, ids), "kind": "plan_active", "scope": "collection",
-        "valid_from": row.values["agreed_at"], "source_ref": _source(cutover_id, row),
+        "valid_from": row.values["agreed_at"], "source_ref": _source(source, row),
     }  # fmt: skip
-    return {"kind": "hold", "record_ref": f"plan:{_source(cutover_id, row)}", "hold": hold}
+    return {"kind": "hold", "record_ref": f"plan:{_source(source, row)}", "hold": hold}
 
 
-def _complaint(row: Row, ids: Ids, cutover_id: str) -> Payload:
+def _complaint(row: Row, ids: Ids, source: str) -> Payload:
     said = row.values
     complaint = {
         "party_id": _party(row, ids), "channel": said["channel"], "received_at": said["received_at"],
-        "reference": _source(cutover_id, row), "words": said["words"] or None,
+        "reference": _source(source, row), "words": said["words"] or None,
     }  # fmt: skip
     return {"kind": "complaint", "record_ref": said["record_ref"], "complaint": complaint}
 
 
-def _contact(row: Row, ids: Ids, _cutover_id: str) -> Payload:
+def _contact(row: Row, ids: Ids, _source: str) -> Payload:
     said = row.values
     contact: Payload = {"party_id": _party(row, ids), "conversation": _boolean(row, "conversation")}
     contact |= {name: said[name] for name in ("channel", "started_at", "ended_at", "outcome")}
@@ -146,7 +164,7 @@ def _contact(row: Row, ids: Ids, _cutover_id: str) -> Payload:
     return {"kind": "contact", "record_ref": said["record_ref"], "contact": contact}
 
 
-def _inquiry(row: Row, _ids: Ids, _cutover_id: str) -> Payload:
+def _inquiry(row: Row, _ids: Ids, _source: str) -> Payload:
     said = row.values
     inquiry = {name: said[name] for name in ("contact_point", "asked_on", "asked")}
     return {
@@ -204,5 +222,7 @@ def _party(row: Row, ids: Ids) -> str:
     return str(ids.parties[row.party_ref])
 
 
-def _source(cutover_id: str, row: Row) -> str:
-    return str(derived_id("cutover-source", cutover_id, row.values["record_ref"]))
+def _source(source: str, row: Row) -> str:
+    """Of a record that says something else than it did the name is another one: both stand."""
+    said = (value for name, value in sorted(row.values.items()) if name != "record_ref")
+    return str(derived_id("cutover-source", source, row.values["record_ref"], *said))

@@ -37,6 +37,7 @@ class Result(_Answer):
     position: int
     status: str
     target_id: UUID | None = None
+    stands: bool | None = None
     plan_id: UUID | None = None
     problem: dict[str, JsonValue] | None = None
 
@@ -60,11 +61,27 @@ class _Results(_Answer):
     items: list[Result]
 
 
+class _StepResult(_Answer):
+    outcome: str
+
+
+class _StepResults(_Answer):
+    items: list[_StepResult]
+
+
+class StepsHeld(_Answer):
+    """How many steps intake keeps, and how many are of people whom it does not know any more."""
+
+    held: int
+    of_nobody: int
+
+
 class AtCompliance(_Answer):
-    """What compliance holds of a cut-over."""
+    """What compliance holds of a cut-over; `erased`: what it does not hold, for the people were erased meanwhile."""
 
     state: str
     held: dict[str, int]
+    erased: dict[str, int]
     parties: int
     attested: int
 
@@ -75,6 +92,8 @@ class AtPlans(_Answer):
     state: str
     held: int
     total: list[Money]
+    left_out: int
+    left_out_total: list[Money]
 
 
 class _References(BaseModel):
@@ -176,9 +195,29 @@ class Services:
         """Import records at compliance."""
         return await self._import(self.compliance, f"/v1/cutovers/{cutover_id}/records", records)
 
-    async def take_over_plans(self, cutover_id: str, plans: Sequence[Payload]) -> list[Result]:
-        """Import plans."""
-        return await self._import(self.plans, f"/v1/cutovers/{cutover_id}/plans", plans)
+    async def take_over_steps(self, steps: Sequence[Payload]) -> list[str]:
+        """Tell intake what was done, as history; what became of each."""
+        body = _Items(items=list(steps))
+        answer = await self.intake.command("/v1/steps", _StepResults, body=body, idempotency_key=str(event_id()))
+        return [one.outcome for one in answer.items]
+
+    async def steps_held(self, steps: Sequence[Payload]) -> StepsHeld:
+        """How many of the steps intake keeps."""
+        return await self.intake.ask("/v1/step-checks", StepsHeld, body=_Items(items=list(steps)))
+
+    async def take_over_plans(
+        self, cutover_id: str, plans: Sequence[Payload], *, final: bool = False
+    ) -> list[Result]:  # fmt: skip
+        """Import plans; `final`: of those that are refused now the holds end."""
+        path = f"/v1/cutovers/{cutover_id}/plans"
+        if not final:
+            return await self._import(self.plans, path, plans)
+        body = _Body.model_validate({"items": list(plans), "final": True})
+        return (await self.plans.command(path, _Results, body=body, idempotency_key=str(event_id()))).items
+
+    async def leave_out_plans(self, cutover_id: str, plans: Sequence[Payload]) -> None:
+        """The plans are of people who were erased since they were announced."""
+        await self._command(self.plans, f"/v1/cutovers/{cutover_id}/left-out-plans", _Items(items=list(plans)))
 
     async def accept(self, cutover_id: str, sha256: str, signatures: Sequence[Mapping[str, Any]]) -> None:
         """Two people accept what was read back."""

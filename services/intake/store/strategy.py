@@ -48,6 +48,11 @@ FROM unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $
 ORDER BY party_id, kind, reference
 ON CONFLICT DO NOTHING RETURNING party_id, kind, reference
 """
+_HELD_FACTS: Final = """
+SELECT count(*) FROM case_history h
+JOIN unnest($2::uuid[], $3::text[], $4::text[]) AS n(party_id, kind, reference) USING (party_id, kind, reference)
+WHERE h.tenant = $1
+"""
 _SET_HOLDS: Final = """
 INSERT INTO party_hold (tenant, party_id, hold_id, kind, channels, valid_from, valid_to)
 SELECT $1, party_id, hold_id, kind, channels::text[], valid_from, valid_to
@@ -174,6 +179,13 @@ async def add_facts(uow: UnitOfWork, facts: Sequence[NewFact]) -> set[tuple[UUID
     columns[4] = [_array(codes) for codes in columns[4]]
     rows = await uow.sql.fetch(_ADD_FACTS, uow.tenant, *columns, uow.real_now)
     return {(row[0], row[1], row[2]) for row in rows}
+
+
+async def held_facts(uow: UnitOfWork, keys: Iterable[tuple[UUID, str, str]]) -> int:
+    """How many of these facts (party, kind, reference) are kept."""
+    wanted = sorted(set(keys))
+    columns = [[key[part] for key in wanted] for part in range(3)]
+    return int(await uow.sql.fetchval(_HELD_FACTS, uow.tenant, *columns))
 
 
 async def set_holds(uow: UnitOfWork, holds: Sequence[NewHold]) -> None:

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from services.plans.domain.affordability import PlanKind
 from services.plans.domain.origin import Basis, Imported
-from services.plans.domain.plan import Change, Plan, PlanState
+from services.plans.domain.plan import END_HOLD, Change, Plan, PlanState
 from shared.events import NewEvent
 from shared.events.base import EventData
 from shared.events.plan import Instalment, PlanImported
+from shared.messaging.intents import NewIntent
 from shared.money import Money
 from shared.web.problems import KnownProblem
 
@@ -102,12 +103,28 @@ def taken_over(
     return Change(plan=plan, events=(event,))
 
 
-def same_record(known: Sequence[Plan], cutover_id: str, record_ref: str) -> Plan | None:
-    """The plan that this record became before."""
+def same_record(known: Sequence[Plan], cutover_id: str, old: OldPlan) -> Plan | None:
+    """The plan that this record became before.
+
+    In another cut-over only where it still runs and is the same to the letter: what says something else is another.
+    """
     for plan in known:
-        if plan.imported is not None and (plan.imported.cutover_id, plan.imported.record_ref) == (
-            cutover_id,
-            record_ref,
-        ):
+        origin = plan.imported
+        if origin is None or origin.record_ref != old.record_ref:
+            continue
+        same = (plan.kind, plan.instalments, plan.total, plan.debt, origin.basis, origin.document_ref,
+                origin.agreed_at) == (
+            old.kind, old.instalments, old.total, old.debt, old.basis, old.document_ref, old.agreed_at)  # fmt: skip
+        if origin.cutover_id == cutover_id or (same and plan.is_running):
             return plan
     return None
+
+
+def end_of_hold(old: OldPlan, known: Sequence[Plan], *, real_now: datetime) -> NewIntent | None:
+    """What ends the hold of a plan that is refused for good; None: a running plan of the person stands on it."""
+    if any(plan.hold_id == old.hold_id and plan.is_running for plan in known):
+        return None
+    payload = {"hold_id": str(old.hold_id), "cause": "plan_not_imported"}
+    return NewIntent(
+        kind=END_HOLD, key=f"not-imported:{old.hold_id}", party_id=old.party_id, due_at=real_now, payload=payload
+    )

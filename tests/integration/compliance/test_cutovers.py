@@ -12,6 +12,7 @@ from services.compliance.domain.cutovers import CutoverTerms, Stage, sign
 from shared.events.case import CaseOpened
 
 from .conftest import NOW, Desk, visit_contact, visit_request
+from .test_told_of_erased import erased
 
 TODAY = date(2026, 3, 2)
 ROOT = "/v1/cutovers/old-2026"
@@ -161,7 +162,36 @@ async def test_what_differs_from_what_was_announced_is_not_accepted(desk: Desk, 
     await send(desk, contact(case))
     answer = await accept(desk, signers)
     assert answer.status_code == 409
-    assert answer.json()["differences"] == [{"kind": "contact", "announced": 2, "held": 1}]
+    assert answer.json()["differences"] == [{"kind": "contact", "announced": 2, "held": 1, "erased": 0}]
+
+
+async def test_who_was_erased_meanwhile_does_not_keep_the_others_waiting(desk: Desk, signers: list[Approver]) -> None:
+    assert (await begin(desk, signers, expected={"contact": 2})).status_code == 201
+    case, gone = await desk.open_case(), await erased(desk)
+    items = contact(case), contact(gone, "k-2")
+    assert await send(desk, *items) == ["imported", "erased"]
+    assert await send(desk, *items) == ["repeated", "erased"], "counted once"
+    view = (await desk.get(ROOT)).json()
+    assert (view["held"]["contact"], view["erased"]) == (1, {"contact": 1})
+    assert (await accept(desk, signers)).json()["state"] == "accepted"
+
+
+async def test_what_another_cut_over_of_the_same_system_imported_counts_once(
+    desk: Desk, signers: list[Approver]
+) -> None:
+    assert (await begin(desk, signers, system="old")).status_code == 201
+    case = await desk.open_case()
+    assert await send(desk, contact(case)) == ["imported"]
+    assert (await begin(desk, signers, cutover_id="again-2026", system="old")).status_code == 201
+    body = {"items": [contact(case), contact(case, outcome="no_answer")]}
+    answer = (await desk.post("/v1/cutovers/again-2026/records", body)).json()["items"]
+    assert [one["status"] for one in answer] == ["repeated", "repeated"]
+    assert (await desk.get("/v1/cutovers/again-2026")).json()["held"]["contact"] == 1
+    changed = {"items": [contact(case, "k-1b", outcome="no_answer")]}
+    assert (await desk.post("/v1/cutovers/again-2026/records", changed)).json()["items"][0]["status"] == "imported"
+    assert (await begin(desk, signers, cutover_id="other-2026", system="another")).status_code == 201
+    answer = (await desk.post("/v1/cutovers/other-2026/records", {"items": [contact(case)]})).json()["items"]
+    assert answer[0]["status"] == "imported", "references of two systems are not the same"
 
 
 async def test_an_imported_contact_opens_no_finding_and_is_announced_to_nobody(

@@ -132,6 +132,36 @@ async def test_each_plan_is_imported_once_and_a_bad_one_harms_no_other(desk: Des
     assert (view["held"], view["total"]) == (2, [money(100_000)])
 
 
+async def test_the_hold_of_a_plan_that_is_refused_for_good_ends_unless_a_running_plan_stands_on_it(
+    desk: Desk, compliance: Compliance
+) -> None:
+    case, _ = await imported(desk)
+    other = str(uuid4())
+    items = [old_plan(case, "p-2"), old_plan(case, "p-3", hold_id=other)]
+    assert {one["status"] for one in await send(desk, *items)} == {"refused"}
+    await desk.work()
+    assert compliance.ended == [], "it may be tried again"
+    assert (await desk.post(f"{ROOT}/plans", {"items": items, "final": True})).status_code == 200
+    await desk.work()
+    assert compliance.ended == [other]
+
+
+async def test_a_plan_of_an_earlier_cut_over_that_says_the_same_is_held_once_and_counted_in_both(desk: Desk) -> None:
+    case, plan = await imported(desk)
+    again = "/v1/cutovers/again-2026"
+    assert (await desk.post("/v1/cutovers", {"cutover_id": "again-2026"})).status_code == 201
+    changed = old_plan(case, debt=money(400_000))
+    for _ in range(2):
+        answer = (await desk.post(f"{again}/plans", {"items": [old_plan(case), changed]})).json()["items"]
+        assert [one["status"] for one in answer] == ["repeated", "refused"]
+        assert answer[0]["plan_id"] == plan["plan_id"]
+    left_out = {"items": [{"record_ref": "p-9", "total": money(700)}]}
+    for _ in range(2):
+        view = (await desk.post(f"{again}/left-out-plans", left_out)).json()
+    assert (view["held"], view["total"]) == (1, [money(50_000)])
+    assert (view["left_out"], view["left_out_total"]) == (1, [money(700)])
+
+
 async def test_nothing_is_imported_before_and_after_compliance_imports(desk: Desk, compliance: Compliance) -> None:
     compliance.state = "accepted"
     assert (await desk.post("/v1/cutovers", {"cutover_id": "old-2026"})).status_code == 409
