@@ -37,7 +37,8 @@ def facts_of(event: Event[EventData]) -> list[NewFact]:
             kind = _step_of(contact)
             return [] if kind is None else [fact(kind, contact.contact_id)]
         case VisitCompleted() as visit:
-            promised = visit.promise is not None or visit.outcome == "promise_made"
+            # Who paid at the door is waited for like who promised: the money is on its way through the core.
+            promised = visit.promise is not None or visit.outcome in ("promise_made", "paid_digitally")
             promise = [fact("promise", visit.visit_id)] if promised else []
             return [fact("visit", visit.visit_id, visit.outcome, visit.reason), *promise]
         case VisitDeclined(visit_id=visit_id, cause=cause):

@@ -54,7 +54,7 @@ async def test_volumes_cost_and_harm_by_group_are_told_beside_the_strategy_in_fo
     before = await intake.types()
     labels = tmp_path / "labels.csv"
     labels.write_text("core,party_ref,age\ncore-a,P-1,under 30\ncore-a,P-2,50 and older\n")
-    later = CONTENT.replace(b"version = 1", b"version = 2").replace(b"from_days = 31", b"from_days = 60")
+    later = CONTENT.replace(b"version = 2", b"version = 3").replace(b"from_days = 31", b"from_days = 60")
 
     code, said, found = await simulate(intake, monkeypatch, tmp_path, later, "--groups", str(labels))
 
@@ -130,7 +130,7 @@ async def test_released_strategy_over_the_past_makes_exactly_the_live_choices(in
 
 async def test_other_strategy_is_told_by_the_choices_that_it_would_have_made_otherwise(intake, monkeypatch, tmp_path):
     await late_case(intake)
-    later = CONTENT.replace(b"version = 1", b"version = 2").replace(b"from_days = 31", b"from_days = 60")
+    later = CONTENT.replace(b"version = 2", b"version = 3").replace(b"from_days = 31", b"from_days = 60")
     _, _, found = await simulate(intake, monkeypatch, tmp_path, later)
 
     assert found["new"]["live_choices"]["actions_that_became_others"] == {"field_visit -> wait": 1}

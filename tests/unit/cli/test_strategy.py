@@ -22,7 +22,7 @@ def run(*arguments: object) -> tuple[int, str]:
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
     file = tmp_path / "other.toml"
-    file.write_bytes(CONTENT.replace(b"version = 1", b"version = 2").replace(b"from_days = 31", b"from_days = 45"))
+    file.write_bytes(CONTENT.replace(b"version = 2", b"version = 3").replace(b"from_days = 31", b"from_days = 45"))
     return file
 
 

@@ -23,7 +23,7 @@ from tests.unit.intake.strategy.states import CONTENT, POLICY
         (b"from_days = 24", b"from_days = 2", "in order of from_days"),
         (b'after_breach = ["letter", "offer_help"]', b'after_breach = ["letter"]', "help before breach"),
         (b"promise_days = 14", b"promise_days = 0", "promise_days"),
-        (b"version = 1", b"version = 1\nhurry = true", "hurry"),
+        (b"version = 2", b"version = 2\nhurry = true", "hurry"),
         (b"CNY = 50_000", b"XXY = 50_000", "minimum_overdue_minor"),
         (b"[cost]", b"\xff[cost]", "utf-8"),
     ],

@@ -77,7 +77,7 @@ def test_demonstration_is_for_development(files):
 
 
 def trial(files: dict[str, bytes], permille: int = 200) -> dict[str, bytes]:
-    other = TENANT.replace(b"version = 1", b"version = 2")
+    other = TENANT.replace(b"version = 2", b"version = 3")
     named = f'\n[challenger]\nsha256 = "{policy_hash(other)}"\nshare_permille = {permille}\n'.encode()
     return {**files, "policy.toml": TENANT + named, "challenger.toml": other}
 
@@ -88,7 +88,7 @@ def test_lots_are_stable_and_as_many_as_the_policy_says(files):
 
     assert arms == [found.arm_of(party, case()) for party in PARTIES]
     assert 0.16 < arms.count("challenger") / len(arms) < 0.24
-    assert found.of_arm("challenger").policy.version == 2
+    assert found.of_arm("challenger").policy.version == 3
 
 
 def test_another_strategy_draws_other_people():
