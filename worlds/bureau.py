@@ -289,6 +289,7 @@ class Bureau:
             permit=permit,
             party=self.facts(case, moment, decided=False),
             dossier=case.dossier(),
+            sharers=self._sharing.past(case),
             others=case.told(),
             freshness_limit=self._limit,
             use_came_late=use_came_first and use_came_late(contact.contact_id, permit, standing),
@@ -364,7 +365,7 @@ class Bureau:
             return
         past = Past(
             party=self.facts(case, moment, decided=False), dossier=case.dossier(), places=(), made=case.told(),
-            permits=case.permits,
+            permits=case.permits, sharers=self._sharing.past(case),
         )  # fmt: skip
         standing = {contact_id: tuple(found.values()) for contact_id, found in case.findings.items()}
         self._keep(case, changes(past, later, standing, self.book, freshness_limit=self._limit))

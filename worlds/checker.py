@@ -190,9 +190,14 @@ class _Checker:
         since = self.history.stricter_from
         of_all = self.ledger.with_sharers(contact.party_id)
         of_all = [one for one in of_all if one.told_real is not None and one.start < contact.start]
-        if self.ledger.over_limit(person, contact, of_all, stricter=since):
-            known = [one for one in of_all if _was_known(one, contact)]
-            yield Broken("limit", self.ledger.over_limit(person, contact, known, stricter=since) is not None, True)
+        known = [one for one in of_all if _was_known(one, contact)]
+        over = [
+            (self.ledger.over_limit(person, contact, others, stricter=since),
+             self.ledger.over_limit_of_sharers(person, contact, others))
+            for others in (of_all, known)
+        ]  # fmt: skip
+        if any(over[0]):
+            yield Broken("limit", any(over[1]), True)
         if law.visit_after_failure(person.place, contact.channel, contact.purpose):
             yield self._too_soon(contact, told)
         if _record_lacks(person, contact):

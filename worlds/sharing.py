@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -14,7 +14,9 @@ from services.compliance.domain.debts import Debt, Obligor
 from services.compliance.domain.facts import Counted, Sharer
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.moratoria import reaching
+from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.permits import Permit
+from services.compliance.domain.places import Place
 from worlds.kept import Case
 
 
@@ -25,6 +27,7 @@ class Shared(NamedTuple):
     known_from: dict[str, date | None]
 
 
+_ALWAYS: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _NOTHING: Final = Shared((), {})
 
 
@@ -100,6 +103,23 @@ class Sharing:
             )
             for other in self.sharers(case)
         )
+
+    def past(self, case: Case) -> tuple[PastSharer, ...]:
+        """The same for an audit: they have always lived where they live, and it was always known what they share."""
+        own = set(names_of(self.keys(case)))
+        return tuple(
+            PastSharer(
+                known_real=dict.fromkeys(own.intersection(names_of(self.keys(other))), _ALWAYS),
+                places=[
+                    Place(
+                        party_id=other.party_id, since=_ALWAYS, recorded_real=_ALWAYS, jurisdiction=other.place,
+                        zones=other.zones,
+                    )
+                ],
+                dossier=other.dossier(),
+            )
+            for other in self.sharers(case)
+        )  # fmt: skip
 
     def permits(self, case: Case) -> Iterable[Permit]:
         """The reservations of the others."""

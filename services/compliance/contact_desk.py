@@ -26,6 +26,7 @@ from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.hindsight import told as versions_told
 from services.compliance.domain.hindsight import use_came_late
 from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.permits import Permit, PermitState, recorded
 from services.compliance.domain.places import Place
 from services.compliance.domain.reconsidering import comes_unreserved
@@ -61,6 +62,7 @@ class _Known:
     """What is known of the persons of one batch; `made` grows as it is judged."""
 
     facts: Mapping[UUID, PartyFacts]
+    sharers: Mapping[UUID, Sequence[PastSharer]]
     dossiers: Mapping[UUID, Dossier]
     places: Mapping[UUID, Sequence[Place]]
     made: Mapping[UUID, list[Made]]
@@ -93,8 +95,10 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     permits = await load_permits(
         uow, instruments.cipher, {contact.permit_id for contact in contacts if contact.permit_id is not None}
     )
+    untold = await load_facts_untold(uow, instruments.cipher, parties, named=keys_named(contacts, permits.values()))
     known = _Known(
-        facts=await load_facts_untold(uow, parties, named=keys_named(contacts, permits.values())),
+        facts=untold.facts,
+        sharers=untold.sharers,
         dossiers=await load_dossiers(uow, instruments.cipher, parties),
         places=await load_places(uow, parties),
         made=await load_made(uow, parties),
@@ -139,6 +143,7 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
         party=known.facts[contact.party_id],
         dossier=known.dossiers[contact.party_id],
         places=known.places[contact.party_id],
+        sharers=known.sharers[contact.party_id],
         others=known.made[contact.party_id],
         freshness_limit=instruments.freshness_limit,
         use_came_late=told.use_came_first and use_came_late(contact.contact_id, permit, standing),

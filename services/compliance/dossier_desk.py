@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.compliance import fact_desk, hindsight, reconsideration
+from services.compliance import fact_desk, hindsight, reconsideration, sharing_desk
 from services.compliance.domain.canonical import Json, canonical, format_time
-from services.compliance.domain.dossier import MISSED_AS, Dossier, DossierEntry, DossierName
+from services.compliance.domain.dossier import CIRCUMSTANCES, MISSED_AS, Dossier, DossierEntry, DossierName
 from services.compliance.domain.facts import Inconvenient, PartyFacts, Question
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span, hours_on, local_date
@@ -102,6 +102,8 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, fresh: Sequence[Dossi
     await reconsideration.reconsider(uow, instruments, told)
     past = [(one.party_id, hindsight.Since(one.as_of)) for one in fresh if one.as_of < uow.now]
     await hindsight.judge_since(uow, instruments, past)
+    laws = [(one.party_id, one.as_of) for one in fresh if one.name in CIRCUMSTANCES]
+    await sharing_desk.follow_laws(uow, laws, arrived_real=uow.real_now)
 
 
 def _leaf(uow: UnitOfWork, party_id: UUID, entries: Sequence[DossierEntry], told_by: str) -> NewLeaf:

@@ -67,9 +67,11 @@ async def judge_since(
     if not again:
         return []
     contacts = [one for of_party in again.values() for one in of_party]
-    named = [one.permit_id for one in contacts if one.permit_id is not None]
-    permits = await load_permits(uow, instruments.cipher, named)
-    facts = await load_facts_untold(uow, again, named=keys_named(contacts, permits.values()))
+    permits = await load_permits(
+        uow, instruments.cipher, [one.permit_id for one in contacts if one.permit_id is not None]
+    )
+    named = keys_named(contacts, permits.values())
+    untold = await load_facts_untold(uow, instruments.cipher, again, named=named)
     dossiers = await load_dossiers(uow, instruments.cipher, again)
     places = await load_places(uow, again)
     made = await load_made(uow, again)
@@ -77,8 +79,8 @@ async def judge_since(
     changed: list[FindingVersion] = []
     for party_id, of_party in again.items():
         past = Past(
-            party=facts[party_id], dossier=dossiers[party_id], places=places[party_id], made=made[party_id],
-            permits=permits,
+            party=untold.facts[party_id], dossier=dossiers[party_id], places=places[party_id], made=made[party_id],
+            permits=permits, sharers=untold.sharers[party_id],
         )  # fmt: skip
         changed += changes(
             past, of_party, standing, instruments.book, freshness_limit=instruments.freshness_limit

@@ -16,6 +16,7 @@ from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.facts import Counted
 from services.compliance.instruments import Instruments
 from services.compliance.store.budget_keys import load_sharers, lock_keys
+from services.compliance.store.facts import load_names_shared
 from services.compliance.store.permits import parties_inquiring
 from services.compliance.watch import Timer
 from shared.database import UnitOfWork
@@ -43,6 +44,18 @@ def follow(uow: UnitOfWork, contacts: Iterable[Counted], *, arrived_real: dateti
 def follow_keys(uow: UnitOfWork, names: Iterable[str], *, since: datetime, arrived_real: datetime) -> None:
     """Intend to look at everybody who shares one of these keys: who they are has changed at `since` (business time)."""
     _intend(uow, REACH, names=sorted(names), since=since.isoformat(), arrived_real=arrived_real.isoformat())
+
+
+async def follow_laws(uow: UnitOfWork, changed: Iterable[tuple[UUID, datetime]], *, arrived_real: datetime) -> None:
+    """Intend to look at everybody who shares a debt or a home with one of these people, whose law has changed.
+
+    `changed`: who, and since when (business time) their place or circumstances are others than was known.
+    """
+    since = dict[UUID, datetime]()
+    for party_id, moment in changed:
+        since[party_id] = min(moment, since.get(party_id, moment))
+    if since and (names := await load_names_shared(uow, since)):
+        follow_keys(uow, names, since=min(since.values()), arrived_real=arrived_real)
 
 
 def follow_third_persons(uow: UnitOfWork, *, arrived_real: datetime, after: UUID = _FIRST) -> None:

@@ -16,6 +16,7 @@ from services.compliance import (
     identity_desk,
     moratorium_desk,
     reconsideration,
+    sharing_desk,
 )
 from services.compliance.domain.debts import Debt, debts_told
 from services.compliance.domain.fact_tasks import told_by_case
@@ -120,6 +121,8 @@ async def fold_cases(
     await reconsideration.reconsider(uow, instruments, fold.described)
     moved = [(place.party_id, hindsight.Since(place.since)) for place in fold.places if place.since < uow.now]
     await hindsight.judge_since(uow, instruments, moved)
+    laws = [(place.party_id, place.since) for place in fold.places]
+    await sharing_desk.follow_laws(uow, laws, arrived_real=uow.real_now)
     return fold.outcomes
 
 

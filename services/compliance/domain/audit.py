@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -34,6 +34,7 @@ from services.compliance.domain.rule_records import (
 from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rules.caps import busiest, matching_each
 from services.compliance.domain.rules.records import misconduct, shown
+from services.compliance.domain.rules.sharers import FOR_A_SHARER, caps_of_sharers
 from shared.events.contact import ContactRecorded
 
 REUSED: Final = "PERMIT-REUSED"
@@ -190,14 +191,29 @@ def _breaches(
 ) -> dict[str, tuple[Rule, str]]:
     """The rules in force on the contact's local dates that concern it, as far as is known, and refuse it; and why."""
     question = _question(contact, permit, facts)
-    judged = ((rule, _breach(rule, contact, question, facts, book)) for rule in concerned(question, facts, book))
-    return {rule.id: (rule, detail) for rule, detail in judged if detail is not None}
+    asked = concerned(question, facts, book)
+    judged = ((rule, _breach(rule, contact, question, facts, book)) for rule in asked)
+    own = {rule.id: (rule, detail) for rule, detail in judged if detail is not None}
+    return own | _breaches_of_sharers(contact, question, facts, book, besides={rule.id for rule in asked})
+
+
+def _breaches_of_sharers(
+    contact: ContactRecorded, question: Question, facts: PartyFacts, book: RuleBook, *, besides: Collection[str]
+) -> dict[str, tuple[Rule, str]]:
+    """The caps of the laws of those who share a key that the contact broke; of each rule by how much at most."""
+    most: dict[str, tuple[CapRule, int]] = {}
+    for rule, narrowed in caps_of_sharers(question, facts, book, besides=besides) if facts.sharers else ():
+        over = _over(rule, contact, narrowed, facts) if passed(rule, narrowed, facts) is None else None
+        if over is not None and over > most.get(rule.id, (rule, 0))[1]:
+            most[rule.id] = rule, over
+    return {rule_id: (rule, f"{_too_many(rule, over)}, {FOR_A_SHARER}") for rule_id, (rule, over) in most.items()}
 
 
 def _breach(rule: Rule, contact: ContactRecorded, question: Question, facts: PartyFacts, book: RuleBook) -> str | None:
     match rule:
         case CapRule():
-            return _over(rule, contact, question, facts) if passed(rule, question, facts) is None else None
+            over = _over(rule, contact, question, facts) if passed(rule, question, facts) is None else None
+            return None if over is None else _too_many(rule, over)
         case EvidenceRule():
             attested = book.attested(question.jurisdiction or None).on(contact.started_at.date())
             return None if shown(rule, contact, attested=attested) else f"not recorded: {rule.proof}"
@@ -217,8 +233,14 @@ def _breach(rule: Rule, contact: ContactRecorded, question: Question, facts: Par
     return ruling.detail if ruling.refuses else None
 
 
-def _over(rule: CapRule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> str | None:
-    """`facts.counted` and `facts.shared` hold the contacts made before, not reservations: those have harmed nobody.
+def _too_many(rule: CapRule, number: int) -> str:
+    return f"number {number} where {rule.limit} in {rule.window} are allowed"
+
+
+def _over(rule: CapRule, contact: ContactRecorded, question: Question, facts: PartyFacts) -> int | None:
+    """Which number the contact is where fewer are allowed; None: it is not over the limit.
+
+    `facts.counted` and `facts.shared` hold the contacts made before, not reservations: those have harmed nobody.
 
     Of two contacts where one is allowed, the later one is too many, in whichever order they were told.
     """
@@ -228,7 +250,7 @@ def _over(rule: CapRule, contact: ContactRecorded, question: Question, facts: Pa
     dates = local_dates(contact.started_at, zones)
     before = matching_each(rule, (*facts.counted, *facts.shared), question)
     most = max(busiest(of_one, dates, rule.window) for of_one in before)
-    return f"number {most + 1} where {rule.limit} in {rule.window} are allowed" if most >= rule.limit else None
+    return most + 1 if most >= rule.limit else None
 
 
 def verdict(findings: Iterable[Finding]) -> Literal["lawful", "violation"]:

@@ -12,6 +12,7 @@ from msgspec import structs
 from services.compliance.domain.budget_keys import Keys, joined
 from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import Counted, PartyFacts
+from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.permits import Permit
 from services.compliance.domain.places import Place, placed
 from services.compliance.domain.third_persons import INQUIRY
@@ -98,9 +99,11 @@ def _point_of(contact: ContactRecorded) -> Keys:
 
 def evidence_of(
     contact: ContactRecorded, *, permit: Permit | None, party: PartyFacts, dossier: Dossier,
-    places: Sequence[Place] = (), others: Iterable[Made], freshness_limit: timedelta, use_came_late: bool = False,
+    places: Sequence[Place] = (), sharers: Sequence[PastSharer] = (), others: Iterable[Made],
+    freshness_limit: timedelta, use_came_late: bool = False,
 ) -> Evidence:  # fmt: skip
     """The evidence for one contact of the person. `party` holds every hold ever placed; what it counts is not read.
+    `sharers`: everybody who shares a key that the contact may count on.
 
     Where it has a permit, the person was in its zones: a move that came before the contact revoked it.
     """
@@ -120,10 +123,13 @@ def evidence_of(
         then = placed(then, places, at=contact.started_at, known_by=moment)
         if permit is not None:
             then = replace(then, zones=permit.zones)
+        laws = (one.at(contact.started_at, known_by=moment) for one in sharers)
+        then = replace(then, sharers=tuple(law for law in laws if law is not None))
         return dossier.applied_to(then, at=contact.started_at, known_by=moment)
 
     now, long_before = known_by(None), contact.started_real - freshness_limit
     learnt = _learnt(facts, dossier, places, before, at=contact.started_at)
+    learnt += [moment for one in sharers for moment in one.learnt(at=contact.started_at)]
     since_it_began = any(one > contact.started_real for one in learnt)
     known: tuple[PartyFacts, ...] = ()
     if since_it_began or any(one.harm and not one.conduct for one in before):

@@ -108,9 +108,11 @@ class Dossier:
     entries: tuple[DossierEntry, ...] = ()
     overrides: tuple[GivenOverride, ...] = ()
 
-    def circumstances(self, *, at: datetime) -> Circumstances:
-        """What stood at the business time `at` of what decides which rules apply."""
-        return _circumstances(standing_of(self.entries, at=at))
+    def circumstances(self, *, at: datetime, known_by: datetime | None = None) -> Circumstances:
+        """What stood at the business time `at` of what decides which rules apply, as far as it was known by that real
+        time (None: now).
+        """
+        return _circumstances(standing_of(self._heard(known_by), at=at))
 
     def applied_to(self, facts: PartyFacts, *, at: datetime, known_by: datetime | None = None) -> PartyFacts:
         """The facts with what stood at the business time `at`, as far as it was known by that real time (None: now).
@@ -120,7 +122,7 @@ class Dossier:
         if not self.entries and not self.overrides:  # as with most people
             told = _told_by({}, facts.counted, at=at)
             return replace(facts, told=told) if told else facts
-        heard = [one for one in self.entries if known_by is None or one.recorded_real <= known_by]
+        heard = self._heard(known_by)
         standing = standing_of(heard, at=at)
         overrides: dict[str, tuple[Override, ...]] = {}
         for given in self.overrides:
@@ -136,6 +138,9 @@ class Dossier:
             requested=_requested(heard, at),
             counted=_with_places(facts.counted, heard),
         )
+
+    def _heard(self, known_by: datetime | None) -> list[DossierEntry]:
+        return [one for one in self.entries if known_by is None or one.recorded_real <= known_by]
 
 
 def standing_of(entries: Sequence[DossierEntry], *, at: datetime) -> dict[str, DossierEntry]:

@@ -265,6 +265,13 @@ class PartyFacts:
     """By name of a key that others share: since when the contacts of all of them are attested; None: not known."""
     sharers: tuple[Sharer, ...] = ()
     """The laws of those who share a key of a question: their caps are kept, too."""
+    sharers_without_case: int = 0
+    """How many share a key of a question whose place, and so whose law, nobody has told."""
+
+    @property
+    def has_sharers(self) -> bool:
+        """Whether anything is to be said of those who share a key."""
+        return bool(self.sharers) or self.sharers_without_case > 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.counted, History):

@@ -25,6 +25,7 @@ from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import PartyFacts
 from services.compliance.domain.findings import FindingVersion, judged_again, not_broken, of_contact
 from services.compliance.domain.packs import RuleBook
+from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.permits import Permit
 from services.compliance.domain.places import Place
 from shared.events.contact import ContactRecorded
@@ -41,6 +42,7 @@ class Past:
     places: Sequence[Place]
     made: Sequence[Made]
     permits: Mapping[UUID, Permit]
+    sharers: Sequence[PastSharer] = ()
 
 
 def changes(
@@ -63,6 +65,7 @@ def changes(
             party=past.party,
             dossier=past.dossier,
             places=past.places,
+            sharers=past.sharers,
             others=made.values(),
             freshness_limit=freshness_limit,
         )

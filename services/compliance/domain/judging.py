@@ -30,7 +30,7 @@ from services.compliance.domain.rules.holds import judge_hold
 from services.compliance.domain.rules.hours import judge_closed_day, judge_hours, judge_preference
 from services.compliance.domain.rules.known import judge_fact
 from services.compliance.domain.rules.required import judge_letter, judge_required, judge_third_person
-from services.compliance.domain.rules.sharers import caps_of_sharers, strictest
+from services.compliance.domain.rules.sharers import caps_of_sharers, not_asked, strictest
 from services.compliance.domain.rulings import Ruling, allow
 
 # What only the moment of a grant can answer; a window asked for days ahead is advice, not a right.
@@ -54,11 +54,15 @@ def judge(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage
 def judge_sharers(
     question: Question, facts: PartyFacts, book: RuleBook, *, besides: Collection[str]
 ) -> Iterable[Ruling]:  # fmt: skip
-    """The rulings of the caps that the laws of those who share a key add; `besides`: rules that are asked anyway."""
-    if not facts.sharers:
+    """The rulings of the caps that the laws of those who share a key add; `besides`: rules that are asked anyway.
+
+    Of those whose law is not known it is said why nobody is asked.
+    """
+    if not facts.has_sharers:
         return ()
     caps = caps_of_sharers(question, facts, book, besides=besides)
-    return strictest(judge_rule(rule, narrowed, facts, book) for rule, narrowed in caps)
+    rulings = strictest(judge_rule(rule, narrowed, facts, book) for rule, narrowed in caps)
+    return [*rulings, *not_asked(facts.sharers_without_case)]
 
 
 def applicable(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage) -> list[Rule]:

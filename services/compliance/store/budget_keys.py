@@ -30,8 +30,8 @@ FROM unnest($2::text[], $3::text[]) AS k(kind, key), LATERAL (
 ) AS u
 """
 _REACH = """
-INSERT INTO key_use (tenant, kind, key, party_id)
-SELECT $1, u.kind, u.key, u.party_id FROM unnest($2::text[], $3::text[], $4::uuid[]) AS u(kind, key, party_id)
+INSERT INTO key_use (tenant, kind, key, party_id, known_real)
+SELECT $1, u.kind, u.key, u.party_id, $5 FROM unnest($2::text[], $3::text[], $4::uuid[]) AS u(kind, key, party_id)
 ORDER BY u.kind, u.key, u.party_id
 ON CONFLICT DO NOTHING
 """
@@ -74,7 +74,7 @@ async def reach(uow: UnitOfWork, reached: Iterable[tuple[UUID, Iterable[str]]]) 
     """
     uses = sorted({(*_parts(name), party_id) for party_id, names in reached for name in names if _is_kept_here(name)})
     if uses:
-        await uow.sql.execute(_REACH, uow.tenant, *zip(*uses, strict=True))
+        await uow.sql.execute(_REACH, uow.tenant, *zip(*uses, strict=True), uow.real_now)
 
 
 async def load_sharers(uow: UnitOfWork, names: Iterable[str]) -> set[UUID]:

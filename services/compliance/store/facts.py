@@ -12,6 +12,7 @@ from services.compliance.domain.budget_keys import Keys, joined, keys_named, nam
 from services.compliance.domain.debts import Debt, oldest, only_guaranteed
 from services.compliance.domain.facts import Circumstances, Counted, Freshness, PartyFacts, Sharer
 from services.compliance.domain.holds import Hold
+from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.rule_records import Key
 from services.compliance.store.budget_keys import load_links, load_shared, lock_keys
 from services.compliance.store.counted import load_counted
@@ -22,6 +23,7 @@ from services.compliance.store.feeds import load_silent
 from services.compliance.store.holds import load_holds
 from services.compliance.store.log import uncovered_since
 from services.compliance.store.moratoria import load_reaching
+from services.compliance.store.past_sharers import load_past_sharers
 from services.compliance.store.same_persons import Same, load_same, person_keys, standing
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
@@ -168,21 +170,47 @@ async def load_facts(
     dossiers = await load_dossiers(uow, cipher, {*facts, *ties.cases})
     circumstances = {other: dossiers[other].circumstances(at=uow.now) for other in ties.cases}
     return {
-        party_id: replace(dossiers[party_id].applied_to(known, at=uow.now), sharers=ties.sharers(known, circumstances))
+        party_id: replace(
+            dossiers[party_id].applied_to(known, at=uow.now),
+            sharers=ties.sharers(known, circumstances),
+            sharers_without_case=len(ties.others(party_id).keys() - ties.cases.keys()),
+        )
         for party_id, known in facts.items()
     }
 
 
+class Untold(NamedTuple):
+    """The facts of people without what was told of them, and everybody who shares a key with each of them."""
+
+    facts: dict[UUID, PartyFacts]
+    sharers: dict[UUID, tuple[PastSharer, ...]]
+
+
 async def load_facts_untold(
-    uow: UnitOfWork, party_ids: Iterable[UUID], *, named: NamedKeys = _NO_KEYS
-) -> dict[UUID, PartyFacts]:
+    uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], *, named: NamedKeys = _NO_KEYS
+) -> Untold:
     """The facts without what was told of the parties: an audit takes that as it stood when each contact began.
 
     It takes the contacts so, too, and has none counted here; of other people's it gets those that were made, and
-    when they were told. It asks nobody else's law. `named`: as for `load_facts`.
+    when they were told; and the laws of those others over time. `named`: as for `load_facts`.
     """
-    facts, _ = await _load(uow, party_ids, counted=False, named=named, taking=False)
-    return facts
+    facts, ties = await _load(uow, party_ids, counted=False, named=named, taking=False)
+    shared = {party_id: ties.others(party_id) for party_id in facts}
+    unresolved = {other: case.unresolved for other, case in ties.cases.items()}
+    return Untold(facts, await load_past_sharers(uow, cipher, shared, unresolved))
+
+
+async def load_names_shared(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[str]:
+    """The names of the debts and homes that each of the parties shares with somebody else."""
+    ids = sorted(set(party_ids))
+    cases, same = await load_cases(uow, ids), await load_same(uow, ids)
+    debts = await load_debts(uow, ids, same=same)
+    wanted = {
+        party_id: names_of(_keys(cases.get(party_id), debts.get(party_id, ()), person_keys(party_id, same)))
+        for party_id in ids
+    }
+    ties = Ties(wanted, await load_links(uow, wanted, debts), {}, same)
+    return {name for party_id in ids for names in ties.others(party_id).values() for name in names}
 
 
 async def _load(
@@ -201,7 +229,7 @@ async def _load(
         await lock_keys(uow, {name for names in wanted.values() for name in names})
     links = await load_links(uow, wanted, debts)
     shared = await load_shared(uow, wanted, links, since=since, decided=counted, same=same)
-    ties = Ties(wanted, links, await load_cases(uow, links) if links and counted else {}, same)
+    ties = Ties(wanted, links, await load_cases(uow, links) if links else {}, same)
     watermarks, suspended = await load_feeders(uow)
     silent = await load_silent(uow)
     uncovered = await uncovered_since(uow)
@@ -246,7 +274,7 @@ class Ties(NamedTuple):
     def known_from(self, party_id: UUID) -> dict[str, date | None]:
         """By key that somebody else shares: since when the contacts of all are attested; None: not known of one."""
         found: dict[str, date | None] = {}
-        for other, names in self._others(party_id).items():
+        for other, names in self.others(party_id).items():
             case = self.cases.get(other)
             since = None if case is None else case.attested_since
             for name in names:
@@ -255,18 +283,18 @@ class Ties(NamedTuple):
         return dict(sorted(found.items()))
 
     def sharers(self, known: PartyFacts, circumstances: Mapping[UUID, Circumstances]) -> tuple[Sharer, ...]:
-        """The laws of the others, each once. Whoever has no case is granted no permit that a contact could spoil."""
+        """The laws of the others, each once; of those who have no case none is known."""
         found = {
             (case.jurisdiction, names, tuple(sorted(case.unresolved)), astuple(circumstances[other])): Sharer(
                 jurisdiction=case.jurisdiction, keys=keys_named(names), unresolved=case.unresolved,
                 circumstances=circumstances[other],
             )
-            for other, names in self._others(known.party_id).items()
+            for other, names in self.others(known.party_id).items()
             if (case := self.cases.get(other)) is not None
         }  # fmt: skip
         return tuple(found[one] for one in sorted(found, key=repr))
 
-    def _others(self, party_id: UUID) -> dict[UUID, tuple[str, ...]]:
+    def others(self, party_id: UUID) -> dict[UUID, tuple[str, ...]]:
         """By other person, the names of the keys that the party shares with them."""
         wanted = self.wanted[party_id]
         common = {

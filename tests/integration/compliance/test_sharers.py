@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from .test_replay import replay
 from .test_shared_budget import BOSTONIANS, SYDNEY, call, decided, refused_by
 from .test_sharing import carry, revoked, tell
 
+LONDON = {"jurisdiction": "GB", "time_zones": ["Europe/London"], "household": "d" * 32}
 BOSTON = {"jurisdiction": "US-MA", "time_zones": ["America/New_York"], "household": "c" * 32}
 
 
@@ -77,6 +78,44 @@ async def test_a_late_contact_takes_back_bos_permit_by_adas_law(desk: Desk) -> N
     assert await revoked(desk, granted) == [False, True]
     [event] = await desk.events("compliance.permit_revoked")
     assert (event["party_id"], event["cause"]) == (str(bo.party_id), "US-MA-CALLS")
+
+
+async def test_contact_over_adas_cap_is_found_of_bo_also_when_her_law_is_told_late(desk: Desk) -> None:
+    """Where nobody knows where she is called, at work two in thirty dates are allowed; at home two a week."""
+    ada, bo = await ada_and_bo(desk, place="work")
+    for days in (9, 8):
+        await tell(desk, ada, **_ago(desk, days))
+    await tell(desk, bo)
+    [finding] = await of_law(desk, bo)
+    assert (finding["rule"], finding["conduct"], finding["harm"]) == ("US-MA-CALLS-ELSEWHERE", False, True), (
+        "the calls before were told no freshness limit before it"
+    )
+    assert str(ada.party_id) not in str(finding)
+    await desk.tell(ada.party_id, as_of=desk.clock.business - timedelta(days=20), place="home")
+    await carry(desk)
+    assert [(one["state"], one["harm"]) for one in await of_law(desk, bo)] == [("dismissed", False)]
+
+
+def _ago(desk: Desk, days: int) -> dict[str, Any]:
+    moment = desk.clock.business - timedelta(days=days)
+    return {"started_at": moment, "ended_at": moment}
+
+
+async def of_law(desk: Desk, case: CaseOpened) -> list[dict[str, Any]]:
+    """The findings of the law of Massachusetts about the person."""
+    found = (await desk.get("/v1/findings", party_id=str(case.party_id))).json()["items"]
+    return [one for one in found if one["rule"].startswith("US-MA")]
+
+
+async def test_who_has_no_case_is_named_as_the_reason_why_no_law_was_asked(desk: Desk) -> None:
+    people = [entity_id(draw_shard()) for _ in range(2)]
+    owing = opened_case(party_id=people[1], loans=[loan(people[1], lead=people[0])], **LONDON)
+    await desk.deliver("case", ("case.opened", owing))
+    [answer] = await desk.ask(call(owing, hour=14))
+    record = (await desk.get(f"/v1/decisions/{answer['decision_id']}")).json()["record"]
+    [said] = [one for one in record["rules"] if one["rule"] == "SHARERS-WITHOUT-CASE"]
+    assert (said["answer"], said["values"]) == ("allow", {"people": 1})
+    assert str(people[0]) not in str(said)
 
 
 async def test_windows_and_questions_know_it_too(desk: Desk) -> None:

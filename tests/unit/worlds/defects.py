@@ -149,6 +149,10 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         ],
         "granted against: limit",
     ),
+    "laws of others unread by the audit": (
+        [lambda: patch(f"{_DOMAIN}.audit.caps_of_sharers", lambda *_, **__: [])],
+        "the audit differs",
+    ),
     "debts counted together": (
         [
             lambda place=place: patch(f"{_DOMAIN}.{place}.several", lambda *_: False)

@@ -132,7 +132,7 @@ class Plan:
         standing = self._standing.of(asked)
         found = list(standing.rulings)
         refusing = self._unusual.judge(asked, found, standing.refusing)
-        if asked.facts.sharers:
+        if asked.facts.has_sharers:
             of_sharers = self._of_sharers(asked)
             found += of_sharers
             refusing = [*refusing, *(ruling for ruling in of_sharers if ruling.refuses)]
@@ -146,7 +146,7 @@ class Plan:
         return [*refusing, *(ruling for ruling in self._of_sharers(asked) if ruling.refuses)]
 
     def _of_sharers(self, asked: Asked) -> Iterable[Ruling]:
-        if not asked.facts.sharers:
+        if not asked.facts.has_sharers:
             return ()
         own = {ruling.rule.id for ruling in self._usual}
         return judge_sharers(asked.question, asked.facts, asked.book, besides=own)

@@ -12,10 +12,17 @@ from datetime import UTC, datetime
 from typing import Final
 
 from services.compliance.domain.facts import PartyFacts, Question, Sharer
-from services.compliance.domain.packs import CapRule, RuleBook
+from services.compliance.domain.packs import CapRule, FactRule, RuleBook
 from services.compliance.domain.rule_records import Key
-from services.compliance.domain.rulings import Answer, Ruling
+from services.compliance.domain.rulings import Answer, Ruling, allow
 
+FOR_A_SHARER: Final = "by the law of somebody who shares the key"
+WITHOUT_CASE: Final = FactRule(
+    id="SHARERS-WITHOUT-CASE",
+    kind="party_known",
+    citation="Doorstep: whoever shares a key and has no case is granted no contact that another one could spoil",
+    purposes_blocked=("collection",),
+)
 _NOTHING: Final[frozenset[str]] = frozenset()
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _ANSWERS: Final = (Answer.ALLOW, Answer.NEEDS_FACT, Answer.DENY)
@@ -39,6 +46,13 @@ def caps_of_sharers(
             keys = _in_common(rule, question, facts, sharer)
             if keys is not None and sharer.circumstances.concern(rule, attested):
                 yield rule, replace(question, keys=keys)
+
+
+def not_asked(without_case: int) -> list[Ruling]:
+    """Why the law of so many who share a key stands in nobody's way: without a case they are granted no contact, so
+    that this one can spoil none. Their law is asked from the moment at which intake tells their case.
+    """
+    return [allow(WITHOUT_CASE, people=without_case)] if without_case else []
 
 
 def strictest(rulings: Iterable[Ruling]) -> list[Ruling]:
@@ -76,5 +90,5 @@ def _weight(ruling: Ruling) -> tuple[int, bool, datetime, int]:
 
 
 def _kept_for_a_sharer(ruling: Ruling) -> Ruling:
-    detail = ruling.detail and f"{ruling.detail}, by the law of somebody who shares the key"
+    detail = ruling.detail and f"{ruling.detail}, {FOR_A_SHARER}"
     return replace(ruling, detail=detail, values={**ruling.values, "kept_for": "sharers"})
