@@ -29,7 +29,8 @@ class _ClientGoneError(Exception):
 
 class RequestLimits:
     """ASGI middleware. Bodies are small documents, so each is read whole, and checked, before the app sees the
-    request.
+    request. `request_timeout_seconds`: for an answer, or, where it is sent in parts, for each part to be made and
+    taken: an export of a million leaves may go on for as long as it goes on.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class RequestLimits:
             nonlocal started
             started = started or message["type"] == "http.response.start"
             await send(message)
+            if message.get("more_body", False):
+                limit.reschedule(asyncio.get_running_loop().time() + self._request_timeout_seconds)
 
         try:
             _refuse_nul_in_address(scope)

@@ -7,6 +7,7 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.responses import StreamingResponse
 from starlette.types import Message
 
 from shared.security.callers import Caller, scope
@@ -119,3 +120,32 @@ async def test_request_that_takes_too_long(make_app: Callable[..., FastAPI], tok
         response = await client.get("/v1/slow", headers={"Authorization": f"Bearer {token}"})
     assert response.status_code == 503
     assert response.headers["retry-after"] == "1"
+
+
+async def _stream(make_app: Callable[..., FastAPI], token: str, *pauses_seconds: float) -> httpx.Response:
+    """What comes of an answer in parts, after these pauses, where each may take a fifth of a second."""
+    router = APIRouter()
+
+    @router.get("/v1/parts")
+    async def parts(caller: Annotated[Caller, Depends(scope("visits.read"))]) -> StreamingResponse:
+        async def content() -> AsyncIterator[bytes]:
+            for pause in pauses_seconds:
+                await asyncio.sleep(pause)
+                yield b"part"
+
+        return StreamingResponse(content())
+
+    transport = httpx.ASGITransport(make_app(router, request_timeout_seconds=0.2))
+    async with httpx.AsyncClient(transport=transport, base_url="http://visits.test") as client:
+        return await client.get("/v1/parts", headers={"Authorization": f"Bearer {token}"})
+
+
+async def test_long_stream_is_not_cut(make_app: Callable[..., FastAPI], token: str) -> None:
+    """Together longer than a request may take; no part is."""
+    response = await _stream(make_app, token, *[0.05] * 6)
+    assert (response.status_code, response.content) == (200, b"part" * 6)
+
+
+async def test_stream_that_stalls_is_cut(make_app: Callable[..., FastAPI], token: str) -> None:
+    with pytest.raises(TimeoutError):
+        await _stream(make_app, token, 0, 5)
