@@ -189,7 +189,7 @@ async def list_shown(
     )
     found = [ShownHold(hold) for hold in own]
     if party_id is not None and not due_for_review:
-        debts = await load_debts(uow, [party_id])
+        debts = await load_debts(uow, [party_id], same=await load_same(uow, [party_id]))
         reaching = (await load_reaching(uow, debts)).get(party_id, [])
         standing = [one for one in reaching if one.until is None or one.until > uow.now]
         found += [one for one in reaching_holds(standing) if after is None or one.place > after]

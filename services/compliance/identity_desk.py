@@ -6,7 +6,7 @@ it was about. Each id keeps its own chain in the log, and a leaf on each names t
 
 from __future__ import annotations
 
-from services.compliance import sharing_desk
+from services.compliance import moratorium_desk, sharing_desk
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
@@ -38,6 +38,7 @@ async def follow(uow: UnitOfWork, instruments: Instruments, event: Event[EventDa
     recalled = Recall(party_id=data.party_id, cause="identity", fact_arrived_real=arrived_real, contacts=None)
     await recall(uow, instruments, [recalled])
     sharing_desk.follow_keys(uow, [key], since=event.time, arrived_real=arrived_real)
+    await moratorium_desk.follow_people(uow, [data.merged_id, data.survivor_id], arrived_real=arrived_real)
 
 
 def _leaf(uow: UnitOfWork, event: Event[EventData], data: CaseIdentity, *, is_merged: bool) -> NewLeaf:

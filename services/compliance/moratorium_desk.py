@@ -9,6 +9,7 @@ of its end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -21,6 +22,7 @@ from services.compliance.instruments import Instruments
 from services.compliance.recalls import recall
 from services.compliance.store import moratoria as store
 from services.compliance.store.debts import load_debts, load_liable
+from services.compliance.store.same_persons import load_same, others_of
 from services.compliance.watch import Timer
 from shared.database import UnitOfWork
 from shared.ids import event_id
@@ -35,9 +37,21 @@ async def follow_holds(uow: UnitOfWork, placed: Sequence[tuple[Hold, datetime]])
     """Intend to carry these holds, each with the arrival of its fact (real time), as far as they are moratoria that
     others share."""
     moratoria = [(hold, arrived_real) for hold, arrived_real in placed if hold.kind in MORATORIA]
-    debts = await load_debts(uow, {hold.party_id for hold, _ in moratoria}) if moratoria else {}
+    if not moratoria:
+        return
+    same = await load_same(uow, {hold.party_id for hold, _ in moratoria})
+    debts = await load_debts(uow, {hold.party_id for hold, _ in moratoria} | others_of(same))
     for hold, arrived_real in moratoria:
-        follow_debts(uow, debts_under(hold, debts.get(hold.party_id, ())), arrived_real=arrived_real)
+        # Also under ids of before: what was told meanwhile holds for both.
+        ids = [hold.party_id, *(one.party_id for one in same.get(hold.party_id, ()))]
+        under = [debts_under(replace(hold, party_id=one), debts.get(one, ())) for one in ids]
+        follow_debts(uow, frozenset().union(*under), arrived_real=arrived_real)
+
+
+async def follow_people(uow: UnitOfWork, party_ids: Iterable[UUID], *, arrived_real: datetime) -> None:
+    """Intend to look at everyone who shares a debt with one of these people: who is one person has changed."""
+    debts = await load_debts(uow, party_ids)
+    follow_debts(uow, jointly_liable(debt for own in debts.values() for debt in own), arrived_real=arrived_real)
 
 
 def follow_debts(uow: UnitOfWork, debt_ids: Iterable[UUID], *, arrived_real: datetime) -> None:
@@ -66,11 +80,12 @@ async def reach(uow: UnitOfWork, instruments: Instruments, debt_ids: Sequence[UU
     Nobody is locked yet. Repeated, nothing changes.
     """
     bound = {one.party_id for liable in (await load_liable(uow, debt_ids)).values() for one in liable}
+    bound |= others_of(await load_same(uow, bound))
     heard = await store.parties_told(uow, debt_ids)
     if len(bound) < 2 and not heard:
         return
     await uow.lock_parties(bound | heard)
-    debts = await load_debts(uow, bound)
+    debts = await load_debts(uow, bound, same=await load_same(uow, bound))
     wanted = set(debt_ids) & jointly_liable(debt for own in debts.values() for debt in own).keys()
     reached = await store.load_reaching(
         uow, {party: [debt for debt in own if debt.debt_id in wanted] for party, own in debts.items()}

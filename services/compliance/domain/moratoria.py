@@ -55,7 +55,9 @@ def reaching(
     found: dict[tuple[UUID, UUID], Hold] = {}
     for debt_id, parties in sorted(jointly_liable(debts).items()):
         if party_id in parties:
-            for hold in _on(debt_id, parties - {party_id}, holds):
+            others = _on(debt_id, parties - {party_id}, holds)
+            for hold in (one for one in others if one.party_id != party_id):
+                # Of a hold under another id of theirs it is the other id that is bound.
                 bound = ((party_id, debt_id), (hold.party_id, debt_id))
                 known = [known_real[one] for one in bound if one in known_real]
                 found[hold.hold_id, debt_id] = replace(

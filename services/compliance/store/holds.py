@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -61,7 +61,8 @@ class EndedHold:
 async def load_holds(uow: UnitOfWork, party_ids: Iterable[UUID], *, same: Same = _NOBODY) -> dict[UUID, list[Hold]]:
     """All holds of the parties, ended ones included: an audit looks back.
 
-    `same`: other ids of the parties, whose holds keep contact away from them, too.
+    `same`: other ids of the parties, whose holds keep contact away from them, too; nobody knew of these before it was
+    known that both are one person.
     """
     ids = set(party_ids)
     found: dict[UUID, list[Hold]] = {}
@@ -75,18 +76,23 @@ async def load_holds(uow: UnitOfWork, party_ids: Iterable[UUID], *, same: Same =
 def _with_others(party_id: UUID, found: Mapping[UUID, Sequence[Hold]], same: Same) -> list[Hold]:
     held = list(found.get(party_id, ()))
     for other in same.get(party_id, ()):
-        held += [hold for hold in found.get(other.party_id, ()) if other.shares(hold.recorded_real)]
+        held += [
+            replace(hold, recorded_real=max(hold.recorded_real, other.since_real or hold.recorded_real))
+            for hold in found.get(other.party_id, ())
+            if other.shares(hold.recorded_real)
+        ]
     return held
 
 
 async def load_holds_of_kinds(
-    uow: UnitOfWork, party_ids: Iterable[UUID], kinds: Iterable[HoldKind]
+    uow: UnitOfWork, party_ids: Iterable[UUID], kinds: Iterable[HoldKind], *, same: Same
 ) -> dict[UUID, list[Hold]]:
-    """The parties' holds of these kinds, ended ones included."""
+    """The parties' holds of these kinds, ended ones included. `same`: as for `load_holds`."""
+    ids = set(party_ids)
     found: dict[UUID, list[Hold]] = {}
-    for row in await uow.sql.fetch(_OF_KINDS, uow.tenant, sorted(set(party_ids)), sorted(kinds)):
+    for row in await uow.sql.fetch(_OF_KINDS, uow.tenant, sorted(ids | others_of(same)), sorted(kinds)):
         found.setdefault(row["party_id"], []).append(_hold(row))
-    return found
+    return {party_id: held for party_id in ids if (held := _with_others(party_id, found, same))}
 
 
 async def find_hold(uow: UnitOfWork, hold_id: UUID) -> Hold | None:

@@ -10,8 +10,8 @@ from services.compliance.domain.debts import Debt
 from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.moratoria import MORATORIA, Told, jointly_liable, reaching
-from services.compliance.store.debts import load_debts
 from services.compliance.store.holds import load_holds_of_kinds
+from services.compliance.store.same_persons import load_same
 from shared.database import UnitOfWork
 
 _KNOWN_SINCE = """
@@ -35,12 +35,14 @@ SET valid_to = excluded.valid_to, told_real = excluded.told_real
 async def load_reaching(uow: UnitOfWork, debts: Mapping[UUID, Sequence[Debt]]) -> dict[UUID, list[Hold]]:
     """The moratoria of others that reach each party through its debts, as holds of its own. Ended ones are included.
 
-    Nobody but the party is locked: a moratorium that is being placed on another meanwhile looks for the permits that it
-    forbids after it was committed, under the party's lock (`moratorium_desk`).
+    What holds of another id of such an other holds of them. Nobody but the party is locked: a moratorium that is being
+    placed on another meanwhile looks for the permits that it forbids after it was committed, under the party's lock
+    (`moratorium_desk`).
     """
     shared = {party_id: jointly_liable(own) for party_id, own in debts.items()}
     others = {one for bound in shared.values() for parties in bound.values() for one in parties}
-    holds = await load_holds_of_kinds(uow, others, MORATORIA) if others else {}
+    same = await load_same(uow, others) if others else {}
+    holds = await load_holds_of_kinds(uow, others, MORATORIA, same=same) if others else {}
     if not holds:
         return {}
     known = await _load_known_since(uow, {*others, *debts}, {debt_id for bound in shared.values() for debt_id in bound})
@@ -81,11 +83,6 @@ async def save_told(uow: UnitOfWork, holds: Sequence[Hold]) -> None:
             [UUID(one.scope_key) for one in holds], [one.kind for one in holds], [one.source_ref for one in holds],
             [one.valid_from for one in holds], [one.until for one in holds], uow.real_now,
         )  # fmt: skip
-
-
-async def load_jointly_liable(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:
-    """Who is jointly liable for each debt that several of these parties, or others with them, share."""
-    return jointly_liable(debt for debts in (await load_debts(uow, party_ids)).values() for debt in debts)
 
 
 async def _load_known_since(

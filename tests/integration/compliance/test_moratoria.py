@@ -5,13 +5,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from services.compliance.moratorium_desk import REACH, reach_timer
-from shared.events.case import CaseOpened
+from shared.events.case import CaseOpened, CasePartyUnmerged
 from shared.messaging import intent_store
 from shared.messaging.intents import TimerDue
 
 from .conftest import Desk, visit_contact, visit_request
 from .test_debts import loan, updated
 from .test_holds import end, place
+from .test_identity import merge
+from .test_identity import told as told_of
 
 
 async def carry(desk: Desk) -> int:
@@ -180,3 +182,67 @@ async def test_who_is_no_longer_liable_is_told_to_be_free(desk: Desk) -> None:
     await carry(desk)
     (ended,) = await desk.events("compliance.hold_ended")
     assert (ended["party_id"], ended["through_debt"]) == (str(second.party_id), True)
+
+
+async def part(desk: Desk, merged: CaseOpened, survivor: CaseOpened) -> None:
+    """Two people again; what is told from now on is each one's own."""
+    for own in (survivor, merged):
+        await desk.deliver("case", told_of(CasePartyUnmerged, own, merged, survivor, version=2))
+    desk.clock.real += timedelta(seconds=1)
+
+
+async def test_moratorium_of_who_turns_out_to_be_an_obligor_reaches_the_others_until_they_part(desk: Desk) -> None:
+    first, second, _, _ = await joint(desk)
+    third = await desk.open_case()
+    await place(desk, third, kind="breathing_space")
+    (permit,) = await desk.ask(visit_request(second))
+    assert (permit["decision"], await carry(desk)) == ("allow", 0)
+    desk.clock.real += timedelta(seconds=1)
+    await merge(desk, first, third)
+    assert await decision(desk, second, channel="call") == "deny"
+    assert await carry(desk) == 2, "a word under each key"
+    assert (await desk.get(f"/v1/permits/{permit['permit_id']}")).json()["revoke_cause"] == "breathing_space"
+    assert [one["party_id"] for one in await desk.events("compliance.hold_placed") if one.get("through_debt")] == [
+        str(second.party_id)
+    ]
+    await part(desk, first, third)
+    await carry(desk)
+    assert await decision(desk, second, channel="call") == "allow"
+    assert [one["party_id"] for one in await desk.events("compliance.hold_ended")] == [str(second.party_id)]
+
+
+async def test_moratorium_told_while_two_were_one_holds_for_both_and_reaches_whoever_owes_with_either(
+    desk: Desk,
+) -> None:
+    first, second, _, _ = await joint(desk)
+    third = await desk.open_case()
+    await merge(desk, first, third)
+    await carry(desk)
+    (permit,) = await desk.ask(visit_request(second))
+    assert permit["decision"] == "allow"
+    hold = await place(desk, third, kind="breathing_space")
+    assert await carry(desk) == 1
+    assert (await desk.get(f"/v1/permits/{permit['permit_id']}")).json()["revoked"]
+    await part(desk, first, third)
+    await carry(desk)
+    assert await decision(desk, second, channel="call") == "deny", "nobody can say of whom it was told"
+    await end(desk, hold)
+    assert await carry(desk) == 1
+    assert await decision(desk, second, channel="call") == "allow"
+
+
+async def test_moratorium_reaches_the_other_id_of_an_obligor_while_both_are_one(desk: Desk) -> None:
+    first, second, _, _ = await joint(desk)
+    third = await desk.open_case()
+    await merge(desk, first, third)
+    await carry(desk)
+    (permit,) = await desk.ask(visit_request(third, channel="call"))
+    assert permit["decision"] == "allow"
+    await place(desk, second, kind="insolvency")
+    assert await decision(desk, third) == "deny"
+    await carry(desk)
+    assert (await desk.get(f"/v1/permits/{permit['permit_id']}")).json()["revoked"]
+    await part(desk, first, third)
+    await carry(desk)
+    assert await decision(desk, third) == "allow"
+    assert await decision(desk, first) == "deny"
