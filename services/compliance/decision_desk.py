@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from services.compliance import fact_desk, third_person_desk
-from services.compliance.domain.budget_keys import Keys, joined, keys_about
+from services.compliance.domain.budget_keys import Keys, joined, key_of_home, keys_about
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, PartyFacts, Question
@@ -86,8 +86,9 @@ def keys_named_by(asked: Sequence[ContactAsked]) -> dict[UUID, Keys]:
 def _named_by(asked: ContactAsked) -> Keys:
     # Of an inquiry it is a third person's, and counted in the ledger.
     point = None if asked.channel == INQUIRY else asked.contact_point
-    named: dict[Key, str | None] = {"contact_point": point, "address": asked.address}
-    return {kind: frozenset({value}) for kind, value in named.items() if value is not None}
+    home = None if asked.address_key is None else key_of_home(asked.address_key)
+    named: dict[Key, set[str | None]] = {"contact_point": {point}, "address": {asked.address, home}}
+    return joined({kind: frozenset(one for one in values if one is not None) for kind, values in named.items()})
 
 
 def question_of(asked: ContactAsked, uow: UnitOfWork, facts: PartyFacts) -> Question:

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 from uuid import UUID
 
 from services.compliance import announcements, third_person_desk
@@ -213,12 +214,16 @@ def _same(known: store.GrantedPermit, request: PermitRequest) -> bool:
     return usable and known.request_sha256 == _digest(request)
 
 
+# What requests of before could not say: their digests know none of these.
+_ADDED: Final = ("debt_ids", "contact_point", "address", "address_key")
+
+
 def _digest(request: PermitRequest) -> bytes:
     """What makes a request the same one: everything but the versions, which grow while the asker retries.
 
-    Fields that were not said are left out: the digests of before know none of them.
+    Of fields that were added later only what was said counts.
     """
-    unsaid = {name for name in ("debt_ids", "contact_point", "address") if getattr(request, name) is None}
+    unsaid = {name for name in _ADDED if getattr(request, name) is None}
     return hashlib.sha256(request.model_dump_json(exclude={"versions", *unsaid}).encode()).digest()
 
 

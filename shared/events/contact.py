@@ -48,6 +48,12 @@ class ContactRecorded(EventData):
         description="Commitment (HMAC under compliance's own key) to the number or address that was reached. "
         "None: not known.",
     )
+    address_key: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{32}$",
+        description="Opaque key of the visited address (HMAC under intake's own key, the case's `household`), for who "
+        "does not know the address. None: not known.",
+    )
     third_person_refused: bool = Field(
         False, description="A third person who was asked does not want to be asked again."
     )

@@ -43,6 +43,11 @@ class VisitProposed(VisitFact):
     cell: Cell
     jurisdiction: str = Field(description="Place whose law applies.")
     case_version: int = Field(ge=1, description="Version of the case that was planned on.")
+    address_key: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{32}$",
+        description="Opaque key of the address to be visited: the case's `household`. None: not known.",
+    )
 
 
 class VisitOffered(VisitFact):

@@ -23,6 +23,7 @@ from shared.money import Money
 
 HOLD_CAUSES: Final = {"plan_active": "plan_signed", "safety": "sos"}
 """Compliance's kinds of hold that the `stop` topic knows under another name; all others have the same name on both."""
+_HOME: Final = "household:"
 _ENDS: Final = frozenset({"cured", *get_args(EndingKind)})
 
 
@@ -47,6 +48,11 @@ class CaseFacts:
     """What one visit is about for several people: the home, and each debt that binds somebody else, too."""
     leads: bool = True
     """Whether this is the lead case of all its debts: whoever borrowed them, not who is bound beside them."""
+
+    @property
+    def home(self) -> str | None:
+        """Opaque key of the home, where it is known."""
+        return next((one.removeprefix(_HOME) for one in self.shared if one.startswith(_HOME)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +149,7 @@ def case_known(candidacy: Candidacy, data: CaseOpened, *, at: datetime, policy: 
 
 def _shared(data: CaseOpened) -> tuple[str, ...]:
     debts = [f"debt:{loan.debt_id}" for loan in data.loans if len(loan.obligors) > 1 and loan.debt_id is not None]
-    homes = [] if data.household is None else [f"household:{data.household}"]
+    homes = [] if data.household is None else [f"{_HOME}{data.household}"]
     return tuple(sorted({*debts, *homes}))
 
 

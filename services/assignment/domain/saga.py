@@ -66,6 +66,7 @@ def propose(
             cell=visit.cell,
             jurisdiction=visit.jurisdiction,
             case_version=visit.case_version,
+            address_key=None if case is None else case.home,
         ),
     )
     step = Step(candidacy=replace(candidacy, visit=visit), events=(event,), intents=(_guard(visit),))
@@ -89,13 +90,14 @@ def agreed(candidacy: Candidacy, visit_id: UUID, version: int, window: TimeWindo
     case = candidacy.case
     same_case = case is not None and case.case_id == visit.case_id
     case_version = case.version if case is not None and same_case else visit.case_version
+    home = case.home if case is not None and same_case else None
     intent = NewIntent(
         kind=PERMIT_INTENT,
         key=str(visit_id),
         party_id=visit.party_id,
         due_at=now,
         clock="business",
-        payload={"visit_id": str(visit_id), "request": permit_request(visit, case_version)},
+        payload={"visit_id": str(visit_id), "request": permit_request(visit, case_version, home)},
     )
     return Step(candidacy=replace(candidacy, visit=visit), intents=(intent,))
 
@@ -199,8 +201,8 @@ def guard_due(candidacy: Candidacy, visit_id: UUID, *, policy: SelectionPolicy, 
     return withdraw_visit(candidacy, cause="too_late", cooling="withdrawn", policy=policy, now=now)
 
 
-def permit_request(visit: PlannedVisit, case_version: int) -> Mapping[str, Any]:
-    """What compliance is asked for an agreed visit, as JSON, without `request_id`.
+def permit_request(visit: PlannedVisit, case_version: int, home: str | None) -> Mapping[str, Any]:
+    """What compliance is asked for an agreed visit, as JSON, without `request_id`. `home`: opaque key of the address.
 
     Fixed when the customer agrees: a repeated request is the same request. The versions name what we knew then; a later
     fact finds the permit and revokes it.
@@ -218,6 +220,7 @@ def permit_request(visit: PlannedVisit, case_version: int) -> Mapping[str, Any]:
         "crew": [str(member) for member in visit.crew],
         "device_id": visit.device_id,
         "place_cell": visit.cell,
+        **({} if home is None else {"address_key": home}),
         "versions": {"case": case_version, "visit": visit.version},
     }
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import structs
 
-from services.compliance.domain.budget_keys import Keys, joined
+from services.compliance.domain.budget_keys import Keys, joined, key_of_home
 from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import Counted, PartyFacts
 from services.compliance.domain.past_sharers import PastSharer
@@ -75,9 +75,12 @@ class Evidence:
 def keys_of(contact: ContactRecorded, permit: Permit | None, facts: PartyFacts) -> Keys:
     """What the contact counts on beside the person: what its permit reserved, else what is known of the person.
 
-    The contact point that its own record names goes before the one that was asked for.
+    The contact point that its own record names goes before the one that was asked for. An address that it names stands
+    beside the one that was asked for: one of them may be written, and the other only a key.
     """
-    return {**(permit.keys if permit is not None and permit.keys else facts.keys), **_point_of(contact)}
+    known = {**(permit.keys if permit is not None and permit.keys else facts.keys), **_point_of(contact)}
+    visited = _address_of(contact)
+    return {**known, **joined({"address": known.get("address", frozenset())}, visited)} if visited else known
 
 
 def keys_named(contacts: Iterable[ContactRecorded], permits: Iterable[Permit]) -> dict[UUID, Keys]:
@@ -86,7 +89,7 @@ def keys_named(contacts: Iterable[ContactRecorded], permits: Iterable[Permit]) -
     for permit in permits:
         found[permit.party_id] = joined(found.get(permit.party_id, {}), permit.keys)
     for one in contacts:
-        found[one.party_id] = joined(found.get(one.party_id, {}), _point_of(one))
+        found[one.party_id] = joined(found.get(one.party_id, {}), _point_of(one), _address_of(one))
     return found
 
 
@@ -95,6 +98,12 @@ def _point_of(contact: ContactRecorded) -> Keys:
     if contact.contact_point is None or contact.channel == INQUIRY:
         return {}
     return {"contact_point": frozenset({contact.contact_point})}
+
+
+def _address_of(contact: ContactRecorded) -> Keys:
+    if contact.address_key is None or contact.channel != "visit":
+        return {}
+    return {"address": frozenset({key_of_home(contact.address_key)})}
 
 
 def evidence_of(

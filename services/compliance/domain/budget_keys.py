@@ -17,6 +17,22 @@ OF_ALL_CONTACTS: Final[frozenset[Key]] = frozenset({"debt", "household"})
 _FACTS: Final[Mapping[Key, str]] = {"debt": "party.debts", "household": "party.household"}
 
 
+_HOME: Final = "home."
+
+
+def key_of_home(address_key: str) -> str:
+    """The key of an address of which only intake's commitment is known, under kind `address`.
+
+    It is another one than that of the same address as it is written: compliance cannot tell that both are one.
+    """
+    return f"{_HOME}{address_key}"
+
+
+def written(addresses: frozenset[str] | None) -> frozenset[str] | None:
+    """The addresses as far as they are known as written; None: one is not, so it may be any."""
+    return None if addresses is None or any(one.startswith(_HOME) for one in addresses) else addresses
+
+
 def keys_about(debts: frozenset[UUID] | None, keys: Keys) -> Keys:
     """The keys of a contact that is about these debts only (None: about all of the person's)."""
     return keys if debts is None else {**keys, "debt": frozenset(map(str, debts))}

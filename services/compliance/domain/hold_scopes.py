@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
+from services.compliance.domain.budget_keys import written
 from services.compliance.domain.holds import COLLECTING, Hold, PointKind
 from services.compliance.domain.rule_records import Key
 from shared.events.contact import Channel, Purpose
@@ -72,6 +73,6 @@ def _goes_through(scope_key: str, channel: Channel, keys: Mapping[Key, frozenset
     kind, _, commitment = scope_key.partition(":")
     for known, channels in CHANNELS_OF_POINT.items():
         if known == kind:
-            used = keys.get(_KEY_OF_POINT[known])
+            used = written(keys.get(_KEY_OF_POINT[known]))
             return channel in channels and (used is None or commitment in used)
     return True

@@ -123,6 +123,12 @@ class ContactAsked(_Body):
         max_length=400,
         description="Address of a visit, as it is written. Committed with the cell like a contact point.",
     )
+    address_key: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{32}$",
+        description="Opaque key of the address of a visit (the case's `household`), for who does not know the address: "
+        "visits to one key are counted together. It does not narrow a hold on an address.",
+    )
     versions: dict[Literal["case", "visit", "plan"], int] = Field(
         default_factory=dict, description="Versions that the asker has seen; compliance refuses to decide on less."
     )

@@ -90,6 +90,7 @@ def propose(proposal: Event[VisitProposed], *, tenant: str, partition: int, now:
         crew=tuple(sorted(set(data.crew))),
         device_id=data.device_id,
         cell=data.cell,
+        address_key=data.address_key,
         jurisdiction=data.jurisdiction,
         case_version=data.case_version,
         answer_by=max(data.window.start - ASSIGNMENT_LEAD, now + left / 2),

@@ -246,5 +246,6 @@ def _contact(
         identity_shown=record.identity_shown,
         recording_complete=record.recording_complete,
         debt_disclosed_to_third=False,
+        address_key=visit.address_key,
     )
     return event(visit, "contact.recorded", data, now=ended_at, about=contact_id)

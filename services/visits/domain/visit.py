@@ -135,6 +135,8 @@ class Visit:
     contact_id: UUID | None = None
     leaf_index: int | None = None
     end_cause: str | None = None
+    address_key: str | None = None
+    """Opaque key of the address, on which compliance counts visits; the address itself is never here."""
 
     @property
     def window(self) -> TimeWindow:

@@ -196,3 +196,18 @@ async def test_a_debt_that_is_paid_is_counted_when_it_is_named(desk: Desk) -> No
         await desk.deliver("case", ("case.opened", paid))
     named = {"debt_ids": [str(first.loans[0].debt_id)]}
     assert decided(await desk.ask(call(second, day=6, **named), call(second, day=6))) == ["deny", "allow"]
+
+
+async def test_visits_count_on_the_opaque_key_of_their_address(desk: Desk) -> None:
+    """Reserved by the permit and told by the contact, under a name of its own: nobody knows the address here."""
+    case = await desk.open_case()
+    key = "c" * 32
+    [permit] = await desk.ask(visit_request(case, address_key=key))
+    assert permit["decision"] == "allow", permit
+    other = await desk.open_case()
+    await desk.deliver("contact", ("contact.recorded", visit_contact(other, None, address_key=key)))
+    async with desk.database.read_only() as uow:
+        rows = await uow.sql.fetch("SELECT party_id FROM key_use WHERE kind = 'address' AND key = $1", f"home.{key}")
+        reserved = await uow.sql.fetchval("SELECT budget_keys FROM permit")
+    assert {row["party_id"] for row in rows} == {case.party_id, other.party_id}
+    assert f"address:home.{key}" in reserved

@@ -72,6 +72,20 @@ def test_agreement_asks_for_the_permit_of_the_agreed_window() -> None:
     assert intent.payload["request"]["window"]["start"] == "2026-03-05T02:15:00Z"
 
 
+def test_proposal_and_permit_request_name_the_opaque_key_of_the_home() -> None:
+    known = case(shared=("debt:1", f"household:{'c' * 32}"))
+    proposed, _ = saga.propose(candidate(case=known), visit(), policy=POLICY, now=NOW)
+    agreed = saga.agreed(candidate(case=known, visit=visit()), VISIT, 3, WINDOW, now=NOW)
+    assert proposed.events[0].data.address_key == agreed.intents[0].payload["request"]["address_key"] == "c" * 32  # type: ignore[attr-defined]
+
+
+def test_home_that_is_not_known_is_not_named() -> None:
+    proposed, _ = saga.propose(candidate(), visit(), policy=POLICY, now=NOW)
+    agreed = saga.agreed(candidate(visit=visit()), VISIT, 3, WINDOW, now=NOW)
+    assert proposed.events[0].data.address_key is None  # type: ignore[attr-defined]
+    assert "address_key" not in agreed.intents[0].payload["request"]
+
+
 def test_agreement_before_the_offer_is_seen_still_counts() -> None:
     assert saga.agreed(candidate(visit=visit()), VISIT, 3, WINDOW, now=NOW).intents
 

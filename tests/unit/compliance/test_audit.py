@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from services.compliance.domain.audit import Finding, counted, judge_contact
-from services.compliance.domain.audited_on import Made, evidence_of
+from services.compliance.domain.audited_on import Made, evidence_of, keys_of
+from services.compliance.domain.budget_keys import key_of_home
 from services.compliance.domain.dossier import Dossier, DossierEntry, DossierName, GivenOverride
 from services.compliance.domain.facts import Inconvenient, Override, PartyFacts
 from services.compliance.domain.local_time import Span
@@ -55,6 +56,16 @@ def made(contact: ContactRecorded, zone: str, *, heard: timedelta, **verdicts: b
 
 def test_lawful_visit_breaks_nothing(permit: Permit, book: RuleBook) -> None:
     assert found(visit(permit, at(14)), permit, facts(), book) == {}
+
+
+def test_visit_counts_on_the_key_of_the_address_beside_what_was_reserved(permit: Permit) -> None:
+    home, written = key_of_home("c" * 32), "d" * 32
+    known = facts(keys={"debt": frozenset({"one"}), "household": frozenset()})
+    told = visit(None, at(14)).model_copy(update={"address_key": "c" * 32})
+    assert keys_of(told, None, known) == {**known.keys, "address": frozenset({home})}
+    reserved = replace(permit, keys={"address": frozenset({written})})
+    assert keys_of(told, reserved, known) == {"address": frozenset({home, written})}
+    assert keys_of(told.model_copy(update={"channel": "call"}), None, known) == known.keys
 
 
 def test_who_moved_after_the_visit_was_not_there_yet(permit: Permit, book: RuleBook) -> None:

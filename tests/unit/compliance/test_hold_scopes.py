@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.compliance.domain.budget_keys import Keys, key_of_home
 from services.compliance.domain.decisions import decide, decide_plainly
 from services.compliance.domain.hold_scopes import (
     covers,
@@ -42,6 +43,18 @@ def test_hold_on_a_loan_covers_what_is_about_it_or_about_nothing_named(
 ) -> None:
     about = None if debts is None else frozenset(debts)
     assert covers(a_hold(), "call", "collection", debts=about, keys={}) is expected
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [({"a" * 32}, True), ({"b" * 32}, False), ({key_of_home("b" * 32)}, True), (None, True)],
+)
+def test_hold_on_an_address_covers_a_visit_of_whose_address_only_a_key_is_known(
+    addresses: set[str] | None, *, expected: bool
+) -> None:
+    hold = a_hold(scope="contact_point", scope_key=scope_key_of_point("address", "a" * 32))
+    keys: Keys = {} if addresses is None else {"address": frozenset(addresses)}
+    assert covers(hold, "visit", "collection", debts=None, keys=keys) is expected
 
 
 @pytest.mark.parametrize(

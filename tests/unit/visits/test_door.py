@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -74,6 +75,11 @@ def test_other_person_is_a_contact_but_no_conversation(inside: Visit, check_out:
     contact = next(e.data for e in check_out(inside).events if e.type == "contact.recorded")
     assert (contact.contact, contact.conversation, contact.debtor_met) == (True, False, False)
     assert contact.debt_disclosed_to_third is False
+
+
+def test_contact_names_the_opaque_key_of_the_address(inside: Visit, check_out: Callable[..., Change]) -> None:
+    known = check_out(replace(inside, address_key="c" * 32))
+    assert [e.data.address_key for e in known.events if e.type == "contact.recorded"] == ["c" * 32]
 
 
 def test_no_answer_leaves_the_customer_absent(inside: Visit, check_out: Callable[..., Change]) -> None:
