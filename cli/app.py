@@ -12,6 +12,7 @@ from cli.cutover import cutover_app
 from cli.dead_letters import dead_letters_app
 from cli.evidence import evidence_app
 from cli.export import export_app
+from cli.feeds import feeds_app
 from cli.fineract import fineract_app
 from cli.log import log_app
 from cli.reconcile import reconcile
@@ -30,6 +31,7 @@ app.add_typer(dead_letters_app, name="dlq")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(log_app, name="log")
+app.add_typer(feeds_app, name="feeds")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(score_app, name="score")
 app.add_typer(strategy_app, name="strategy")

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 import uvicorn
@@ -35,6 +36,7 @@ from shared.telemetry.logs import setup_logging
 from shared.telemetry.setup import setup_telemetry
 from shared.web import commands
 from shared.web.health import create_probe_app
+from shared.web.sealed_answers import sealing
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -150,7 +152,7 @@ class ServiceRuntime:
                 self.database,
                 [*definition.intent_handlers, fetch],
                 pulse=self._pulse("worker"),
-                kept=[Kept(commands.trim, commands.RESPONSES_KEPT)],
+                kept=[Kept(commands.trim, commands.RESPONSES_KEPT), Kept(sealing(sealer), timedelta(0))],
             )
         return loops
 

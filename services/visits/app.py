@@ -9,6 +9,7 @@ from typing import Final
 
 from services.visits import api, consumers, intents, trace_intents
 from services.visits.domain.intents import learn_permit_keys
+from services.visits.domain.traces import TOTAL_KEY
 from services.visits.remote import Neighbours
 from services.visits.settings import VisitSettings
 from shared.database import Database
@@ -18,8 +19,6 @@ from shared.service import ServiceDefinition, ServiceRuntime
 
 NAME: Final = "visits"
 _LINK_PURPOSE: Final = "visits.customer-link"
-# Signs the daily totals of visits' own sources. Compliance learns its public half from the operator.
-_TOTAL_KEY: Final = "visits-traces"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class _Parts:
                 runtime.database,
                 neighbours,
                 keys.derive(_LINK_PURPOSE),
-                SigningKey.open(runtime.settings.key_folder, _TOTAL_KEY),
+                SigningKey.open(runtime.settings.key_folder, TOTAL_KEY),
             )
             if "worker" in runtime.roles:
                 async with runtime.database.unit_of_work() as uow:

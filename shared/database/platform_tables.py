@@ -284,6 +284,26 @@ def remember_access(op: Operations) -> None:
         grant(op, table, "SELECT", "INSERT")
 
 
+def seal_answers(op: Operations) -> None:
+    """Keep answers sealed, with the people whom they may name. Those of before are sealed by the worker, page by page;
+    a process of before still writes them in the clear.
+    """
+    op.execute("ALTER TABLE idempotency_key ADD COLUMN sealed_answer bytea, ADD COLUMN people uuid[]")
+    op.execute("CREATE INDEX idempotency_key_people ON idempotency_key USING gin (people)")
+    op.execute(
+        "CREATE INDEX idempotency_key_clear ON idempotency_key (recorded_at) "
+        "WHERE sealed_answer IS NULL AND body_sha256 <> ''"
+    )
+    grant(op, "idempotency_key", "SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+def unseal_answers(op: Operations) -> None:
+    """Drop what `seal_answers` added (development only: sealed answers are lost)."""
+    op.execute("DELETE FROM idempotency_key WHERE sealed_answer IS NOT NULL")
+    op.execute("ALTER TABLE idempotency_key DROP COLUMN sealed_answer, DROP COLUMN people")
+    grant(op, "idempotency_key", "SELECT", "INSERT", "DELETE")
+
+
 def forget_access(op: Operations) -> None:
     """Drop both tables (development only)."""
     for table in ("erased_party", "access_reading"):

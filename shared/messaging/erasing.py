@@ -20,11 +20,19 @@ INSERT INTO erased_party (tenant, party_id, erased_at) SELECT $1, unnest($2::uui
 _IS_ERASED = "SELECT EXISTS (SELECT FROM erased_party WHERE tenant = $1 AND party_id = $2)"
 _EMPTY_DEAD = "UPDATE dead_letter SET sealed = '' WHERE party_id = ANY($1::uuid[]) AND sealed <> ''"
 
+_EMPTY_ANSWERS = """
+UPDATE idempotency_key
+SET sealed_answer = NULL, people = '{}', body_sha256 = '', response_body = '', response_headers = '{}', status = 410
+WHERE people && $1::uuid[]
+"""
+
 
 async def forget_records(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
-    """Delete the parties' raw records that wait, and empty their dead letters: no party key seals these."""
-    await uow.sql.execute(_DROP_WAITING, list(party_ids))
-    await uow.sql.execute(_EMPTY_DEAD, list(party_ids))
+    """Delete the parties' raw records that wait, and empty their dead letters and the answers that may name them: no
+    party key seals these. That a command was answered is kept, or it would be carried out again.
+    """
+    for statement in (_DROP_WAITING, _EMPTY_DEAD, _EMPTY_ANSWERS):
+        await uow.sql.execute(statement, list(party_ids))
 
 
 async def is_erased(uow: UnitOfWork, party_id: UUID) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -16,6 +17,8 @@ from starlette.types import Scope
 
 from shared.database import Database
 from shared.security.callers import RequiredScope
+from shared.security.key_management import LocalKeyManagement
+from shared.security.sealing import RecordSealer
 from shared.security.tokens import TokenVerifier
 from shared.settings import ServiceSettings
 from shared.web.docs import docs_router
@@ -39,8 +42,8 @@ class RouteWithoutScopeError(RuntimeError):
 @dataclass(frozen=True, kw_only=True)
 class ApiDefinition:
     """What one service's API is made of. `state` is put on `request.app.state` beside `database`, `settings`,
-    `verifier`. `version` counts the contract: a breaking change of the API needs a new major version. `examples` are
-    shown in the OpenAPI document wherever their model is read or answered.
+    `verifier` and `sealer` (seals the answers of commands). `version` counts the contract: a breaking change of the API
+    needs a new major version. `examples` are shown in the OpenAPI document wherever their model is read or answered.
     """
 
     service: str
@@ -88,6 +91,11 @@ def create_app(definition: ApiDefinition) -> FastAPI:
     app.state.database = definition.database
     app.state.settings = definition.settings
     app.state.verifier = definition.verifier
+    app.state.sealer = cache(
+        lambda: RecordSealer(
+            LocalKeyManagement.open(definition.settings.key_folder, definition.service), service=definition.service
+        )
+    )
     for name, value in definition.state.items():
         setattr(app.state, name, value)
     add_problem_handlers(app)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -19,9 +19,11 @@ from starlette.responses import Response
 
 from shared.database import Database, UnitOfWork
 from shared.security.callers import caller_of
+from shared.security.sealing import RecordSealer
 from shared.web.idempotency_key import idempotency_key_of
 from shared.web.problem_responses import problem_bytes
-from shared.web.problems import MEDIA_TYPE, CommandRunning, IdempotencyKeyReused, KnownProblem, Problem
+from shared.web.problems import MEDIA_TYPE, CommandRunning, IdempotencyKeyReused, KnownProblem, PartyErased, Problem
+from shared.web.sealed_answers import UNREADABLE_HEADERS, UNREADABLE_STATUS, joined, name_of, people_of, seal, unseal
 
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
 
@@ -31,16 +33,17 @@ SELECT pg_try_advisory_xact_lock(2, hashtext(c.name)) AS ours
 FROM unnest($1::text[]) WITH ORDINALITY AS c(name, place) ORDER BY c.place
 """
 _KEPT = """
-SELECT c.place, k.body_sha256, k.status, k.response_body, k.response_headers
+SELECT c.place, k.body_sha256, k.status, k.response_body, k.response_headers, k.sealed_answer
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS c(tenant, caller, route, key, place)
 JOIN idempotency_key k USING (tenant, caller, route, key)
 """
 _KEEP = """
 INSERT INTO idempotency_key
-  (tenant, caller, route, key, body_sha256, status, response_body, response_headers, recorded_at)
-SELECT c.*, $9 FROM unnest(
-  $1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::smallint[], $7::bytea[], $8::text[]
-) AS c
+  (tenant, caller, route, key, body_sha256, sealed_answer, people, status, response_body, response_headers, recorded_at)
+SELECT c.tenant, c.caller, c.route, c.key, c.body_sha256, c.sealed, string_to_array(c.people, ',')::uuid[], $7, '', $8,
+       $9
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $10::text[])
+  AS c(tenant, caller, route, key, body_sha256, sealed, people)
 """
 
 
@@ -102,6 +105,7 @@ class Claim:
     route: str
     key: str
     body_sha256: bytes
+    sealer: RecordSealer = field(repr=False, compare=False)
 
     @classmethod
     async def of(cls, request: Request, body: BaseModel | None) -> Claim:
@@ -119,26 +123,32 @@ class Claim:
             route=f"{request.method} {request.url.path}{query}",
             key=idempotency_key_of(request.headers),
             body_sha256=hashlib.sha256(raw).digest(),
+            sealer=cast(RecordSealer, request.app.state.sealer()),
         )
 
     @property
     def name(self) -> str:
         """What two claims of the same command have in common."""
-        return "\x1f".join((self.tenant, self.caller, self.route, self.key))
+        return name_of(self.tenant, self.caller, self.route, self.key)
 
     def answer(self, kept: Mapping[str, Any]) -> KeptAnswer | KnownProblem:
-        """The answer kept under this key, unless it was given to another body."""
+        """The answer kept under this key, unless it was given to another body, or named somebody who was erased."""
+        if not kept["body_sha256"]:
+            return PartyErased()
         if bytes(kept["body_sha256"]) != self.body_sha256:
             return IdempotencyKeyReused()
-        headers: dict[str, Any] = json.loads(kept["response_headers"])
-        return KeptAnswer(kept["status"], bytes(kept["response_body"]), headers, replayed=True)
+        if kept["sealed_answer"] is None:  # kept by the release before
+            headers: dict[str, str] = json.loads(kept["response_headers"])
+            return KeptAnswer(kept["status"], bytes(kept["response_body"]), headers, replayed=True)
+        status, headers, body = unseal(self.sealer, self.name, bytes(kept["sealed_answer"]))
+        return KeptAnswer(status, body, headers, replayed=True)
 
 
 async def carry_out(
     database: Database,
     claims: Sequence[Claim],
     *,
-    parties: Sequence[Iterable[UUID]],
+    parties: Sequence[Collection[UUID]],
     handler: Callable[[UnitOfWork, Sequence[int]], Awaitable[Sequence[Result]]],
     status: int = 200,
 ) -> list[KeptAnswer | KnownProblem]:
@@ -154,7 +164,9 @@ async def carry_out(
             await uow.lock_parties(party_id for place in ours for party_id in parties[place])
             answers = [KeptAnswer.of(result, status) for result in await handler(uow, ours)]
             made = dict(zip(ours, answers, strict=True))
-            await _keep(uow, [(claims[place], answer) for place, answer in made.items()])
+            # Whom a handler locked by itself is nobody's in particular.
+            others = uow.locked.difference(*(parties[place] for place in ours))
+            await _keep(uow, [(claims[place], answer, {*parties[place], *others}) for place, answer in made.items()])
     return [made[place] if answer is None else answer for place, answer in enumerate(known)]
 
 
@@ -176,16 +188,20 @@ async def _take(uow: UnitOfWork, claims: Sequence[Claim]) -> list[KeptAnswer | K
     return found
 
 
-async def _keep(uow: UnitOfWork, answers: Sequence[tuple[Claim, KeptAnswer]]) -> None:
-    """Store the answers of claims that were ours."""
+async def _keep(uow: UnitOfWork, answers: Sequence[tuple[Claim, KeptAnswer, Iterable[UUID]]]) -> None:
+    """Store the answers of claims that were ours, sealed, each with whom it may name."""
     await uow.sql.execute(
         _KEEP,
-        *_columns([claim for claim, _ in answers]),
-        [claim.body_sha256 for claim, _ in answers],
-        [answer.status for _, answer in answers],
-        [answer.body for _, answer in answers],
-        [json.dumps(dict(answer.headers)) for _, answer in answers],
+        *_columns([claim for claim, _, _ in answers]),
+        [claim.body_sha256 for claim, _, _ in answers],
+        [
+            seal(claim.sealer, claim.name, status=answer.status, headers=answer.headers, body=answer.body)
+            for claim, answer, _ in answers
+        ],
+        UNREADABLE_STATUS,
+        UNREADABLE_HEADERS,
         uow.real_now,
+        [joined(people_of(claim.route, answer.body, named)) for claim, answer, named in answers],
     )
 
 

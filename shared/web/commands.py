@@ -48,7 +48,7 @@ async def command(
 
     database = cast(Database, request.app.state.database)
     claims = [await Claim.of(request, body)]
-    [answer] = await carry_out(database, claims, parties=[parties], handler=alone, status=status)
+    [answer] = await carry_out(database, claims, parties=[frozenset(parties)], handler=alone, status=status)
     if isinstance(answer, KnownProblem):
         raise answer
     count("doorstep.commands", outcome=answer.outcome)

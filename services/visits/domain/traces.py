@@ -22,6 +22,8 @@ KINDS: Final[Mapping[TraceSource, str]] = {
     "visits-door": "door_code",
     "visits-link": "someone_came",
 }
+# Name of the key that signs the daily totals. Compliance learns its public half from the operator.
+TOTAL_KEY: Final = "visits-traces"
 
 NUMBER_TRACE: Final = "number_trace"
 TELL_TRACE: Final = "tell_trace"

@@ -43,6 +43,7 @@ def make_tables(connection: Connection) -> None:
     operations = Operations(MigrationContext.configure(connection))
     platform_tables.create(operations)
     platform_tables.remember_newest_events(operations)
+    platform_tables.seal_answers(operations)
 
 
 def suspended(uow: Any, party: UUID, **options: Any) -> NewEvent[CaseSuspended]:

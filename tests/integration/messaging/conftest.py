@@ -245,6 +245,7 @@ def _create_tables(connection: Connection) -> None:
     operations = Operations(MigrationContext.configure(connection))
     platform_tables.create(operations)
     platform_tables.remember_newest_events(operations)
+    platform_tables.seal_answers(operations)
     operations.execute(HANDLED)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -41,17 +42,20 @@ class Statements:
 def make_tables(connection: Connection) -> None:
     platform_tables.create(Statements(connection))
     platform_tables.remember_newest_events(Statements(connection))
+    platform_tables.seal_answers(Statements(connection))
     connection.execute(text("CREATE TABLE effect (number integer NOT NULL)"))
     connection.execute(text("GRANT SELECT, INSERT ON effect TO test_platform"))
 
 
 @pytest.fixture
-async def settings(postgres: str, servers: EmbeddedServers, shelf: Shelf) -> AsyncIterator[ServiceSettings]:
+async def settings(
+    postgres: str, servers: EmbeddedServers, shelf: Shelf, tmp_path: Path
+) -> AsyncIterator[ServiceSettings]:
     new = partial(prepared, postgres, role="test_platform", password=servers.home.password, prepare=make_tables)
     async with shelf.lease(postgres, "web", new) as made:
         yield ServiceSettings(
             environment="development", database_url=SecretStr(made.url), kafka_bootstrap="127.0.0.1:9",
-            oidc_issuer=ISSUER,
+            oidc_issuer=ISSUER, key_folder=tmp_path,
         )  # fmt: skip
 
 

@@ -13,10 +13,15 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from shared.database import UnitOfWork
+from shared.messaging.erasing import forget_records
 from shared.security.callers import Caller, scope
+from shared.security.key_management import LocalKeyManagement
+from shared.security.sealing import RecordSealer
+from shared.settings import ServiceSettings
 from shared.web.claims import Answer
 from shared.web.commands import command, trim
 from shared.web.problems import Conflict, KnownProblem
+from shared.web.sealed_answers import sealing
 from tests.integration.web.conftest import Api
 
 PARTY = uuid4()
@@ -223,3 +228,49 @@ async def test_deadlock_is_503_and_may_be_repeated(serve: Callable[[APIRouter], 
 async def test_value_that_the_database_cannot_hold_is_a_fault(api: Api) -> None:
     response = await api.post(body={"number": 2**40})
     assert response.status_code == 500
+
+
+async def test_answer_is_kept_sealed_with_whom_it_names(api: Api) -> None:
+    await api.post(body={"number": 1, "note": "Chen Wei"})
+    async with api.database.read_only() as uow:
+        row = await uow.sql.fetchrow("SELECT *, idempotency_key::text AS whole FROM idempotency_key")
+    assert (row["people"], row["status"], bytes(row["response_body"])) == ([PARTY], 503, b""), (
+        "a process of the release before asks to come again"
+    )
+    assert b"Chen Wei".hex() not in row["whole"]
+    assert "Chen Wei" not in row["whole"]
+
+
+async def test_answer_about_who_was_erased_is_gone_and_its_effect_is_not_repeated(api: Api) -> None:
+    await api.post()
+    async with api.database.unit_of_work() as uow:
+        await forget_records(uow, [PARTY])
+    response = await api.post()
+    assert (response.status_code, kind(response)) == (410, "party-erased")
+    assert await api.effects() == 1
+    async with api.database.read_only() as uow:
+        row = await uow.sql.fetchrow("SELECT * FROM idempotency_key")
+    assert (row["sealed_answer"], row["people"], bytes(row["body_sha256"])) == (None, [], b"")
+
+
+async def test_answer_of_the_release_before_is_replayed_and_sealed_by_the_worker(
+    api: Api, settings: ServiceSettings
+) -> None:
+    first = await api.post()
+    async with api.database.unit_of_work() as uow:
+        await uow.sql.execute(
+            "UPDATE idempotency_key SET sealed_answer = NULL, people = NULL, status = 201, response_body = $1, "
+            "response_headers = $2",
+            first.content,
+            '{"Content-Type": "application/json"}',
+        )
+    assert (await api.post()).content == first.content
+    seal = sealing(RecordSealer(LocalKeyManagement.open(settings.key_folder, "visits"), service="visits"))
+    async with api.database.unit_of_work() as uow:
+        assert await seal(uow, before=uow.real_now + timedelta(seconds=1), limit=10) == 1
+        assert await seal(uow, before=uow.real_now + timedelta(seconds=1), limit=10) == 0
+    again = await api.post()
+    assert (again.status_code, again.content) == (201, first.content)
+    async with api.database.read_only() as uow:
+        row = await uow.sql.fetchrow("SELECT * FROM idempotency_key")
+    assert (bytes(row["response_body"]), row["people"]) == (b"", [UUID(first.json()["id"])])

@@ -1,0 +1,26 @@
+"""The answers of commands are kept sealed, with the people whom they may name (ADR 0135).
+
+Revision ID: 0025
+Revises: 0024
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+from shared.database import platform_tables
+
+revision = "0025"
+down_revision = "0024"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns; the worker seals what stands in the clear."""
+    platform_tables.seal_answers(op)
+
+
+def downgrade() -> None:
+    """Drop them (development only)."""
+    platform_tables.unseal_answers(op)
