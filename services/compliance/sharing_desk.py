@@ -27,6 +27,7 @@ from shared.messaging.intents import NewIntent
 REACH: Final = "compliance.sharers_reach"
 INQUIRIES: Final = "compliance.inquiries_reach"
 _CONTACTS_AT_ONCE: Final = 20
+_NAMES_AT_ONCE: Final = 20
 _PARTIES_AT_ONCE: Final = 200
 _FIRST: Final = UUID(int=0)
 
@@ -54,8 +55,10 @@ async def follow_laws(uow: UnitOfWork, changed: Iterable[tuple[UUID, datetime]],
     since = dict[UUID, datetime]()
     for party_id, moment in changed:
         since[party_id] = min(moment, since.get(party_id, moment))
-    if since and (names := await load_names_shared(uow, since)):
-        follow_keys(uow, names, since=min(since.values()), arrived_real=arrived_real)
+    names = sorted(await load_names_shared(uow, since)) if since else []
+    for first in range(0, len(names), _NAMES_AT_ONCE):
+        page = names[first : first + _NAMES_AT_ONCE]
+        follow_keys(uow, page, since=min(since.values()), arrived_real=arrived_real)
 
 
 def follow_third_persons(uow: UnitOfWork, *, arrived_real: datetime, after: UUID = _FIRST) -> None:

@@ -73,6 +73,13 @@ UNION ALL SELECT party_id, 'compliance' FROM parked_party WHERE party_id = ANY($
 """
 
 
+_CONTACTED = """
+SELECT p.party_id FROM unnest($2::uuid[]) AS p(party_id)
+WHERE EXISTS (SELECT FROM contact_audit c WHERE c.tenant = $1 AND c.party_id = p.party_id)
+   OR EXISTS (SELECT FROM permit g WHERE g.tenant = $1 AND g.party_id = p.party_id AND g.state = 'granted')
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFact:
     """What compliance keeps of a case. `household`: commitment to the home. `debts_known`: its debts were told, too.
@@ -201,7 +208,7 @@ async def load_facts_untold(
 
 
 async def load_names_shared(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[str]:
-    """The names of the debts and homes that each of the parties shares with somebody else."""
+    """The names of the debts and homes that each of the parties shares with somebody who was contacted, or may be."""
     ids = sorted(set(party_ids))
     cases, same = await load_cases(uow, ids), await load_same(uow, ids)
     debts = await load_debts(uow, ids, same=same)
@@ -210,7 +217,10 @@ async def load_names_shared(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[s
         for party_id in ids
     }
     ties = Ties(wanted, await load_links(uow, wanted, debts), {}, same)
-    return {name for party_id in ids for names in ties.others(party_id).values() for name in names}
+    shared = [(other, names) for party_id in ids for other, names in ties.others(party_id).items()]
+    rows = await uow.sql.fetch(_CONTACTED, uow.tenant, sorted({other for other, _ in shared})) if shared else []
+    contacted = {row["party_id"] for row in rows}
+    return {name for other, names in shared if other in contacted for name in names}
 
 
 async def _load(
