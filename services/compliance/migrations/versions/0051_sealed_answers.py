@@ -1,7 +1,7 @@
 """The answers of commands are kept sealed, with the people whom they may name (ADR 0135).
 
-Revision ID: 0050
-Revises: 0049
+Revision ID: 0051
+Revises: 0050
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from shared.database import platform_tables
 
-revision = "0050"
-down_revision = "0049"
+revision = "0051"
+down_revision = "0050"
 branch_labels = None
 depends_on = None
 
