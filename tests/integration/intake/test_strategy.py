@@ -216,7 +216,7 @@ async def test_erasure_leaves_nothing(intake):
     erased = PartyErased(party_id=party_id, erasure_id=uuid4(), erased_at=NOW, complete_from=NOW)
     await intake.hear(erased, topic="compliance")
 
-    for table in ("case_history", "party_hold", "next_action"):
+    for table in ("case_history", "party_hold", "next_action", "choice_made"):
         assert await intake.fetch(f"SELECT 1 FROM {table}") == []
 
 
