@@ -5,8 +5,8 @@ and how late they were is replayed as it was; what the bank did is replaced by w
 day on which the person's lateness is known. How people would have answered other steps is unknown and not guessed.
 
 From the first choice that was kept on, lateness, pauses, suspensions, holds, score and ways to reach somebody are those
-that the live choices saw; before it, they come from the loans' changes of state. `compare` goes further: it asks what a
-strategy chooses in each state in which a live choice was made, deeds of the bank included.
+that the live choices saw; before it, they come from the loans' changes of state. `Compared` replaces nothing: it asks
+what a strategy chooses in each state in which a live choice was made, deeds of the bank included.
 """
 
 from __future__ import annotations
