@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from services.intake.scoring.scorecard import TARGETS
 from services.intake.scoring.transitions import COLUMNS, DatedFact, Transition, days_of, transitions
 from services.intake.settings import IntakeSettings
-from services.intake.store import cases, days, loan_facts, score_features
+from services.intake.store import cases, days, groups, loan_facts, score_features
 from shared.database import Database
 from shared.events.catalogue import CATALOGUE
 
@@ -45,15 +45,17 @@ async def export(database: Database, own: IntakeSettings, path: Path) -> AsyncIt
         while True:
             async with database.read_only() as uow:
                 page = await cases.parties_page(uow, after=after, limit=_PAGE)
-                facts = await loan_facts.of_parties(uow, list(page))
-            for party_id, core in page.items():
-                seen += 1
-                if party_id not in facts:
+                members = await groups.people(uow, list(page))
+                facts = await loan_facts.of_parties(uow, [one for ones in members.values() for one in ones])
+            for party_id, ids in members.items():
+                seen, core = seen + 1, page[party_id]
+                if not all(one in facts for one in ids):
                     left_out += 1
                     continue
                 told = [
                     DatedFact(day, CATALOGUE[name].model.model_validate_json(content))
-                    for day, name, content in facts[party_id]
+                    for one in ids
+                    for day, name, content in facts[one]
                 ]
                 for one in transitions(party_id, core, told, dates.get(core, []), policy):
                     writer.writerow(_row(seen, one))

@@ -53,6 +53,17 @@ async def leads(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     return {one.party_id: one.lead for one in await touching(uow, party_ids) if one.lead != one.party_id}
 
 
+async def people(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    """Those of the parties that stand for themselves, each with all ids of theirs, in the order given."""
+    found = {party_id: [party_id] for party_id in party_ids}
+    for one in await touching(uow, party_ids):
+        if one.lead != one.party_id:
+            found.pop(one.party_id, None)
+            if one.lead in found:
+                found[one.lead].append(one.party_id)
+    return found
+
+
 async def members(uow: UnitOfWork, party_id: UUID) -> list[UUID]:
     """The party and those for whom it stands: whose books are read as its own."""
     return [

@@ -49,7 +49,8 @@ AND NOT EXISTS (
       AND f.content::jsonb ->> 'loan_ref' = l.loan_ref
 )
 UNION
-SELECT unnest(ARRAY[party_id, lead_id, other_id]) FROM party_identity WHERE tenant = $1
+SELECT unnest(ARRAY[party_id, into_id, other_id]) FROM party_identity
+WHERE tenant = $1 AND (NOT is_merged OR version > 1)
 """
 
 
@@ -102,11 +103,11 @@ async def told_by(
 
 
 async def of_parties(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, list[tuple[date, str, str]]]:
-    """Date, type and content of every fact, by party; who has a loan of which no fact was kept, or several
-    references, is left out."""
+    """Date, type and content of every fact, by party; left out is who has a loan of which no fact was kept, or was
+    taken for another person, or one with them, for a while."""
     unknown = {row[0] for row in await uow.sql.fetch(_WITHOUT, uow.tenant, party_ids)}
-    found: dict[UUID, list[tuple[date, str, str]]] = {}
+    found: dict[UUID, list[tuple[date, str, str]]] = {one: [] for one in party_ids if one not in unknown}
     for party_id, *fact in await uow.sql.fetch(_OF_PARTIES, uow.tenant, party_ids):
         if party_id not in unknown:
-            found.setdefault(party_id, []).append(tuple(fact))
+            found[party_id].append(tuple(fact))
     return found

@@ -30,18 +30,29 @@ SELECT (min(opened_at) AT TIME ZONE $3)::date FROM case_file WHERE tenant = $1 A
 _RANGE: Final = "tenant = $1 AND core = $2 AND party_id > $3 AND party_id <= $4"
 # Buckets as numbers, so that the latest row is a maximum; whatever else a loan is, it is not late by it.
 _STATE_CODE: Final = "CASE WHEN ascii(state) = ascii('B') THEN ascii(substr(state, 2)) - ascii('0') ELSE 0 END"
+_ALONE: Final = "NOT EXISTS (SELECT FROM merged WHERE member_id = {}.party_id)"
+_NEWEST: Final = "(array_agg({0} ORDER BY {1} ->> 0 DESC NULLS LAST, ({1} ->> 1)::bigint DESC NULLS LAST))[1]"
 # Each document is parsed once: without MATERIALIZED the planner pulls the casts up and parses it for every field.
 # What was paid, cleared and was not taken back, by the day of its value; credits and recoveries are nobody's payment.
 # What came after the loan's statement is not in the stated balance yet.
-# Who has several references of the core gets no score: their loans are under all of them.
+# Whoever has several references is one person with the loans of all of them. They are few, and read beside the others;
+# a loan or a payment that several of them know is one, and the newest that was told of it counts.
 _FEATURES: Final = f"""
 WITH chosen AS MATERIALIZED (
   SELECT party_id, case_id, as_of, days_contractual AS days, (opened_at AT TIME ZONE $5)::date AS opened_on
-  FROM case_file WHERE {_RANGE} AND status = 'open' AND days_contractual > 0 AND NOT EXISTS (
-    SELECT FROM party_identity i WHERE i.tenant = $1 AND i.lead_id = case_file.party_id AND i.party_id <> i.lead_id)
+  FROM case_file WHERE {_RANGE} AND status = 'open' AND days_contractual > 0
+), merged AS MATERIALIZED (
+  SELECT lead_id, unnest(ARRAY[lead_id] || array_agg(party_id)) AS member_id FROM party_identity
+  WHERE tenant = $1 AND lead_id > $3 AND lead_id <= $4 AND party_id <> lead_id GROUP BY lead_id
 ), told AS MATERIALIZED (
   SELECT party_id, loan_ref, statement::jsonb AS said, standing::jsonb -> 'balance' AS alone FROM loan
-  WHERE {_RANGE} AND statement IS NOT NULL AND terms IS NOT NULL
+  WHERE {_RANGE} AND statement IS NOT NULL AND terms IS NOT NULL AND {_ALONE.format("loan")}
+  UNION ALL
+  SELECT party_id, loan_ref, {_NEWEST.format("said", "said -> 'position'")},
+         {_NEWEST.format("alone", "alone -> 'position'")}
+  FROM (SELECT m.lead_id AS party_id, l.loan_ref, l.statement::jsonb AS said, l.standing::jsonb -> 'balance' AS alone
+        FROM merged m JOIN loan l ON l.tenant = $1 AND l.party_id = m.member_id
+        WHERE l.statement IS NOT NULL AND l.terms IS NOT NULL) AS l GROUP BY party_id, loan_ref
 ), positioned AS MATERIALIZED (
   SELECT party_id, loan_ref, said ->> 'currency' AS currency, (said ->> 'balance_minor')::bigint AS balance, alone,
          said -> 'position' ->> 0 AS stated_on, (said -> 'position' ->> 1)::bigint AS stated_number,
@@ -55,7 +66,14 @@ WITH chosen AS MATERIALIZED (
   FROM (SELECT *, (alone_on, alone_number) > (stated_on, stated_number) AS is_newer FROM positioned) AS p
 ), parsed AS MATERIALIZED (
   SELECT party_id, loan_ref, receipt::jsonb AS said, reversal::jsonb -> 'position' AS taken_back FROM movement
-  WHERE {_RANGE} AND receipt IS NOT NULL
+  WHERE {_RANGE} AND receipt IS NOT NULL AND {_ALONE.format("movement")}
+  UNION ALL
+  SELECT party_id, max(loan_ref), {_NEWEST.format("said", "said -> 'position'")},
+         {_NEWEST.format("taken_back", "taken_back")}
+  FROM (SELECT g.lead_id AS party_id, m.transaction_ref, m.loan_ref, m.receipt::jsonb AS said,
+               m.reversal::jsonb -> 'position' AS taken_back
+        FROM merged g JOIN movement m ON m.tenant = $1 AND m.party_id = g.member_id
+        WHERE m.receipt IS NOT NULL) AS m GROUP BY party_id, transaction_ref
 ), received AS MATERIALIZED (
   SELECT party_id, loan_ref, taken_back, (said ->> 'cleared')::boolean AS is_cleared, said ->> 'currency' AS currency,
          (said ->> 'amount_minor')::bigint AS amount, (said ->> 'value_date')::date AS value_date,
@@ -95,8 +113,12 @@ WITH chosen AS MATERIALIZED (
            FILTER (WHERE b.as_of <= c.as_of - 30) AS month_ago,
          max(((b.as_of - DATE '1900-01-01')::bigint << 44) | (change_id << 4) | ({_STATE_CODE}))
            FILTER (WHERE b.as_of <= c.as_of - 60) AS two_months_ago
-  FROM bucket_change b JOIN chosen c USING (party_id)
-  WHERE b.tenant = $1 AND b.party_id > $3 AND b.party_id <= $4 GROUP BY b.party_id, loan_id, c.as_of
+  FROM (SELECT party_id, loan_id, as_of, change_id, state FROM bucket_change
+        WHERE tenant = $1 AND party_id > $3 AND party_id <= $4 AND {_ALONE.format("bucket_change")}
+        UNION ALL
+        SELECT m.lead_id, loan_id, as_of, change_id, state
+        FROM merged m JOIN bucket_change b ON b.tenant = $1 AND b.party_id = m.member_id) AS b
+  JOIN chosen c USING (party_id) GROUP BY b.party_id, loan_id, c.as_of
 ), seen AS (
   SELECT party_id, max(month_ago & 15)::int AS month_ago, max(two_months_ago & 15)::int AS two_months_ago
   FROM changed GROUP BY party_id

@@ -22,6 +22,7 @@ from shared.events.compliance import PartyErased
 from shared.messaging import TimerDue, intent_store
 from tests.integration.intake.conftest import NOW
 from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person, reversal
+from tests.unit.intake.identities import merged, unmerged
 from training.transitions import read
 
 
@@ -173,6 +174,46 @@ async def test_currencies_are_never_added(intake):
     await set_past(intake, (40, "B1"))
 
     assert (await features_of(intake))["paid_last_month"] == 0, "the currency in which least was paid"
+
+
+@pytest.mark.parametrize("second", ["P-1", "P-2"], ids=["one reference", "two that are one person"])
+async def test_a_person_is_scored_over_the_loans_of_all_references_as_over_those_of_one(intake, second):
+    await intake.tell(
+        person(1), overdue(1, due(40, 500), balance=100_000),
+        overdue(1, due(70, 500), balance=300_000, loan="L-2", party=second),
+        payment(2, 10_000, due(40, 500), ref="T-1", balance=90_000),
+        payment(2, 90_000, due(70, 500), ref="T-2", loan="L-2", party=second, balance=210_000),
+        *([] if second == "P-1" else [merged(9, "P-1", second)]),
+    )  # fmt: skip
+    await set_past(intake, (40, "B1"), (40, "B2", "L-2"), (70, "B1", "L-2"))
+
+    assert await features_of(intake) == {
+        "late_now": 3, "late_month_ago": 2, "late_two_months_ago": 1, "paid_last_month": 250, "paid_month_before": 0,
+    }  # fmt: skip
+
+
+async def test_a_loan_and_a_payment_that_two_references_know_count_once(intake):
+    known = [
+        (overdue(1, due(40, 500), balance=100_000, party=one), payment(2, 10_000, party=one, value_date=DAY))
+        for one in ("P-1", "P-2")
+    ]
+    newest = overdue(3, due(40, 500), balance=90_000, party="P-2")
+    await intake.tell(person(1), *(fact for facts in known for fact in facts), newest, merged(9, "P-1", "P-2"))
+    await set_past(intake, (40, "B1"))
+
+    assert (await features_of(intake))["paid_last_month"] == 100
+
+
+async def test_two_people_again_are_scored_each_for_themselves(intake):
+    await intake.tell(
+        person(1), overdue(1, due(40, 500)), overdue(1, due(70, 500), loan="L-2", party="P-2"),
+        merged(9, "P-1", "P-2"), day_closed(DAY - timedelta(days=1)),
+    )  # fmt: skip
+    await carry_out(intake)
+    assert [row["segment"] for row in await intake.fetch("SELECT segment FROM score")] == [4]
+    await intake.tell(unmerged(10, "P-1", "P-2"), day_closed(DAY))
+    await carry_out(intake)
+    assert [row["segment"] for row in await intake.fetch("SELECT segment FROM score ORDER BY 1")] == [3, 4]
 
 
 async def test_day_close_scores_with_three_reasons(intake):
@@ -349,3 +390,16 @@ async def exported(intake, path, closed_on):
         rows = list(csv.DictReader(file))
     assert len(transitions) == len(rows) > 0
     return rows
+
+
+async def test_history_of_a_person_with_two_references_is_one_account(intake, tmp_path):
+    earlier = DAY - timedelta(days=60)
+    told = {"business_date": earlier, "value_date": earlier}
+    await intake.tell(
+        person(1), overdue(1, due(70, 500), **told), overdue(1, due(90, 500), loan="L-2", party="P-2", **told),
+        merged(9, "P-1", "P-2"), day_closed(earlier),
+    )  # fmt: skip
+    async with intake.database.unit_of_work() as uow:
+        await uow.sql.execute("UPDATE case_file SET opened_at = $1", NOW - timedelta(days=60))
+    rows = await exported(intake, tmp_path / "history.csv", DAY)
+    assert {(row["account"], row["days_now"]) for row in rows} == {("1", "30"), ("1", "60")}
