@@ -47,15 +47,24 @@ class HeldSnapshots:
     _over: dict[str, asyncio.Event] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    @property
+    def held(self) -> int:
+        """How many moments are held."""
+        return len(self._tasks)
+
     async def hold(self) -> Snapshot:
         """Hold the present moment. Raises TemporarilyUnavailable when enough are held."""
-        if len(self._tasks) >= _MOST:
+        if self.held >= _MOST:
             raise TemporarilyUnavailable(f"{_MOST} exports are read already", retry_after_seconds=30)
         ready: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._hold(ready))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await ready
+        try:
+            return await ready
+        except BaseException:
+            task.cancel()
+            raise
 
     def release(self, name: str) -> None:
         """The list has been read. Nothing when another process holds it: it lets go in time."""

@@ -1,5 +1,6 @@
 """The list of cases as a file: the same cases as the list, whole or not at all, gone on with after a break."""
 
+import asyncio
 import csv
 import json
 from uuid import uuid4
@@ -9,8 +10,10 @@ import pytest
 
 from cli.export import BrokenOffError, RefusedError, export_cases
 from services.intake.api import exports
+from services.intake.held_snapshots import ExportOver, HeldSnapshots
 from services.intake.store.case_lists import CaseFilter
 from shared.web.pages import encode_cursor
+from shared.web.problems import TemporarilyUnavailable
 from tests.integration.intake.test_case_lists import listed
 from tests.unit.intake.facts import due, overdue, person
 
@@ -101,7 +104,7 @@ async def test_a_broken_export_goes_on_where_it_was(intake, tmp_path, small_piec
 async def test_a_refused_filter_is_said(intake, tmp_path):
     async with intake.api() as api:
         with pytest.raises(RefusedError, match="422"):
-            await export_cases(api, Token(api), tmp_path / "cases.csv", {"bucket": "B9"})
+            await export_cases(api, Token(api), tmp_path / "cases.csv", {"bucket": "B10"})
         wrong = await api.get("/v1/exports/cases?cursor=AAAA")
     assert wrong.status_code == 422
 
@@ -137,3 +140,21 @@ async def test_a_moment_that_is_no_longer_held_is_begun_anew(intake, tmp_path, s
 
     assert (refused.status_code, refused.json()["type"].rsplit("/", 1)[-1]) == (410, "export-over")
     assert len(target.read_text().splitlines()) == 8
+
+
+async def test_few_moments_are_held_and_none_for_long(intake):
+    held = HeldSnapshots(intake.database, held_seconds=0.2)
+    names = [(await held.hold()).name for _ in range(3)]
+    with pytest.raises(TemporarilyUnavailable):
+        await held.hold()
+    async with held.reading(names[0]) as uow:
+        assert await uow.sql.fetchval("SELECT count(*) FROM case_file") == 0
+    held.release(names[1])
+    async with asyncio.timeout(20):
+        while held.held:  # noqa: ASYNC110 - the server of the database ends them
+            await asyncio.sleep(0.02)
+
+    for name in (*names, "'; SELECT 1"):
+        with pytest.raises(ExportOver):
+            async with held.reading(name):
+                pass
