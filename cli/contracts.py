@@ -51,3 +51,12 @@ def check() -> None:
     if breaks or stale or incomplete:
         raise typer.Exit(1)
     console.print("Contracts are complete, compatible and up to date.")
+
+
+@contracts_app.command()
+def release() -> None:
+    """Write what the next release is held against: each service's schema, and a permit with its keys."""
+    from cli.release import write_release
+
+    for file in write_release():
+        console.print(f"{file.relative_to(PROJECT_FOLDER)}: written", markup=False)
