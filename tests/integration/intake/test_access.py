@@ -5,12 +5,13 @@ from uuid import uuid4
 
 from services.intake.access_desk import LISTS
 from services.intake.ageing import DayClose
+from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.score_desk import ScoreRun, Scoring
 from shared.events.compliance import PartyErased
 from shared.events.loan import Obligor
 from tests.integration.intake.conftest import NOW, carry_out
 from tests.integration.intake.test_facts import party_of
-from tests.integration.intake.test_scores import LAST_DAYS, set_past
+from tests.integration.intake.test_scores import set_past
 from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person
 
 SHARED = ("unprocessed", "intended", "given")
@@ -38,7 +39,7 @@ async def known(intake):
     )  # fmt: skip
     await set_past(intake, (80, "B1"))
     await carry_out(intake, DayClose(intake.folding))
-    await carry_out(intake, ScoreRun(Scoring(intake.scored_by, "Asia/Shanghai", LAST_DAYS, 100)))
+    await carry_out(intake, ScoreRun(Scoring(intake.scored_by, "Asia/Shanghai", DelinquencyPolicy(), 100)))
     return await party_of(intake)
 
 
