@@ -3,6 +3,7 @@
 A server starts when the first test asks for it and stops with the last run. Databases, topics and groups are per test.
 """
 
+import asyncio
 import gc
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 
@@ -64,6 +66,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     _SERVERS.release(remove_data=True)
 
 
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The event loop that serves (shared/service.py), one for all tests of a worker."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+async def no_tasks_left() -> AsyncIterator[None]:
+    """What a test left running ends with it, and does not reach the next test on the same loop."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
 @pytest.fixture(scope="session")
 def servers() -> EmbeddedServers:
     """The embedded servers of the tests (not started; ask for `postgres` or `kafka`). Do not stop or pause them."""
@@ -85,11 +103,11 @@ def kafka(servers: EmbeddedServers) -> KafkaAccess:
 
 
 @pytest.fixture(scope="session")
-def shelf() -> Iterator[Shelf]:
+async def shelf() -> AsyncIterator[Shelf]:
     """Emptied databases for the next test of this worker."""
     shelf = Shelf()
     yield shelf
-    shelf.close()
+    await shelf.close()
 
 
 @pytest.fixture

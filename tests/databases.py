@@ -4,22 +4,25 @@ Copying a database of a thousand partitions costs a third of a second of process
 What a test changed besides rows (tables, columns, triggers, rights) cannot be emptied: such a database is dropped.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from threading import Thread
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
 from sqlalchemy import Connection, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from shared.clock import Clock
+from shared.database import Database
 from shared.embedded.provision import ServiceDatabase, create_database, drop_database
+from shared.settings import ServiceSettings
 
 Make = Callable[[str], Awaitable[ServiceDatabase]]
-Question = Callable[[asyncpg.Connection], Awaitable[str]]
 _KEPT_PER_KIND = 4
+_KEPT_CONNECTIONS = 4
 _FEW_BYTES = 32 * 8192
 
 _SHAPE = """
@@ -36,21 +39,31 @@ WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 
   AND c.relname <> 'alembic_version' AND pg_relation_size(c.oid) > 0
 """
 _END_OTHERS = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND (pid <> ALL($1::int[]) OR state <> 'idle')
 """
 _USED_SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences WHERE last_value IS NOT NULL"
 
 
 class Shelf:
-    """The emptied databases of one worker, by kind."""
+    """The emptied databases of one worker, by kind, and the connections to them.
+
+    A new connection would read the catalogue of a thousand partitions anew, and plan every statement anew, in every
+    test.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[str, list[tuple[str, str, ServiceDatabase]]] = {}
-        self._connections = _Connections()
+        self._admins: dict[str, asyncpg.Connection] = {}
+        self._engines: dict[tuple[str, ...], AsyncEngine] = {}
+        self._backends: dict[str, set[int]] = {}
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nobody leases any more."""
-        self._connections.close()
+        for engine in self._engines.values():
+            await engine.dispose()
+        for connection in self._admins.values():
+            await connection.close()
 
     @asynccontextmanager
     async def lease(self, admin_url: str, kind: str, make: Make) -> AsyncIterator[ServiceDatabase]:
@@ -61,47 +74,64 @@ class Shelf:
         else:
             name = f"test_{uuid4().hex[:12]}"
             database = await make(name)
-            shape = await self._connections.ask(admin_url, name, _shape_of_new)
+            shape = await _shape_of_new(await self._admin(admin_url, name))
         yield database
-        if len(kept) < _KEPT_PER_KIND and await self._connections.ask(admin_url, name, _emptied) == shape:
+        if len(kept) < _KEPT_PER_KIND and await self._emptied(admin_url, name, database) == shape:
             kept.append((name, shape, database))
         else:
+            await self._forget(name, database)
             await drop_database(admin_url, name)
 
+    @asynccontextmanager
+    async def opened(
+        self, settings: ServiceSettings, clock: Clock, *, service: str, pool_size: int = 12,
+        pool_timeout_seconds: float = 10,
+    ) -> AsyncIterator[Database]:  # fmt: skip
+        """`Database.open` over the connections that an earlier test of this worker left, if there are any."""
+        place = (settings.database_url.get_secret_value(), service, f"{pool_size} for {pool_timeout_seconds}")
+        engine = self._engines.pop(place, None)
+        if engine is None:
+            database = await Database.open(
+                settings, clock, service=service, pool_size=pool_size, pool_timeout_seconds=pool_timeout_seconds
+            )
+            self._note_backends(database)
+        else:
+            database = Database(engine, settings=settings, clock=clock, service=service)
+        try:
+            yield database
+        finally:
+            pool = database.engine.pool
+            if pool.checkedout() or pool.checkedin() > _KEPT_CONNECTIONS or place in self._engines:
+                await database.close()
+            else:
+                self._engines[place] = database.engine
 
-class _Connections:
-    """A connection to each database that outlives the tests' event loops: a new one would read the catalogue of a
-    thousand partitions anew, after every test.
-    """
+    def _note_backends(self, database: Database) -> None:
+        noted = self._backends.setdefault(database.settings.database_url.get_secret_value(), set())
 
-    def __init__(self) -> None:
-        self._open: dict[str, asyncpg.Connection] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever, name="databases", daemon=True)
-        self._thread.start()
+        def note(adapter: Any, _: Any) -> None:
+            noted.add(adapter.driver_connection.get_server_pid())
 
-    async def ask(self, admin_url: str, name: str, question: Question) -> str:
-        """What the superuser finds in the database of that name."""
-        asked = asyncio.run_coroutine_threadsafe(self._ask(admin_url, name, question), self._loop)
-        return await asyncio.wrap_future(asked)
+        sqlalchemy_event.listen(database.engine.sync_engine, "connect", note)
 
-    async def _ask(self, admin_url: str, name: str, question: Question) -> str:
-        connection = self._open.get(name)
+    async def _admin(self, admin_url: str, name: str) -> asyncpg.Connection:
+        """The superuser's connection to the database of that name."""
+        connection = self._admins.get(name)
         if connection is None or connection.is_closed():
             connection = await asyncpg.connect(urlunsplit(urlsplit(admin_url)._replace(path=f"/{name}")))
-            self._open[name] = connection
-        return await question(connection)
+            self._admins[name] = connection
+        return connection
 
-    def close(self) -> None:
-        """Close all."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+    async def _emptied(self, admin_url: str, name: str, database: ServiceDatabase) -> str:
+        return await _emptied(await self._admin(admin_url, name), self._backends.get(database.url, ()))
 
-    async def _close(self) -> None:
-        for connection in self._open.values():
-            await connection.close()
+    async def _forget(self, name: str, database: ServiceDatabase) -> None:
+        """Close the connections to a database that is dropped."""
+        self._backends.pop(database.url, None)
+        for place in [place for place in self._engines if place[0] == database.url]:
+            await self._engines.pop(place).dispose()
+        if name in self._admins:
+            await self._admins.pop(name).close()
 
 
 async def prepared(
@@ -123,9 +153,11 @@ async def _shape_of_new(connection: asyncpg.Connection) -> str:
     return str(await connection.fetchval(_SHAPE))
 
 
-async def _emptied(connection: asyncpg.Connection) -> str:
-    """Remove every row, whoever still uses the database; returns what there is besides rows."""
-    await connection.execute(_END_OTHERS)
+async def _emptied(connection: asyncpg.Connection, kept: Collection[int]) -> str:
+    """Remove every row, whoever but the idle of the `kept` backends still uses the database; returns what there is
+    besides rows.
+    """
+    await connection.execute(_END_OTHERS, list(kept))
     await connection.execute("SET session_replication_role = replica")  # append-only tables refuse everybody else
     filled = await connection.fetch(_FILLED)
     # A truncated table gets new files, as do its indexes: for a few rows that costs fifty times their deletion.

@@ -9,7 +9,7 @@ import pytest
 from services.intake.store.access import TOLD_ELSEWHERE
 from shared.access import store as shared_store
 from shared.clock import FixedClock
-from shared.database import Database
+from tests.databases import Shelf
 from tests.integration.intake.conftest import NOW
 
 STORES = {
@@ -33,16 +33,13 @@ def told_by(statements: str) -> set[str]:
 
 
 @pytest.mark.parametrize("service", STORES)
-async def test_every_table_about_people_is_told_or_said_why_not(service: str, service_settings: Any) -> None:
+async def test_every_table_about_people_is_told_or_said_why_not(
+    service: str, service_settings: Any, shelf: Shelf
+) -> None:
     own = import_module(STORES[service])
-    database = await Database.open(
-        await service_settings(service, with_kafka=False), FixedClock(NOW, NOW), service=service
-    )
-    try:
-        async with database.read_only() as uow:
-            tables = {row["relname"] for row in await uow.sql.fetch(_TABLES)}
-    finally:
-        await database.close()
+    settings = await service_settings(service, with_kafka=False)
+    async with shelf.opened(settings, FixedClock(NOW, NOW), service=service) as database, database.read_only() as uow:
+        tables = {row["relname"] for row in await uow.sql.fetch(_TABLES)}
     told = told_by(own.statements()) | told_by(shared_store.statements())
     elsewhere = TOLD_ELSEWHERE if service == "intake" else {}
     reasons = {**own.NOT_TOLD, **shared_store.NOT_TOLD, **elsewhere}

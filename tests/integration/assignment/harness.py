@@ -29,6 +29,7 @@ from shared.security.tokens import TokenVerifier
 from shared.settings import ServiceSettings
 from shared.web.app import ApiDefinition, create_app
 from shared.web.client import ServiceClient
+from tests.databases import Shelf
 
 ISSUER = "http://issuer.test"
 Play = Callable[[str, Any], tuple[int, Any]]
@@ -148,25 +149,25 @@ async def open_desk(
     settings: ServiceSettings,
     *,
     service: str,
+    shelf: Shelf,
     now: datetime,
     build: Callable[[Database], tuple[Sequence[Subscription], Sequence[IntentHandler], APIRouter | list[APIRouter]]],
 ) -> AsyncIterator[Desk]:
     """A service of `build(database)`, with its router or routers, on the database of `settings`."""
     clock = FixedClock(now, datetime.now(UTC))
-    database = await Database.open(settings, clock, service=service)
-    subscriptions, handlers, router = build(database)
     driver = DevelopmentClient(client_id="demo-driver", client_secret="s" * 24, scopes=scopes_of("demo-driver"))
-    issuer = DevelopmentIssuer(issuer=ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": driver})
-    verifier = TokenVerifier.from_settings(settings, clock, transport=httpx.ASGITransport(create_issuer_app(issuer)))
-    app = create_app(
-        ApiDefinition(
-            service=service, title=service, description=service,
-            routers=router if isinstance(router, list) else [router], settings=settings, database=database,
-            verifier=verifier,
-        )
+    issuer = DevelopmentIssuer(
+        issuer=ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": driver}, real_now=clock.real_now
     )  # fmt: skip
-    try:
+    verifier = TokenVerifier.from_settings(settings, clock, transport=httpx.ASGITransport(create_issuer_app(issuer)))
+    async with shelf.opened(settings, clock, service=service) as database:
+        subscriptions, handlers, router = build(database)
+        app = create_app(
+            ApiDefinition(
+                service=service, title=service, description=service,
+                routers=router if isinstance(router, list) else [router], settings=settings, database=database,
+                verifier=verifier,
+            )
+        )  # fmt: skip
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{service}.test") as http:
             yield Desk(database, clock, subscriptions, handlers, http, issuer)
-    finally:
-        await database.close()

@@ -30,6 +30,7 @@ from shared.geo import Point
 from shared.ids import draw_shard, entity_id
 from shared.messaging.liveness import Pulse
 from shared.messaging.worker import Worker
+from tests.databases import Shelf
 from tests.integration.assignment.harness import ISSUER, Desk, Neighbour, open_desk
 
 NOW = datetime(2026, 3, 2, 2, tzinfo=UTC)
@@ -82,7 +83,7 @@ def neighbours() -> Neighbours:
 
 
 @pytest.fixture
-async def desk(service_settings: Any, neighbours: Neighbours) -> AsyncIterator[Desk]:
+async def desk(service_settings: Any, neighbours: Neighbours, shelf: Shelf) -> AsyncIterator[Desk]:
     settings = await service_settings("assignment", with_kafka=False, oidc_issuer=ISSUER)
     compliance, intake = neighbours.compliance.client("compliance"), neighbours.intake.client("intake")
     travel, opened = CalibratedHaversine(POLICY.travel), OpenedDatabase()
@@ -101,7 +102,7 @@ async def desk(service_settings: Any, neighbours: Neighbours) -> AsyncIterator[D
         giving = access_router("assignment", assignment_texts(), partial(give_lists, POLICY))
         return subscriptions(POLICY), handlers, [build_router(POLICY), giving]
 
-    async with compliance, intake, open_desk(settings, service="assignment", now=NOW, build=build) as made:
+    async with compliance, intake, open_desk(settings, shelf=shelf, service="assignment", now=NOW, build=build) as made:
         yield made
 
 

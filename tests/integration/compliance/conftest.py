@@ -41,6 +41,7 @@ from shared.security.issuer import DevelopmentIssuer, create_issuer_app
 from shared.security.scopes import SCOPES
 from shared.security.tokens import TokenVerifier
 from shared.service import ServiceRuntime
+from tests.databases import Shelf
 from tools import verify_log
 
 ISSUER = "http://issuer.test"
@@ -286,32 +287,34 @@ def _event(data: EventData, name: str, clock: FixedClock, *, happened_at: dateti
 
 
 @pytest.fixture
-async def desk(service_settings: Any) -> AsyncIterator[Desk]:
+async def desk(service_settings: Any, shelf: Shelf) -> AsyncIterator[Desk]:
     """Compliance with fresh feeders, on its own database."""
     settings = await service_settings("compliance", with_kafka=False, oidc_issuer=ISSUER)
     clock = FixedClock(NOW, datetime.now(UTC))
-    # Hundreds of callers at once wait for one of these connections, however busy the machine is with other tests.
-    database = await Database.open(settings, clock, service="compliance", pool_size=20, pool_timeout_seconds=120)
     client = DevelopmentClient(client_id="demo-driver", client_secret="s" * 24, scopes=frozenset(SCOPES))
-    issuer = DevelopmentIssuer(issuer=ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": client})
+    issuer = DevelopmentIssuer(
+        issuer=ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": client}, real_now=clock.real_now
+    )  # fmt: skip
     verifier = TokenVerifier.from_settings(settings, clock, transport=httpx.ASGITransport(create_issuer_app(issuer)))
     runtime = ServiceRuntime(define(settings), roles=("api",))
-    runtime.clock, runtime.database = clock, database
     instruments = Instruments.open(settings)
     balances = KnownBalances(clock)
-    app = api.build(runtime, instruments=instruments, balances=balances, verifier=verifier)
-    sequencer = Sequencer(
-        database,
-        clock,
-        key=instruments.log_key,
-        signer=instruments.checkpoint_key,
-        head=SignedHead(settings.key_folder / "log-head.note", instruments.log_key),
-    )
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://compliance.test") as http:
-        made = Desk(database, clock, instruments, balances, http, issuer, sequencer)
-        await made.hear()
-        yield made
-    await database.close()
+    # Hundreds of callers at once wait for one of these connections, however busy the machine is with other tests.
+    pool = {"pool_size": 20, "pool_timeout_seconds": 120}
+    async with shelf.opened(settings, clock, service="compliance", **pool) as database:
+        runtime.clock, runtime.database = clock, database
+        app = api.build(runtime, instruments=instruments, balances=balances, verifier=verifier)
+        sequencer = Sequencer(
+            database,
+            clock,
+            key=instruments.log_key,
+            signer=instruments.checkpoint_key,
+            head=SignedHead(settings.key_folder / "log-head.note", instruments.log_key),
+        )
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://compliance.test") as http:
+            made = Desk(database, clock, instruments, balances, http, issuer, sequencer)
+            await made.hear()
+            yield made
 
 
 @pytest.fixture(scope="module")

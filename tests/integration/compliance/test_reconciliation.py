@@ -27,6 +27,7 @@ from shared.security.sealing import RecordSealer
 from shared.security.tokens import TokenVerifier
 from shared.web.app import ApiDefinition, create_app
 from shared.web.client import RemoteProblem, ServiceClient
+from tests.databases import Shelf
 from tests.integration.compliance.conftest import Desk, opened_case
 
 
@@ -136,35 +137,34 @@ def replace_record(record: KeptRecord, **changes: Any) -> KeptRecord:
 
 
 @pytest.fixture
-async def bank(desk: Desk, service_settings: Any) -> AsyncIterator[Bank]:
+async def bank(desk: Desk, service_settings: Any, shelf: Shelf) -> AsyncIterator[Bank]:
     settings = await service_settings("intake", with_kafka=False, oidc_issuer=desk.issuer.issuer)
-    intake = await Database.open(settings, SystemClock(), service="intake")
-    verifier = TokenVerifier.from_settings(settings, SystemClock(), transport=issuer_transport(desk))
-    app = create_app(
-        ApiDefinition(
-            service="intake", title="Intake", description="For tests.", routers=[digests_router(intake)],
-            settings=settings, database=intake, verifier=verifier,
+    async with shelf.opened(settings, SystemClock(), service="intake") as intake:
+        verifier = TokenVerifier.from_settings(settings, SystemClock(), transport=issuer_transport(desk))
+        app = create_app(
+            ApiDefinition(
+                service="intake", title="Intake", description="For tests.", routers=[digests_router(intake)],
+                settings=settings, database=intake, verifier=verifier,
+            )
+        )  # fmt: skip
+        token = desk.issuer.sign({"sub": "compliance", "client_id": "compliance", "scope": "intake.snapshot"})
+        wire = Wire(httpx.ASGITransport(app))
+        subscription = cases.subscription(desk.instruments)
+        sealer = RecordSealer(
+            LocalKeyManagement.open(desk.database.settings.key_folder, "compliance"), service="compliance"
         )
-    )  # fmt: skip
-    token = desk.issuer.sign({"sub": "compliance", "client_id": "compliance", "scope": "intake.snapshot"})
-    wire = Wire(httpx.ASGITransport(app))
-    subscription = cases.subscription(desk.instruments)
-    sealer = RecordSealer(
-        LocalKeyManagement.open(desk.database.settings.key_folder, "compliance"), service="compliance"
-    )
-    async with ServiceClient(
-        service="intake", base_url="http://intake.test", token_source=Token(token), transport=wire
-    ) as client:
-        yield Bank(
-            desk=desk,
-            intake=intake,
-            client=client,
-            wire=wire,
-            reconciliation=Reconciliation(desk.instruments, streams_of([subscription]), {"intake": client}),
-            processor=BatchProcessor(subscription, sealer=sealer, dead_letter_limit=100),
-            began=desk.clock.real,
-        )
-    await intake.close()
+        async with ServiceClient(
+            service="intake", base_url="http://intake.test", token_source=Token(token), transport=wire
+        ) as client:
+            yield Bank(
+                desk=desk,
+                intake=intake,
+                client=client,
+                wire=wire,
+                reconciliation=Reconciliation(desk.instruments, streams_of([subscription]), {"intake": client}),
+                processor=BatchProcessor(subscription, sealer=sealer, dead_letter_limit=100),
+                began=desk.clock.real,
+            )
 
 
 def issuer_transport(desk: Desk) -> httpx.ASGITransport:

@@ -34,9 +34,8 @@ async def database(postgres: str, servers: EmbeddedServers, shelf: Shelf, prefix
         settings = ServiceSettings(
             environment="development", prefix=prefix, database_url=SecretStr(made.url), kafka_bootstrap="127.0.0.1:9"
         )
-        opened = await Database.open(settings, SystemClock(), service="intake")
-        yield opened
-        await opened.close()
+        async with shelf.opened(settings, SystemClock(), service="intake") as opened:
+            yield opened
 
 
 def make_tables(connection: Connection) -> None:

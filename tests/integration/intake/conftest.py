@@ -46,6 +46,7 @@ from shared.security.tokens import TokenVerifier
 from shared.settings import ServiceSettings
 from shared.web.app import ApiDefinition, create_app
 from shared.web.client import ServiceClient
+from tests.databases import Shelf
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 _ISSUER = "http://issuer.test"
@@ -167,23 +168,25 @@ class _NoToken:
 
 
 @pytest.fixture
-async def intake(service_settings) -> AsyncIterator[Service]:
+async def intake(service_settings, shelf: Shelf) -> AsyncIterator[Service]:
     """A fresh intake; business time is NOW, real time is real."""
     settings = await service_settings("intake", with_kafka=False, oidc_issuer=_ISSUER)
     clock = FixedClock(NOW, datetime.now(UTC))
-    database = await Database.open(settings, clock, service="intake")
     keys = LocalKeyManagement.open(settings.key_folder, "intake")
     own = IntakeSettings()
     client = DevelopmentClient(client_id="demo-driver", client_secret="s" * 24, scopes=scopes_of("demo-driver"))
-    yield Service(
-        database=database,
-        clock=clock,
-        settings=settings,
-        folding=Folding(own, own.policy(), PartyCipher(keys, tenant=settings.tenant)),
-        sealer=RecordSealer(keys, service="intake"),
-        issuer=DevelopmentIssuer(issuer=_ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": client}),
-    )
-    await database.close()
+    issuer = DevelopmentIssuer(
+        issuer=_ISSUER, audience="doorstep", tenant="bank", clients={"demo-driver": client}, real_now=clock.real_now
+    )  # fmt: skip
+    async with shelf.opened(settings, clock, service="intake") as database:
+        yield Service(
+            database=database,
+            clock=clock,
+            settings=settings,
+            folding=Folding(own, own.policy(), PartyCipher(keys, tenant=settings.tenant)),
+            sealer=RecordSealer(keys, service="intake"),
+            issuer=issuer,
+        )
 
 
 async def carry_out(intake: Service, handler: IntentHandler) -> int:

@@ -232,8 +232,7 @@ async def bench(
                 "kafka_password": SecretStr(access.passwords[service]),
             }
         settings = ServiceSettings(**(values | overrides))
-        database = await Database.open(settings, SystemClock(), service=service)
-        stack.push_async_callback(database.close)
+        database = await stack.enter_async_context(shelf.opened(settings, SystemClock(), service=service))
         sealer = RecordSealer(LocalKeyManagement.open(settings.key_folder, service), service=service)
         return Bench(database, sealer, settings, poison=set(), failures=[])
 

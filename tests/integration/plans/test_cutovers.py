@@ -21,6 +21,7 @@ from services.plans.store import PlanStore
 from shared.events.case import CaseOpened
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
+from tests.databases import Shelf
 from tests.integration.assignment.harness import ISSUER, Desk, Neighbour, open_desk
 
 from .test_plans import NOW, money, open_case, paid, proposal, propose
@@ -50,7 +51,7 @@ def compliance() -> Compliance:
 
 
 @pytest.fixture
-async def desk(service_settings: Any, compliance: Compliance) -> AsyncIterator[Desk]:
+async def desk(service_settings: Any, compliance: Compliance, shelf: Shelf) -> AsyncIterator[Desk]:
     settings = await service_settings("plans", with_kafka=False, oidc_issuer=ISSUER)
     store = PlanStore(PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant))
     client = compliance.client("compliance")
@@ -62,7 +63,7 @@ async def desk(service_settings: Any, compliance: Compliance) -> AsyncIterator[D
         router.include_router(build_cutover_router(Cutovers(store, client)))
         return subscriptions(store), [HoldEndings(holds)], router
 
-    async with client, open_desk(settings, service="plans", now=NOW, build=build) as made:
+    async with client, open_desk(settings, shelf=shelf, service="plans", now=NOW, build=build) as made:
         yield made
 
 

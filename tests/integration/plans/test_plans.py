@@ -24,6 +24,7 @@ from shared.ids import draw_shard, entity_id
 from shared.money import Money
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
+from tests.databases import Shelf
 from tests.integration.assignment.harness import ISSUER, Desk, Neighbour, open_desk
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -53,7 +54,7 @@ def compliance() -> Compliance:
 
 
 @pytest.fixture
-async def desk(service_settings: Any, compliance: Compliance) -> AsyncIterator[Desk]:
+async def desk(service_settings: Any, compliance: Compliance, shelf: Shelf) -> AsyncIterator[Desk]:
     settings = await service_settings("plans", with_kafka=False, oidc_issuer=ISSUER)
     cipher = PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant)
     store = PlanStore(cipher)
@@ -66,7 +67,7 @@ async def desk(service_settings: Any, compliance: Compliance) -> AsyncIterator[D
         giving = access_router("plans", plans_texts(), partial(give_lists, cipher))
         return subscriptions(store), handlers, [build_router(plan_desk, store), giving]
 
-    async with client, open_desk(settings, service="plans", now=NOW, build=build) as made:
+    async with client, open_desk(settings, shelf=shelf, service="plans", now=NOW, build=build) as made:
         yield made
 
 

@@ -40,6 +40,7 @@ from shared.security.signing import SigningKey
 from shared.security.tokens import TokenVerifier
 from shared.web.app import ApiDefinition, create_app
 from shared.web.client import ServiceClient
+from tests.databases import Shelf
 
 ISSUER: Final = "http://issuer.test"
 CELL: Final = "88309a5915fffff"
@@ -304,7 +305,7 @@ class World:
 
 
 @pytest.fixture
-async def world(service_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
+async def world(service_settings: Any, shelf: Shelf, tmp_path: Path) -> AsyncIterator[World]:
     """A party, a visits service with its API, and the others."""
     base = await service_settings("visits", with_kafka=False, oidc_issuer=ISSUER)
     settings = VisitSettings(**{name: getattr(base, name) for name in type(base).model_fields})
@@ -312,8 +313,7 @@ async def world(service_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
     others = Others(SigningKey.open(tmp_path / "compliance", "permit"), SigningKey.open(tmp_path / "intake", "balance"))
     async with AsyncExitStack() as stack:
         transport = httpx.MockTransport(others)
-        database = await Database.open(settings, clock, service="visits")
-        stack.push_async_callback(database.close)
+        database = await stack.enter_async_context(shelf.opened(settings, clock, service="visits"))
         clients = [
             await stack.enter_async_context(
                 ServiceClient(

@@ -60,10 +60,9 @@ async def settings(
 
 
 @pytest.fixture
-async def database(settings: ServiceSettings) -> AsyncIterator[Database]:
-    opened = await Database.open(settings, SystemClock(), service="visits")
-    yield opened
-    await opened.close()
+async def database(settings: ServiceSettings, shelf: Shelf) -> AsyncIterator[Database]:
+    async with shelf.opened(settings, SystemClock(), service="visits") as opened:
+        yield opened
 
 
 @dataclass

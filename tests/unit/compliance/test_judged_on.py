@@ -64,7 +64,7 @@ def _names(hint: Any) -> list[str]:
     return [one.name for one in fields(hint) if one.init]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(judged_on=st.deferred(lambda: any_of(JudgedOn)))
 def test_everything_comes_back(judged_on: JudgedOn) -> None:
     """Fields that are added later are drawn too: one that the codec forgets fails here."""
@@ -81,7 +81,7 @@ def test_every_part_is_drawn() -> None:
     """The property above rests on it."""
     drawn: set[str] = set()
 
-    @settings(deadline=None, max_examples=300, database=None, derandomize=True)
+    @settings(deadline=None, max_examples=100, database=None, derandomize=True)
     @given(known=any_of(PartyFacts), asked=any_of(Question), contact=any_of(Counted))
     def look(known: PartyFacts, asked: Question, contact: Counted) -> None:
         for one in (known, asked, contact):
