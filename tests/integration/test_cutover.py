@@ -51,6 +51,7 @@ from shared.security.scopes import Client, scopes_of
 from shared.security.sealing import RecordSealer
 from shared.settings import ServiceSettings
 from shared.web.client import RemoteProblem, ServiceClient
+from tests.databases import Shelf
 from tests.integration.assignment.harness import Desk as PlansDesk
 from tests.integration.assignment.harness import open_desk
 from tests.integration.compliance.conftest import Desk, visit_request
@@ -239,6 +240,7 @@ class _Case:
 @pytest.fixture
 async def world(
     service_settings: Any,
+    shelf: Shelf,
     tmp_path: Path,
     intake: Service,  # noqa: F811
     compliance: Desk,  # noqa: F811
@@ -257,7 +259,7 @@ async def world(
         router.include_router(build_cutover_router(Cutovers(store, of_plans)))
         return subscriptions(store), [HoldEndings(Holds(of_plans))], router
 
-    async with open_desk(settings, service="plans", now=NOW, build=build) as plans, intake.api() as api:
+    async with open_desk(settings, shelf=shelf, service="plans", now=NOW, build=build) as plans, intake.api() as api:
         behind = {
             "intake": (api, intake.issuer), "compliance": (compliance.http, compliance.issuer),
             "plans": (plans.http, plans.issuer),
