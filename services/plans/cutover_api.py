@@ -19,7 +19,7 @@ from services.plans.cutover_schemas import (
 )
 from services.plans.cutovers import Cutovers, refusal
 from services.plans.desk import CaseNotOpen, PlanAlreadyActive
-from services.plans.domain.imported import CutoverNotOpen, ImportedPlanInFuture, OldPlan
+from services.plans.domain.imported import CutoverNotOpen, ImportedHoldEnded, ImportedPlanInFuture, OldPlan
 from shared.database import Database, UnitOfWork
 from shared.security.callers import scope
 from shared.web.commands import command
@@ -91,7 +91,9 @@ def _add_importing(router: APIRouter, cutovers: Cutovers) -> None:
     @router.post(
         "/cutovers/{cutover_id}/plans",
         response_model=ImportedPlanResults,
-        responses=problem_responses(NotFound, CutoverNotOpen, CaseNotOpen, PlanAlreadyActive, ImportedPlanInFuture),
+        responses=problem_responses(
+            NotFound, CutoverNotOpen, CaseNotOpen, PlanAlreadyActive, ImportedPlanInFuture, ImportedHoldEnded
+        ),
         summary="Import plans and promises that run",
     )
     async def import_plans(cutover_id: CutoverId, body: ImportedPlans, request: Request) -> Response:

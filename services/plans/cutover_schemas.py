@@ -53,6 +53,9 @@ class ImportedPlan(BaseModel):
     document_ref: Reference | None = Field(None, description="The other system's reference of the signed document.")
     document_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of that document.")
     hold_id: UUID = Field(description="Compliance's hold, imported before, that stops collection while it is kept.")
+    hold_stands: bool = Field(
+        True, description="Whether that hold stands. On one that has ended nothing is imported that was not before."
+    )
 
     @model_validator(mode="after")
     def _signed_plan_has_a_document(self) -> Self:
@@ -91,6 +94,7 @@ class ImportedPlan(BaseModel):
             document_ref=self.document_ref,
             document_sha256=self.document_sha256,
             hold_id=self.hold_id,
+            hold_stands=self.hold_stands,
         )
 
 

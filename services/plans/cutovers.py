@@ -16,6 +16,7 @@ from services.plans.domain.case import KnownCase
 from services.plans.domain.imported import (
     CutoverNotOpen,
     CutoverState,
+    ImportedHoldEnded,
     ImportedPlanInFuture,
     OldPlan,
     end_of_hold,
@@ -122,7 +123,7 @@ class Cutovers:
                     old, plan_id=entity_id(shard_of(old.party_id)), case_id=case.case_id, cutover_id=cutover_id,
                     business_date=business_date, now=uow.now,
                 )  # fmt: skip
-            except (CaseNotOpen, PlanAlreadyActive, ImportedPlanInFuture) as refusal_:
+            except (CaseNotOpen, PlanAlreadyActive, ImportedPlanInFuture, ImportedHoldEnded) as refusal_:
                 results[position] = refusal(position, refusal_)
                 if final and (end := end_of_hold(old, of_party, real_now=uow.real_now)) is not None:
                     uow.intend(end)

@@ -321,7 +321,7 @@ async def test_a_plan_that_is_refused_for_good_leaves_no_hold_that_keeps_contact
     assert [one.what for one in run.differences(read_back)] == ["plans", "rests of plans, minor units"]
     again = world.run(report)
     await again.run(*world.terms(report))
-    assert [one.reason for one in again.refused] == ["its hold has ended: it was refused for good before"]
+    assert [one.kind for one in again.refused] == ["plans"], "still, and whatever became of the case"
     assert await world.accept(run, read_back) == 3, "the others need not wait"
 
 

@@ -203,13 +203,10 @@ class Run:
         held = list(zip((row for row, _ in readable), holds, strict=True))
         await self._leave_out([row for row, one in held if one.status == "erased"])
         waiting = [
-            (row, plan_of(row, group.ids, hold_id=one.target_id))
+            (row, plan_of(row, group.ids, hold_id=one.target_id) | {"hold_stands": bool(one.stands)})
             for row, one in held
-            if one.target_id is not None and one.stands
+            if one.target_id is not None
         ]
-        for row, one in held:
-            if one.target_id is not None and not one.stands:
-                self._refuse("plans", row, "", "its hold has ended: it was refused for good before")
         await self._import_plans(waiting)
 
     async def _leave_out(self, rows: Sequence[Row]) -> None:

@@ -33,6 +33,12 @@ class ImportedPlanInFuture(KnownProblem):
     kind, status, title = "imported-plan-in-future", 422, "The plan was agreed after the cut-over"
 
 
+class ImportedHoldEnded(KnownProblem):
+    """The plan was refused for good before, and its hold ended: in this cut-over it is not imported any more."""
+
+    kind, status, title = "imported-hold-ended", 409, "The plan's hold has ended"
+
+
 @dataclass(frozen=True, kw_only=True)
 class OldPlan:
     """What the other system says of a plan: what is still to be paid as of the cut-over's business date."""
@@ -49,12 +55,15 @@ class OldPlan:
     document_ref: str | None
     document_sha256: str | None
     hold_id: UUID
+    hold_stands: bool = True
 
 
 def taken_over(
     old: OldPlan, *, plan_id: UUID, case_id: UUID, cutover_id: str, business_date: date, now: datetime
 ) -> Change:
-    """The plan as it runs on, and `plan.imported`. Raises ImportedPlanInFuture."""
+    """The plan as it runs on, and `plan.imported`. Raises ImportedPlanInFuture, ImportedHoldEnded."""
+    if not old.hold_stands:
+        raise ImportedHoldEnded()
     if old.agreed_at > now or old.agreed_at.date() > business_date:
         raise ImportedPlanInFuture()
     plan = Plan(

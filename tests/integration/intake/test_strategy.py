@@ -18,7 +18,7 @@ from shared.messaging.worker import Worker
 from tests.integration.intake.conftest import NOW
 from tests.integration.intake.test_facts import carry_out
 from tests.unit.intake.facts import due, overdue, payment, person
-from tests.unit.intake.identities import merged
+from tests.unit.intake.identities import merged, unmerged
 
 STEPS = ("remind", "call", "letter", "offer_help")
 
@@ -258,3 +258,20 @@ async def test_what_was_done_with_who_is_somebody_else_counts_for_who_remains(in
     async with intake.api() as client:
         await send(client, *(step(name, 20, party_ref="P-2") for name in STEPS[2:]))
     assert (await told(intake))[-1] == ("field_visit", ["softer_steps_done"])
+
+
+async def test_a_hold_on_who_is_somebody_else_holds_who_remains_until_they_are_two_again(intake):
+    await late_case(intake)
+    await intake.tell(person(1, party="P-2"), merged(5, "P-1", "P-2"))
+    intake.clock.advance(SETTLING)
+    await carry_out(intake, SettleIdentity(intake.folding.settings))
+    other = (await intake.fetch("SELECT party_id FROM party_identity"))[0][0]
+    held = HoldPlaced(hold_id=uuid4(), party_id=other, kind="hardship", valid_from=NOW, source_ref="H-1")
+    await intake.hear(held, topic="compliance")
+    async with intake.api() as client:
+        assert (await next_action(intake, client))["rule"] == "hold"
+        await intake.tell(unmerged(6, "P-1", "P-2"))
+        intake.clock.advance(SETTLING)
+        await carry_out(intake, SettleIdentity(intake.folding.settings))
+        await work(intake)
+        assert (await next_action(intake, client))["action"] == "field_visit"

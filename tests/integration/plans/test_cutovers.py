@@ -145,6 +145,9 @@ async def test_the_hold_of_a_plan_that_is_refused_for_good_ends_unless_a_running
     assert (await desk.post(f"{ROOT}/plans", {"items": items, "final": True})).status_code == 200
     await desk.work()
     assert compliance.ended == [other]
+    late = old_plan(await open_case(desk), "p-9", hold_stands=False)
+    again = await send(desk, old_plan(case, hold_stands=False), late)
+    assert [one["status"] for one in again] == ["repeated", "refused"]
 
 
 async def test_a_plan_of_an_earlier_cut_over_that_says_the_same_is_held_once_and_counted_in_both(desk: Desk) -> None:
