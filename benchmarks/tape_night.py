@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
@@ -25,6 +24,7 @@ from services.intake.tapes.loading import Loader
 from services.intake.tapes.manifest import Manifest, read_manifest
 from shared.clock import SystemClock
 from shared.database import Database
+from shared.garbage import collect_seldom
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from shared.security.sealing import RecordSealer
@@ -56,8 +56,7 @@ async def night(task: dict[str, Any]) -> dict[str, Any]:
         if what == "Loading" and not checked:
             checked.append(time.perf_counter())
 
-    gc.freeze()
-    gc.set_threshold(300_000, 20, 100)
+    collect_seldom()
     started, cpu = time.perf_counter(), time.process_time()
     file = await loader.load(
         path, manifest, Released(read_contract(contract), contract_hash(contract), ("a", "b")), tell

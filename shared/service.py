@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -20,6 +19,7 @@ import uvloop
 from shared.clock import Clock
 from shared.database.engine import Database
 from shared.digests import digests_router
+from shared.garbage import collect_seldom
 from shared.messaging.dead_letters import Replayer
 from shared.messaging.intents import IntentHandler
 from shared.messaging.liveness import Pulse
@@ -260,10 +260,7 @@ async def serve(definition: ServiceDefinition, *, roles: Sequence[Role] = ROLES,
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runtime.stop)
-    # What is loaded by now stays: the collector need not look at it again, and batches make garbage in gulps.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(300_000, 20, 100)
+    collect_seldom()
     await runtime.run()
 
 

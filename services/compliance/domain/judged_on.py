@@ -91,18 +91,10 @@ class JudgedOn:
     def encoded(self) -> bytes:
         """Canonical JSON of all of it (RFC 8785: sorted names, no floats)."""
         facts = self.facts
-        known = dict(zip(_FACTS, _facts_of(facts), strict=True))
+        known = _Facts(*_facts_of(facts))
         # Keys of two parts are no JSON names; contacts are rows under one heading, for there may be hundreds.
-        known["versions"] = [(kind, subject, version) for (kind, subject), version in sorted(facts.versions.items())]
-        document = {
-            "format": FORMAT,
-            "counted_as": _COUNTED_AS,
-            "question": self.question,
-            "facts": known,
-            "replaces": self.replaces,
-            "refused_by": self.refused_by,
-        }
-        return _ENCODER.encode(document)
+        known.versions = [(kind, subject, version) for (kind, subject), version in sorted(facts.versions.items())]
+        return _ENCODER.encode(_Document(_COUNTED_AS, known, FORMAT, self.question, self.refused_by, self.replaces))
 
 
 def decode(content: bytes) -> JudgedOn:
@@ -184,3 +176,14 @@ _FACTS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     for one in sorted(fields(PartyFacts), key=lambda one: one.name)
 }
 _facts_of: Final = attrgetter(*_FACTS)
+# Structs are written in half the time of dicts; their fields stand in the order of their names.
+_Facts: Final[Any] = msgspec.defstruct("_Facts", [(name, Any) for name in _FACTS])
+
+
+class _Document(msgspec.Struct, frozen=True):
+    counted_as: msgspec.Raw
+    facts: Any
+    format: int
+    question: Question
+    refused_by: DeskRefusal | None
+    replaces: UUID | None
