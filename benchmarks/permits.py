@@ -3,8 +3,10 @@
 Three of ten calls asked for are unlawful and are told the earliest lawful time. Beside it, alternating in the same run
 and by the same callers: the floor, a route that reads the same body and commits one row. Then open-loop latency at half
 of the rate reached, timed from the moment each request was *meant* to be sent; 500 permits and 500 windows at once. The
-people came through Kafka and intake; the other services are then stopped, their heartbeats kept fresh by hand. Before
-that, for scale: visits with all five services running, each balance confirmed by intake.
+people came through Kafka and intake; the other services are then stopped, their heartbeats kept fresh by hand, and
+compliance runs as it is deployed (`deploy/k8s`): the API in a process of its own, in another what publishes, reads
+events and integrates the log. Before that, for scale: visits with all five services running, each balance confirmed by
+intake.
 Every run is checked: each answer has its row, each permit its reservation, every decision its leaf in the tree.
 """
 
@@ -38,11 +40,13 @@ from shared.embedded.home import LOOPBACK, free_port
 from shared.embedded.kafka import ADMIN
 from shared.events.codec import format_time
 from shared.security.token_source import ClientCredentials
+from shared.service import Role
 
 _TARGET_OF_FLOOR, _TARGET_P99_MS, _TARGET_BATCH_MS, _TARGET_WINDOWS_MS = 0.40, 60, 500, 150
 _CALLERS, _BATCH, _BATCHES, _WARM = 32, 500, 5, 320
 _WARM_SECONDS, _UNLAWFUL_IN_TEN, _WINDOW_DAYS, _SETTLE_SECONDS = 2, 3, 7, 120
 _ASKER: Final = "assignment"
+_BEHIND: Final[tuple[Role, ...]] = ("consumer", "relay", "worker")
 _CASES = "SELECT party_id, case_id, case_version FROM party_fact ORDER BY party_id"
 # As if those who are stopped still said every second that they are up to date.
 _BEAT = "UPDATE feeder_watermark SET low_watermark = now()"
@@ -125,10 +129,10 @@ class Bench:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Stop the other services, and keep their heartbeats fresh."""
-        await asyncio.gather(
-            *(self._platform.stop_service(name) for name in self._platform.databases if name != "compliance")
-        )
+        """Stop the other services, and keep their heartbeats fresh. Compliance is started again as it is deployed."""
+        await asyncio.gather(*(self._platform.stop_service(name) for name in self._platform.databases))
+        await self._platform.start_services(["compliance"], roles=["api"])
+        await self._platform.start_service("compliance", name="compliance-behind", roles=_BEHIND)
 
         async def beat() -> None:
             async with self._connection() as connection:

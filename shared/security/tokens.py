@@ -42,6 +42,25 @@ class _Signed:
     claims: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """A token that was accepted: by which key, who calls, and between which seconds its times hold."""
+
+    kid: str
+    key: Key
+    caller: Caller
+    begins: float
+    ends: float
+
+    @classmethod
+    def of(cls, signed: _Signed, caller: Caller) -> Self:
+        claims = signed.claims
+        return cls(signed.kid, signed.key, caller, max(claims.get("nbf", 0), claims.get("iat", 0)), claims["exp"])
+
+    def holds_at(self, seconds: int) -> bool:
+        return self.begins - LEEWAY_SECONDS <= seconds < self.ends + LEEWAY_SECONDS
+
+
 class TokenVerifier:
     """Turns a token into a `Caller`, or refuses. Time is real time: tokens have nothing to do with business time."""
 
@@ -51,7 +70,8 @@ class TokenVerifier:
         self._tenant = tenant
         self._keys = keys
         self._allow_development_issuer = allow_development_issuer
-        self._known: OrderedDict[bytes, _Signed] = OrderedDict()
+        self._known: OrderedDict[bytes, _Accepted] = OrderedDict()
+        self._clock = clock
         self._registry = JWSRegistry(algorithms=list(ALGORITHMS))
         self._claims = JWTClaimsRegistry(
             now=lambda: int(clock.real_now().timestamp()),
@@ -85,7 +105,28 @@ class TokenVerifier:
         """The caller. Raises NotAuthenticated (401), NotAllowed (403, foreign tenant), TemporarilyUnavailable (503, no
         keys).
         """
-        claims = await self._verified_claims(token)
+        if len(token) > _MAX_TOKEN_LENGTH:
+            raise _refusal("longer than any of ours")
+        try:
+            digest = hashlib.sha256(token.encode("ascii", "strict")).digest()
+            known = await self._accepted(digest)
+            if known is not None:
+                return known.caller
+            signed = await self._signed(token)
+            self._claims.validate(signed.claims)
+        except ExpiredTokenError as error:
+            raise _refusal("expired") from error
+        except (JoseError, UnknownKeyError, UnicodeError, ValueError, TypeError, KeyError) as error:
+            raise _refusal("not valid here") from error
+        except KeysUnavailableError as error:
+            raise TemporarilyUnavailable("the issuer's keys are not available", retry_after_seconds=2) from error
+        caller = self._caller(signed.claims)
+        self._known[digest] = _Accepted.of(signed, caller)
+        if len(self._known) > _KNOWN_TOKENS:
+            self._known.popitem(last=False)
+        return caller
+
+    def _caller(self, claims: Mapping[str, Any]) -> Caller:
         if claims.get(DEVELOPMENT_CLAIM) and not self._allow_development_issuer:
             raise _refusal("a token of a development issuer")
         if claims["tenant"] != self._tenant:
@@ -103,29 +144,20 @@ class TokenVerifier:
             attributes=_attributes(attributes),
         )
 
-    async def _verified_claims(self, token: str) -> dict[str, Any]:
-        if len(token) > _MAX_TOKEN_LENGTH:
-            raise _refusal("longer than any of ours")
-        try:
-            signed = await self._signed(token)
-            self._claims.validate(signed.claims)
-        except ExpiredTokenError as error:
-            raise _refusal("expired") from error
-        except (JoseError, UnknownKeyError, UnicodeError, ValueError, TypeError, KeyError) as error:
-            raise _refusal("not valid here") from error
-        except KeysUnavailableError as error:
-            raise TemporarilyUnavailable("the issuer's keys are not available", retry_after_seconds=2) from error
-        return signed.claims
+    async def _accepted(self, digest: bytes) -> _Accepted | None:
+        """The token as it was accepted before, while the issuer still has the key and its times hold: nothing else of
+        what was looked at can change. None: it is to be looked at anew, and says itself what is wrong.
+        """
+        known = self._known.get(digest)
+        if known is None or not known.holds_at(int(self._clock.real_now().timestamp())):
+            return None
+        if await self._keys.key(known.kid) is not known.key:
+            return None
+        self._known.move_to_end(digest)
+        return known
 
     async def _signed(self, token: str) -> _Signed:
-        """What the issuer signed. A signature that held is not computed again while the issuer still has the key;
-        the claims, above all the expiry, are looked at each time.
-        """
-        digest = hashlib.sha256(token.encode("ascii", "strict")).digest()
-        known = self._known.get(digest)
-        if known is not None and await self._keys.key(known.kid) is known.key:
-            self._known.move_to_end(digest)
-            return known
+        """What the issuer signed."""
         header = extract_compact(token.encode("ascii", "strict"), registry=self._registry).headers()
         kid, kind = header.get("kid"), header.get("typ")
         if not isinstance(kid, str) or header.get("alg") not in ALGORITHMS:
@@ -135,10 +167,7 @@ class TokenVerifier:
         key = await self._keys.key(kid)
         if key.get("alg") not in (None, header["alg"]):
             raise _refusal("signed with another algorithm than the key's")
-        signed = self._known[digest] = _Signed(kid, key, jwt.decode(token, key, registry=self._registry).claims)
-        if len(self._known) > _KNOWN_TOKENS:
-            self._known.popitem(last=False)
-        return signed
+        return _Signed(kid, key, jwt.decode(token, key, registry=self._registry).claims)
 
 
 def _attributes(value: object) -> Mapping[str, str]:

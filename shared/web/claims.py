@@ -115,12 +115,13 @@ class Claim:
         of the raw bytes. Raises IdempotencyKeyMissing (400).
         """
         caller = caller_of(request)
-        query = f"?{request.url.query}" if request.url.query else ""
+        scope = request.scope
+        query = f"?{scope['query_string'].decode('latin-1')}" if scope.get("query_string") else ""
         raw = await request.body() if body is None else body.model_dump_json(by_alias=True, exclude_unset=True).encode()
         return cls(
             tenant=caller.tenant,
             caller=caller.identity,
-            route=f"{request.method} {request.url.path}{query}",
+            route=f"{request.method} {scope['path']}{query}",
             key=idempotency_key_of(request.headers),
             body_sha256=hashlib.sha256(raw).digest(),
             sealer=cast(RecordSealer, request.app.state.sealer()),

@@ -6,7 +6,6 @@ import logging
 from typing import Final
 
 from opentelemetry import trace
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.messaging.failures import is_transient
@@ -29,9 +28,10 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, production: bool) -> None:
         self._app = app
-        self._headers = dict(_HEADERS)
+        headers = dict(_HEADERS)
         if production:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        self._headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; add headers; turn any fault into a 500 or 503 problem that names the trace only."""
@@ -44,9 +44,9 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                said = {name.lower() for name, _ in message["headers"]}
+                ours = [header for header in self._headers if header[0] not in said]
+                message["headers"] = [*message["headers"], *ours]
             await send(message)
 
         if scope.get("query_string"):

@@ -55,11 +55,16 @@ class RequestLimits:
             if message.get("more_body", False):
                 limit.reschedule(asyncio.get_running_loop().time() + self._request_timeout_seconds)
 
+        headers, now = Headers(scope=scope), asyncio.get_running_loop().time
+        received = False
         try:
             _refuse_nul_in_address(scope)
-            body = await self._read(scope, receive)
-            _refuse_nul_in_json(Headers(scope=scope), body)
-            async with asyncio.timeout(self._request_timeout_seconds) as limit:
+            # One timer, first for the body and then for the answer.
+            async with asyncio.timeout(self._body_timeout_seconds) as limit:
+                body = await self._read(headers, receive)
+                received = True
+                _refuse_nul_in_json(headers, body)
+                limit.reschedule(now() + self._request_timeout_seconds)
                 await self._app(scope, _Replay(body, receive), watched_send)
         except _ClientGoneError:
             return
@@ -68,29 +73,28 @@ class RequestLimits:
         except TimeoutError:
             if started or not limit.expired():
                 raise
+            if not received:
+                await problem_response(BodyNotReceived())(scope, receive, send)
+                return
             # The effect may or may not have been committed; repeating with the same key finds out.
             await problem_response(TemporarilyUnavailable("took too long", retry_after_seconds=1))(scope, receive, send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        declared = Headers(scope=scope).get("content-length", "")
+    async def _read(self, headers: Headers, receive: Receive) -> bytes:
+        declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self._body_limit_bytes:
             raise self._too_large()
         chunks: list[bytes] = []
         size = 0
-        try:
-            async with asyncio.timeout(self._body_timeout_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _ClientGoneError
-                    chunks.append(message.get("body", b""))
-                    size += len(chunks[-1])
-                    if size > self._body_limit_bytes:
-                        raise self._too_large()
-                    if not message.get("more_body", False):
-                        return b"".join(chunks)
-        except TimeoutError as error:
-            raise BodyNotReceived() from error
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGoneError
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > self._body_limit_bytes:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return b"".join(chunks)
 
     def _too_large(self) -> BodyTooLarge:
         # What is still on its way will not be read, so the connection cannot be used again.
