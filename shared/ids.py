@@ -45,18 +45,18 @@ def entity_id(shard: int, *, unix_ms: int | None = None, ahead_ms: int = 0) -> U
 
 def shard_of(identifier: UUID) -> int:
     """The shard inside an entity id. Raises ValueError for other UUID versions."""
-    if identifier.version != 8:
+    number = identifier.int
+    if number >> 76 & 0xF != 0x8 or number >> 62 & 0b11 != 0b10:
         raise ValueError(f"{identifier} is not an entity id")
-    return (identifier.int >> 64 & 0xFFF) << 4 | identifier.int >> 58 & 0xF
+    return (number >> 64 & 0xFFF) << 4 | number >> 58 & 0xF
 
 
 def event_id() -> UUID:
     """A new event id (UUIDv7): time-ordered to the millisecond."""
     milliseconds = time.time_ns() // 1_000_000
-    random_bits = int.from_bytes(os.urandom(10))
-    return UUID(
-        int=milliseconds << 80 | 0x7 << 76 | (random_bits >> 62 & 0xFFF) << 64 | _VARIANT | random_bits & (1 << 62) - 1
-    )
+    # 74 random bits: 12 of a number beside 62 of another.
+    high = milliseconds << 16 | 0x7 << 12 | _random_64_bits() >> 52
+    return _uuid(high << 64 | _VARIANT | _random_64_bits() >> 2)
 
 
 def event_id_texts(count: int) -> list[str]:
@@ -81,6 +81,11 @@ def digest_id(digest: bytes) -> UUID:
     value = int.from_bytes(digest[:16])
     value &= ~(0xF << 76 | 0b11 << 62)
     return _uuid(value | 0x8 << 76 | _VARIANT)
+
+
+def of_driver(identifier: UUID) -> UUID:
+    """The same id in the driver's own form, in which it is hashed, compared and sent in a fraction of the time."""
+    return _uuid(identifier.int)
 
 
 def _uuid(number: int) -> UUID:

@@ -114,7 +114,12 @@ class PartyCipher:
         # Another transaction made the key first.
         if overtaken := [party_id for party_id in missing if party_id not in ciphers]:
             ciphers |= await self._ciphers(uow, overtaken)
-        return [self._sealed(ciphers[value.party_id], value) for value in values]
+        # One draw for all nonces: each by itself would be a system call.
+        noise = secrets.token_bytes(_NONCE_BYTES * len(values))
+        return [
+            self._sealed(ciphers[value.party_id], value, noise[at : at + _NONCE_BYTES])
+            for value, at in zip(values, range(0, len(noise), _NONCE_BYTES), strict=True)
+        ]
 
     async def open_many(self, uow: UnitOfWork, values: Sequence[Sealed]) -> list[str | None]:
         """Open a batch, in order, with one statement at most; None where the key of the value was erased.
@@ -201,8 +206,7 @@ class PartyCipher:
     def _context(self, party_id: UUID) -> bytes:
         return bound("party-key/1", self._tenant, party_id.bytes)
 
-    def _sealed(self, key: _PartyKey, value: Plain) -> bytes:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+    def _sealed(self, key: _PartyKey, value: Plain, nonce: bytes) -> bytes:
         context = _context_of(self._tenant, value.party_id, value.field)
         return b"".join((_VERSION, key.mark, nonce, key.cipher.encrypt(nonce, value.text.encode(), context)))
 

@@ -12,7 +12,7 @@ import msgspec
 
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.compiled.asked import Asked
-from services.compliance.domain.compiled.plan import plan_of
+from services.compliance.domain.compiled.plan import plans_of
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.judging import Stage, applicable, judge, judge_rule
 from services.compliance.domain.local_time import Span
@@ -43,7 +43,7 @@ class Decision:
     @property
     def refusals(self) -> tuple[Ruling, ...]:
         """The rulings that stand in the way."""
-        return tuple(ruling for ruling in self.rulings if ruling.refuses)
+        return tuple([ruling for ruling in self.rulings if ruling.answer is not _ALLOW])
 
 
 def decide(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage = "grant") -> Decision:
@@ -52,14 +52,15 @@ def decide(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stag
     When the asker has seen more than compliance, no deny counts either: it may rest on what is out of date.
     """
     asked = Asked.of(question, facts, book)
-    plan = plan_of(asked, stage)
+    plans = plans_of(question, facts, book, stage)
+    plan = plans.of(asked)
     rulings, refusals = plan.judge(asked)
     if not refusals:
         return Decision(_ALLOW, rulings, None)
 
     def refusing_at(moment: datetime) -> list[Ruling]:
         later = asked.during(Span(moment, moment + question.duration))
-        plan_then = plan_of(later, stage)
+        plan_then = plans.of(later)
         # Had a timeless rule refused, nobody would ask about a later moment.
         return plan_then.refusing(later, timed=plan_then is plan)
 

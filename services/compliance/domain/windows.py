@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from services.compliance.domain.compiled.asked import Asked
-from services.compliance.domain.compiled.plan import plan_of
+from services.compliance.domain.compiled.plan import Plans, plans_of
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
@@ -29,9 +29,11 @@ def lawful_windows(question: Question, days: Iterable[date], facts: PartyFacts, 
     """
     spans: list[Span] = []
     refused: dict[str, Ruling] = {}
+    plans = plans_of(question, facts, book, "window")
+    asking = Asked.of(question, facts, book)
     for day in sorted(set(days)):
-        asked = _on(day, question, facts, book)
-        refusals = plan_of(asked, "window").refusing(asked, timed=False)
+        asked = _on(day, asking, plans)
+        refusals = plans.of(asked).refusing(asked, timed=False)
         for ruling in refusals:
             refused.setdefault(ruling.rule.id, ruling)
         if not refusals:
@@ -39,18 +41,17 @@ def lawful_windows(question: Question, days: Iterable[date], facts: PartyFacts, 
     return Windows(tuple(spans), refused)
 
 
-def _on(day: date, question: Question, facts: PartyFacts, book: RuleBook) -> Asked:
+def _on(day: date, asking: Asked, plans: Plans) -> Asked:
     """The contact that takes the whole lawful span of the day.
 
     Where there is none, one that shows which rule refuses.
     """
-    noon = datetime.combine(day, time(12), tzinfo=UTC)
-    asked = Asked.of(question, facts, book, span=Span(noon, noon + question.duration))
-    plan = plan_of(asked, "window")
-    if not plan.hours or not asked.zones:
-        return asked
-    lawful = plan.lawful_span(day, asked.zones)
-    rest = Span(max(lawful.start, question.now), lawful.end)
-    if rest.length >= question.duration and rest.length > timedelta():
-        return asked.during(rest)
-    return asked.during(Span(lawful.start, lawful.start + question.duration))
+    duration = asking.first_question.duration
+    lawful = plans.lawful_on(day, asking)
+    if lawful is None:
+        noon = datetime.combine(day, time(12), tzinfo=UTC)
+        return asking.during(Span(noon, noon + duration))
+    rest = Span(max(lawful.start, asking.first_question.now), lawful.end)
+    if rest.length >= duration and rest.length > timedelta():
+        return asking.during(rest)
+    return asking.during(Span(lawful.start, lawful.start + duration))

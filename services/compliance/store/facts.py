@@ -176,13 +176,16 @@ async def load_facts(
     facts, ties = await _load(uow, party_ids, counted=True, named=named, taking=taking)
     dossiers = await load_dossiers(uow, cipher, {*facts, *ties.cases})
     circumstances = {other: dossiers[other].circumstances(at=uow.now) for other in ties.cases}
+    told = {party_id: dossiers[party_id].applied_to(known, at=uow.now) for party_id, known in facts.items()}
+    if not ties.links:  # as with most people: nobody shares a key with them
+        return told
     return {
         party_id: replace(
-            dossiers[party_id].applied_to(known, at=uow.now),
-            sharers=ties.sharers(known, circumstances),
+            known,
+            sharers=ties.sharers(facts[party_id], circumstances),
             sharers_without_case=len(ties.others(party_id).keys() - ties.cases.keys()),
         )
-        for party_id, known in facts.items()
+        for party_id, known in told.items()
     }
 
 

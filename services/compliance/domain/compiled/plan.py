@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple, cast
 
 from services.compliance.domain.compiled.asked import Asked
@@ -21,10 +21,10 @@ from services.compliance.domain.compiled.judges import (
     usual_of,
 )
 from services.compliance.domain.compiled.standing import OF_STANDING, Judges, Standing
-from services.compliance.domain.facts import Circumstances
+from services.compliance.domain.facts import Circumstances, PartyFacts, Question
 from services.compliance.domain.judging import Stage, applicable, judge_rule, judge_sharers
 from services.compliance.domain.local_time import Span
-from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, HoursRule, Rule, remember
+from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, HoursRule, Rule, RuleBook, remember
 from services.compliance.domain.rule_records import ClosedDaysRule, FactRule, PreferenceRule
 from services.compliance.domain.rules.hours import hours_rules, lawful_span
 from services.compliance.domain.rulings import Answer, Ruling
@@ -38,7 +38,7 @@ _TIMELESS: Final = frozenset(
     }
 )  # fmt: skip
 _ALLOW: Final = Answer.ALLOW
-_Key = tuple[str | None, int | tuple[int, ...], Channel, Purpose, Stage, Circumstances]
+_Key = tuple[str | None, Channel, Purpose, Stage, Circumstances]
 
 
 class _Compiled(NamedTuple):
@@ -122,7 +122,6 @@ class Plan:
     _standing: Standing
     _unusual: Unusual
     _timed: Unusual
-    _lawful: dict[tuple[date, tuple[str, ...]], Span] = field(default_factory=dict)
 
     def judge(self, asked: Asked) -> tuple[tuple[Ruling, ...], list[Ruling]]:
         """The ruling of every rule, in their order, and of these the ones that stand in the way.
@@ -151,27 +150,49 @@ class Plan:
         own = {ruling.rule.id for ruling in self._usual}
         return judge_sharers(asked.question, asked.facts, asked.book, besides=own)
 
-    def lawful_span(self, day: date, zones: tuple[str, ...]) -> Span:
-        """What all hours rules allow on that date in all zones. The plan has hours rules and zones are not empty."""
-        if (day, zones) not in self._lawful:
-            remember(self._lawful, (day, zones), lawful_span(self.hours, day, zones))
-        return self._lawful[day, zones]
+
+class Plans:
+    """The plans of one sort of contact at one place and in the same circumstances, by the dates that it touches."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._by_dates: dict[frozenset[date], Plan] = {}
+        self._by_epochs: dict[tuple[int, ...], Plan] = {}
+        self._lawful: dict[tuple[date, tuple[str, ...], timedelta], Span | None] = {}
+
+    def of(self, asked: Asked) -> Plan:
+        """The plan for this contact, which is of their sort."""
+        plan = self._by_dates.get(asked.dates)
+        if plan is None:
+            epochs = tuple(sorted({asked.book.epoch(day) for day in asked.dates}))
+            plan = self._by_epochs.get(epochs)
+            if plan is None:
+                plan = self._by_epochs[epochs] = _compiled(asked, self._stage, one_epoch=len(epochs) == 1)
+            remember(self._by_dates, asked.dates, plan)
+        return plan
+
+    def lawful_on(self, day: date, asked: Asked) -> Span | None:
+        """What the hours rules allow on that local date; None where none applies, or the person's zone is not known."""
+        duration = asked.first_question.duration
+        key = (day, asked.zones, duration)
+        if key not in self._lawful:
+            noon = datetime.combine(day, time(12), tzinfo=UTC)
+            plan = self.of(asked.during(Span(noon, noon + duration)))
+            remember(
+                self._lawful, key, lawful_span(plan.hours, day, asked.zones) if plan.hours and asked.zones else None
+            )
+        return self._lawful[key]
 
 
-def plan_of(asked: Asked, stage: Stage) -> Plan:
-    """The plan for the person's place and circumstances, the contact's dates, channel and purpose."""
-    book, question, facts = asked.book, asked.first_question, asked.facts
-    epochs: int | tuple[int, ...] = book.epoch(asked.first_date)
-    if len(asked.dates) > 1:
-        several = {book.epoch(day) for day in asked.dates}
-        epochs = tuple(sorted(several)) if len(several) > 1 else several.pop()
-    key = (facts.jurisdiction, epochs, question.channel, question.purpose, stage, facts.circumstances)
-    plans = cast(dict[_Key, Plan], book.plans)
-    plan = plans.get(key)
-    if plan is None:
-        plan = _compiled(asked, stage, one_epoch=isinstance(epochs, int))
-        remember(plans, key, plan)
-    return plan
+def plans_of(question: Question, facts: PartyFacts, book: RuleBook, stage: Stage) -> Plans:
+    """The plans for the person's place and circumstances, the contact's channel and purpose."""
+    key = (facts.jurisdiction, question.channel, question.purpose, stage, facts.circumstances)
+    kept = cast(dict[_Key, Plans], book.plans)
+    plans = kept.get(key)
+    if plans is None:
+        plans = Plans(stage)
+        remember(kept, key, plans)
+    return plans
 
 
 def _compiled(asked: Asked, stage: Stage, *, one_epoch: bool) -> Plan:
