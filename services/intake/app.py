@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -22,6 +22,7 @@ from services.intake.api.portfolio import portfolio_router
 from services.intake.api.reconciliation import reconciliation_router
 from services.intake.api.references import references_router
 from services.intake.api.scores import scores_router
+from services.intake.api.steps import steps_router
 from services.intake.api.strategy import strategy_router
 from services.intake.api.timeline import timeline_router
 from services.intake.api.write_backs import write_backs_router
@@ -89,22 +90,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         balances = Balances(
             runtime.database, folding.policy, runtime.clock, key, None if core is None else CorePort(core)
         )
-        return create_app(
-            ApiDefinition(
-                service="intake",
-                title="Intake",
-                # 2: cases can be closed; 3: purposes of cards are closed, a search has a scope of its own;
-                # 4: up to nine buckets
-                version="4.0.0",
-                description=_DESCRIPTION,
-                routers=[*routers(balances, folding, scored_by, deciding), jwks_router(key)],
-                settings=settings,
-                database=runtime.database,
-                verifier=TokenVerifier.from_settings(settings, runtime.clock),
-                examples=EXAMPLES,
-                body_limit_bytes=_BODY_LIMIT_BYTES,
-            )
-        )
+        return _api(runtime, settings, [*routers(balances, folding, scored_by, deciding), jwks_router(key)])
 
     @asynccontextmanager
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
@@ -147,6 +133,25 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     )
 
 
+def _api(runtime: ServiceRuntime, settings: ServiceSettings, answering: Sequence[APIRouter]) -> FastAPI:
+    return create_app(
+        ApiDefinition(
+            service="intake",
+            title="Intake",
+            # 2: cases can be closed; 3: purposes of cards are closed, a search has a scope of its own;
+            # 4: up to nine buckets
+            version="4.0.0",
+            description=_DESCRIPTION,
+            routers=answering,
+            settings=settings,
+            database=runtime.database,
+            verifier=TokenVerifier.from_settings(settings, runtime.clock),
+            examples=EXAMPLES,
+            body_limit_bytes=_BODY_LIMIT_BYTES,
+        )
+    )
+
+
 def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: Deciding) -> list[APIRouter]:
     """Everything that intake's API answers."""
     database = balances.database
@@ -163,6 +168,7 @@ def routers(balances: Balances, folding: Folding, scored_by: Release, deciding: 
         exports_router(database, folding.policy),
         scores_router(database, scored_by),
         strategy_router(database, deciding),
+        steps_router(database, deciding),
         references_router(),
         write_backs_router(database),
         feed_suspensions_router(database),

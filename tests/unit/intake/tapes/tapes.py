@@ -25,6 +25,15 @@ COLUMNS = (
 WIDTHS = (12, 12, 3, 14, 1, 20, 10, 5, 10, 14, 14, 14, 8, 1)
 
 
+def _places(form: str) -> dict[str, str]:
+    """Where each of `COLUMNS` stands in a row of the form."""
+    at, place = 1, {}
+    for name, width in zip(COLUMNS, WIDTHS, strict=True):
+        place[name] = f"{{ at = {at}, length = {width} }}" if form == "fixed" else f'{{ column = "{name}" }}'
+        at += width
+    return place
+
+
 def contract_text(
     form: str = "csv",
     *,
@@ -40,10 +49,7 @@ def contract_text(
     more: str = "",
 ) -> bytes:
     """A contract of the feed over `COLUMNS`."""
-    at, place = 1, {}
-    for name, width in zip(COLUMNS, WIDTHS, strict=True):
-        place[name] = f"{{ at = {at}, length = {width} }}" if form == "fixed" else f'{{ column = "{name}" }}'
-        at += width
+    place = _places(form)
     product = place["product"].removesuffix(" }") + ', codes = { C = "card", N = "consumer", M = "mortgage" } }'
     operation = place["op"].removesuffix(" }") + ', codes = { P = "put", D = "remove" } }'
     encoding_line = "" if form == "parquet" else f'encoding = "{encoding}"'
