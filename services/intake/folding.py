@@ -35,6 +35,7 @@ from shared.events.loan import (
 )
 from shared.ids import entity_id, shard_of
 from shared.messaging import InboxKey, NewIntent, Outcome
+from shared.messaging.failures import RecordRefusedError
 from shared.security.party_keys import PartyCipher
 
 DAY_CLOSE = "day_close"
@@ -50,11 +51,11 @@ _DATED = (LoanFact, BusinessDayClosed, IdentityFact)
 _MONEY = PaymentReceived | PaymentReversed | CreditPosted | RecoveryReceived
 
 
-class FoldRefusedError(ValueError):
+class FoldRefusedError(RecordRefusedError):
     """A fact that fits the schema but cannot be true here. `pointer` names the field, `kind` is a closed code."""
 
     def __init__(self, pointer: str, kind: str) -> None:
-        super().__init__(f"{pointer}: {kind}")
+        super().__init__(f"{pointer}: {kind}", detail=f"{pointer}: {kind}")
         self.pointer = pointer
         self.kind = kind
 

@@ -24,6 +24,17 @@ class ConsumerHaltedError(RuntimeError):
         self.detail = detail
 
 
+class RecordRefusedError(ValueError):
+    """A record that can be read and cannot be true: it is set aside at once, for no second try can change that.
+
+    `detail` names the field and why (`/data/business_date: future_business_date`); it quotes no value.
+    """
+
+    def __init__(self, text: str, *, detail: str) -> None:
+        super().__init__(text)
+        self.detail = detail
+
+
 class PositionLostError(RuntimeError):
     """Another consumer has moved this partition's position: our assignment is stale."""
 

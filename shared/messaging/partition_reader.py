@@ -19,7 +19,7 @@ from shared.events import Event
 from shared.events.base import EventData
 from shared.messaging.backoff import backoff_seconds
 from shared.messaging.batch import BatchProcessor
-from shared.messaging.failures import ConsumerHaltedError, PositionLostError, is_transient
+from shared.messaging.failures import ConsumerHaltedError, PositionLostError, RecordRefusedError, is_transient
 from shared.messaging.inbox import Move
 from shared.messaging.joint_transactions import Batch, JointTransactions, Partition
 from shared.messaging.records import Entry, RawRecord, Verdict, classify
@@ -128,7 +128,7 @@ class PartitionReader:
                     half = len(part) // 2
                     log.warning("batch of %d fails (%s): bisecting", len(part), type(error).__name__)
                     remaining += [(part[half:], part_upto), (part[:half], part[half].offset)]
-                elif (tries := tries + 1) < POISON_TRIES:
+                elif not isinstance(error, RecordRefusedError) and (tries := tries + 1) < POISON_TRIES:
                     await self._pause(partition, error, tries)
                     remaining.append((part, part_upto))
                 else:
@@ -166,6 +166,10 @@ class PartitionReader:
         if entry.verdict is not Verdict.HANDLE:
             # Not even setting it aside works: that is our fault, not the record's.
             raise ConsumerHaltedError("cannot_set_aside", type(error).__name__) from error
+        if isinstance(error, RecordRefusedError):
+            log.warning("record %s/%d/%d is refused", entry.topic, entry.record.partition, entry.offset)
+            entry.kill("record_refused", error.detail)
+            return
         log.error("record %s/%d/%d is poison", entry.topic, entry.record.partition, entry.offset, exc_info=error)
         entry.kill("handler_failed", type(error).__name__)
 

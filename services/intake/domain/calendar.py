@@ -10,11 +10,16 @@ from typing import Final
 
 from msgspec import Struct
 
+from shared.messaging.failures import RecordRefusedError
+
 _LONGEST_CLOSURE_DAYS = 60
 
 
-class FutureBusinessDateError(ValueError):
+class FutureBusinessDateError(RecordRefusedError):
     """A fact claims a business date that the core cannot have reached: the record is refused, nothing is folded."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, detail="/data/business_date: future_business_date")
 
 
 def latest_possible_date(closed: date | None, local_today: date, *, days_ahead: int) -> date:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
@@ -44,6 +44,7 @@ class _Part:
     work: Work
     first: int
     end: int
+    stated: Mapping[int, Event[EventData]]
     poison: Refusal | None = None
     refused: dict[int, Refusal] = field(default_factory=dict)
 
@@ -67,10 +68,13 @@ class Applying:
     def _last_rows(self) -> LastRows:
         return LOANS if isinstance(self.origin, LoanOrigin) else PEOPLE
 
-    async def rows(self, work: Work, first: int, end: int) -> None:
-        """Apply rows [first, end). What passes by itself is tried again; poison is found by halving and set aside."""
+    async def rows(self, work: Work, first: int, end: int, stated: Mapping[int, Event[EventData]]) -> None:
+        """Apply rows [first, end), which state `stated`.
+
+        What passes by itself is tried again; poison is found by halving and set aside.
+        """
         try:
-            await _patiently(lambda: self._commit(_Part(work, first, end)))
+            await _patiently(lambda: self._commit(_Part(work, first, end, stated)))
         except ProgressLostError:
             raise
         except Exception as error:
@@ -78,10 +82,10 @@ class Applying:
                 raise
             if end - first > 1:
                 middle = (first + end) // 2
-                await self.rows(work, first, middle)
-                await self.rows(work, middle, end)
+                await self.rows(work, first, middle, stated)
+                await self.rows(work, middle, end, stated)
             else:
-                await self._commit(_Part(work, first, end, poison=_reason(error)))
+                await self._commit(_Part(work, first, end, stated, poison=_reason(error)))
 
     async def vanished(self, loans: Sequence[OverdueLoan], *, before: str, after: str) -> None:
         """Cure loans that the file does not name any more; progress moves from one reference to another."""
@@ -126,7 +130,8 @@ class Applying:
                 if row in gone:
                     events[row] = gone[row]
             else:
-                events[row] = self.origin.stated(understood, row, is_overdue=bool(part.work.overdue[row]))
+                stated = part.stated.get(row)
+                events[row] = stated or self.origin.stated(understood, row, is_overdue=bool(part.work.overdue[row]))
         return events
 
     async def _removed(self, uow: UnitOfWork, part: _Part) -> dict[int, Event[EventData]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -77,7 +77,7 @@ def categories(column: pa.Array, encoding: str, convert: Callable[[str], T]) -> 
         except ValueRefusedError as error:
             values.append(None)
             reasons[place] = error.reason
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
+    indices = numbers_of(encoded.indices, np.int32)
     if not reasons:
         return Categories(indices, values), {}
     rows = np.flatnonzero(np.isin(indices, list(reasons)))
@@ -167,8 +167,7 @@ def _micros(column: pa.Array) -> np.ndarray:
 
 
 def _whole(column: pa.Array) -> np.ndarray:
-    found: np.ndarray = column.view(pa.string()).cast(pa.int64()).to_numpy()
-    return found
+    return numbers_of(column.view(pa.string()).cast(pa.int64()), np.int64)
 
 
 def _no_amount(raw: bytes, form: Amounts) -> str:
@@ -193,7 +192,7 @@ def whole_numbers(column: pa.Array) -> tuple[np.ndarray, Refusals]:
     fits = pc.match_substring_regex(column, _WHOLE)
     refused = {row: "not_a_number" for row in _false(fits) if column[row].as_py()}
     numbers = _whole(pc.if_else(fits, column, b"0"))
-    return np.where(fits.to_numpy(zero_copy_only=False), numbers, -1), refused
+    return np.where(truths(fits), numbers, -1), refused
 
 
 def _no_reference(raw: bytes) -> str:
@@ -206,5 +205,17 @@ def _no_reference(raw: bytes) -> str:
     return "not_a_reference"
 
 
-def _false(fits: Any) -> list[int]:
-    return [int(row) for row in np.flatnonzero(~fits.to_numpy(zero_copy_only=False))]
+def numbers_of(column: pa.Array, kind: type[np.generic]) -> np.ndarray:
+    """The values of a column of numbers without nulls. Arrow's own conversion loads a whole library of tables first."""
+    return np.frombuffer(column.buffers()[1], kind)[column.offset : column.offset + len(column)]
+
+
+def truths(column: pa.BooleanArray) -> np.ndarray:
+    """The values of a column of truths without nulls."""
+    bits = np.frombuffer(column.buffers()[1], np.uint8)
+    found: np.ndarray = np.unpackbits(bits, count=column.offset + len(column), bitorder="little").view(bool)
+    return found[column.offset :]
+
+
+def _false(fits: pa.BooleanArray) -> list[int]:
+    return [] if pc.all(fits).as_py() else np.flatnonzero(~truths(fits)).tolist()

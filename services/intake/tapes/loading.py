@@ -12,7 +12,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -35,10 +36,12 @@ from services.intake.tapes.manifest import Manifest
 from services.intake.tapes.people_contract import PeopleContract
 from services.intake.tapes.people_facts import PeopleOrigin
 from services.intake.tapes.repairing import Repairing, objections_to, others, repairing
-from services.intake.tapes.rows import Fingerprinted, Knowledge, fingerprints, work_of
+from services.intake.tapes.rows import Fingerprinted, Knowledge, Work, fingerprints, work_of
 from services.intake.tapes.survey import LoanSet, Survey, Tell, loan_hashes, survey, unheard
 from services.intake.tapes.verdict import Before, Objection, in_words, on_content, on_manifest
 from shared.database import Database, UnitOfWork
+from shared.events import Event
+from shared.events.base import EventData
 from shared.security.sealing import RecordSealer
 
 T = TypeVar("T")
@@ -177,13 +180,9 @@ class _Run:
             spoken_of = await store.spoken_of(uow, self._contract.core, self._file.feed)
         knowledge = Knowledge(self._found.repeated, LoanSet.of(spoken_of))
         is_first = last is None and self._repair is None
-        done = self._file.rows_done
-        sheets = fingerprints(self._path, self._contract, self._digest_key, after=done)
-        async for sheet in _ahead(sheets):
-            changed = await self._of_us(sheet, await self._changed(sheet, knowledge, is_first=is_first))
-            work = await asyncio.to_thread(work_of, sheet, changed, knowledge, self._origin)
-            for first, end in work.groups(self._most):
-                await self._applying.rows(work, first, end)
+        async with aclosing(_one_ahead(self._parts(knowledge, is_first=is_first))) as parts:
+            async for work, first, end, stated in parts:
+                await self._applying.rows(work, first, end, stated)
                 self._tell("Loading", work.done_after(end), self._file.total_rows)
         if self._concludes():
             await self._vanish()
@@ -191,6 +190,20 @@ class _Run:
             await tape_files.finish(uow, self._file)
         async with self._database.read_only() as uow:
             return await tape_files.load(uow, self._file.feed, self._file.file_id) or self._file
+
+    async def _parts(
+        self, knowledge: Knowledge, *, is_first: bool
+    ) -> AsyncGenerator[tuple[Work, int, int, dict[int, Event[EventData]]]]:
+        """The rows behind the last committed one, in groups of one transaction each, with the facts that they state.
+
+        A group is made while the one before it is at work: no row says anything of a loan that another one is about.
+        """
+        sheets = fingerprints(self._path, self._contract, self._digest_key, after=self._file.rows_done)
+        async for sheet in _ahead(sheets):
+            changed = await self._of_us(sheet, await self._changed(sheet, knowledge, is_first=is_first))
+            work = await asyncio.to_thread(work_of, sheet, changed, knowledge, self._origin)
+            for first, end in work.groups(self._most):
+                yield work, first, end, await asyncio.to_thread(work.stated, first, end, self._origin)
 
     async def _changed(self, sheet: Fingerprinted, knowledge: Knowledge, *, is_first: bool) -> list[Changed]:
         if is_first:
@@ -288,6 +301,19 @@ async def _ahead(items: Iterator[T]) -> AsyncIterator[T]:
             yield item
     finally:
         coming.cancel()
+
+
+async def _one_ahead(items: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """The items, each made while the one before it is at work."""
+    coming = asyncio.ensure_future(anext(items, None))
+    try:
+        while (item := await coming) is not None:
+            coming = asyncio.ensure_future(anext(items, None))
+            yield item
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await items.aclose()
 
 
 async def _count_vanished(uow: UnitOfWork, feed: str, loans: LoanSet) -> int:

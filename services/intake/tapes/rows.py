@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +21,8 @@ from services.intake.tapes.reading import understood as read
 from services.intake.tapes.sheets import Sheet, read_sheets
 from services.intake.tapes.survey import LoanSet, loan_hashes
 from services.intake.tapes.understanding import Refusal, Understood
+from shared.events import Event
+from shared.events.base import EventData
 
 _DIGEST_BYTES: Final = 16
 _REPEATED: Final = {
@@ -90,6 +93,14 @@ class Work:
         if not ends or ends[-1] < count:
             ends.append(count)
         return list(zip([0, *ends[:-1]], ends, strict=True))
+
+    def stated(self, first: int, end: int, origin: Origin) -> dict[int, Event[EventData]]:
+        """The facts that rows [first, end) state. One that cannot be made is left out: it is poison to be set aside."""
+        found: dict[int, Event[EventData]] = {}
+        for row in (np.flatnonzero((self.speaks & ~self.removed)[first:end]) + first).tolist():
+            with suppress(ValueError):
+                found[row] = origin.stated(self.understood, row, is_overdue=bool(self.overdue[row]))
+        return found
 
     def done_before(self, first: int) -> int:
         """The row up to which everything is done before the group that begins at `first`."""

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.intake.tapes.columns import numbers_of
 from services.intake.tapes.contract import PARTS, AnyContract, Contract
 from services.intake.tapes.lines import UnreadableTapeError
 from services.intake.tapes.manifest import MAX_ROWS
@@ -159,7 +160,7 @@ def _count_filled(found: Survey, sheet: Sheet) -> None:
     """As written, whether or not the row can be taken: so the bank will have counted."""
     for slot in sheet.columns:
         if slot.rpartition(".")[2] in ("name", "born_on", "value"):
-            lengths = pc.binary_length(sheet.columns[slot]).to_numpy()
+            lengths = numbers_of(pc.binary_length(sheet.columns[slot]), np.int32)
             _add(found, slot, Decimal(int((lengths > 0).sum())), Decimal())
 
 

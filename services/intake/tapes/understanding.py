@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, ClassVar, Final, Literal, get_args
 
@@ -76,6 +76,7 @@ class Understood:
     """Rows whose currency or amounts could not be taken."""
     nameless: set[int]
     """Rows of which it is not known which loan they are about."""
+    _references: dict[str, list[bytes]] = field(default_factory=dict, repr=False)
 
     @property
     def fit(self) -> np.ndarray:
@@ -90,8 +91,9 @@ class Understood:
 
     def reference(self, slot: str, row: int) -> str:
         """A reference of a row that was not refused."""
-        text: str = self.sheet.columns[slot][row].as_py().decode()
-        return text
+        if (values := self._references.get(slot)) is None:
+            values = self._references[slot] = self.sheet.columns[slot].to_pylist()
+        return values[row].decode()
 
     def named(self, slot: str, row: int) -> str | None:
         """A reference of any row; None where it is none."""
