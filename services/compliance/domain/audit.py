@@ -159,7 +159,7 @@ def _question(contact: ContactRecorded, permit: Permit | None, facts: PartyFacts
         channel=contact.channel,
         purpose=contact.purpose,
         jurisdiction=facts.jurisdiction or "",
-        zones=permit.zones if permit is not None else (),
+        zones=(),  # those of the evidence: where the person was known to be
         span=Span(contact.started_at, contact.ended_at),
         duration=contact.ended_at - contact.started_at,
         crew=tuple(contact.crew),
@@ -191,9 +191,18 @@ def _breaches(
 ) -> dict[str, tuple[Rule, str]]:
     """The rules in force on the contact's local dates that concern it, as far as is known, and refuse it; and why."""
     question = _question(contact, permit, facts)
+    # Holds forbid to begin a contact: what came up during it, such as a plan signed at the door, breaks none.
+    beginning = replace(question, span=Span(question.span.start, question.span.start + timedelta.resolution))
+    held = frozenset(hold.kind for hold in facts.holds)
     asked = concerned(question, facts, book)
-    judged = ((rule, _breach(rule, contact, question, facts, book)) for rule in asked)
+    judged = (
+        (rule, _breach(rule, contact, beginning if isinstance(rule, HoldRule) else question, facts, book))
+        for rule in asked
+        if not isinstance(rule, HoldRule) or not held.isdisjoint(rule.hold_kinds)
+    )
     own = {rule.id: (rule, detail) for rule, detail in judged if detail is not None}
+    if not facts.sharers:
+        return own
     return own | _breaches_of_sharers(contact, question, facts, book, besides={rule.id for rule in asked})
 
 
@@ -202,7 +211,7 @@ def _breaches_of_sharers(
 ) -> dict[str, tuple[Rule, str]]:
     """The caps of the laws of those who share a key that the contact broke; of each rule by how much at most."""
     most: dict[str, tuple[CapRule, int]] = {}
-    for rule, narrowed in caps_of_sharers(question, facts, book, besides=besides) if facts.sharers else ():
+    for rule, narrowed in caps_of_sharers(question, facts, book, besides=besides):
         over = _over(rule, contact, narrowed, facts) if passed(rule, narrowed, facts) is None else None
         if over is not None and over > most.get(rule.id, (rule, 0))[1]:
             most[rule.id] = rule, over
@@ -220,12 +229,10 @@ def _breach(rule: Rule, contact: ContactRecorded, question: Question, facts: Par
         case ConductRule():
             flags = misconduct(rule, contact.conduct_flags)
             return f"reported: {', '.join(flags)}" if flags else None
-        case HoldRule():
-            # Holds forbid to begin a contact: what came up during it, such as a plan signed at the door, breaks none.
-            question = replace(question, span=Span(question.span.start, question.span.start + timedelta.resolution))
         case (
-            HoursRule() | ClosedDaysRule() | PreferenceRule() | GateRule() | CrewRule() | RequiresRule() | LetterRule()
-        ):
+            HoldRule() | HoursRule() | ClosedDaysRule() | PreferenceRule() | GateRule() | CrewRule() | RequiresRule()
+            | LetterRule()
+        ):  # fmt: skip
             pass
         case _:
             return None

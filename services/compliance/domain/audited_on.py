@@ -14,7 +14,7 @@ from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import Counted, PartyFacts
 from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.permits import Permit
-from services.compliance.domain.places import Place, placed
+from services.compliance.domain.places import Place, place_at
 from services.compliance.domain.third_persons import INQUIRY
 from shared.events.contact import ContactRecorded
 
@@ -114,7 +114,7 @@ def evidence_of(
     """The evidence for one contact of the person. `party` holds every hold ever placed; what it counts is not read.
     `sharers`: everybody who shares a key that the contact may count on.
 
-    Where it has a permit, the person was in its zones: a move that came before the contact revoked it.
+    Where it has a permit, the person was in its zones, unless a place that was heard of since says otherwise.
     """
     began = (contact.started_at, contact.contact_id)
     before = [one for one in others if one.order < began]
@@ -129,11 +129,14 @@ def evidence_of(
 
     def known_by(moment: datetime | None) -> PartyFacts:
         then = facts if moment is None else _as_known_by(moment, facts, before)
-        then = placed(then, places, at=contact.started_at, known_by=moment)
-        if permit is not None:
-            then = replace(then, zones=permit.zones)
+        place = place_at(places, contact.started_at, known_by=moment)
+        jurisdiction, zones = (then.jurisdiction, then.zones) if place is None else (place.jurisdiction, place.zones)
+        if permit is not None and (place is None or place.recorded_real <= permit.granted_real):
+            zones = permit.zones
         laws = (one.at(contact.started_at, known_by=moment) for one in sharers)
-        then = replace(then, sharers=tuple(law for law in laws if law is not None))
+        known = tuple(law for law in laws if law is not None)
+        if (jurisdiction, zones, known) != (then.jurisdiction, then.zones, then.sharers):
+            then = replace(then, jurisdiction=jurisdiction, zones=zones, sharers=known)
         return dossier.applied_to(then, at=contact.started_at, known_by=moment)
 
     now, long_before = known_by(None), contact.started_real - freshness_limit

@@ -146,8 +146,11 @@ class Dossier:
 def standing_of(entries: Sequence[DossierEntry], *, at: datetime) -> dict[str, DossierEntry]:
     """The last word on each thing at the business time `at`."""
     standing: dict[str, DossierEntry] = {}
-    for entry in sorted(entries, key=lambda one: (one.as_of, one.recorded_real)):
-        if entry.as_of <= at:
+    for entry in entries:
+        if entry.as_of > at:
+            continue
+        known = standing.get(entry.name)
+        if known is None or (known.as_of, known.recorded_real) <= (entry.as_of, entry.recorded_real):
             standing[entry.name] = entry
     return standing
 
@@ -160,10 +163,10 @@ def age_limit(name: str) -> timedelta | None:
 def _circumstances(standing: Mapping[str, DossierEntry]) -> Circumstances:
     known = {name: standing[name].value for name in CIRCUMSTANCES if name in standing}
     return Circumstances(
-        collector=cast(Collector | None, known.get("collector")),
-        product=cast(Product | None, known.get("product")),
-        place=cast(PlaceKind | None, known.get("place")),
-        recipient=cast(Recipient | None, known.get("recipient")),
+        collector=cast("Collector | None", known.get("collector")),
+        product=cast("Product | None", known.get("product")),
+        place=cast("PlaceKind | None", known.get("place")),
+        recipient=cast("Recipient | None", known.get("recipient")),
     )
 
 

@@ -115,6 +115,8 @@ class RuleBook:
     drafts_for: frozenset[str] = frozenset()
     plans: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Kept here for `domain.compiled`, so that what was compiled lives as long as the rules."""
+    concerning: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Kept here for `domain.rules`: which of the rules concern which sort of contact."""
     _in_force: dict[tuple[str | None, int], tuple[Rule, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

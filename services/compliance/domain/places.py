@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
-
-from services.compliance.domain.facts import PartyFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +36,3 @@ def place_at(places: Sequence[Place], moment: datetime, *, known_by: datetime | 
     if not before:
         return min(heard, key=lambda one: (one.since, one.recorded_real))
     return max(before, key=lambda one: (one.since, one.recorded_real))
-
-
-def placed(facts: PartyFacts, places: Sequence[Place], *, at: datetime, known_by: datetime | None = None) -> PartyFacts:
-    """The facts with the place in which the person was at that business time."""
-    place = place_at(places, at, known_by=known_by)
-    return facts if place is None else replace(facts, jurisdiction=place.jurisdiction, zones=place.zones)

@@ -16,6 +16,7 @@ from services.compliance.domain.facts import Inconvenient, Override, PartyFacts
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit
+from services.compliance.domain.places import Place
 from services.compliance.domain.rule_records import Overriding
 from shared.events.contact import ContactRecorded
 
@@ -36,9 +37,11 @@ def visit(permit: Permit | None, start: datetime) -> ContactRecorded:
 
 def found(
     contact: ContactRecorded, permit: Permit | None, known: PartyFacts, book: RuleBook, *, dossier: Dossier = Dossier(),
-    others: Sequence[Made] = (),
+    others: Sequence[Made] = (), places: Sequence[Place] = (),
 ) -> dict[str, Finding]:  # fmt: skip
-    evidence = evidence_of(contact, permit=permit, party=known, dossier=dossier, others=others, freshness_limit=F)
+    evidence = evidence_of(
+        contact, permit=permit, party=known, dossier=dossier, places=places, others=others, freshness_limit=F
+    )
     return {one.rule: one for one in judge_contact(contact, evidence, book)}
 
 
@@ -72,6 +75,21 @@ def test_who_moved_after_the_visit_was_not_there_yet(permit: Permit, book: RuleB
     """14:00 in Shanghai is six in the morning in London, where the person has moved before the visit was told."""
     moved = facts(zones=("Europe/London",))
     assert found(visit(permit, at(14)), permit, moved, book) == {}
+
+
+@pytest.mark.parametrize(("hour", "lawful"), [(14, False), (23, True)])
+def test_visit_after_a_move_is_judged_by_the_clocks_there(
+    permit: Permit, book: RuleBook, hour: int, lawful: bool
+) -> None:
+    """23:00 in Shanghai, where the permit was granted, is three in the afternoon in London; 14:00 is six there."""
+    moved = Place(
+        party_id=permit.party_id, since=at(9), recorded_real=REAL + timedelta(hours=1), jurisdiction="CN",
+        zones=("Europe/London",),
+    )  # fmt: skip
+    kept = replace(permit, window=Span(at(hour), at(hour) + timedelta(hours=1)), granted_real=REAL)
+    contact = visit(kept, at(hour)).model_copy(update={"started_real": REAL + timedelta(hours=5)})
+    broken = found(contact, kept, facts(), book, places=[moved])
+    assert ("CN-CBA2026-HOURS" not in broken) is lawful
 
 
 @pytest.mark.parametrize(("by", "passes"), [("consent", True), ("supervisor", False)])

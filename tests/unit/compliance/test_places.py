@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from services.compliance.domain.places import Place, place_at, placed
+from services.compliance.domain.places import Place, place_at
 
-from .conftest import NOW, PARTY, REAL, facts
+from .conftest import NOW, PARTY, REAL
 
 DAY = timedelta(days=1)
 
@@ -45,8 +45,3 @@ def test_correction_of_the_same_moment_stands() -> None:
     found = place_at([lived("CN", 0, 0), lived("SG", 0, 1)], NOW)
     assert found is not None
     assert found.jurisdiction == "SG"
-
-
-def test_facts_without_a_known_place_stay_as_they_are() -> None:
-    assert placed(facts(), [], at=NOW) == facts()
-    assert placed(facts(), MOVED, at=NOW).jurisdiction == "HK"

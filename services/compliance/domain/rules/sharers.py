@@ -14,6 +14,7 @@ from typing import Final
 from services.compliance.domain.facts import PartyFacts, Question, Sharer
 from services.compliance.domain.packs import CapRule, FactRule, RuleBook
 from services.compliance.domain.rule_records import Key
+from services.compliance.domain.rules.applicability import caps_on_others
 from services.compliance.domain.rulings import Answer, Ruling, allow
 
 FOR_A_SHARER: Final = "by the law of somebody who shares the key"
@@ -37,14 +38,9 @@ def caps_of_sharers(
     """
     days = question.local_dates(facts)
     for sharer in facts.sharers:
-        attested = book.attested(sharer.jurisdiction)
-        for rule in book.asked(
-            jurisdiction=sharer.jurisdiction, days=days, channel=question.channel, purpose=question.purpose
-        ):
-            if not isinstance(rule, CapRule) or not rule.counts_others or rule.id in besides:
-                continue
-            keys = _in_common(rule, question, facts, sharer)
-            if keys is not None and sharer.circumstances.concern(rule, attested):
+        for rule in caps_on_others(question, days, book, place=sharer.jurisdiction, circumstances=sharer.circumstances):
+            keys = None if rule.id in besides else _in_common(rule, question, facts, sharer)
+            if keys is not None:
                 yield rule, replace(question, keys=keys)
 
 
