@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import httpx
@@ -117,19 +118,20 @@ def token(issuer: DevelopmentIssuer) -> str:
 
 
 @pytest.fixture
-async def make_app(issuer: DevelopmentIssuer) -> AsyncIterator[Callable[..., FastAPI]]:
+async def make_app(issuer: DevelopmentIssuer, tmp_path: Path) -> AsyncIterator[Callable[..., FastAPI]]:
     """`make_app(router, …)` makes an app; further arguments are ApiDefinition's."""
-    opened = await Database.open(settings(), SystemClock(), service="visits")
+    own = settings(key_folder=tmp_path)
+    opened = await Database.open(own, SystemClock(), service="visits")
     transport = httpx.ASGITransport(create_issuer_app(issuer))
 
     def make(*routers: APIRouter, **overrides: object) -> FastAPI:
-        verifier = TokenVerifier.from_settings(settings(), SystemClock(), transport=transport)
+        verifier = TokenVerifier.from_settings(own, SystemClock(), transport=transport)
         definition = ApiDefinition(
             service="visits",
             title="Visits <test>",
             description="For tests.",
             routers=routers or (routes(),),
-            settings=settings(),
+            settings=own,
             database=opened,
             verifier=verifier,
             **overrides,  # type: ignore[arg-type]
