@@ -13,7 +13,6 @@ import io
 import random
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.alone import postgres_alone
 from benchmarks.case_rows import FILL
 from benchmarks.figures import save
 from cli.progress import StepProgress
@@ -340,13 +340,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     parser.add_argument("--cases", type=int, default=1_000_000, help="cases")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/case_lists.json"))
     options = parser.parse_args(list(arguments))
-    servers = EmbeddedServers()
-    servers.start(kafka=False)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            figures = asyncio.run(_measure(options, servers, Path(folder)))
-    finally:
-        servers.release()
+    with postgres_alone() as (servers, folder):
+        figures = asyncio.run(_measure(options, servers, folder))
     console = Console(width=160)
     console.print(_table(figures))
     console.print(

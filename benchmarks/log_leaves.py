@@ -15,7 +15,6 @@ import secrets
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.alone import postgres_alone
 from benchmarks.figures import save
 from services.compliance.domain.canonical import format_time
 from services.compliance.domain.leaves import BuiltLeaf, Chain, NewLeaf, build
@@ -334,13 +334,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     parser.add_argument("--leaves", type=int, default=1_000_000, help="leaves of the log that is proved and verified")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/log_leaves.json"))
     options = parser.parse_args(list(arguments))
-    servers = EmbeddedServers()
-    servers.start(kafka=False)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            figures = asyncio.run(_measure(options, servers, Path(folder)))
-    finally:
-        servers.release()
+    with postgres_alone() as (servers, folder):
+        figures = asyncio.run(_measure(options, servers, folder))
     Console().print(_table(figures))
     save(figures, options.json)
     return 0 if figures.reached() else 1

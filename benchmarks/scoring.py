@@ -12,7 +12,6 @@ import io
 import os
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.alone import postgres_alone
 from benchmarks.figures import save
 from cli.progress import StepProgress
 from services.intake.score_desk import Progress, Scoring, finish
@@ -308,13 +308,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     parser.add_argument("--cases", type=int, default=1_000_000, help="overdue cases")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/scoring.json"))
     options = parser.parse_args(list(arguments))
-    servers = EmbeddedServers()
-    servers.start(kafka=False)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            figures = asyncio.run(_measure(options, servers, Path(folder)))
-    finally:
-        servers.release()
+    with postgres_alone() as (servers, folder):
+        figures = asyncio.run(_measure(options, servers, folder))
     Console().print(_table(figures))
     save(figures, options.json)
     return 0 if figures.reached() else 1

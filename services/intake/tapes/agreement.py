@@ -131,6 +131,17 @@ class Promised(Strict):
         return day
 
 
+class Claimed(Strict):
+    """What a file claims to hold."""
+
+    change: Change = Field(description="full: everything of the population; delta: only what has changed.")
+    order: Order = Field(
+        description="Where a row stands among the core's numbered facts: by its own number (field `core_sequence`), by "
+        "the number in the manifest, or by the extraction's moment in microseconds (only where the core numbers its "
+        "live facts the same way, or sends none)."
+    )
+
+
 class Agreement(Strict):
     """One version of what a bank and we agree for one feed."""
 
@@ -147,16 +158,17 @@ class Agreement(Strict):
     promised: Promised | None = None
     checks: Checks = Checks()
     dates: Dates = Dates()
+    content: Claimed
 
     @property
-    @abstractmethod
     def order(self) -> Order:
         """What says where a row stands among the core's numbered facts."""
+        return self.content.order
 
     @property
-    @abstractmethod
     def change(self) -> Change:
         """Whether a file holds everybody and everything, or only what has changed."""
+        return self.content.change
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from services.intake.tapes.agreement import Agreement, Amounts, At, Change, ContractError, Order, Strict
+from services.intake.tapes.agreement import Agreement, Amounts, At, Claimed, ContractError, Strict
 from services.intake.tapes.people_contract import PeopleContract
 
 Part = Literal["principal", "interest", "fee", "penalty", "paid"]
@@ -20,20 +20,14 @@ PARTS: Final[tuple[Part, ...]] = ("principal", "interest", "fee", "penalty", "pa
 VOLATILE: Final = frozenset({"core_sequence", "business_date", "core_dpd"})
 
 
-class Content(Strict):
+class Content(Claimed):
     """What a file claims, and what may be concluded from what it does not say."""
 
-    change: Change = Field(description="full: every loan of the population; delta: only changes.")
     population: Literal["all", "delinquent"] = Field(description="Which loans a full file holds.")
     vanished: Literal["cured", "kept"] = Field(
         description="A loan that was overdue and is no longer in a full file: cured, or left as it was."
     )
     removed: Literal["cured", "kept"] = Field("kept", description="What the operation `remove` of a delta means.")
-    order: Order = Field(
-        description="Where a row stands among the core's numbered facts: by its own number (field `core_sequence`), by "
-        "the number in the manifest, or by the extraction's moment in microseconds (only where the core numbers its "
-        "live facts the same way, or sends none)."
-    )
 
 
 class Fields(Strict):
@@ -85,16 +79,6 @@ class Contract(Agreement):
     fields: Fields
     due_item: tuple[DueItemFields, ...] = Field(min_length=1, max_length=24)
     obligor: tuple[ObligorFields, ...] = Field((), max_length=8)
-
-    @property
-    def order(self) -> Order:
-        """What says where a row stands."""
-        return self.content.order
-
-    @property
-    def change(self) -> Change:
-        """Full or delta."""
-        return self.content.change
 
     @property
     def cures_the_vanished(self) -> bool:

@@ -6,21 +6,16 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from services.intake.tapes.agreement import Agreement, At, Change, Order, Strict
+from services.intake.tapes.agreement import Agreement, At, Claimed, Strict
 
 
-class PeopleContent(Strict):
+class PeopleContent(Claimed):
     """What a file claims. From people whom it does not name nothing is concluded."""
 
-    change: Change = Field(description="full: everybody of the population; delta: only whose data have changed.")
     population: Literal["all", "collected"] = Field(
         "collected",
         description="all: the bank's whole list of customers, of which only those are kept whom a loan has named: the "
         "others are nobody to us; collected: only people whose loans are told of, so that each row is kept.",
-    )
-    order: Order = Field(
-        description="Where a row stands among the core's numbered facts: by its own number (field `core_sequence`), by "
-        "the number in the manifest, or by the extraction's moment in microseconds."
     )
 
 
@@ -56,16 +51,6 @@ class PeopleContract(Agreement):
     content: PeopleContent
     person: PersonFields
     contact: tuple[ContactFields, ...] = Field(min_length=1, max_length=20)
-
-    @property
-    def order(self) -> Order:
-        """What says where a row stands."""
-        return self.content.order
-
-    @property
-    def change(self) -> Change:
-        """Full or delta."""
-        return self.content.change
 
     @property
     def cures_the_vanished(self) -> bool:
