@@ -13,12 +13,13 @@ from uuid import UUID
 import msgspec
 
 from services.compliance.domain import audit, findings, leaves
-from services.compliance.domain.audited_on import evidence_of, keys_of
+from services.compliance.domain.audited_on import Made, evidence_of, keys_of
 from services.compliance.domain.budget_keys import Keys
 from services.compliance.domain.complaints import Complaint, Step, clock_of, take_step
+from services.compliance.domain.cutovers import ANYWHERE
 from services.compliance.domain.decisions import Decision, decide
 from services.compliance.domain.dossier import DossierEntry, DossierName, FactValue, GivenOverride
-from services.compliance.domain.facts import Balance, Freshness, Inconvenient, Override, PartyFacts, Question
+from services.compliance.domain.facts import Balance, Counted, Freshness, Inconvenient, Override, PartyFacts, Question
 from services.compliance.domain.hindsight import Past, changes, of_use, told, use_came_late
 from services.compliance.domain.holds import Hold, HoldKind, HoldScope, end_by, ended, lawful_end, same_source
 from services.compliance.domain.local_time import Span
@@ -26,6 +27,7 @@ from services.compliance.domain.moratoria import debts_under
 from services.compliance.domain.overrides import passable
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitState, grant, recorded, release, use
+from services.compliance.domain.places import Place
 from services.compliance.domain.preferences import Hours, Wish, inconvenient_of
 from services.compliance.domain.recalls import Recall, recall_of, revoked_by
 from services.compliance.domain.reconsidering import comes_unreserved, outstanding, refused_now
@@ -73,8 +75,10 @@ class Bureau:
         `decided`: for a decision; an audit looks at contacts that were made, and asks when they were told.
         """
         shared = self._sharing.of(case, decided=decided)
-        counted = [msgspec.structs.replace(one.counted, told_real=None) for one in case.told()]
-        counted += [permit.reservation() for permit in case.permits.values() if permit.reserves]
+        counted: list[Counted] = []
+        if decided:
+            counted = [msgspec.structs.replace(one.counted, told_real=None) for one in case.told()]
+            counted += [permit.reservation() for permit in case.permits.values() if permit.reserves]
         return PartyFacts(
             party_id=case.party_id,
             known=True,
@@ -87,7 +91,7 @@ class Bureau:
             holds=(*case.holds, *self._sharing.reaching(case)),
             debts=frozenset(case.debts),
             counted=tuple(counted),
-            keys=self._sharing.keys(case),
+            keys=self.keys(case),
             shared=shared.counted,
             sharers_known_from=shared.known_from,
             sharers=self._sharing.laws(case, at=moment.now) if decided else (),
@@ -221,6 +225,29 @@ class Bureau:
         """Overdue again."""
         case.is_open = True
 
+    def move(
+        self, case: Case, moment: Moment, *, place: str, zones: tuple[str, ...], collector: str, since: datetime,
+        reached: datetime,
+    ) -> None:  # fmt: skip
+        """The person lives elsewhere: permits were granted for the hours and the law of where they lived before."""
+        case.place, case.zones = place, zones
+        case.places.append(
+            Place(party_id=case.party_id, since=since, recorded_real=moment.real, jurisdiction=place, zones=zones)
+        )
+        case.entries.append(
+            DossierEntry(
+                party_id=case.party_id, name="collector", value=collector, as_of=since, recorded_real=moment.real,
+                owner="bank",
+            )
+        )  # fmt: skip
+        moved = Recall(party_id=case.party_id, cause="facts_changed", fact_arrived_real=reached, contacts=None)
+        self._recall(case, [moved], moment)
+        self._reconsider(case, moment, arrived=reached)
+        self._judge_since(case, since, moment)
+        for other in self._sharing.sharers(case):  # the caps of another law are kept from now on
+            self._judge_since(other, since, moment)
+            self._reconsider(other, moment, arrived=reached)
+
     def wish(
         self, case: Case, moment: Moment, *, channel: Channel, hours: Hours, since: datetime, reached: datetime
     ) -> None:
@@ -289,6 +316,7 @@ class Bureau:
             permit=permit,
             party=self.facts(case, moment, decided=False),
             dossier=case.dossier(),
+            places=case.places,
             sharers=self._sharing.past(case),
             others=case.told(),
             freshness_limit=self._limit,
@@ -300,6 +328,7 @@ class Bureau:
             contact, evidence.as_it_began.zones, told_real=moment.real, keys=keys_of(contact, permit, evidence.facts)
         )
         self._keep(case, told(contact, found, standing))
+        case.judge(contact.contact_id)
         taken_over = None
         if permit is not None and permit.state is not PermitState.RELEASED:
             taken_over = recorded(permit, contact_id=contact.contact_id, used_at=contact.started_at)
@@ -313,6 +342,16 @@ class Bureau:
             self._judge_since(other, contact.started_at, moment)
             if comes_unreserved(counted, permit):
                 self._reconsider(other, moment, arrived=reached)
+
+    def take_over(self, contact: ContactRecorded, moment: Moment) -> None:
+        """A contact of before a cut-over counts from now on, wherever it was made; nobody judges it."""
+        case = self.cases[contact.party_id]
+        one = audit.counted(contact, ANYWHERE, told_real=moment.real)
+        case.made[contact.contact_id] = one
+        case.said[contact.contact_id] = Made(contact_id=contact.contact_id, counted=one).judged(
+            conduct=True, harm=False
+        )
+        self._leaf(case, "contact", moment, contact_id=str(contact.contact_id), verdict="imported")
 
     def _told(self, case: Case, facts: PartyFacts, *, at: datetime) -> PartyFacts:
         return case.dossier().applied_to(facts, at=at)
@@ -364,7 +403,7 @@ class Bureau:
         if not later:
             return
         past = Past(
-            party=self.facts(case, moment, decided=False), dossier=case.dossier(), places=(), made=case.told(),
+            party=self.facts(case, moment, decided=False), dossier=case.dossier(), places=case.places, made=case.told(),
             permits=case.permits, sharers=self._sharing.past(case),
         )  # fmt: skip
         standing = {contact_id: tuple(found.values()) for contact_id, found in case.findings.items()}
@@ -374,6 +413,8 @@ class Bureau:
         for version in versions:
             if version.contact_id is not None:
                 case.findings.setdefault(version.contact_id, {})[version.finding.rule] = version
+                if version.contact_id in case.made:
+                    case.judge(version.contact_id)
 
     def _leaf(self, case: Case, kind: leaves.LeafKind, moment: Moment, **public: str | None) -> None:
         leaf = leaves.NewLeaf(

@@ -7,13 +7,16 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from worlds import law
 from worlds.ledger import OBSTACLES, Ledger
 from worlds.truth import FRESHNESS_LIMIT, Contact, Grant, History, Person, Refusal, Verdict
+
+_A_DAY: Final = timedelta(days=1)
+"""Long before that every move is known."""
 
 
 class Breach(NamedTuple):
@@ -59,7 +62,8 @@ class _Checker:
         for contact in sorted(self.history.contacts.values(), key=lambda one: (one.start, one.contact_id)):
             if contact.honest:
                 self._check_honest(contact)
-            self._check_audit(contact)
+            if not contact.imported:
+                self._check_audit(contact)
         for party_id, leaves in self.history.leaves.items():
             self._check_chain(party_id, leaves)
         return self.found
@@ -89,7 +93,7 @@ class _Checker:
         over = grant.end + (grant.asked_real - grant.asked_at) < released
         if spent or given_back or over or grant.void_since_real is not None:
             return
-        person, since = self.history.people[grant.party_id], self.history.stricter_from
+        person, since = self.ledger.living(grant.party_id, known_by=released), self.history.stricter_from
         if not self.ledger.in_hours(person, grant, stricter=since):
             self._breach("a permit outlived a boundary of the rules", name)
 
@@ -117,7 +121,7 @@ class _Checker:
 
     def _check_honest(self, contact: Contact) -> None:
         """By the protocol nobody begins without a valid permit, over a limit, or later than F after a fact."""
-        person = self.history.people[contact.party_id]
+        person = self.ledger.living(contact.party_id, known_by=contact.start_real - FRESHNESS_LIMIT)
         name = f"{contact.channel} {contact.contact_id} to {person.name} at {contact.start}"
         grant = self.history.grants.get(contact.permit_id) if contact.permit_id is not None else None
         self.found.counts["contacts by the protocol"] += 1
@@ -147,7 +151,7 @@ class _Checker:
             if one.start < contact.start and (one.honest or (one.told_real is not None and one.told_real < long_ago))
         ]
         over = self.ledger.over_limit(person, contact, others, stricter=self.history.stricter_from)
-        over = over or self.ledger.over_limit_of_sharers(person, contact, others)
+        over = over or self.ledger.over_limit_of_sharers(person, contact, others, known_by=long_ago)
         if over is not None:
             self._breach("a budget was passed", f"{name}: {over}")
 
@@ -161,17 +165,32 @@ class _Checker:
                 self._breach("a contact was not judged once", name)
             return
         self.found.counts["contacts judged"] += 1
-        found = list(self._broken(person, contact))
-        conduct = frozenset(one.sort for one in found if one.conduct)
-        harm = frozenset(one.sort for one in found if one.harm)
+        conduct, harm = self._verdicts(contact)
         self.law_says[contact.contact_id] = Verdict(conduct=conduct, harm=harm)
         self.found.counts["contacts unlawful"] += bool(harm)
         if (said.conduct - {"other"}, said.harm - {"other"}) != (conduct, harm):
             detail = f"{name}: law {sorted(conduct)}/{sorted(harm)}, audit {sorted(said.conduct)}/{sorted(said.harm)}"
             self._breach("the audit differs from the law", detail)
 
-    def _broken(self, person: Person, contact: Contact) -> Iterator[Broken]:
-        """The sorts of rules that it broke, as was known when it was made and as is known now."""
+    def _verdicts(self, contact: Contact) -> tuple[frozenset[str], frozenset[str]]:
+        """What it broke on what was known when it was made, by the law of where the person was thought to be then; and
+        on what is known now."""
+        found = list(self._broken(self.ledger.living(contact.party_id, at=contact.start), contact))
+        harm = frozenset(one.sort for one in found if one.harm)
+        conduct = frozenset(one.sort for one in found if one.conduct)
+        if not any(one.since <= contact.start < one.since + _A_DAY for one in self.history.moves):
+            return conduct, harm
+        views = [
+            self._broken(self.ledger.living(contact.party_id, at=contact.start, known_by=one), contact, known_by=one)
+            for one in _moments(contact)
+        ]
+        early, late = (frozenset(one.sort for one in view if one.conduct) for view in views)
+        return early & late, harm
+
+    def _broken(self, person: Person, contact: Contact, *, known_by: datetime | None = None) -> Iterator[Broken]:
+        """The sorts of rules that it broke, as was known when it was made and as is known now, by the laws of where
+        people were known to live by that real time (None: now).
+        """
         yield from (Broken(sort, conduct, True) for sort, conduct in self._permit_broken(contact))
         if not self.ledger.in_hours(person, contact, stricter=self.history.stricter_from):
             yield Broken("hours", True, True)
@@ -193,7 +212,7 @@ class _Checker:
         known = [one for one in of_all if _was_known(one, contact)]
         over = [
             (self.ledger.over_limit(person, contact, others, stricter=since),
-             self.ledger.over_limit_of_sharers(person, contact, others))
+             self.ledger.over_limit_of_sharers(person, contact, others, at=contact.start, known_by=known_by))
             for others in (of_all, known)
         ]  # fmt: skip
         if any(over[0]):
@@ -220,6 +239,7 @@ class _Checker:
             one
             for one in told
             if one.channel in ("call", "letter")
+            and not one.imported
             and one.end <= contact.start
             and not (one.contact or one.household_contacted)
         ]

@@ -89,7 +89,7 @@ class Collectors:
     def _local_start(self, *, days: int) -> datetime:
         """A wall-clock time some days ahead, often exactly on an edge of the lawful hours."""
         draw = self.world.draw
-        zone = ZoneInfo(draw.choice(self.person.zones))
+        zone = ZoneInfo(draw.choice(self.case.zones))
         minute = draw.choice(_EDGES) if draw.random() < 0.35 else draw.randint(500, 1_250)
         day = self.world.now.astimezone(zone).date() + timedelta(days=days)
         start = wall(day, minute).replace(tzinfo=zone).astimezone(self.world.now.tzinfo)
@@ -156,8 +156,8 @@ class Collectors:
             subject_id=self.world.new_id(),
             channel=channel,
             purpose=purpose,
-            jurisdiction=self.person.place,
-            zones=self.person.zones,
+            jurisdiction=self.case.place,
+            zones=self.case.zones,
             span=span,
             duration=timedelta(minutes=minutes),
             crew=self.crew if visit else self.crew[:1],

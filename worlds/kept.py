@@ -13,6 +13,7 @@ from services.compliance.domain.dossier import Dossier, DossierEntry, GivenOverr
 from services.compliance.domain.facts import Counted
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.permits import Permit
+from services.compliance.domain.places import Place
 from shared.events.contact import ContactRecorded
 
 
@@ -27,30 +28,39 @@ class Case:
     history_known_from: date
     debts: tuple[UUID, ...]
     home: str
+    places: list[Place] = field(default_factory=list)
     is_open: bool = True
     holds: list[Hold] = field(default_factory=list)
     permits: dict[UUID, Permit] = field(default_factory=dict)
     judged: dict[UUID, ContactRecorded] = field(default_factory=dict)
     made: dict[UUID, Counted] = field(default_factory=dict)
+    said: dict[UUID, Made] = field(default_factory=dict)
     findings: dict[UUID, dict[str, findings.FindingVersion]] = field(default_factory=dict)
     entries: list[DossierEntry] = field(default_factory=list)
     overrides: list[GivenOverride] = field(default_factory=list)
     complaints: dict[str, Complaint] = field(default_factory=dict)
     chain: leaves.Chain | None = None
     leaves: list[bytes] = field(default_factory=list)
+    _dossier: Dossier = field(default_factory=Dossier)
 
     def told(self) -> list[Made]:
         """The contacts told so far, each with what is said of it, as the store reads them."""
-        made = []
-        for contact_id, counted in self.made.items():
-            found = [version.finding for version in self.findings.get(contact_id, {}).values()]
-            one = Made(contact_id=contact_id, counted=counted)
-            made.append(one.judged(conduct=any(one.conduct for one in found), harm=any(one.harm for one in found)))
-        return made
+        return list(self.said.values())
+
+    def judge(self, contact_id: UUID) -> None:
+        """What is said of the contact, after all that was found of it."""
+        found = [version.finding for version in self.findings.get(contact_id, {}).values()]
+        one = Made(contact_id=contact_id, counted=self.made[contact_id])
+        self.said[contact_id] = one.judged(
+            conduct=any(one.conduct for one in found), harm=any(one.harm for one in found)
+        )
 
     def dossier(self) -> Dossier:
         """What was told of the person."""
-        return Dossier(tuple(self.entries), tuple(self.overrides))
+        known = self._dossier
+        if (len(known.entries), len(known.overrides)) != (len(self.entries), len(self.overrides)):
+            known = self._dossier = Dossier(tuple(self.entries), tuple(self.overrides))
+        return known
 
 
 @dataclass(frozen=True, slots=True)

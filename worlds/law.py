@@ -18,6 +18,8 @@ UNASKED = COLLECTING | {"plan_service"}
 ALL_BUT_SAFETY = UNASKED | {"customer_requested", "reply", "statutory_notice"}
 EVERY_CHANNEL = frozenset({"visit", "call", "sms", "email", "letter", "third_party_location"})
 _TICK = timedelta(microseconds=1)
+EARTHS_ENDS = ("Pacific/Kiritimati", "Etc/GMT+12")
+"""Where a date begins first and ends last: who may be anywhere is in both."""
 _PERSON, _NUMBER, _DEBT, _HOME = (frozenset({one}) for one in ("person", "number", "debt", "home"))
 
 

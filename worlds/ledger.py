@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from worlds import law
-from worlds.truth import Contact, Grant, History, Leave, Person, Refusal, Stop, Wish
+from worlds.truth import Contact, Grant, History, Leave, Move, Person, Refusal, Stop, Wish
 
 _BREATHING_SPACE: Final = timedelta(days=60)
 _AFTER_TREATMENT: Final = timedelta(days=30)
@@ -57,8 +57,12 @@ class Ledger:
         self.contacts: dict[UUID, list[Contact]] = {party_id: [] for party_id in history.people}
         for contact in sorted(history.contacts.values(), key=lambda one: one.start):
             self.contacts[contact.party_id].append(contact)
+        self.moves: dict[UUID, list[Move]] = {}
+        for move in history.moves:
+            self.moves.setdefault(move.party_id, []).append(move)
         self.sharers = {one: self._sharers(person) for one, person in history.people.items()}
         self._about: dict[UUID, law.About] = {}
+        self._on: dict[UUID, frozenset[date]] = {}
         self.grants: dict[UUID, list[Grant]] = {party_id: [] for party_id in history.people}
         for grant in history.grants.values():
             self.grants[grant.party_id].append(grant)
@@ -74,13 +78,27 @@ class Ledger:
                 for debt in on.intersection(other.debts):
                     yield replace(stop, party_id=other.party_id, scope="loan", debt=debt)
 
+    def living(self, party_id: UUID, *, at: datetime | None = None, known_by: datetime | None = None) -> Person:
+        """The person as they lived at that business time (None: last), as far as was known by that real time.
+
+        Before the first move that was known they lived, for all anybody knew, where they lived at first.
+        """
+        person = self.history.people[party_id]
+        moves = [
+            one
+            for one in self.moves.get(party_id, ())
+            if (known_by is None or one.recorded_real <= known_by) and (at is None or one.since <= at)
+        ]
+        last = max(moves, key=lambda one: (one.since, one.recorded_real), default=None)
+        return person if last is None else replace(person, place=last.place, zones=last.zones)
+
     def about(self, contact: Contact) -> tuple[frozenset[UUID] | None, str | None]:
         """The debts and the number that a contact was permitted for; without a permit of the person nobody said."""
         grant = None if contact.permit_id is None else self.history.grants.get(contact.permit_id)
         return (None, None) if grant is None or grant.party_id != contact.party_id else (grant.debts, grant.number)
 
     def _sharers(self, person: Person) -> list[UUID]:
-        return [one.party_id for one in self.history.people.values() if one is not person and _share(one, person)]
+        return [one.party_id for one in self.history.people.values() if one is not person and share(one, person)]
 
     def with_sharers(self, party_id: UUID) -> list[Contact]:
         """The contacts with the person and with everybody who shares a debt or the home."""
@@ -106,7 +124,7 @@ class Ledger:
         return frozenset(self._obstacles(asked))
 
     def _obstacles(self, asked: Asked) -> Iterator[str]:
-        person = self.history.people[asked.party_id]
+        person = self.living(asked.party_id, known_by=asked.asked_real)
         for stop in self.stops[asked.party_id]:
             if stop.recorded_real <= asked.asked_real and self._touches(self._as_of(stop, asked), person, asked):
                 yield "case" if stop.kind == "cured" else "stop"
@@ -118,7 +136,7 @@ class Ledger:
         reserved = [one for one in all_reserved if one.party_id == asked.party_id]
         stricter = self.stricter(asked.asked_real)
         passed = self.over_limit(person, asked, of_all, all_reserved, stricter=stricter)
-        if passed or self.over_limit_of_sharers(person, asked, of_all, all_reserved):
+        if passed or self.over_limit_of_sharers(person, asked, of_all, all_reserved, known_by=asked.asked_real):
             yield "limit"
         if not self.in_hours(person, asked, stricter=stricter):
             yield "hours"
@@ -235,13 +253,17 @@ class Ledger:
         return None
 
     def over_limit_of_sharers(
-        self, person: Person, one: Contact | Asked, others: Iterable[Contact], reserved: Iterable[Grant] = ()
-    ) -> str | None:
-        """The same by the laws of those who share the debt or the home: each is counted on what both have."""
+        self, person: Person, one: Contact | Asked, others: Iterable[Contact], reserved: Iterable[Grant] = (), *,
+        at: datetime | None = None, known_by: datetime | None,
+    ) -> str | None:  # fmt: skip
+        """The same by the laws of those who share the debt or the home: each is counted on what both have.
+
+        `at`, `known_by`: where they lived then (business time, None: last), as far as was known by that real time.
+        """
         others, reserved, about = list(others), list(reserved), self.aspects(one)
         days = law.dates_of(one.start, one.end, person.zones)
         for party_id in self.sharers[person.party_id]:
-            sharer = self.history.people[party_id]
+            sharer = self.living(party_id, at=at, known_by=known_by)
             if sharer.place == person.place:  # the same law is asked already, on all that it is about
                 continue
             common = about._replace(debts=about.debts.intersection(sharer.debts))
@@ -276,7 +298,17 @@ class Ledger:
         return None
 
     def _dates(self, one: Contact | Grant) -> frozenset[date]:
-        return law.dates_of(one.start, one.end, self.history.people[one.party_id].zones)
+        name = one.contact_id if isinstance(one, Contact) else one.permit_id
+        dates = self._on.get(name)
+        if dates is None:
+            if isinstance(one, Contact) and one.imported:
+                person = replace(self.history.people[one.party_id], zones=law.EARTHS_ENDS)
+            elif isinstance(one, Contact):
+                person = self.living(one.party_id, at=one.start)
+            else:
+                person = self.living(one.party_id, known_by=one.asked_real)
+            dates = self._on[name] = law.dates_of(one.start, one.end, person.zones)
+        return dates
 
     def _attested_from(self, person: Person, limit: law.Limit, about: law.About) -> date:
         """Since when all that the limit counts is attested, also of those who share what it is on."""
@@ -340,5 +372,6 @@ def _said_over(stop: Stop) -> datetime | None:
     return next((when for who, when in words if who != words[0][0]), None)
 
 
-def _share(one: Person, other: Person) -> bool:
+def share(one: Person, other: Person) -> bool:
+    """Whether the two share a home or a debt."""
     return one.home == other.home or not set(one.debts).isdisjoint(other.debts)

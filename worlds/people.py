@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.dossier import DossierEntry, DossierName, FactValue
+from services.compliance.domain.places import Place
 from worlds.kept import Case
 from worlds.law import utc
 from worlds.truth import Person
@@ -26,7 +27,7 @@ _IN_A_LETTER: Final = (
     "bank_seal",
 )  # fmt: skip
 _NAMES: Final = ("Ada", "Bo", "Chen", "Dora")
-_COLLECTOR: Final = {"CN": "creditor", "US-MA": "agency", "GB": "creditor", "AU-VIC": "creditor"}
+COLLECTOR: Final = {"CN": "creditor", "US-MA": "agency", "GB": "creditor", "AU-VIC": "creditor"}
 # What the four places ask for before a contact; each is told again before it is too old.
 _NEEDED: Final[dict[str, tuple[DossierName, ...]]] = {
     "CN": (),
@@ -82,7 +83,7 @@ def case_of(draw: Random, person: Person, case_id: UUID, *, begins: datetime, en
         home=person.home,
     )
     circumstances: dict[DossierName, FactValue] = {
-        "collector": _COLLECTOR[person.place],
+        "collector": COLLECTOR[person.place],
         "place": "home",
         "recipient": "obligor",
         "product": "consumer_loan",
@@ -90,6 +91,12 @@ def case_of(draw: Random, person: Person, case_id: UUID, *, begins: datetime, en
     }
     for name, value in circumstances.items():
         case.entries.append(_entry(person, name, value, begins, real))
+    case.places.append(
+        Place(
+            party_id=person.party_id, since=begins, recorded_real=begins + real, jurisdiction=person.place,
+            zones=person.zones,
+        )
+    )  # fmt: skip
     preferences = DossierEntry(
         party_id=person.party_id, name="preferences", value=(), as_of=begins - timedelta(days=80),
         recorded_real=begins + real, owner="bank",

@@ -13,7 +13,9 @@ from multiprocessing import Pool
 
 from worlds.checker import Breach, Checked, check
 from worlds.collectors import Collectors
+from worlds.moving import Moving
 from worlds.stops import Stops
+from worlds.takeover import Takeover
 from worlds.truth import History
 from worlds.world import World
 
@@ -47,6 +49,8 @@ def live(seed: int) -> History:
     for person in world.people:
         stops = Stops(world, person)
         stops.plan()
+        Moving(world, person).plan()
+        Takeover(world, person).plan()
         Collectors(world, person, stops).plan()
     return world.run()
 

@@ -16,7 +16,6 @@ from services.compliance.domain.holds import Hold
 from services.compliance.domain.moratoria import reaching
 from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.permits import Permit
-from services.compliance.domain.places import Place
 from worlds.kept import Case
 
 
@@ -32,10 +31,13 @@ _NOTHING: Final = Shared((), {})
 
 
 class _Ties(NamedTuple):
-    """Who shares something with one person. `known_from`: by name of a key that others have, too."""
+    """Who shares something with one person, each with the keys that both have.
+
+    `known_from`: by name of a key that others have, too.
+    """
 
     keys: Keys
-    others: tuple[Case, ...]
+    others: tuple[tuple[Case, Keys], ...]
     known_from: dict[str, date | None]
 
 
@@ -46,14 +48,15 @@ class Sharing:
         self._cases = cases
         self._tied: dict[UUID, _Ties] = {}
         self._made: dict[tuple[UUID, bool], Counted] = {}
+        self._debts: list[Debt] = []
 
     def keys(self, case: Case) -> Keys:
         """What every contact with the person counts on."""
         return self._ties(case).keys
 
-    def sharers(self, case: Case) -> tuple[Case, ...]:
+    def sharers(self, case: Case) -> Iterable[Case]:
         """The others who share a debt or the home."""
-        return self._ties(case).others
+        return (other for other, _ in self._ties(case).others)
 
     def of(self, case: Case, *, decided: bool) -> Shared:
         """`decided`: for a decision, which looks at reservations and attested histories, too."""
@@ -61,8 +64,8 @@ class Sharing:
         if not ties.others:
             return _NOTHING
         counted: list[Counted] = []
-        for other in ties.others:
-            counted += [self._of_another(place, one, decided=decided) for place, one in other.made.items()]
+        for other, common in ties.others:
+            counted += [self._of_another(place, one, common, decided=decided) for place, one in other.made.items()]
             if decided:
                 reserved = (permit.reservation() for permit in other.permits.values() if permit.reserves)
                 counted += [msgspec.structs.replace(one, of_another=True) for one in reserved]
@@ -70,12 +73,14 @@ class Sharing:
         counted = [one for one in counted if any(not own[kind].isdisjoint(one.keys.get(kind, ())) for kind in own)]
         return Shared(tuple(counted), ties.known_from if decided else _NOTHING.known_from)
 
-    def _of_another(self, contact_id: UUID, one: Counted, *, decided: bool) -> Counted:
+    def _of_another(self, contact_id: UUID, one: Counted, common: Keys, *, decided: bool) -> Counted:
+        """One whose debts and home are not known counts on those that both have."""
         found = self._made.get((contact_id, decided))
         if found is None:
             told_real = None if decided else one.told_real
-            found = msgspec.structs.replace(one, of_another=True, told_real=told_real)
-            self._made[contact_id, decided] = found
+            found = msgspec.structs.replace(one, of_another=True, told_real=told_real, keys=one.keys or common)
+            if one.keys:
+                self._made[contact_id, decided] = found
         return found
 
     def _ties(self, case: Case) -> _Ties:
@@ -83,43 +88,34 @@ class Sharing:
         if found is None:
             own = set(names_of(_keys(case)))
             named = {other.party_id: own.intersection(names_of(_keys(other))) for other in self._cases.values()}
-            others = tuple(one for one in self._cases.values() if one is not case and named[one.party_id])
+            others = tuple(
+                (one, keys_named(named[one.party_id]))
+                for one in self._cases.values()
+                if one is not case and named[one.party_id]
+            )
             known_from: dict[str, date | None] = {
                 name: max(dates)
                 for name in own
-                if (dates := [one.history_known_from for one in others if name in named[one.party_id]])
+                if (dates := [one.history_known_from for one, _ in others if name in named[one.party_id]])
             }
             found = self._tied[case.party_id] = _Ties(_keys(case), others, known_from)
         return found
 
     def laws(self, case: Case, *, at: datetime) -> tuple[Sharer, ...]:
         """The laws of the others, with what was told by then of what decides which of their rules apply."""
-        own = set(names_of(self.keys(case)))
         return tuple(
-            Sharer(
-                jurisdiction=other.place,
-                keys=keys_named(own.intersection(names_of(self.keys(other)))),
-                circumstances=other.dossier().circumstances(at=at),
-            )
-            for other in self.sharers(case)
+            Sharer(jurisdiction=other.place, keys=common, circumstances=other.dossier().circumstances(at=at))
+            for other, common in self._ties(case).others
         )
 
     def past(self, case: Case) -> tuple[PastSharer, ...]:
-        """The same for an audit: they have always lived where they live, and it was always known what they share."""
-        own = set(names_of(self.keys(case)))
+        """The same for an audit: all places in which they lived. What they share was always known."""
         return tuple(
             PastSharer(
-                known_real=dict.fromkeys(own.intersection(names_of(self.keys(other))), _ALWAYS),
-                places=[
-                    Place(
-                        party_id=other.party_id, since=_ALWAYS, recorded_real=_ALWAYS, jurisdiction=other.place,
-                        zones=other.zones,
-                    )
-                ],
-                dossier=other.dossier(),
+                known_real=dict.fromkeys(names_of(common), _ALWAYS), places=other.places, dossier=other.dossier()
             )
-            for other in self.sharers(case)
-        )  # fmt: skip
+            for other, common in self._ties(case).others
+        )
 
     def permits(self, case: Case) -> Iterable[Permit]:
         """The reservations of the others."""
@@ -134,17 +130,19 @@ class Sharing:
 
     def debts(self) -> list[Debt]:
         """The debts of this world, each with everybody whose case names it."""
-        bound: dict[UUID, list[Obligor]] = {}
-        for case in self._cases.values():
-            for debt_id in case.debts:
-                bound.setdefault(debt_id, []).append(Obligor(case.party_id, "borrower", "joint"))
-        return [
-            Debt(
-                debt_id=debt_id, case_party_id=obligors[0].party_id, loan_id=debt_id, is_overdue=True,
-                originated_on=None, obligors=tuple(obligors),
-            )
-            for debt_id, obligors in bound.items()
-        ]  # fmt: skip
+        if not self._debts:
+            bound: dict[UUID, list[Obligor]] = {}
+            for case in self._cases.values():
+                for debt_id in case.debts:
+                    bound.setdefault(debt_id, []).append(Obligor(case.party_id, "borrower", "joint"))
+            self._debts = [
+                Debt(
+                    debt_id=debt_id, case_party_id=obligors[0].party_id, loan_id=debt_id, is_overdue=True,
+                    originated_on=None, obligors=tuple(obligors),
+                )
+                for debt_id, obligors in bound.items()
+            ]  # fmt: skip
+        return self._debts
 
 
 def _keys(case: Case) -> Keys:

@@ -28,6 +28,18 @@ class Person:
     numbers: tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A person lives elsewhere from `since` on (business time); it reached us and was handled at these real times."""
+
+    party_id: UUID
+    since: datetime
+    reached_real: datetime
+    recorded_real: datetime
+    place: str
+    zones: tuple[str, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Contact:
     """A contact or attempt that was made. `start` and `end` are business time, `start_real` is real time.
@@ -61,6 +73,8 @@ class Contact:
     honest: bool = False
     told_real: datetime | None = None
     use_told_real: datetime | None = None
+    imported: bool = False
+    """Another system told of it at a cut-over: it counts, on every date that it can have been, and nobody judges it."""
 
     @property
     def unanswered(self) -> bool:
@@ -218,6 +232,7 @@ class History:
     exceptions: list[Leave] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
     verdicts: dict[UUID, Verdict] = field(default_factory=dict)
     leaves: dict[UUID, list[bytes]] = field(default_factory=dict)
     stricter_from: date | None = None

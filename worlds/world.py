@@ -67,7 +67,12 @@ class World:
 
     def new_id(self) -> UUID:
         """An id of this world."""
-        return UUID(int=self.draw.getrandbits(128))
+        return self.drawn_id(self.draw)
+
+    @staticmethod
+    def drawn_id(draw: Random) -> UUID:
+        """An id drawn apart from the world's own."""
+        return UUID(int=draw.getrandbits(128))
 
     def at(self, moment: datetime, deed: Deed) -> None:
         """Let it happen then; not before now. Moments are made unique, so that nothing happens at once."""

@@ -21,6 +21,7 @@ from services.compliance.domain.rulings import Earliest, Ruling, deny_until
 
 _counted, _touches, _zones = Counter.busiest, Hold.touches, Question.candidate_zones
 _ended, _built, _open_on = holds.ended, leaves.build, Hours.on
+_shares = Counted.shares
 
 
 def _one_too_many(self: Counter, dates: Any) -> int:
@@ -74,6 +75,10 @@ def _without_earliest(rule: Any, moment: Any, detail: str, **values: Any) -> Rul
 def _first_guess(start: Any, refusals: list[Ruling], _refusing_at: Any) -> Earliest:
     moments = [one.earliest.at for one in refusals if one.earliest.at is not None]
     return Earliest(at=min(moments)) if moments else Earliest(after="never")
+
+
+def _if_named(self: Counted, key: Any, wanted: Any) -> bool:
+    return key in self.keys and _shares(self, key, wanted)
 
 
 class _Unheard:
@@ -188,6 +193,14 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     "no hindsight": ([lambda: patch("worlds.bureau.changes", lambda *_, **__: [])], "the audit differs"),
     "no second look": ([lambda: patch("worlds.bureau.refused_now", lambda *_, **__: [])], "a permit outlived"),
     "limit reached too soon": ([lambda: patch.object(Counter, "busiest", _one_too_few)], "a refusal names other"),
+    "moved, and judged by the old clocks": (
+        [lambda: patch(f"{_DOMAIN}.audited_on.place_at", lambda known, *_, **__: known[0])],
+        "the audit differs",
+    ),
+    "what names no debt counts on none": (
+        [lambda: patch.object(Counted, "shares", _if_named)],
+        "granted against: limit",
+    ),
     "wish ignored": (
         [lambda: patch(f"{_DOMAIN}.rules.hours._inconvenient_spans", lambda *_: [])],
         "granted against: wish",
