@@ -36,6 +36,7 @@ from benchmarks.otlp_sink import OtlpSink
 from benchmarks.watch import CaseWatch
 from benchmarks.written import wait_until_written, written
 from cli.platform import Platform
+from services.intake.strategy_desk import CHOOSE, CHOOSE_ALL
 from shared.embedded.kafka import ADMIN
 
 _FLOOR_BATCHES = (500, 1_000, 3_000)
@@ -43,7 +44,7 @@ _RUN_SECONDS = 300
 _TARGET_OF_FLOOR, _TARGET_OF_USUAL, _TARGET_P99_MS, _TARGET_RSS_MB = 0.15, 25, 250, 250
 _TARGET_OF_SAME_ROWS = 0.5
 _WARM_EVENTS = 100
-_LEFT_TO_CHOOSE = "SELECT count(*) FROM intent WHERE kind LIKE 'choose%' AND done_at IS NULL"
+_LEFT_TO_CHOOSE = "SELECT count(*) FROM intent WHERE kind = ANY($1::text[]) AND done_at IS NULL"
 _CHOSEN = """
 SELECT count(*), extract(epoch FROM max(chosen_at) - min(chosen_at))::float8 FROM next_action
 WHERE chosen_at >= (SELECT max(recorded_at) FROM inbox)
@@ -199,9 +200,11 @@ async def _choose(platform: Platform) -> float:
     connection = await asyncpg.connect(platform.databases["intake"].owner_url)
     try:
         for _ in range(4 * _RUN_SECONDS):
-            if not await connection.fetchval(_LEFT_TO_CHOOSE):
+            if not await connection.fetchval(_LEFT_TO_CHOOSE, [CHOOSE, CHOOSE_ALL]):
                 break
             await asyncio.sleep(0.25)
+        else:
+            raise TimeoutError(f"not all cases were chosen for within {_RUN_SECONDS} s")
         cases, seconds = await connection.fetchrow(_CHOSEN)
     finally:
         await connection.close()
