@@ -17,15 +17,17 @@ from shared.database.columns import joined
 from shared.events.case import NextAction, StrategyArm
 
 _totals = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
+# Each table is told the parties itself: merged by order alone, all rows before the last of them would be read.
 _CASES: Final = """
 SELECT c.party_id, c.case_id, c.status, c.held, c.suspended, c.as_of, c.days_contractual, c.days_effective,
        c.overdue_minor::text, p.mobile_index IS NOT NULL AS has_phone,
        p.profile::json ->> 'cell' IS NOT NULL AS has_home, s.as_of AS scored_on, s.cure_probability,
        n.number, n.action, n.reasons, n.rule, n.next_on, n.strategy_sha256, n.arm
 FROM case_file c
-LEFT JOIN person p ON p.tenant = c.tenant AND p.party_id = c.party_id
-LEFT JOIN score s ON s.tenant = c.tenant AND s.party_id = c.party_id AND s.case_id = c.case_id
-LEFT JOIN next_action n ON n.tenant = c.tenant AND n.party_id = c.party_id
+LEFT JOIN person p ON p.tenant = c.tenant AND p.party_id = c.party_id AND p.party_id = ANY($2::uuid[])
+LEFT JOIN score s ON s.tenant = c.tenant AND s.party_id = c.party_id AND s.party_id = ANY($2::uuid[])
+  AND s.case_id = c.case_id
+LEFT JOIN next_action n ON n.tenant = c.tenant AND n.party_id = c.party_id AND n.party_id = ANY($2::uuid[])
 WHERE c.tenant = $1 AND c.party_id = ANY($2::uuid[]) ORDER BY c.party_id
 """
 _HISTORY: Final = """
