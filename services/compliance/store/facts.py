@@ -36,7 +36,7 @@ _LOOK_BACK: Final = timedelta(days=400)
 
 _CASES = """
 SELECT f.*, h.party_id IS NOT NULL AS cut_over, h.known_from AS attested_from FROM party_fact f
-LEFT JOIN attested_history h ON h.tenant = f.tenant AND h.party_id = f.party_id
+LEFT JOIN attested_history h ON h.tenant = f.tenant AND h.party_id = f.party_id AND h.party_id = ANY($2::uuid[])
 WHERE f.tenant = $1 AND f.party_id = ANY($2::uuid[])
 """
 _SAVE_CASES = """
