@@ -14,6 +14,7 @@ from services.assignment.consumers import subscriptions
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.travel import CalibratedHaversine
 from services.assignment.examples import EXAMPLES
+from services.assignment.feeds import WithdrawOfFeed, on_heartbeats
 from services.assignment.opened import OpenedDatabase
 from services.assignment.permits import PermitReleases, VisitGuard, VisitPermits
 from services.assignment.planning import RouteFieldDay, SelectFieldDay
@@ -46,6 +47,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         VisitPermits(compliance, policy),
         PermitReleases(compliance),
         VisitGuard(policy),
+        WithdrawOfFeed(policy),
     ]
 
     def build_api(runtime: ServiceRuntime) -> FastAPI:
@@ -81,4 +83,5 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         subscriptions=subscriptions(policy),
         intent_handlers=intent_handlers,
         lifespan=lifespan,
+        on_heartbeats=on_heartbeats,
     )

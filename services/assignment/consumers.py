@@ -97,7 +97,7 @@ def _case_version(candidacy: Candidacy, event: Event[Any], _policy: SelectionPol
 
 def _stopped(candidacy: Candidacy, event: Event[Any], policy: SelectionPolicy, now: datetime) -> Step:
     data = event.data
-    if data.cause == "feed_suspended":  # compliance refuses while it lasts, so nothing must end when it does
+    if data.cause == parties.FEED_SUSPENDED:  # the heartbeats say how long it lasts, so nothing must end with it
         return parties.recalled(candidacy, cause=data.cause, policy=policy, now=now)
     until = data.since + timedelta(days=policy.cooling_days["payment"]) if data.cause in _PASSING else None
     if data.cause in _HELD_SOON:

@@ -23,6 +23,8 @@ from shared.money import Money
 
 HOLD_CAUSES: Final = {"plan_active": "plan_signed", "safety": "sos"}
 """Compliance's kinds of hold that the `stop` topic knows under another name; all others have the same name on both."""
+FEED_SUSPENDED: Final = "feed_suspended"
+"""Cause and reason while intake does not believe the core that the case comes from."""
 _HOME: Final = "household:"
 _ENDS: Final = frozenset({"cured", *get_args(EndingKind)})
 
@@ -48,6 +50,8 @@ class CaseFacts:
     """What one visit is about for several people: the home, and each debt that binds somebody else, too."""
     leads: bool = True
     """Whether this is the lead case of all its debts: whoever borrowed them, not who is bound beside them."""
+    core: str | None = None
+    """The core that tells of it; none: it was never said."""
 
     @property
     def home(self) -> str | None:
@@ -91,6 +95,14 @@ class Candidacy:
     blocks: tuple[Block, ...] = ()
     not_before: date | None = None
     visit: PlannedVisit | None = None
+    disbelieved: frozenset[str] = frozenset()
+    """The cores that intake does not believe at the moment, whosever they are."""
+
+    @property
+    def feed_suspended(self) -> bool:
+        """Whether the case's core is not believed; of a case that nobody said the core of, whether any is not."""
+        core = None if self.case is None else self.case.core
+        return bool(self.disbelieved) if core is None else core in self.disbelieved
 
     def today(self, now: datetime) -> date:
         """The party's local date (UTC while no zone is known)."""
@@ -140,6 +152,7 @@ def case_known(candidacy: Candidacy, data: CaseOpened, *, at: datetime, policy: 
         shared=_shared(data),
         leads=all(_leads(loan, data.party_id) for loan in data.loans),
         suspended=known.suspended if known is not None and same else False,
+        core=data.core,
     )
     changed = replace(candidacy, case=case)
     if case.held or (candidacy.visit is not None and candidacy.visit.case_id != case.case_id):
@@ -251,6 +264,8 @@ def refusal(candidacy: Candidacy, field_day: date, *, policy: SelectionPolicy, n
         return "no_open_case"
     if case.held or case.suspended:
         return "held" if case.held else "suspended"
+    if candidacy.feed_suspended:
+        return FEED_SUSPENDED
     blocking = candidacy.blocking(now)
     if blocking is not None:
         return f"stopped:{blocking.cause}"

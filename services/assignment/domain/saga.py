@@ -13,7 +13,15 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from services.assignment.domain.candidacy import Candidacy, Step, cooled, ignored, refusal, withdraw_visit
+from services.assignment.domain.candidacy import (
+    FEED_SUSPENDED,
+    Candidacy,
+    Step,
+    cooled,
+    ignored,
+    refusal,
+    withdraw_visit,
+)
 from services.assignment.domain.policy import CoolingCause, SelectionPolicy
 from services.assignment.domain.visits import OURS, PlannedVisit, VisitState
 from shared.events import NewEvent
@@ -153,8 +161,9 @@ def permit_granted(
     )
     if visit is None or unusable:
         return Step(candidacy=candidacy, intents=(_release(candidacy.party_id, permit_id, now),))
-    if now >= visit.window.start:
-        step = withdraw_visit(candidacy, cause="too_late", cooling="withdrawn", policy=policy, now=now)
+    if candidacy.feed_suspended or now >= visit.window.start:
+        cause = FEED_SUSPENDED if candidacy.feed_suspended else "too_late"
+        step = withdraw_visit(candidacy, cause=cause, cooling="withdrawn", policy=policy, now=now)
         return replace(step, intents=(_release(visit.party_id, permit_id, now),))
     assigned = replace(_moved_on(visit, VisitState.ASSIGNED, visit.version + 1, now), permit_id=permit_id)
     event: NewEvent[EventData] = NewEvent(

@@ -12,6 +12,7 @@ import asyncpg
 from services.assignment.domain.candidacy import Block, Candidacy, CaseFacts, ChosenAction
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.visits import LIVE, PlannedVisit, VisitState
+from services.assignment.store.feeds import suspended
 from services.assignment.store.rows import columns
 from shared.database import UnitOfWork
 from shared.events.base import TimeWindow
@@ -45,16 +46,16 @@ WHERE v.tenant = $1 AND v.state = ANY($2::text[])
 _SAVE_CANDIDATES = """
 INSERT INTO candidate (tenant, party_id, case_id, case_version, bucket, dpd_effective, overdue_minor, overdue_currency,
                        jurisdiction, time_zones, language, cell, held, facts_at, is_open, suspended, not_before,
-                       shared, leads, action, action_number, action_case_id)
+                       shared, leads, action, action_number, action_case_id, core)
 SELECT $1, r.party_id, r.case_id, r.case_version, r.bucket, r.dpd_effective,
        r.overdue_minor::bigint[], r.overdue_currency::text[], r.jurisdiction, r.time_zones::text[], r.language, r.cell,
        r.held, r.facts_at, r.is_open, r.suspended, r.not_before, coalesce(r.shared::text[], '{}'),
-       coalesce(r.leads, true), r.action, r.action_number, r.action_case_id
+       coalesce(r.leads, true), r.action, r.action_number, r.action_case_id, r.core
 FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::integer[], $7::text[], $8::text[], $9::text[],
             $10::text[], $11::text[], $12::text[], $13::boolean[], $14::timestamptz[], $15::boolean[], $16::boolean[],
-            $17::text[], $18::boolean[], $19::date[], $20::text[], $21::integer[], $22::uuid[])
+            $17::text[], $18::boolean[], $19::text[], $20::date[], $21::text[], $22::integer[], $23::uuid[])
   AS r(party_id, case_id, case_version, bucket, dpd_effective, overdue_minor, overdue_currency, jurisdiction,
-       time_zones, language, cell, held, facts_at, is_open, suspended, shared, leads, not_before, action,
+       time_zones, language, cell, held, facts_at, is_open, suspended, shared, leads, core, not_before, action,
        action_number, action_case_id)
 ON CONFLICT (tenant, party_id) DO UPDATE SET
   case_id = excluded.case_id, case_version = excluded.case_version, bucket = excluded.bucket,
@@ -64,7 +65,7 @@ ON CONFLICT (tenant, party_id) DO UPDATE SET
   facts_at = excluded.facts_at, is_open = excluded.is_open, suspended = excluded.suspended,
   shared = excluded.shared, leads = excluded.leads,
   not_before = excluded.not_before, action = excluded.action, action_number = excluded.action_number,
-  action_case_id = excluded.action_case_id
+  action_case_id = excluded.action_case_id, core = excluded.core
 """
 
 _SAVE_BLOCKS = """
@@ -102,6 +103,7 @@ async def load_candidacies(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[U
     blocks: dict[UUID, list[Block]] = defaultdict(list)
     for row in await uow.sql.fetch(_BLOCKS, uow.tenant, ids):
         blocks[row["party_id"]].append(_block(row))
+    disbelieved = await suspended(uow)
     visits = {row["party_id"]: planned_visit(row) for row in await uow.sql.fetch(_LIVE_VISITS, uow.tenant, ids, _LIVE)}
     return {
         party_id: Candidacy(
@@ -111,6 +113,7 @@ async def load_candidacies(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[U
             blocks=tuple(blocks[party_id]),
             not_before=cases[party_id]["not_before"] if party_id in cases else None,
             visit=visits.get(party_id),
+            disbelieved=disbelieved,
         )
         for party_id in ids
     }
@@ -210,12 +213,13 @@ def _case(row: asyncpg.Record | None) -> CaseFacts | None:
         suspended=row["suspended"],
         shared=tuple(row["shared"]),
         leads=row["leads"],
+        core=row["core"],
     )
 
 
 def _case_row(case: CaseFacts | None) -> tuple[object, ...]:
     if case is None:
-        return (None,) * 16
+        return (None,) * 17
     return (
         case.case_id,
         case.version,
@@ -233,6 +237,7 @@ def _case_row(case: CaseFacts | None) -> tuple[object, ...]:
         case.suspended,
         _array(case.shared),
         case.leads,
+        case.core,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from services.assignment.api import build_router
 from services.assignment.consumers import subscriptions
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.travel import CalibratedHaversine
+from services.assignment.feeds import WithdrawOfFeed, on_heartbeats
 from services.assignment.opened import OpenedDatabase
 from services.assignment.permits import PermitReleases, VisitGuard, VisitPermits
 from services.assignment.planning import RouteFieldDay, SelectFieldDay
@@ -24,6 +26,7 @@ from shared.access.routes import access_router
 from shared.events.base import TimeWindow
 from shared.events.case import CaseActionChosen, CaseCured, CaseOpened, CaseUpdated
 from shared.events.compliance import PartyErased
+from shared.events.platform import ServiceHeartbeat
 from shared.events.stop import PartyStopped
 from shared.events.visit import VisitAgreed, VisitDeclined, VisitOffered
 from shared.geo import Point
@@ -98,6 +101,7 @@ async def desk(service_settings: Any, neighbours: Neighbours, shelf: Shelf) -> A
             VisitPermits(compliance, POLICY),
             PermitReleases(compliance),
             VisitGuard(POLICY),
+            WithdrawOfFeed(POLICY),
         ]
         giving = access_router("assignment", assignment_texts(), partial(give_lists, POLICY))
         return subscriptions(POLICY), handlers, [build_router(POLICY), giving]
@@ -141,8 +145,8 @@ def chosen(case: CaseOpened, number: int, action: str) -> CaseActionChosen:
     )  # fmt: skip
 
 
-async def open_cases(desk: Desk, count: int) -> list[CaseOpened]:
-    cases = [opened_case() for _ in range(count)]
+async def open_cases(desk: Desk, count: int, **changes: Any) -> list[CaseOpened]:
+    cases = [opened_case(**changes) for _ in range(count)]
     await desk.deliver("case", *(("case.opened", case) for case in cases))
     await desk.deliver("case", *(("case.action_chosen", chosen(case, 1, "field_visit")) for case in cases))
     return cases
@@ -304,6 +308,57 @@ async def test_a_home_that_is_learned_while_two_days_are_routed_is_visited_once(
     assert await desk.types() == ["visit.proposed"]
     views = [(await desk.get(f"/v1/field-days/{day}")).json() for day in (DAY, NEXT_DAY)]
     assert [each["reason"] for view in views for each in view["unassigned"]] == ["one_visit_for_all"]
+
+
+async def heartbeat(desk: Desk, seconds: int, **suspended: str) -> None:
+    """Intake says, so many seconds from now, which cores it does not believe."""
+    at = desk.clock.real + timedelta(seconds=seconds)
+    beat = ServiceHeartbeat(
+        service="intake", topic="case", partition=0, sent_at=at, low_watermark=at, suspended_feeds=suspended
+    )
+    async with desk.database.unit_of_work() as uow:
+        await on_heartbeats(uow, [SimpleNamespace(data=beat)])  # type: ignore[list-item]
+
+
+async def test_what_waits_is_taken_back_while_a_core_is_not_believed_and_planned_anew_afterwards(desk: Desk) -> None:
+    await register(desk)
+    (ours,), others = await open_cases(desk, 1, core="core-a"), await open_cases(desk, 1, core="core-b")
+    await plan(desk)
+    await heartbeat(desk, 1, **{"core-a": "books_differ"})
+    await desk.work("visit.withdraw_of_feed")
+    name, withdrawn = (await desk.events())[-1]
+    assert (name, withdrawn["party_id"], withdrawn["cause"]) == (
+        "visit.withdrawn", str(ours.party_id), "feed_suspended",
+    )  # fmt: skip
+
+    await heartbeat(desk, 0)  # older: still on its way when the newer one came
+    desk.clock.business += timedelta(days=4)
+    late, *_ = await open_cases(desk, 1, core="core-a")
+    assert (await desk.post("/v1/field-days/2026-03-09/plan", {})).status_code == 202
+    await desk.work("field_day.select")
+    view = (await desk.get("/v1/field-days/2026-03-09")).json()
+    assert (view["eligible"], view["not_chosen"]) == (0, {"feed_suspended": 2})
+
+    await heartbeat(desk, 2)
+    assert (await desk.post("/v1/field-days/2026-03-10/plan", {})).status_code == 202
+    await desk.work("field_day.select")
+    async with desk.database.read_only() as uow:
+        chosen_anew = await uow.sql.fetchval(
+            "SELECT array_agg(p) FROM field_area, unnest(party_ids) p WHERE status = 'waiting'"
+        )
+    assert set(chosen_anew) == {ours.party_id, late.party_id}
+    assert str(others[0].party_id) not in map(str, chosen_anew), "planned already, and never taken back"
+
+
+async def test_a_core_that_is_disbelieved_while_the_route_is_computed_gets_no_proposal(desk: Desk) -> None:
+    await register(desk)
+    await open_cases(desk, 1)  # nobody said of which core: any that is not believed counts
+    await desk.post(f"/v1/field-days/{DAY}/plan", {})
+    await desk.work("field_day.select")
+    await heartbeat(desk, 1, **{"core-a": "tape_missing"})
+    await desk.work("field_day.route", "visit.withdraw_of_feed")
+    assert [each["reason"] for each in (await field_day(desk))["unassigned"]] == ["feed_suspended"]
+    assert await desk.types() == []
 
 
 @pytest.mark.parametrize("day", ["2026-02-27", "2026-04-01"])

@@ -282,3 +282,13 @@ def test_case_ids_of_the_builders_agree() -> None:
     assert candidate().case is not None
     assert visit().case_id == CASE
     assert visit().party_id == PARTY
+
+
+def test_permit_that_comes_while_the_core_is_not_believed_is_given_back() -> None:
+    agreed = candidate(
+        case=case(core="core-a"), visit=visit(VisitState.AGREED), disbelieved=frozenset({"core-a", "core-b"})
+    )
+    step = grant(agreed)
+    assert [event.data.cause for event in step.events] == ["feed_suspended"]  # type: ignore[attr-defined]
+    assert [intent.kind for intent in step.intents] == [saga.RELEASE_INTENT]
+    assert names(grant(replace(agreed, disbelieved=frozenset({"core-b"})))) == ["visit.assigned"]
