@@ -33,9 +33,14 @@ class OpenDifference(BaseModel):
 
     party_id: PartyId
     loan_ref: str = Field(description="The core's loan reference.", examples=["L-000042"])
-    field: str = Field(description="What differs; `loan`: the core does not know the loan.", examples=["overdue_minor"])
+    field: str = Field(
+        description="What differs; `loan`: the core does not know the loan; `obligors`: nobody can say who is bound.",
+        examples=["overdue_minor"],
+    )
     ours: str | None = Field(description="What our book says.")
-    cores: str | None = Field(description="What the core says; null: it does not know the loan.")
+    cores: str | None = Field(
+        description="What the core says, or why it says nothing; null: it does not know the loan."
+    )
     business_date: date = Field(description="Business date of the comparison.")
     opened_at: Moment = Field(description="Real time at which it was first seen.")
     confirmed_at: Moment | None = Field(

@@ -53,6 +53,7 @@ class Loan:
     charged_off_on: date | None = None
     ended_on: date | None = None
     inexact: bool = False
+    group: int | None = None
 
 
 class Books:
@@ -62,6 +63,8 @@ class Books:
         self.loans: dict[int, Loan] = {}
         self.clients: dict[int, dict[str, Any]] = {}
         """What is different of a client, as the API says it."""
+        self.groups: dict[int, list[int]] = {}
+        """The members of each group."""
         self.questions: list[str] = []
         self.failing: set[int] = set()
         self.silent: set[int] = set()
@@ -131,6 +134,15 @@ def rest_api(books: Books) -> FastAPI:
             "dateOfBirth": [1980, 5, 1], "status": {"id": 300, "code": "clientStatusType.active"}, "subStatus": {},
         } | books.clients.get(number, {})  # fmt: skip
 
+    @app.get("/api/v1/groups/{number}")
+    async def group(number: int) -> dict[str, Any]:
+        """A group with its members."""
+        if number not in books.groups:
+            raise HTTPException(404)
+        active = {"id": 300, "code": "clientStatusType.active"}
+        members = [{"id": one, "status": active} | books.clients.get(one, {}) for one in books.groups[number]]
+        return {"id": number, "name": f"Group {number}", "active": True, "clientMembers": members}
+
     @app.get("/api/v1/client/{number}/addresses")
     async def addresses(number: int) -> list[dict[str, Any]]:
         """The addresses of a client."""
@@ -150,6 +162,7 @@ def loan_document(loan: Loan) -> dict[str, Any]:
         "id": loan.number,
         "accountNo": f"{loan.number:09d}",
         **({} if loan.client is None else {"clientId": loan.client}),
+        **({} if loan.group is None else {"group": {"id": loan.group, "name": f"Group {loan.group}"}}),
         "loanProductId": loan.product,
         "currency": {"code": loan.currency, "decimalPlaces": 2},
         "status": {"id": 300, "active": not closed, "closed": closed, loan.status: True},

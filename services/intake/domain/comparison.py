@@ -12,7 +12,7 @@ from services.intake.domain.assessment import assess, balance_minor, movements_o
 from services.intake.domain.book import Book, Disagreement, Loan, Standing
 from services.intake.domain.policy import DelinquencyPolicy
 
-ComparedField = Literal["overdue_minor", "balance_minor", "oldest_due_date", "currency", "loan"]
+ComparedField = Literal["overdue_minor", "balance_minor", "oldest_due_date", "currency", "loan", "obligors"]
 # More than this is no sum of single errors: one of the two sides is wrong as a whole.
 INCIDENT_SHARE: Final = 0.005
 INCIDENT_LOANS: Final = 10

@@ -12,24 +12,18 @@ the event, never older.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from msgspec import structs
 from pydantic import ConfigDict
 
-from services.intake.fineract.facts import (
-    Fact,
-    FactRefusedError,
-    Occasion,
-    Tenancy,
-    death_of,
-    facts_of,
-    person_of,
-)
+from services.intake.fineract.facts import Fact, FactRefusedError, Occasion, Tenancy, facts_of
+from services.intake.fineract.leads import GroupLoans
 from services.intake.fineract.message import Change, Message, MessageError, Reader, loan_of_key
 from services.intake.fineract.numbering import core_sequence, unwrapped
+from services.intake.fineract.people_facts import death_of, person_of
 from services.intake.fineract.port import FineractPort, Refusal, Snapshot, Version, Wanted
 from services.intake.fineract.settings import FineractSettings
 from services.intake.fineract.table import REDUCING
@@ -72,6 +66,14 @@ class CoreMessage(EventData):
     snapshot: Snapshot | None
     lock_key: str
     """What its party is found by: the person, or the loan alone while nothing is past due."""
+
+
+class _Said(NamedTuple):
+    """A fact, what it follows from, and under which key it is told."""
+
+    key: str
+    change: Change
+    fact: Fact
 
 
 class FineractAdapter:
@@ -143,7 +145,7 @@ class FineractAdapter:
                 entry.core_key = self._key(str(found.client_id))
             entry.kill(found.reason, found.detail)
             return
-        key = self._key(str(found.loan.client_id))
+        key = self._key(found.loan.party_ref)
         # A client with nothing past due is nobody to us, unless we have told of the loan before.
         past_due = found.loan.past_due_on(message.business_date)
         entry.core_key = key if past_due else self._key(f"{_LOAN_KEY}{message.loan_id}")
@@ -180,6 +182,7 @@ class FineractAdapter:
         told_before = set(told)
         sold = await store.load_sold(uow, self._tenancy.core, {str(one.message.loan_id) for one in contents})
         sold_before = set(sold)
+        groups = await GroupLoans.load(uow, self._tenancy, [one.snapshot.loan for one in contents if one.snapshot])
         records: list[Record] = []
         people: dict[UUID, Event[EventData]] = {}
         outcomes: dict[InboxKey, Outcome] = {}
@@ -188,11 +191,11 @@ class FineractAdapter:
             number = numbers.unwrap(received.partition, content.message.message_id)
             open_changes = _not_sold(content.message, sold)
             loan = None if party_id is None else _loan(party_id, content.message)
-            facts = [] if loan is None else self._facts(content, open_changes, number, loan, told)
+            facts = [] if loan is None else self._facts(content, open_changes, number, loan, told, groups)
             if party_id is None or not facts:
                 outcomes[InboxKey(event.source, event.id)] = Outcome.IGNORED
                 continue
-            records += self._records(uow, event, content.message, facts)
+            records += self._records(uow, content.message, facts)
             person = None if content.snapshot is None else content.snapshot.person
             described = person and person_of(person, core_sequence=core_sequence(number, 0), tenancy=self._tenancy)
             if described:
@@ -200,44 +203,51 @@ class FineractAdapter:
         await append_records(uow, records)
         await self._describe(uow, people)
         await store.save_told(uow, self._tenancy.core, told - told_before)
+        await groups.save(uow)
         await store.save_sold(uow, self._tenancy.core, sold=sold - sold_before, bought_back=sold_before - sold)
         await store.save_numbers(uow, self._tenancy.core, numbers.newest)
         return outcomes
 
     def _facts(
-        self, content: CoreMessage, changes: Sequence[Change], number: int, loan: ToldLoan, told: set[ToldLoan]
-    ) -> list[tuple[Change, Fact]]:
+        self, content: CoreMessage, changes: Sequence[Change], number: int, loan: ToldLoan, told: set[ToldLoan],
+        groups: GroupLoans,
+    ) -> list[_Said]:  # fmt: skip
         """The facts of a message's `changes`. A loan that is told of from now on is added to `told`."""
         message, snapshot = content.message, content.snapshot
-        found: list[tuple[Change, Fact]] = []
+        found: list[_Said] = []
         if snapshot is None:
             return found
         for change in changes:
             occasion = Occasion(message.business_date, core_sequence(number, change.item), message.raised_at)
+            left = groups.left_by(loan, snapshot.loan, occasion)
+            if left is not None:
+                found.append(_Said(self._key(left.party_ref), change, left.fact))
+                told.discard(left.loan)
+            if left is not None and left.loan == loan:
+                break  # not late, and nothing was ever told of it under its new lead
             facts = facts_of(change, snapshot.loan, occasion, self._tenancy, told=loan in told)
             if facts:
                 told.add(loan)
             death = death_of(snapshot.person, occasion, self._tenancy) if facts and snapshot.person else None
             if death is not None:
                 facts = [death, *facts]
-            found += [(change, fact) for fact in facts]
+            found += [_Said(self._key(snapshot.loan.party_ref), change, fact) for fact in facts]
+            groups.seen(loan, snapshot.loan, occasion, is_told=loan in told)
         return found
 
-    def _records(
-        self, uow: UnitOfWork, event: Event[EventData], message: Message, facts: Iterable[tuple[Change, Fact]]
-    ) -> list[Record]:
+    def _records(self, uow: UnitOfWork, message: Message, facts: Iterable[_Said]) -> list[Record]:
         """The facts as records of topic `loan`: identity is the message's, its item's, and the place among several."""
-        key = event.key.encode()
-        partition = partitions_of([key], PARTITIONS)[0]
         records: list[Record] = []
         written: dict[str, int] = {}
-        for change, fact in facts:
+        for under, change, fact in facts:
+            key = under.encode()
+            partition = partitions_of([key], PARTITIONS)[0]
             identity = f"{message.key}:{change.item}" if change.item else message.key
             place = written[identity] = written.get(identity, -1) + 1
             identity = f"{identity}/{place}" if place else identity
             headers = encode_headers(
                 event_type=CATALOGUE[fact.type], event_id=identity, source=self._tenancy.core,
-                tenant=self._tenancy.tenant, aggregate_id=event.key, sequence=fact.core_sequence,
+                tenant=self._tenancy.tenant, aggregate_id=under, sequence=fact.core_sequence,
                 time=message.raised_at, recorded_time=uow.real_now, correlation_id=identity, causation_id="",
                 traceparent=current_traceparent() or "",
             )  # fmt: skip

@@ -10,12 +10,10 @@ from msgspec import Struct
 from pydantic import ValidationError
 
 from services.intake.fineract.message import Change, Transaction
-from services.intake.fineract.state import Booking, ClientState, Due, LoanState
+from services.intake.fineract.state import Booking, Due, LoanState
 from services.intake.fineract.table import Kind
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE
-from shared.events.loan import ContactPoint, PartyDeceased, PartyUpdated
-from shared.geo import Point
 from shared.money import parse_money
 
 ProductClass = Literal["card", "consumer", "mortgage", "business"]
@@ -68,6 +66,7 @@ class Tenancy(Struct, frozen=True):
     contact_source: ContactSource
     history_known_from: date | None
     deceased_sub_statuses: frozenset[int] = frozenset()
+    group_liability: Literal["unknown", "joint"] = "unknown"
 
 
 class Occasion(Struct, frozen=True):
@@ -119,7 +118,7 @@ class _Writer:
             "tenant": tenancy.tenant,
             "core": tenancy.core,
             "loan_ref": str(state.loan_id),
-            "party_ref": str(state.client_id),
+            "party_ref": state.party_ref,
             "business_date": occasion.business_date,
             "core_sequence": occasion.core_sequence,
             "currency": state.currency,
@@ -132,13 +131,7 @@ class _Writer:
             raise FactRefusedError("product_unmapped", f"loanProductId {self._state.product_id}")
         self._say(
             "loan.overdue",
-            obligors=[
-                {"party_ref": str(self._state.client_id), "role": "borrower", "liability": "full"},
-                *(
-                    {"party_ref": str(client), "role": "guarantor", "liability": "secondary"}
-                    for client in self._state.guarantors
-                ),
-            ],
+            obligors=bound_by(self._state),
             value_date=self._at.business_date,
             booked_at=self._at.raised_at,
             cause=self._cause,
@@ -201,7 +194,7 @@ class _Writer:
             "value_date": booking.booked_on,
             "booked_at": self._at.raised_at,
         }
-        payer = str(self._state.client_id)
+        payer = self._state.party_ref
         if _RECOVERY in booking.kinds:
             self._say("loan.recovery_received", **values, payer_ref=payer)
             return
@@ -314,6 +307,22 @@ class _Writer:
         self.facts.append(Fact(type_name, self._at.core_sequence, data))
 
 
+def bound_by(state: LoanState) -> list[dict[str, Any]]:
+    """Everyone bound by a loan: its client or the members of its group, the lead first, and who stands surety."""
+    lead = {"party_ref": state.party_ref, "role": "borrower", "liability": "joint" if state.members else "full"}
+    others = [
+        {"party_ref": str(client), "role": "co_borrower", "liability": "joint"}
+        for client in state.members
+        if client != state.lead
+    ]
+    surety = [
+        {"party_ref": str(client), "role": "guarantor", "liability": "secondary"}
+        for client in state.guarantors
+        if client not in state.members
+    ]
+    return [lead, *others, *surety]
+
+
 def _items(dues: Iterable[Due]) -> list[dict[str, Any]]:
     return [
         {
@@ -338,58 +347,3 @@ def _taken_back(seen: Transaction, currency: str) -> Booking | None:
     except ValueError:
         return None
     return Booking(seen.number, seen.kinds, seen.happened_on, amount_minor, reversed=True)
-
-
-def death_of(state: ClientState, occasion: Occasion, tenancy: Tenancy) -> Fact | None:
-    """`party.deceased`, where the bank's sub-status of the client says so. Of several reports the first one counts."""
-    if state.client.sub_status_id not in tenancy.deceased_sub_statuses:
-        return None
-    data = PartyDeceased(
-        tenant=tenancy.tenant,
-        core=tenancy.core,
-        party_ref=str(state.client.id),
-        core_sequence=occasion.core_sequence,
-        reported_on=occasion.business_date,
-    )
-    return Fact("party.deceased", occasion.core_sequence, data)
-
-
-def person_of(state: ClientState, *, core_sequence: int, tenancy: Tenancy) -> PartyUpdated | None:
-    """The person as the core knows them; None where it knows too little: then the party stays held.
-
-    Fineract knows nothing of past contacts, so without the tenant's word on them nobody is described.
-    """
-    if state.client.is_closed and state.client.sub_status_id not in tenancy.deceased_sub_statuses:
-        raise FactRefusedError("client_closed", "something of a closed client is past due")
-    if tenancy.history_known_from is None:
-        return None
-    found: list[tuple[str, str, Point | None]] = []
-    for address in state.addresses:
-        if address.is_active and address.line and address.latitude and address.longitude:
-            found.append(("home", address.line, Point(lat=address.latitude, lon=address.longitude, crs="WGS84")))
-    for kind, value in (("mobile", state.client.mobile_no), ("email", state.client.email_address)):
-        if value and value.strip():
-            found.append((kind, value.strip(), None))
-    if not found:
-        return None
-    try:
-        return PartyUpdated(
-            tenant=tenancy.tenant,
-            core=tenancy.core,
-            party_ref=str(state.client.id),
-            core_sequence=core_sequence,
-            name=state.client.display_name,
-            born_on=state.client.date_of_birth,
-            language=tenancy.language,
-            time_zones=list(tenancy.time_zones),
-            jurisdiction=tenancy.jurisdiction,
-            contact_points=[
-                ContactPoint.model_validate(
-                    {"kind": kind, "value": value, "point": point, "source": tenancy.contact_source}
-                )
-                for kind, value, point in found
-            ],
-            history_known_from=tenancy.history_known_from,
-        )
-    except ValidationError as error:
-        raise FactRefusedError("fact_invalid", "party.updated") from error

@@ -13,19 +13,12 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import httpx
-from msgspec import Struct
+from msgspec import Struct, structs
 from pydantic import TypeAdapter, ValidationError
 
+from services.intake.fineract.people import AddressDocument, ClientDocument, ClientState, GroupDocument
 from services.intake.fineract.settings import FineractSettings
-from services.intake.fineract.state import (
-    AddressDocument,
-    ClientDocument,
-    ClientState,
-    LoanDocument,
-    LoanState,
-    StateRefusedError,
-    state_of,
-)
+from services.intake.fineract.state import LoanDocument, LoanState, StateRefusedError, state_of
 from shared.security.authorities import trusted_authorities
 
 log = logging.getLogger(__name__)
@@ -103,7 +96,9 @@ class FineractPort:
         self._slots = asyncio.Semaphore(settings.api_concurrency)
         self._cache: OrderedDict[int, _Cached] = OrderedDict()
         self._people: OrderedDict[int, tuple[float, ClientState]] = OrderedDict()
+        self._members: OrderedDict[int, tuple[float, tuple[int, ...]]] = OrderedDict()
         self._slow: dict[int, int] = {}
+        self._groups_bind = settings.group_liability == "joint"
         self._person_seconds = settings.api_person_seconds
         self._cache_limit = settings.api_cache_loans
 
@@ -161,8 +156,13 @@ class FineractPort:
     def forget(self, loan_id: int) -> None:
         """Ask anew next time: what was read could not be used, and somebody may mend it."""
         known = self._cache.pop(loan_id, None)
-        if known is not None:
-            self._people.pop(known.snapshot.loan.client_id, None)
+        if known is None:
+            return
+        loan = known.snapshot.loan
+        if loan.lead is not None:
+            self._people.pop(loan.lead, None)
+        if loan.group_id is not None:
+            self._members.pop(loan.group_id, None)
 
     async def _attempt(self, loan_id: int, day: date) -> Snapshot | Refusal | CoreUnavailableError:
         try:
@@ -184,14 +184,33 @@ class FineractPort:
             return Refusal("core_state_refused", str(error), document.client_id)
         if loan.loan_id != loan_id:
             return Refusal("core_state_refused", "id: another loan than asked for")
-        if not loan.past_due_on(day):
+        # Also of a loan that is not late: what is told of it is told under the same lead as before.
+        if loan.group_id is not None and self._groups_bind:
+            members = await self._members_of(loan.group_id)
+            if isinstance(members, Refusal):
+                return members
+            loan = structs.replace(loan, members=members)
+        if loan.lead is None or not loan.past_due_on(day):
             return Snapshot(loan, None)
-        person = await self._person(loan.client_id)
+        person = await self._person(loan.lead)
         return (
-            Refusal(person.reason, person.detail, loan.client_id)
-            if isinstance(person, Refusal)
-            else Snapshot(loan, person)
+            Refusal(person.reason, person.detail, loan.lead) if isinstance(person, Refusal) else Snapshot(loan, person)
         )
+
+    async def _members_of(self, group_id: int) -> tuple[int, ...] | Refusal:
+        read_at, known = self._members.get(group_id, (0.0, ()))
+        if known and time.monotonic() - read_at < self._person_seconds:
+            return known
+        asked_at = time.monotonic()
+        answer = await self._get(f"/groups/{group_id}", {"associations": "clientMembers"})
+        if isinstance(answer, Refusal):
+            return answer
+        try:
+            members = GroupDocument.model_validate(answer).bound
+        except ValidationError as error:
+            return Refusal("core_state_refused", f"group: {_fields_of(error)}")
+        _keep(self._members, group_id, (asked_at, members), limit=self._cache_limit)
+        return members
 
     async def _person(self, client_id: int) -> ClientState | Refusal:
         read_at, known = self._people.get(client_id, (0.0, None))

@@ -56,6 +56,11 @@ class FineractSettings(BaseSettings):
     language: str = Field("und", pattern=r"^[a-z]{2,3}$", description="ISO 639; the core does not know it.")
     person_time_zones: tuple[str, ...] = Field((), max_length=4, description="Candidate zones; empty: `time_zone`.")
     contact_source: ContactSource = Field("on_file", description="Lawful source of the core's contact points.")
+    group_liability: Literal["unknown", "joint"] = Field(
+        "unknown",
+        description="Whether all members of a group are bound by its loans, by the bank's agreement with them. "
+        "Unknown: nobody is contacted about such a loan.",
+    )
     deceased_sub_statuses: frozenset[int] = Field(
         frozenset(), description="Ids of the bank's client sub-statuses (code ClientSubStatus) that mean a death."
     )
@@ -122,4 +127,5 @@ class FineractSettings(BaseSettings):
             contact_source=self.contact_source,
             history_known_from=self.history_known_from,
             deceased_sub_statuses=self.deceased_sub_statuses,
+            group_liability=self.group_liability,
         )

@@ -1,8 +1,8 @@
-"""A loan and its client as Fineract's REST API gives them, checked: dates, exact money, and that the sums agree."""
+"""A loan as Fineract's REST API gives it, checked: dates, exact money, and that the sums agree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -36,15 +36,17 @@ FineractDate = Annotated[date, BeforeValidator(_date_of)]
 Amount = Annotated[Decimal, BeforeValidator(lambda value: Decimal(0) if value is None else value)]
 
 
-class _Document(BaseModel):
+class CoreDocument(BaseModel):
+    """A JSON object of the API; what is not named here is ignored."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
 
-class _Currency(_Document):
+class _Currency(CoreDocument):
     code: str
 
 
-class _Status(_Document):
+class _Status(CoreDocument):
     active: bool = False
     closed: bool = False
     closed_written_off: bool = False
@@ -52,18 +54,18 @@ class _Status(_Document):
     overpaid: bool = False
 
 
-class _Timeline(_Document):
+class _Timeline(CoreDocument):
     actual_disbursement_date: FineractDate | None = None
     closed_on_date: FineractDate | None = None
     write_off_on_date: FineractDate | None = None
     charged_off_on_date: FineractDate | None = None
 
 
-class _Summary(_Document):
+class _Summary(CoreDocument):
     total_outstanding: Amount = Decimal(0)
 
 
-class _Period(_Document):
+class _Period(CoreDocument):
     """One row of the schedule; the row of a disbursement has no number."""
 
     period: int | None = None
@@ -86,11 +88,11 @@ class _Period(_Document):
     total_outstanding_for_period: Amount | None = None
 
 
-class _Schedule(_Document):
+class _Schedule(CoreDocument):
     periods: list[_Period] = Field(default_factory=list, max_length=2_000)
 
 
-class _Transaction(_Document):
+class _Transaction(CoreDocument):
     id: int
     type: dict[str, Any]
     date: FineractDate
@@ -98,37 +100,42 @@ class _Transaction(_Document):
     manually_reversed: bool = False
 
 
-class _Charge(_Document):
+class _Charge(CoreDocument):
     id: int
     amount: Amount = Decimal(0)
     amount_waived: Amount = Decimal(0)
 
 
-class _Pause(_Document):
+class _Pause(CoreDocument):
     active: bool = False
     pause_period_start: FineractDate
     pause_period_end: FineractDate | None = None
 
 
-class _Delinquent(_Document):
+class _Delinquent(CoreDocument):
     delinquency_pause_periods: list[_Pause] | None = None
 
 
-class _GuarantorType(_Document):
+class _GuarantorType(CoreDocument):
     id: int
 
 
-class _Guarantor(_Document):
+class _Guarantor(CoreDocument):
     guarantor_type: _GuarantorType | None = None
     entity_id: int | None = None
     status: bool = False
 
 
-class LoanDocument(_Document):
+class _Group(CoreDocument):
+    id: int
+
+
+class LoanDocument(CoreDocument):
     """`GET /loans/{id}?associations=repaymentSchedule,transactions,charges,guarantors`."""
 
     id: int
     client_id: int | None = None
+    group: _Group | None = None
     loan_product_id: int
     currency: _Currency
     status: _Status
@@ -187,10 +194,14 @@ Standing = Literal["none", "active", "overpaid", "paid", "rescheduled", "written
 
 
 class LoanState(Struct, frozen=True):
-    """The whole of a loan. `ended_on`: of a closed one."""
+    """The whole of a loan. `ended_on`: of a closed one.
+
+    A group's loan has no `client_id`; `members` are the clients bound by it, where that is known, in order.
+    """
 
     loan_id: int
-    client_id: int
+    client_id: int | None
+    group_id: int | None
     product_id: int
     currency: str
     standing: Standing
@@ -204,6 +215,22 @@ class LoanState(Struct, frozen=True):
     charged_off_on: date | None
     is_charged_off: bool
     ended_on: date | None
+    members: tuple[int, ...] = ()
+
+    @property
+    def lead(self) -> int | None:
+        """The client who stands for everyone bound by it; None: a group of whom nobody is known to be bound."""
+        return self.client_id or next(iter(self.members), None)
+
+    @property
+    def party_ref(self) -> str:
+        """Under whom its facts are told: its lead, or the group itself, which nobody can contact."""
+        return str(self.lead) if self.lead is not None else f"{_GROUP_PREFIX}{self.group_id}"
+
+    @property
+    def is_unresolved(self) -> bool:
+        """Whether nobody can say who is bound by it."""
+        return self.lead is None
 
     def due_on(self, day: date) -> list[Due]:
         """Unsettled instalments due on `day` or before."""
@@ -214,13 +241,17 @@ class LoanState(Struct, frozen=True):
         return any(due.due_date < day for due in self.due_on(day))
 
 
+# Clients are numbers, so a group is never taken for one.
+_GROUP_PREFIX = "group-"
 _EXISTING_CLIENT = 1  # of Fineract's kinds of guarantors the only one that is a client
 
 
 def state_of(document: LoanDocument) -> LoanState:
     """The checked state. Raises StateRefusedError."""
     money = _Exact(document.currency.code)
-    if document.client_id is None:
+    # A group's loan to one of its members names both: it is the member's.
+    group_id = document.group.id if document.group is not None and document.client_id is None else None
+    if document.client_id is None and group_id is None:
         raise StateRefusedError("no_client", "clientId")
     disbursed_on = document.timeline.actual_disbursement_date
     periods = [] if document.repayment_schedule is None else document.repayment_schedule.periods
@@ -233,6 +264,7 @@ def state_of(document: LoanDocument) -> LoanState:
     return LoanState(
         loan_id=document.id,
         client_id=document.client_id,
+        group_id=group_id,
         product_id=document.loan_product_id,
         currency=document.currency.code,
         standing=standing,
@@ -293,7 +325,7 @@ def _booking(one: _Transaction, money: _Exact) -> Booking:
     return Booking(one.id, kinds, one.date, amount_minor, one.manually_reversed)
 
 
-def _guarantors(listed: Iterable[_Guarantor], *, borrower: int) -> tuple[int, ...]:
+def _guarantors(listed: Iterable[_Guarantor], *, borrower: int | None) -> tuple[int, ...]:
     """Clients who stand behind the loan; those whom Fineract knows by name only are nobody to us."""
     found = {
         one.entity_id
@@ -323,68 +355,3 @@ class _Exact:
         if minor < 0:
             raise StateRefusedError("inexact_amount", field)
         return minor
-
-
-class AddressDocument(_Document):
-    """One of `GET /client/{id}/addresses`."""
-
-    address_type: str | None = None
-    is_active: bool = True
-    address_line1: str | None = None
-    address_line2: str | None = None
-    address_line3: str | None = None
-    city: str | None = None
-    postal_code: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-
-    @property
-    def line(self) -> str:
-        """The address in one line."""
-        parts: Sequence[str | None] = (
-            self.address_line1, self.address_line2, self.address_line3, self.city, self.postal_code,
-        )  # fmt: skip
-        return ", ".join(part.strip() for part in parts if part and part.strip())
-
-
-class _Named(_Document):
-    """A code with its id. Fineract sends an empty one for none."""
-
-    id: int | None = None
-    code: str | None = None
-
-
-_CLOSED_CLIENT = "clientStatusType.closed"
-
-
-def _given(value: Any) -> Any:
-    return _Named() if value is None else value
-
-
-class ClientDocument(_Document):
-    """`GET /clients/{id}`."""
-
-    id: int
-    display_name: str = Field(min_length=1, max_length=200)
-    mobile_no: str | None = None
-    email_address: str | None = None
-    date_of_birth: FineractDate | None = None
-    status: Annotated[_Named, BeforeValidator(_given)] = _Named()
-    sub_status: Annotated[_Named, BeforeValidator(_given)] = _Named()
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the core has ended its relation to the client."""
-        return self.status.code == _CLOSED_CLIENT
-
-    @property
-    def sub_status_id(self) -> int | None:
-        """The bank's own finer state of the client: a code value that it has made itself."""
-        return self.sub_status.id
-
-
-class ClientState(Struct, frozen=True):
-    """A client and the addresses of the person."""
-
-    client: ClientDocument
-    addresses: tuple[AddressDocument, ...]

@@ -29,6 +29,15 @@ ON CONFLICT DO NOTHING
 _PARTY_OF_LOANS = """
 SELECT loan_ref, party_id FROM fineract_loan WHERE tenant = $1 AND core = $2 AND loan_ref = ANY($3::text[])
 """
+_TOLD_UNDER = """
+SELECT t.party_id, t.loan_ref, a.party_ref FROM fineract_loan t
+JOIN party_alias a ON a.tenant = t.tenant AND a.party_id = t.party_id AND a.core = t.core
+WHERE t.tenant = $1 AND t.core = $2 AND t.loan_ref = ANY($3::text[])
+"""
+_FORGET_TOLD = """
+DELETE FROM fineract_loan t USING unnest($2::uuid[], $3::text[]) AS w(party_id, loan_ref)
+WHERE t.tenant = $1 AND t.party_id = w.party_id AND t.loan_ref = w.loan_ref
+"""
 _DESCRIBED = "SELECT party_id, commitment FROM fineract_person WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _SAVE_DESCRIBED = """
 INSERT INTO fineract_person (tenant, party_id, commitment)
@@ -84,6 +93,19 @@ async def save_told(uow: UnitOfWork, core: str, loans: Collection[ToldLoan]) -> 
 async def parties_of_loans(uow: UnitOfWork, core: str, loan_refs: Sequence[str]) -> dict[str, UUID]:
     """The party of each loan that was told of: who must be parked when a record about it cannot be read."""
     return dict(await uow.sql.fetch(_PARTY_OF_LOANS, uow.tenant, core, sorted(loan_refs)))
+
+
+async def told_under(uow: UnitOfWork, core: str, loan_refs: Collection[str]) -> dict[str, tuple[ToldLoan, str]]:
+    """Under whom each loan is told of, with the core's reference of the person."""
+    rows = await uow.sql.fetch(_TOLD_UNDER, uow.tenant, core, sorted(loan_refs))
+    return {row["loan_ref"]: (ToldLoan(row["party_id"], row["loan_ref"]), row["party_ref"]) for row in rows}
+
+
+async def forget_told(uow: UnitOfWork, loans: Collection[ToldLoan]) -> None:
+    """The loans are told of under somebody else from now on."""
+    ordered = sorted(set(loans))
+    columns = [loan.party_id for loan in ordered], [loan.loan_ref for loan in ordered]
+    await uow.sql.execute(_FORGET_TOLD, uow.tenant, *columns)
 
 
 async def load_sold(uow: UnitOfWork, core: str, loan_refs: Collection[str]) -> set[str]:

@@ -7,17 +7,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from services.intake.fineract.facts import FactRefusedError, Occasion, Tenancy, death_of, facts_of, person_of
+from services.intake.fineract.facts import FactRefusedError, Occasion, Tenancy, facts_of
 from services.intake.fineract.message import Change, Transaction, Transfer
-from services.intake.fineract.state import (
-    AddressDocument,
-    ClientDocument,
-    ClientState,
-    LoanDocument,
-    LoanState,
-    StateRefusedError,
-    state_of,
-)
+from services.intake.fineract.people import AddressDocument, ClientDocument, ClientState
+from services.intake.fineract.people_facts import death_of, person_of
+from services.intake.fineract.state import LoanDocument, LoanState, StateRefusedError, state_of
 from services.intake.fineract.table import IGNORED, MEANINGS, REDUCING
 from shared.events.catalogue import CATALOGUE
 from simulation.fineract.books import Books, loan_document
