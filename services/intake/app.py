@@ -32,6 +32,7 @@ from services.intake.core_port import CorePort
 from services.intake.examples import EXAMPLES
 from services.intake.feed_recalls import RecallPlanned
 from services.intake.fineract.adapter import FineractAdapter
+from services.intake.fineract.people_watch import PeopleWatch
 from services.intake.fineract.port import FineractPort
 from services.intake.fineract.settings import FineractSettings
 from services.intake.folding import Folding
@@ -84,6 +85,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     tokens = ClientCredentials.from_settings(settings)
     foreign = FineractSettings()
     fineract = FineractPort(foreign) if foreign.is_on else None
+    people_watch = PeopleWatch.of(foreign, fineract, folding, tenant=settings.tenant)
     core = ServiceClient(service="core", base_url=settings.core_url, token_source=tokens) if settings.core_url else None
 
     def build_api(runtime: ServiceRuntime) -> FastAPI:
@@ -103,6 +105,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 uow.intend(gather_timeline(uow))
                 if own.feed_folder is not None:
                     uow.intend(next_watch(uow))
+                if people_watch is not None:
+                    uow.intend(people_watch.next_round(uow))
         try:
             yield
         finally:
@@ -126,6 +130,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             ChooseAll(deciding),
             ChooseDue(deciding),
             ChooseAtTurns(deciding),
+            *([] if people_watch is None else [people_watch]),
             *([] if core is None else [WriteBacks(WriteBackPort(core), _without_write_back(foreign))]),
         ],
         lifespan=lifespan,

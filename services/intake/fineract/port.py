@@ -197,6 +197,30 @@ class FineractPort:
             Refusal(person.reason, person.detail, loan.lead) if isinstance(person, Refusal) else Snapshot(loan, person)
         )
 
+    async def clients(self, client_ids: Iterable[int]) -> dict[int, ClientDocument]:
+        """The clients as the core has them now; one of whom it says nothing usable is left out.
+
+        Raises CoreUnavailableError.
+        """
+        wanted = list(client_ids)
+        async with asyncio.TaskGroup() as group:
+            tasks = {client_id: group.create_task(self._attempt_client(client_id)) for client_id in wanted}
+        answers = {client_id: task.result() for client_id, task in tasks.items()}
+        failures = [answer for answer in answers.values() if isinstance(answer, CoreUnavailableError)]
+        # One question that the core never answers must not keep the others from being heard.
+        if failures and (len(failures) == len(answers) or not isinstance(failures[0], SlowAnswerError)):
+            raise failures[0]
+        return {client_id: answer for client_id, answer in answers.items() if isinstance(answer, ClientDocument)}
+
+    async def _attempt_client(self, client_id: int) -> ClientDocument | Refusal | CoreUnavailableError:
+        try:
+            answer = await self._get(f"/clients/{client_id}", {})
+            return answer if isinstance(answer, Refusal) else ClientDocument.model_validate(answer)
+        except CoreUnavailableError as error:
+            return error
+        except ValidationError as error:
+            return Refusal("core_person_refused", _fields_of(error))
+
     async def _members_of(self, group_id: int) -> tuple[int, ...] | Refusal:
         read_at, known = self._members.get(group_id, (0.0, ()))
         if known and time.monotonic() - read_at < self._person_seconds:

@@ -56,6 +56,12 @@ class FineractSettings(BaseSettings):
     language: str = Field("und", pattern=r"^[a-z]{2,3}$", description="ISO 639; the core does not know it.")
     person_time_zones: tuple[str, ...] = Field((), max_length=4, description="Candidate zones; empty: `time_zone`.")
     contact_source: ContactSource = Field("on_file", description="Lawful source of the core's contact points.")
+    people_every_seconds: float = Field(
+        3_600.0,
+        ge=0,
+        le=86_400,
+        description="How often the clients of open cases are asked for, because the core tells of no death; 0: never.",
+    )
     group_liability: Literal["unknown", "joint"] = Field(
         "unknown",
         description="Whether all members of a group are bound by its loans, by the bank's agreement with them. "

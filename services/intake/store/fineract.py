@@ -38,6 +38,16 @@ _FORGET_TOLD = """
 DELETE FROM fineract_loan t USING unnest($2::uuid[], $3::text[]) AS w(party_id, loan_ref)
 WHERE t.tenant = $1 AND t.party_id = w.party_id AND t.loan_ref = w.loan_ref
 """
+# Whoever has died already is not asked about again.
+_IN_CASES = """
+SELECT c.party_id, a.party_ref FROM case_file c
+JOIN party_alias a ON a.tenant = c.tenant AND a.party_id = c.party_id AND a.core = c.core
+WHERE c.tenant = $1 AND c.core = $2 AND c.status = 'open' AND ($3::uuid IS NULL OR c.party_id > $3)
+  AND NOT EXISTS (
+    SELECT FROM person p WHERE p.tenant = c.tenant AND p.party_id = c.party_id AND p.deceased_on IS NOT NULL
+  )
+ORDER BY c.party_id LIMIT $4
+"""
 _DESCRIBED = "SELECT party_id, commitment FROM fineract_person WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _SAVE_DESCRIBED = """
 INSERT INTO fineract_person (tenant, party_id, commitment)
@@ -106,6 +116,11 @@ async def forget_told(uow: UnitOfWork, loans: Collection[ToldLoan]) -> None:
     ordered = sorted(set(loans))
     columns = [loan.party_id for loan in ordered], [loan.loan_ref for loan in ordered]
     await uow.sql.execute(_FORGET_TOLD, uow.tenant, *columns)
+
+
+async def people_in_cases(uow: UnitOfWork, core: str, *, after: UUID | None, limit: int) -> dict[UUID, str]:
+    """The core's reference of each person with an open case whose party id lies after `after`, in order."""
+    return dict(await uow.sql.fetch(_IN_CASES, uow.tenant, core, after, limit))
 
 
 async def load_sold(uow: UnitOfWork, core: str, loan_refs: Collection[str]) -> set[str]:
