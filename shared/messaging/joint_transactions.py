@@ -1,14 +1,16 @@
 """Batches of several partitions in one transaction, whenever they wait at the same time.
 
 A transaction costs as much as handling some fifty events. With few events per partition, one transaction for each would
-be most of the work; who comes first while all slots are taken therefore takes along what waits behind it. A batch that
-fails in company is tried again alone, so that no partition answers for another's records.
+be most of the work; who comes first therefore takes along what waits behind it, and a small batch does not begin beside
+another transaction of small ones: it waits for company meanwhile (Nagle's algorithm, RFC 896). A batch that fails in
+company is tried again alone, so that no partition answers for another's records.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,6 +19,9 @@ from aiokafka import TopicPartition
 from shared.messaging.records import Entry
 
 MOST_RECORDS = 1_000
+WORTH_ONE = 250
+"""Records of a batch that are worth a transaction beside others."""
+LONGEST_WAIT_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -71,6 +76,7 @@ class JointTransactions:
         self._transact = transact
         self._slots = slots
         self._queue: list[_Waiting] = []
+        self._small = asyncio.Lock()
 
     async def run(self, batch: Batch, *, alone: bool = False) -> None:
         """Return when `batch` is committed. Raises what failed when it was alone in its transaction.
@@ -81,7 +87,7 @@ class JointTransactions:
             waiting = _Waiting(batch, alone, asyncio.get_running_loop().create_future())
             self._queue.append(waiting)
             try:
-                async with self._slots:
+                async with self._turn(batch), self._slots:
                     if waiting in self._queue:
                         await self._run_together(self._take())
                 if await waiting.done:
@@ -89,6 +95,16 @@ class JointTransactions:
             finally:
                 if waiting in self._queue:
                     self._queue.remove(waiting)
+
+    @asynccontextmanager
+    async def _turn(self, batch: Batch) -> AsyncIterator[None]:
+        """A small batch's wait for company: while others' transaction runs, but not for one that is stuck."""
+        async with AsyncExitStack() as turn:
+            if len(batch.entries) < WORTH_ONE:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                        await turn.enter_async_context(self._small)
+            yield
 
     def _take(self) -> list[_Waiting]:
         """The first of the queue, and those after it that fit into its transaction."""

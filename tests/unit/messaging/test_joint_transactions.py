@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from aiokafka import TopicPartition
 
-from shared.messaging.joint_transactions import MOST_RECORDS, Batch, JointTransactions, Partition
+from shared.messaging.joint_transactions import MOST_RECORDS, WORTH_ONE, Batch, JointTransactions, Partition
 from shared.messaging.records import Entry, KeptRecord, Verdict
 
 
@@ -16,11 +16,17 @@ class Transactions:
     def __init__(self, *, slots: int = 1) -> None:
         self.ran: list[list[int]] = []
         self.poisoned: set[int] = set()
+        self.stuck: int | None = None
+        self.most_at_once = 0
+        self._at_once = 0
         self.joint = JointTransactions(self.transact, slots=asyncio.Semaphore(slots))
 
     async def transact(self, batches: Sequence[Batch]) -> None:
-        await asyncio.sleep(0.01)
         numbers = [batch.partition.place.partition for batch in batches]
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        await asyncio.sleep(60 if self.stuck in numbers else 0.01)
+        self._at_once -= 1
         self.ran.append(numbers)
         if self.poisoned & set(numbers):
             raise ValueError(f"poison in {numbers}")
@@ -83,8 +89,31 @@ async def test_who_gives_up_waiting_is_not_run() -> None:
 
 async def test_slots_bound_what_runs_at_once() -> None:
     it = Transactions(slots=2)
-    await asyncio.gather(*(it.joint.run(batch(number)) for number in range(5)))
+    await asyncio.gather(*(it.joint.run(batch(number, WORTH_ONE)) for number in range(5)))
     assert it.ran == [[0], [1], [2, 3, 4]]
+
+
+async def test_small_batches_wait_for_company_while_one_runs() -> None:
+    it = Transactions(slots=3)
+    await asyncio.gather(*(it.joint.run(batch(number)) for number in range(5)))
+    assert it.ran == [[0], [1, 2, 3, 4]]
+    assert it.most_at_once == 1
+
+
+async def test_a_large_batch_goes_beside_a_small_one() -> None:
+    it = Transactions(slots=3)
+    await asyncio.gather(it.joint.run(batch(0)), it.joint.run(batch(1)), it.joint.run(batch(2, WORTH_ONE)))
+    assert it.ran == [[0], [1, 2]]
+    assert it.most_at_once == 2
+
+
+async def test_a_stuck_transaction_keeps_small_batches_waiting_for_a_moment_only() -> None:
+    it = Transactions(slots=3)
+    it.stuck = 0
+    stuck = asyncio.create_task(it.joint.run(batch(0)))
+    await asyncio.gather(*(it.joint.run(batch(number)) for number in range(1, 3)))
+    assert not stuck.done()
+    stuck.cancel()
 
 
 def batch(number: int, size: int = 1) -> Batch:
