@@ -20,6 +20,7 @@ from cli.rules import rules_app
 from cli.scoring import score_app
 from cli.strategy import strategy_app
 from cli.tapes import tape_app
+from cli.tokens import token
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,6 +42,7 @@ app.add_typer(export_app, name="export")
 app.add_typer(fineract_app, name="fineract")
 app.command("access")(access)
 app.command("reconcile")(reconcile)
+app.command("token")(token)
 console = Console(stderr=True)
 
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--doorstep-help"]}

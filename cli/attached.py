@@ -1,9 +1,10 @@
-"""Settings of a service for commands that work beside it, as its own database role."""
+"""What runs on this machine, for commands that work beside it: settings of a service, addresses, clients."""
 
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +18,7 @@ Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Firs
 Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date (UTC) before which to stop.")]
 
 if TYPE_CHECKING:
+    from shared.security.clients import DevelopmentClient
     from shared.settings import ServiceSettings
 
 
@@ -56,6 +58,25 @@ def compliance_settings(database: str | None, keys: Path | None, prefix: str | N
     settings = attached_settings("compliance", prefix)
     changes: dict[str, object] = {} if keys is None else {"key_folder": keys}
     return settings.model_copy(update=changes | ({} if database is None else {"database_url": SecretStr(database)}))
+
+
+def running_platform(otherwise: str = "./doorstep serve --detach starts it") -> dict[str, Any]:
+    """The state of the `serve` of this folder: its prefix and addresses. Raises typer.Exit; `otherwise`: what to do."""
+    from cli.serve import running_serve
+    from shared.embedded.home import Home
+
+    state = running_serve(Home())
+    if state is None:
+        raise refusal(f"refused: no `serve` runs here; {otherwise}")
+    return state
+
+
+def development_client(state: Mapping[str, Any], name: str) -> "DevelopmentClient":
+    """A client of a running platform's issuer."""
+    from cli.platform import Platform
+    from shared.security.clients import read_clients
+
+    return read_clients(Platform(prefix=state["prefix"]).folder / "oidc-clients.json")[name]
 
 
 def refusal(message: str) -> typer.Exit:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from cli.attached import refusal
+from cli.attached import development_client, refusal, running_platform
 
 if TYPE_CHECKING:
     import httpx
@@ -115,10 +115,7 @@ async def _export(to: Path, filters: dict[str, str], url: str | None, *, restart
 
 def _asked(url: str | None) -> tuple[str, Any]:
     """Intake's address and the tokens of whoever asks."""
-    from cli.platform import ISSUER, Platform
-    from cli.serve import running_serve
-    from shared.embedded.home import Home
-    from shared.security.clients import read_clients
+    from cli.platform import ISSUER
     from shared.security.token_source import ClientCredentials
 
     client_id, secret = os.environ.get("DOORSTEP_OIDC_CLIENT_ID", ""), os.environ.get("DOORSTEP_OIDC_CLIENT_SECRET", "")
@@ -128,10 +125,8 @@ def _asked(url: str | None) -> tuple[str, Any]:
             os.environ.get("DOORSTEP_OIDC_AUDIENCE", "doorstep"),
         )
         return url, ClientCredentials(issuer=issuer, client_id=client_id, client_secret=secret, audience=audience)
-    state = running_serve(Home())
-    if state is None:
-        raise refusal("refused: no `serve` runs here; name --url and DOORSTEP_OIDC_*")
-    client = read_clients(Platform(prefix=state["prefix"]).folder / "oidc-clients.json")[CLIENT]
+    state = running_platform("name --url and DOORSTEP_OIDC_*")
+    client = development_client(state, CLIENT)
     tokens = ClientCredentials(
         issuer=state["addresses"][ISSUER], client_id=client.client_id, client_secret=client.client_secret,
         audience="doorstep",

@@ -63,6 +63,7 @@ async def _serve(prefix: str) -> int:
             if not interrupted:
                 _write_state(state_file, platform, ready=True)
                 console.print(address_table(platform))
+                console.print(f"Try: {_example(platform)}", markup=False, highlight=False, soft_wrap=True)
                 console.print("Ctrl-C stops it.", highlight=False)
                 await _first(platform.wait_for_failure(), stopping)
         finally:
@@ -153,6 +154,10 @@ def address_table(platform: Platform) -> Table:
     table.add_row("Kafka", platform.kafka.bootstrap, "")
     table.add_row("PostgreSQL", platform.admin_url.rpartition("@")[2], "")
     return table
+
+
+def _example(platform: Platform) -> str:
+    return f'curl -H "Authorization: Bearer $(./doorstep token)" {platform.url("intake")}/v1/cases'
 
 
 def _kept_clock(home: Home, prefix: str) -> dict[str, str]:
