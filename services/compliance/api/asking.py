@@ -79,10 +79,10 @@ def refuse_alone(answers: Sequence[DecisionAnswer]) -> None:
     """
     if len(answers) != 1:
         return
-    rules = {reason.rule for reason in answers[0].reasons}
-    if "FACTS-BEHIND" in rules:
-        raise FactsBehind(retry_after_seconds=1)
-    if _ERASED.rule in rules:
+    why = {reason.rule: reason.detail for reason in answers[0].reasons}
+    if "FACTS-BEHIND" in why:
+        raise FactsBehind(why["FACTS-BEHIND"], retry_after_seconds=1)
+    if _ERASED.rule in why:
         raise PartyErased()
 
 

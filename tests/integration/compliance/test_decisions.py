@@ -78,6 +78,7 @@ async def test_facts_behind_is_409_alone(desk: Desk) -> None:
     response = await desk.post("/v1/decisions", {"items": [ahead]})
     assert response.status_code == 409
     assert response.json()["type"].endswith("facts-behind")
+    assert response.json()["detail"] == "facts_behind: case"
 
 
 async def test_facts_behind_fails_only_its_item(desk: Desk) -> None:
