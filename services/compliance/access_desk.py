@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.compliance import complaint_desk, finding_desk, hold_desk, override_desk, sample_desk
+from services.compliance import complaint_desk, duty_cause_desk, finding_desk, hold_desk, override_desk, sample_desk
 from services.compliance.domain.access import AccessPack
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.erasures import clock_of_request
@@ -78,7 +78,8 @@ async def give_pack(
     await demand_reason(uow, party_id, reason)
     holding = (await load_holdings(uow, [party_id]))[party_id]
     reasons = reasons_to_keep(holding, instruments.book, today=today_everywhere(uow.now))
-    found = {name: await store.load_list(uow, name, party_id) for name in store.LISTS}
+    key = duty_cause_desk.key_of_person(instruments, party_id)
+    found = {name: await store.load_list(uow, name, party_id, key) for name in store.LISTS}
     # Systems are named; people of ours are not, whichever list tells who they are.
     named = {one for rows in found.values() for row in rows for one in row.get("staff") or () if one is not None}
     staff = named - CLIENTS
@@ -104,6 +105,10 @@ async def give_pack(
     )
     leaf = _leaf(uow, pack, by_whom, reason, others or {})
     await append_leaves(uow, instruments.cipher, [leaf])
+    given = {party_id: uow.now}
+    await duty_cause_desk.settle(
+        uow, instruments, given, reference=str(leaf.leaf_id), kinds=["request"], right="access"
+    )  # fmt: skip
     return GivenPack(pack, leaf.leaf_id)
 
 

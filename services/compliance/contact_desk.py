@@ -9,6 +9,7 @@ from uuid import UUID
 
 from services.compliance import (
     announcements,
+    duty_cause_desk,
     finding_desk,
     hindsight,
     permit_life,
@@ -21,6 +22,7 @@ from services.compliance.domain.audit import Finding, counted, judge_contact, ve
 from services.compliance.domain.audited_on import Made, evidence_of, keys_named, keys_of
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.dossier import Dossier
+from services.compliance.domain.duty_causes import begins_notice
 from services.compliance.domain.facts import Counted, PartyFacts
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.hindsight import told as versions_told
@@ -82,6 +84,7 @@ class _Audit:
     taken_over: list[tuple[Permit, Permit]] = field(default_factory=list)
     told: list[tuple[ContactRecorded, Permit | None]] = field(default_factory=list)
     concern_others: list[Counted] = field(default_factory=list)
+    begin_notices: list[duty_cause_desk.NewCause] = field(default_factory=list)
 
 
 async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told]) -> set[UUID]:
@@ -168,6 +171,8 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
     made_since = any(one.span.start >= contact.started_at for one in known.facts[contact.party_id].shared)
     if made_since or comes_unreserved(row.counted, permit):
         audit.concern_others.append(row.counted)
+    if begins_notice(instruments.book, evidence.facts, reached=contact.contact, at=contact.started_at):
+        audit.begin_notices.append(duty_cause_desk.first_communication(contact, evidence.facts))
     if permit is not None:
         _hand_over(audit, permit, contact)
     return Made(
@@ -227,6 +232,7 @@ async def _save(uow: UnitOfWork, instruments: Instruments, audit: _Audit, *, arr
         sharing_desk.follow_third_persons(uow, arrived_real=arrived_real)
     sharing_desk.follow(uow, audit.concern_others, arrived_real=arrived_real)
     await append_leaves(uow, instruments.cipher, audit.leaves)
+    await duty_cause_desk.record(uow, instruments, audit.begin_notices)
     for permit in audit.used:
         uow.emit(announcements.used(permit, uow.now))
     first = [one for one in audit.findings if one.version == 1]

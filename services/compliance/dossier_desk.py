@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.compliance import fact_desk, hindsight, reconsideration, sharing_desk
+from services.compliance import duty_cause_desk, fact_desk, hindsight, reconsideration, sharing_desk
 from services.compliance.domain.canonical import Json, canonical, format_time
-from services.compliance.domain.dossier import CIRCUMSTANCES, MISSED_AS, Dossier, DossierEntry, DossierName
+from services.compliance.domain.dossier import CIRCUMSTANCES, DEBT_NOTICE, MISSED_AS, Dossier, DossierEntry, DossierName
 from services.compliance.domain.facts import Inconvenient, PartyFacts, Question
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span, hours_on, local_date
@@ -99,6 +99,8 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, fresh: Sequence[Dossi
     await store.insert_entries(uow, instruments.cipher, kept, told_by=told_by)
     await append_leaves(uow, instruments.cipher, list(leaves.values()))
     await fact_desk.hear(uow, [(one.party_id, MISSED_AS.get(one.name, one.name)) for one in fresh])
+    noticed = {one.party_id: one.as_of for one in fresh if one.name == DEBT_NOTICE and one.value is True}
+    await duty_cause_desk.settle(uow, instruments, noticed, reference="told", kinds=["first_communication"])
     await reconsideration.reconsider(uow, instruments, told)
     past = [(one.party_id, hindsight.Since(one.as_of)) for one in fresh if one.as_of < uow.now]
     await hindsight.judge_since(uow, instruments, past)

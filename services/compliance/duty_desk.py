@@ -20,6 +20,7 @@ from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.rule_parts import DutyOwner
 from services.compliance.instruments import Instruments
 from services.compliance.store import duties as store
+from services.compliance.store import duty_causes
 from services.compliance.store.findings import load_current
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
@@ -32,7 +33,8 @@ WATCH: Final = "compliance.duties_watch"
 async def load(uow: UnitOfWork, instruments: Instruments) -> list[Duty]:
     """Where every duty with a time stands today (business date, UTC), the one due first first."""
     watched, waiting = await store.load_watched(uow), await store.load_waiting(uow)
-    return standing(instruments.book, today=uow.now.date(), watched=watched, waiting=waiting)
+    causes = await duty_causes.load_waiting(uow)
+    return standing(instruments.book, now=uow.now, watched=watched, waiting=waiting, causes=causes)
 
 
 async def look(uow: UnitOfWork, instruments: Instruments) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.compliance import announcements, moratorium_desk
+from services.compliance import announcements, duty_cause_desk, moratorium_desk
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.complaints import Clock
 from services.compliance.domain.erasures import Erasure, carried_out, clock_of_request, completed, decided
@@ -75,6 +75,11 @@ async def request(
         refused_by=tuple(sorted({one.rule for one in reasons})),
     )
     await _keep(uow, instruments, [erasure])
+    asked = duty_cause_desk.NewCause(
+        kind="request", party_id=party_id, caused_at=received_at, reference=str(erasure.erasure_id), by_whom=by_whom,
+        said={"right": "deletion"},
+    )  # fmt: skip
+    await duty_cause_desk.record(uow, instruments, [asked])
     return Decided(erasure, reasons)
 
 
@@ -162,6 +167,7 @@ async def _erase(uow: UnitOfWork, instruments: Instruments, erasures: Sequence[E
         Recall(party_id=party_id, cause="erased", fact_arrived_real=uow.real_now, contacts=None) for party_id in parties
     ]
     await recall(uow, instruments, erased)
+    await duty_cause_desk.settle(uow, instruments, dict.fromkeys(parties, uow.now), reference="erased")
     await _keep(uow, instruments, erasures)
     await store.keep_trail(uow, erasures)
     for debts in (await load_debts(uow, parties)).values():

@@ -162,6 +162,21 @@ _ALL: Final = (
     ),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),
     _scope("compliance.record-duty", "Answer for it that the institution did what a rule asks; a person.", "auditor"),
+    _scope(
+        "compliance.take-request",
+        "Pass on that a person, or a near relative, uses a right over what is kept; always taken.",
+        "rights-desk",
+        "complaint-desk",
+        "customer-portal",
+        "core",
+    ),
+    _scope("compliance.report-breach", "Report a breach of personal data.", "operator", "auditor", "rights-desk"),
+    _scope(
+        "compliance.answer-duty",
+        "See what is owed because of requests and breaches, and answer it; never collections.",
+        "rights-desk",
+        "auditor",
+    ),
     _scope("compliance.judge-sample", "Judge the daily sample; never whoever decides or overrides.", "auditor"),
     _scope("compliance.read", "Read decisions and findings.", "auditor", "operator", "dispatcher"),
     _scope(

@@ -11,6 +11,7 @@ from services.compliance.api.cutovers import router as cutovers_router
 from services.compliance.api.decisions import router as decisions_router
 from services.compliance.api.devices import router as devices_router
 from services.compliance.api.duties import router as duties_router
+from services.compliance.api.duty_causes import router as duty_causes_router
 from services.compliance.api.examinations import router as examinations_router
 from services.compliance.api.explanations import router as explanations_router
 from services.compliance.api.facts import router as facts_router
@@ -38,7 +39,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
     holds_router, contacts_router, traces_router, feeds_router, findings_router, reconciliation_router, reading_router,
     log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router, rights_router,
-    devices_router, card_readings_router, cutovers_router, duties_router,
+    devices_router, card_readings_router, cutovers_router, duties_router, duty_causes_router,
 )  # fmt: skip
 
 

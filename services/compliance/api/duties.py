@@ -78,8 +78,11 @@ def _view(duty: Duty) -> DutyView:
         subject=duty.subject,
         every_days=rule.every_days,
         within_days=rule.within_days,
+        within_working_days=rule.within_working_days,
+        within_hours=rule.within_hours,
         last_done=duty.last_done,
         due_on=duty.due_on,
+        due_at=duty.due_at,
         waiting=duty.waiting,
         late=duty.late,
     )

@@ -30,6 +30,8 @@ TellableName = FactName | Circumstance | Literal["letter"]
 DossierName = TellableName | Literal["preferences", "customer_request"]
 FactValue = bool | str | tuple[str, ...]
 
+# That the person was told what the debt is: 12 CFR 1006.34, 940 CMR 7.08.
+DEBT_NOTICE: Final[FactName] = "validation_notice_sent"
 FACT_NAMES: Final[frozenset[str]] = frozenset(get_args(FactName))
 CIRCUMSTANCES: Final[Mapping[str, tuple[str, ...]]] = {
     "collector": get_args(Collector),

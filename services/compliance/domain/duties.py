@@ -14,11 +14,12 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.audit import Finding
+from services.compliance.domain.erasures import REQUESTS_ELSEWHERE
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.rule_parts import DutyOwner, Tracked
 from services.compliance.domain.rule_records import DutyRule
-from services.compliance.domain.rules.records import overdue
+from services.compliance.domain.rules.records import due_at, overdue
 from shared.ids import derived_id
 from shared.web.problems import KnownProblem
 
@@ -59,8 +60,19 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwedToCauses:
+    """What one rule asks for because of recorded causes that nobody has answered: how much, since when, how late."""
+
+    rule: str
+    waiting: int
+    late: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """Where one duty of one subject stands. `due_on`: of what waits the earliest; None: nothing waits.
+    """Where one duty of one subject stands. `due_on`: of what waits the earliest; None: nothing waits. `due_at`: from
+    when on that is late, where its time runs from a cause.
 
     `waiting`: how much waits for it, `late`: how much of that should have been done by today.
     """
@@ -68,6 +80,7 @@ class Duty:
     rule: DutyRule
     subject: str
     due_on: date | None
+    due_at: datetime | None = None
     last_done: date | None = None
     waiting: int = 0
     late: int = 0
@@ -100,8 +113,14 @@ def recurring(book: RuleBook, day: date) -> dict[str, DutyRule]:
     return {rule.id: rule for rule in _in_force(book, day) if rule.every_days is not None and rule.tracks is None}
 
 
-def standing(book: RuleBook, *, today: date, watched: Sequence[Watched], waiting: Sequence[Waiting]) -> list[Duty]:
-    """Every duty with a time, the one due first first. What a rule no longer in force asked for is not owed."""
+def standing(
+    book: RuleBook, *, now: datetime, watched: Sequence[Watched], waiting: Sequence[Waiting],
+    causes: Sequence[OwedToCauses] = (),
+) -> list[Duty]:  # fmt: skip
+    """Every duty with a time, the one due first first. What a rule no longer in force asked for is not owed, unless
+    because of a recorded cause.
+    """
+    today = now.date()
     rules = recurring(book, today)
     kept = {(one.rule, one.subject): one for one in watched}
     begun = [one for one in kept.values() if one.rule in rules]
@@ -112,39 +131,60 @@ def standing(book: RuleBook, *, today: date, watched: Sequence[Watched], waiting
         if rule_id not in {one.rule for one in begun}
     ]
     found = [
-        *(_recurring(rules[one.rule], one, named=one.rule in named, today=today) for one in (*begun, *unseen)),
-        *_answering(book, waiting, today=today),
+        *(_recurring(rules[one.rule], one, named=one.rule in named, now=now) for one in (*begun, *unseen)),
+        *_answering(book, waiting, causes, now=now),
     ]
     return sorted(found, key=lambda duty: (duty.due_on or date.max, duty.rule.id, duty.subject))
 
 
-def _recurring(rule: DutyRule, one: Watched, *, named: bool, today: date) -> Duty:
+def _recurring(rule: DutyRule, one: Watched, *, named: bool, now: datetime) -> Duty:
     """`named`: somebody recorded it for subjects by name; then nothing is owed for an institution never recorded."""
     if named and one.subject == INSTITUTION and one.last_done is None:
         return Duty(rule=rule, subject=one.subject, due_on=None)
     every = timedelta(days=rule.every_days or 0)
     reckoned = one.last_done if one.last_done is not None else one.since + min(every, FIRST_RECORD) - every
-    late = overdue(rule, today=today, last_done=reckoned)
+    late = overdue(rule, now=now, last_done=reckoned)
     return Duty(
         rule=rule, subject=one.subject, due_on=reckoned + every, last_done=one.last_done, waiting=1, late=int(late)
     )
 
 
-def _answering(book: RuleBook, waiting: Sequence[Waiting], *, today: date) -> Iterator[Duty]:
+def _answering(
+    book: RuleBook, waiting: Sequence[Waiting], causes: Sequence[OwedToCauses], *, now: datetime
+) -> Iterator[Duty]:
     """The duties that answer what waits: of each place, by the strictest rule that was in force on the day of cause."""
-    causes: dict[str, list[date]] = defaultdict(list)
-    rules: dict[str, DutyRule] = {rule.id: rule for rule in _in_force(book, today) if rule.tracks is not None}
+    seen: dict[str, list[datetime]] = defaultdict(list)
+    rules: dict[str, DutyRule] = {rule.id: rule for rule in _in_force(book, now.date()) if rule.tracks is not None}
+    owed = {one.rule: one for one in causes}
     for one in waiting:
         bound = _bound(book, one)
         if bound:
-            rule = min(bound, key=lambda each: (each.within_days or 0, each.id))
+            due, rule = min(((due_at(each, one.caused_at), each) for each in bound), key=lambda it: (it[0], it[1].id))
             rules.setdefault(rule.id, rule)
-            causes[rule.id].append(one.caused_at.date())
+            seen[rule.id].append(due)
+    for one in causes:
+        of_cause = duty_rule(book, one.rule)
+        if of_cause is not None:
+            rules[one.rule] = of_cause
     for rule_id, rule in rules.items():
-        days = causes.get(rule_id, [])
-        due = min(days) + timedelta(days=rule.within_days or 0) if days else None
-        late = sum(overdue(rule, today=today, last_done=None, caused_on=day) for day in days)
-        yield Duty(rule=rule, subject=INSTITUTION, due_on=due, waiting=len(days), late=late)
+        dues, because = seen.get(rule_id, []), owed.get(rule_id)
+        first = min([*dues, *([because.due_at] if because is not None else [])], default=None)
+        yield Duty(
+            rule=rule, subject=INSTITUTION, due_on=None if first is None else last_day(first), due_at=first,
+            waiting=len(dues) + (because.waiting if because is not None else 0),
+            late=sum(due <= now for due in dues) + (because.late if because is not None else 0),
+        )  # fmt: skip
+
+
+def last_day(due: datetime) -> date:
+    """The last date (UTC) on which it is in time."""
+    return (due - timedelta.resolution).date()
+
+
+def duty_rule(book: RuleBook, rule_id: str) -> DutyRule | None:
+    """The duty of that id, of the newest version of its pack; None: no loaded pack has it any more."""
+    rule = REQUESTS_ELSEWHERE if rule_id == REQUESTS_ELSEWHERE.id else book.rule(rule_id)
+    return rule if isinstance(rule, DutyRule) else None
 
 
 def _bound(book: RuleBook, one: Waiting) -> list[DutyRule]:

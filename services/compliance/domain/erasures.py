@@ -22,11 +22,18 @@ ErasureState = Literal["requested", "refused", "erased", "complete"]
 ErasureCause = Literal["request", "retention"]
 # Backups of keys live this long at most (permits.md, "Commitments").
 KEY_BACKUPS: Final = timedelta(days=35)
-# GDPR art. 12(3): one month; taken as 28 days, the shortest month.
-_MONTH: Final = timedelta(days=28)
 ANSWER_REQUEST: Final = "answer the person's request"
-_DEFAULT_CLOCK: Final = "RIGHTS-CLOCK"
-_DEFAULT_CITATION: Final = "GDPR art. 12(3): within one month (28 days, the shortest); PIPL art. 50: in good time"
+# Where no rule of the place says by when.
+REQUESTS_ELSEWHERE: Final = DutyRule(
+    id="RIGHTS-CLOCK",
+    kind="duty",
+    citation="GDPR art. 12(3): within one month (28 days, the shortest); PIPL art. 50: in good time",
+    purposes_blocked=("collection",),
+    duty=ANSWER_REQUEST,
+    owner="data_protection",
+    within_days=28,
+    action="report",
+)
 
 
 class ErasureRefused(KnownProblem):  # reads as a fact at the call site
@@ -114,7 +121,5 @@ def clock_of_request(book: RuleBook, *, jurisdiction: str | None, received_at: d
         for rule in rules
         if isinstance(rule, DutyRule) and rule.duty == ANSWER_REQUEST and rule.within_days is not None
     ]
-    if found:
-        days, rule = min(found, key=lambda one: (one[0], one[1].id))
-        return Clock(rule=rule.id, citation=rule.citation, answer_by=received_at + timedelta(days=days))
-    return Clock(rule=_DEFAULT_CLOCK, citation=_DEFAULT_CITATION, answer_by=received_at + _MONTH)
+    days, rule = min(found or [(28, REQUESTS_ELSEWHERE)], key=lambda one: (one[0], one[1].id))
+    return Clock(rule=rule.id, citation=rule.citation, answer_by=received_at + timedelta(days=days))

@@ -25,7 +25,10 @@ FactName = Literal[
 # Who in the institution does what a duty demands.
 DutyOwner = Literal["compliance", "complaints", "data_protection", "care", "vendors"]
 # What a machine sees begin and end: from when a duty runs, and what fulfils it.
-Tracked = Literal["complaint_acknowledged", "vulnerability_reviewed"]
+Tracked = Literal[
+    "complaint_acknowledged", "vulnerability_reviewed", "dispute_verified", "request_confirmed", "relatives_answered",
+    "breach_authority_told", "breach_people_told", "debt_notice_sent",
+]  # fmt: skip
 
 
 class DayHours(BaseModel):

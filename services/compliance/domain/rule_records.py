@@ -315,7 +315,9 @@ class PlanTermsRule(RuleRecord):
 class DutyRule(RuleRecord):
     """Something that the institution does: once, every so many days, or so many days after its cause.
 
-    `owner` does it. `tracks`: a cause that is seen by itself; what recurs is recorded by whoever did it.
+    `owner` does it. `tracks`: a cause that is seen by itself; what recurs is recorded by whoever did it. The time after
+    a cause is in days, in days from Monday to Friday (public holidays are not left out, so it is never too long), or in
+    hours.
     """
 
     kind: Literal["duty"]
@@ -323,12 +325,21 @@ class DutyRule(RuleRecord):
     owner: DutyOwner = "compliance"
     every_days: int | None = Field(None, ge=1, le=3_660)
     within_days: int | None = Field(None, ge=1, le=3_660)
+    within_working_days: int | None = Field(None, ge=1, le=366)
+    within_hours: int | None = Field(None, ge=1, le=720)
     tracks: Tracked | None = None
+
+    @property
+    def answers_a_cause(self) -> bool:
+        """Whether its time runs from a cause."""
+        return any(one is not None for one in (self.within_days, self.within_working_days, self.within_hours))
 
     @model_validator(mode="after")
     def _has_a_time(self) -> Self:
-        if self.tracks is not None and self.within_days is None:
-            raise ValueError(f"{self.id}: within how many days?")
+        times = [self.within_days, self.within_working_days, self.within_hours]
+        given = sum(one is not None for one in times)
+        if given > 1 or (self.tracks is not None and given == 0):
+            raise ValueError(f"{self.id}: within how many days, working days or hours? One of them")
         return self
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.compliance.domain.duties import INSTITUTION
 from services.compliance.domain.rule_parts import DutyOwner
+from shared.moments import Moment
 
 
 class DutyView(BaseModel):
@@ -21,9 +22,12 @@ class DutyView(BaseModel):
     subject: str = Field(description="What it is done to; `institution`: the bank as a whole.", examples=["agency-7"])
     every_days: int | None = Field(None, description="Recurs after so many days.")
     within_days: int | None = Field(None, description="Done within so many days after its cause.")
+    within_working_days: int | None = Field(None, description="Done within so many days from Monday to Friday.")
+    within_hours: int | None = Field(None, description="Done within so many hours.")
     last_done: date | None = Field(None, description="When a person last recorded it; null: never, or seen by itself.")
     due_on: date | None = Field(None, description="When it is due; of what waits the earliest. Null: nothing waits.")
-    waiting: int = Field(description="How much waits for it: complaints, reviews, or the duty itself.")
+    due_at: Moment | None = Field(None, description="From when on that is late, where its time runs from a cause.")
+    waiting: int = Field(description="How much waits for it: complaints, requests, reviews, or the duty itself.")
     late: int = Field(description="How much of that is overdue. Each is in the duty's finding.")
 
 

@@ -87,11 +87,18 @@ WHERE tenant = $1 AND party_id = $2 ORDER BY recorded_real, override_id
 SELECT erasure_id, received_at, answer_by, state, refused_by FROM erasure
 WHERE tenant = $1 AND party_id = $2 ORDER BY received_at, erasure_id
 """,
+    "requests": """
+SELECT c.kind, c.said ->> 'right' AS right, c.said ->> 'relation' AS relation, c.caused_at, c.reference, o.rule,
+       o.due_at, o.outcome, o.answered_at, ARRAY[c.by_whom, o.by_whom] AS staff
+FROM duty_cause c JOIN duty_owed o USING (tenant, cause_id)
+WHERE c.tenant = $1 AND c.person_key = $2 ORDER BY c.caused_at, c.cause_id, o.rule
+""",
 }
 LISTS: Final = tuple(_LISTS)
 
 
-async def load_list(uow: UnitOfWork, name: str, party_id: UUID) -> Sequence[asyncpg.Record]:
-    """The rows of one list, whole: they are one person's."""
-    rows: Sequence[Any] = await uow.sql.fetch(_LISTS[name], uow.tenant, party_id)
+async def load_list(uow: UnitOfWork, name: str, party_id: UUID, person_key: bytes) -> Sequence[asyncpg.Record]:
+    """The rows of one list, whole: they are one person's. `person_key`: what stands for the person elsewhere."""
+    subject = person_key if name == "requests" else party_id
+    rows: Sequence[Any] = await uow.sql.fetch(_LISTS[name], uow.tenant, subject)
     return rows

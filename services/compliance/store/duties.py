@@ -35,6 +35,14 @@ WHERE h.tenant = $1 AND h.kind = 'vulnerability' AND h.review_by <= $3
 ORDER BY h.review_by, h.hold_id LIMIT $2
 """
 
+_UNVERIFIED = """
+SELECT h.valid_from AS caused_at, f.jurisdiction AS place
+FROM hold h LEFT JOIN party_fact f ON f.tenant = h.tenant AND f.party_id = h.party_id
+WHERE h.tenant = $1 AND h.kind = 'dispute' AND h.valid_from <= $3
+  AND (h.ended_at IS NULL OR h.ended_at > $3) AND (h.valid_to IS NULL OR h.valid_to > $3)
+ORDER BY h.valid_from, h.hold_id LIMIT $2
+"""
+
 
 async def load_watched(uow: UnitOfWork) -> list[Watched]:
     """What the register knows of every recurring duty that it has looked at."""
@@ -42,10 +50,14 @@ async def load_watched(uow: UnitOfWork) -> list[Watched]:
 
 
 async def load_waiting(uow: UnitOfWork) -> list[Waiting]:
-    """Complaints that nobody has acknowledged, and needs whose review date has come, the oldest first."""
+    """Complaints that nobody has acknowledged, needs whose review date has come and disputes that stand, the oldest
+    first.
+    """
     complaints = await uow.sql.fetch(_UNACKNOWLEDGED, uow.tenant, MOST_WAITING)
     needs = await uow.sql.fetch(_UNREVIEWED, uow.tenant, MOST_WAITING, uow.now)
+    disputes = await uow.sql.fetch(_UNVERIFIED, uow.tenant, MOST_WAITING, uow.now)
     return [
+        *(Waiting(tracks="dispute_verified", **row) for row in disputes),
         *(Waiting(tracks="complaint_acknowledged", **row) for row in complaints),
         *(Waiting(tracks="vulnerability_reviewed", **row) for row in needs),
     ]

@@ -134,12 +134,17 @@ def answer_of(row: Row, book: RuleBook) -> str:
         case DutyRule():
             done, cause = said.get("done"), said.get("cause")
             late = overdue(
-                rule, today=date.fromisoformat(row.when), last_done=date.fromisoformat(done[0]) if done else None,
-                caused_on=date.fromisoformat(cause[0]) if cause else None,
+                rule, now=_moment(row.when), last_done=date.fromisoformat(done[0]) if done else None,
+                caused_at=_moment(" ".join(cause)) if cause else None,
             )  # fmt: skip
             return "due" if late else "not due"
         case _:
             return _asked(rule, row, book)
+
+
+def _moment(text: str) -> datetime:
+    """A date, or a date and a time (UTC)."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _asked(rule: Rule, row: Row, book: RuleBook) -> str:

@@ -1,11 +1,12 @@
 """Duties with a time: what recurs, what answers a cause, and when it is overdue."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from services.compliance.domain.duties import (
     FIRST_RECORD,
     INSTITUTION,
     Duty,
+    OwedToCauses,
     Waiting,
     Watched,
     late_by_owner,
@@ -18,8 +19,11 @@ TODAY = date(2027, 1, 14)
 RULE = "CN-CBA2026-VENDOR"
 
 
-def duties(book: RuleBook, *watched: Watched, waiting: tuple[Waiting, ...] = (), today: date = TODAY) -> list[Duty]:
-    return standing(book, today=today, watched=watched, waiting=waiting)
+def duties(
+    book: RuleBook, *watched: Watched, waiting: tuple[Waiting, ...] = (), today: date = TODAY,
+    causes: tuple[OwedToCauses, ...] = (),
+) -> list[Duty]:  # fmt: skip
+    return standing(book, now=datetime.combine(today, time(0), UTC), watched=watched, waiting=waiting, causes=causes)
 
 
 def of(found: list[Duty], rule: str, subject: str = INSTITUTION) -> Duty:

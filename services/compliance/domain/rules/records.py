@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 from services.compliance.domain.rule_records import (
     ConductFlag,
@@ -16,6 +17,8 @@ from services.compliance.domain.rule_records import (
     Rule,
 )
 from shared.events.contact import ContactRecorded
+
+_SATURDAY: Final = 5
 
 
 def shown(rule: EvidenceRule, contact: ContactRecorded, *, attested: Collection[str] = ()) -> bool:
@@ -93,14 +96,26 @@ def _speaks_of(rule: RetainRule, records: str) -> bool:
     return not rule.most and not {records, "all"}.isdisjoint(rule.records)
 
 
-def overdue(rule: DutyRule, *, today: date, last_done: date | None, caused_on: date | None = None) -> bool:
-    """Whether the duty should have been done (again) by today. `caused_on`: what it answers, such as a complaint."""
-    if rule.within_days is not None:
-        answered = last_done is not None and caused_on is not None and last_done >= caused_on
-        return caused_on is not None and not answered and today - caused_on > timedelta(days=rule.within_days)
+def due_at(rule: DutyRule, caused_at: datetime) -> datetime:
+    """From when on what answers the cause is late: after so many hours, or when the last day allowed (UTC) is over."""
+    if rule.within_hours is not None:
+        return caused_at + timedelta(hours=rule.within_hours)
+    day = caused_at.date() + timedelta(days=rule.within_days or 0)
+    for _ in range(rule.within_working_days or 0):
+        day += timedelta(days=1)
+        while day.weekday() >= _SATURDAY:
+            day += timedelta(days=1)
+    return datetime.combine(day + timedelta(days=1), time(0), UTC)
+
+
+def overdue(rule: DutyRule, *, now: datetime, last_done: date | None, caused_at: datetime | None = None) -> bool:
+    """Whether the duty should have been done (again) by now. `caused_at`: of what it answers, such as a complaint."""
+    if rule.answers_a_cause:
+        answered = last_done is not None and caused_at is not None and last_done >= caused_at.date()
+        return caused_at is not None and not answered and due_at(rule, caused_at) <= now
     if last_done is None:
         return True
-    return rule.every_days is not None and today - last_done > timedelta(days=rule.every_days)
+    return rule.every_days is not None and now.date() - last_done > timedelta(days=rule.every_days)
 
 
 def _years_after(day: date, years: int) -> date:
