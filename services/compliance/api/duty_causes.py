@@ -96,7 +96,9 @@ async def report_breach(request: Request, body: ReportBreach) -> Response:
     "/causes/{cause_id}/answers",
     response_model=DutyCauseView,
     dependencies=_ANSWER,
-    responses=problem_responses(NotFound, CauseNotKnown, CauseAnswered, AnswerTimeWrong, RelativesNotEntitled, PartyErased),
+    responses=problem_responses(
+        NotFound, CauseNotKnown, CauseAnswered, AnswerTimeWrong, RelativesNotEntitled, PartyErased
+    ),
     summary="Answer one thing owed",
 )
 async def answer_duty(request: Request, cause_id: CauseId, body: AnswerDuty) -> Response:

@@ -162,10 +162,10 @@ def _answering(
             due, rule = min(((due_at(each, one.caused_at), each) for each in bound), key=lambda it: (it[0], it[1].id))
             rules.setdefault(rule.id, rule)
             seen[rule.id].append(due)
-    for one in causes:
-        of_cause = duty_rule(book, one.rule)
+    for rule_id in owed:
+        of_cause = duty_rule(book, rule_id)
         if of_cause is not None:
-            rules[one.rule] = of_cause
+            rules[rule_id] = of_cause
     for rule_id, rule in rules.items():
         dues, because = seen.get(rule_id, []), owed.get(rule_id)
         first = min([*dues, *([because.due_at] if because is not None else [])], default=None)
