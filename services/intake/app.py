@@ -40,6 +40,7 @@ from services.intake.following import Following
 from services.intake.homes import LearnHomes, learn_homes
 from services.intake.identifying import SettleIdentity
 from services.intake.indexing import LearnIndexes, learn_indexes
+from services.intake.minors import WatchMinors, look_at_everybody, next_midnight
 from services.intake.reconciling import Looking, LookingAgain
 from services.intake.score_desk import ScoreRun, Scoring
 from services.intake.scoring.release import Release, read_folder, release
@@ -103,6 +104,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 uow.intend(next_sweep(uow, own.time_zone))
                 uow.intend(learn_indexes(uow))
                 uow.intend(gather_timeline(uow))
+                uow.intend(look_at_everybody(uow))
+                uow.intend(next_midnight(uow, own.time_zone))
                 if own.feed_folder is not None:
                     uow.intend(next_watch(uow))
                 if people_watch is not None:
@@ -193,6 +196,7 @@ def _intent_handlers(
         SettleIdentity(own),
         RecallPlanned(),
         LearnIndexes(folding.cipher, own.ageing_batch),
+        WatchMinors(folding.cipher, own.time_zone, own.ageing_batch),
         GatherTimeline(),
         *([] if own.feed_folder is None else [TapeWatch(own, own.feed_folder)]),
         *reconciling,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from services.intake import identifying
+from services.intake import identifying, minors
 from services.intake.domain.book import Book
 from services.intake.domain.calendar import check_business_date, latest_possible_date
 from services.intake.domain.conclusion import Circumstances, fold
@@ -87,7 +87,7 @@ class Folding:
                 identities.append(event)
             else:
                 facts.append((event, parties.ids[event.key], core_of(event.data)))
-        outcomes = await self._fold(uow, facts, parties, closed) if facts else {}
+        outcomes = await self._fold(uow, facts, parties, closed, today) if facts else {}
         for event in identities:
             # After the facts, which do not care: each is in the book of its own reference either way.
             outcomes |= await identifying.follow(uow, self.policy, event, closed)
@@ -95,7 +95,7 @@ class Folding:
 
     async def _fold(
         self, uow: UnitOfWork, facts: Sequence[tuple[Event[EventData], UUID, str]], parties: Parties,
-        closed: Mapping[str, date],
+        closed: Mapping[str, date], today: date,
     ) -> dict[InboxKey, Outcome]:  # fmt: skip
         bound = await _everyone_bound(uow, facts, parties)
         leads = await identifying.lock_leads(uow, {party_id for _, party_id, _ in facts} - parties.fresh)
@@ -103,6 +103,7 @@ class Folding:
         after = dict(before)
         outcomes: dict[InboxKey, Outcome] = {}
         people: dict[UUID, PartyUpdated] = {}
+        born: dict[UUID, minors.Birth] = {}
         told: list[loan_facts.Told] = []
         circumstances = {
             core: Circumstances(
@@ -121,8 +122,12 @@ class Folding:
                 outcomes[InboxKey(event.source, event.id)] = folded.outcome
             elif isinstance(event.data, PartyUpdated):
                 people[party_id] = event.data
+                if event.data.born_on is not None:
+                    # A later word without a birthday does not say that there is none.
+                    born[party_id] = minors.Birth(event.data.born_on, event.data.jurisdiction)
         await books.save(uow, before, after)
         await cards.save(uow, self.cipher, people)
+        await minors.follow(uow, born, today)
         await loan_facts.keep(uow, told)
         changed = [party_id for party_id, book in after.items() if book is not before[party_id]]
         choose_later(uow, changed, seconds=self.settings.choose_after_seconds)

@@ -241,6 +241,14 @@ class CaseActionChosen(EventData):
     arm: StrategyArm = Field(description="Whether the strategy in force or the one that is tried beside it chose.")
 
 
+class PartyMinorityChanged(EventData):
+    """Somebody is not of age by the law of their place, or is from now on. When they were born is not in here."""
+
+    party_id: PartyId
+    is_minor: bool = Field(description="Whether nobody may speak of a debt with the person yet.")
+    seen_on: date = Field(description="Business date on which it was seen.")
+
+
 class PartyCardRead(EventData):
     """Somebody read a person's contact data, or was refused it. What was read is not in here."""
 

@@ -57,7 +57,9 @@ EFFECTS: Final[dict[str, Effect]] = {
         _STATED, _NONE, "updated; suspended while it is below what is due", "none while it is below what is due"
     ),
     "loan.business_day_closed": Effect(_NONE, "every open loan is a day older", "bucket changes only", _NONE),
-    "party.updated": Effect(_NONE, _NONE, "updated: zones, language, home", "possible once the person is known"),
+    "party.updated": Effect(
+        _NONE, _NONE, "updated: zones, language, home", "possible once the person is known; never while a minor"
+    ),
     "party.deceased": Effect(_NONE, _NONE, "suspended", "stops for good"),
     "party.merged": Effect(
         "of both together", "of both together", "the survivor's holds both, the other one ends; suspended meanwhile",

@@ -145,6 +145,7 @@ class Ledger:
         person = loan.person
         return PartyUpdated(
             tenant=TENANT, core=CORE, party_ref=person.party_ref, core_sequence=loan.next_sequence(), name=person.name,
+            born_on=person.born_on,
             language="zh", time_zones=[TIME_ZONE], jurisdiction=JURISDICTION,
             contact_points=[
                 ContactPoint(kind="home", value=person.address, point=person.home, source="contract"),

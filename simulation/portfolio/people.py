@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import date, timedelta
 from math import cos, radians
 from typing import Final
 
@@ -26,6 +27,8 @@ _TOWNS: Final = (
     ("Willow Gate", 31.205, 121.600), ("Plum Court", 31.249, 121.366), ("Salt Well", 31.133, 121.492),
 )  # fmt: skip
 _SPREAD_KM: Final = 1.8
+_ONE_MINOR_IN: Final = 1_500
+_THE_MINOR: Final = 1_203
 _KM_PER_DEGREE: Final = 111.195
 
 
@@ -39,6 +42,7 @@ class Person:
     phone: str
     address: str
     home: Point
+    born_on: date
 
 
 def person_of(number: int, *, seed: int) -> Person:
@@ -58,7 +62,15 @@ def person_of(number: int, *, seed: int) -> Person:
             lon=round(lon + east_km / (_KM_PER_DEGREE * cos(radians(lat))), 6),
             crs="WGS84",
         ),
+        born_on=_born_on(number, draw),
     )
+
+
+def _born_on(number: int, draw: random.Random) -> date:
+    """A birthday between 1948 and 2003; of one in fifteen hundred between 2010 and 2014, who is a minor until 2028."""
+    is_young = number % _ONE_MINOR_IN == _THE_MINOR
+    first, days = (date(2010, 1, 1), 1_800) if is_young else (date(1948, 1, 1), 20_400)
+    return first + timedelta(days=draw.randrange(days))
 
 
 def town_centres() -> list[Point]:

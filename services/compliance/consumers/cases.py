@@ -46,6 +46,7 @@ from shared.events.case import (
     CaseReleased,
     CaseSuspended,
     PartyCardRead,
+    PartyMinorityChanged,
 )
 from shared.messaging import InboxKey, Outcome, Subscription
 
@@ -53,12 +54,14 @@ TYPES: Final = frozenset(
     {
         "case.opened", "case.updated", "case.bucket_changed", "case.payment_posted", "case.payment_reversed",
         "case.cured", "case.closed", "case.loan_cured", "case.hold_seen", "case.suspended", "case.released",
-        "party.card_read",
+        "party.card_read", "party.minority_changed",
         "case.party_merged", "case.party_unmerged",
     }
 )  # fmt: skip
 MONOTONE: Final = frozenset({"case.payment_posted", "case.cured", "case.closed", "case.party_merged"})
 _INCOMPLETE: Final[HoldKind] = "facts_incomplete"
+# Source of the hold of somebody who is not of age by the core's word on their birthday.
+_AGE: Final = "core-birthday"
 
 
 @dataclass(slots=True)
@@ -103,6 +106,8 @@ async def fold_cases(
             await hold_desk.place(uow, instruments, [_suspension(one.event, data, uow)])
         elif isinstance(data, CaseHoldSeen):
             await _keep_hold(uow, instruments, one.event, data)
+        elif isinstance(data, PartyMinorityChanged):
+            await _keep_minority(uow, instruments, one.event, data)
         elif isinstance(data, PartyCardRead):
             fold.read.append(data)
         elif isinstance(data, CaseIdentity):
@@ -201,6 +206,25 @@ def _change(fold: _Fold, case: CaseFact) -> None:
 
 def _recall(event: Event[EventData], party_id: UUID, cause: str) -> Recall:
     return Recall(party_id=party_id, cause=cause, fact_arrived_real=event.recorded_time)
+
+
+async def _keep_minority(
+    uow: UnitOfWork, instruments: Instruments, event: Event[EventData], data: PartyMinorityChanged
+) -> None:
+    """Nobody speaks of a debt with a minor, from the word of the core on until they are of age."""
+    if not data.is_minor:
+        ends = hold_desk.EndHolds(party_id=data.party_id, kind="minor", source_ref=_AGE, cause="minor.of_age")
+        await hold_desk.end(uow, instruments, [ends])
+        return
+    hold = hold_desk.NewHold(
+        party_id=data.party_id,
+        kind="minor",
+        scope="party",
+        valid_from=min(event.time, uow.now),
+        source_ref=f"{_AGE}:{event.id}",
+        fact_arrived_real=event.recorded_time,
+    )
+    await hold_desk.place(uow, instruments, [hold])
 
 
 def _suspension(event: Event[EventData], data: CaseSuspended, uow: UnitOfWork) -> hold_desk.NewHold:

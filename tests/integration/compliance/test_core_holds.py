@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from services.compliance.domain.holds import HOLD_OF_CORE, HOLD_OF_STOP, Hold
 from services.compliance.store.holds import load_holds
-from shared.events.case import CaseClosed, CaseHoldSeen, CaseOpened
+from shared.events.case import CaseClosed, CaseHoldSeen, CaseOpened, PartyMinorityChanged
 from shared.events.loan import HeldFor
 from shared.events.stop import StopCause
 from shared.ids import derived_id
@@ -89,3 +89,20 @@ async def test_a_corrected_hold_keeps_the_earlier_knowledge(desk: Desk) -> None:
     known_then = [hold for hold in holds if hold.recorded_real <= first_known]
     assert [(hold.valid_from.date(), hold.valid_to) for hold in known_then] == [(day - timedelta(days=6), None)]
     assert holds[0].ended_at == desk.clock.business, "it stood, as far as anybody knew, until the correction came"
+
+
+async def test_nobody_speaks_with_a_minor_until_they_are_of_age(desk: Desk) -> None:
+    case = await desk.open_case()
+    (granted,) = await desk.ask(visit_request(case))
+    day = desk.clock.business.date()
+    young = PartyMinorityChanged(party_id=case.party_id, is_minor=True, seen_on=day)
+    await desk.deliver("case", ("party.minority_changed", young))
+    (revoked,) = await desk.events("compliance.permit_revoked")
+    assert revoked["permit_id"] == granted["permit_id"]
+    (refused,) = await desk.ask(visit_request(case))
+    assert "BANK-MINOR" in {reason["rule"] for reason in refused["reasons"]}
+    of_age = young.model_copy(update={"is_minor": False})
+    await desk.deliver("case", ("party.minority_changed", of_age))
+    (answer,) = await desk.ask(visit_request(case))
+    assert "BANK-MINOR" not in {reason["rule"] for reason in answer["reasons"]}
+    assert [hold.until is None for hold in await holds_of(desk, case)] == [False]

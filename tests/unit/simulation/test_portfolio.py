@@ -126,6 +126,11 @@ def test_people_are_seeded_and_labelled_synthetic() -> None:
     assert 30.9 < one.home.lat < 31.5
 
 
+def test_of_three_thousand_people_two_are_minors() -> None:
+    young = [number for number in range(1, 3_001) if person_of(number, seed=1).born_on > date(2008, 3, 2)]
+    assert young == [1_203, 2_703]
+
+
 def test_file_of_the_documented_form_is_read(tmp_path: Path) -> None:
     path = tmp_path / "small.csv"
     path.write_text(HEADER + "1,5.00E+05,2,2,0,0,-1,100,90,80,70,60,1,2,3,4,5\n")
