@@ -22,13 +22,13 @@ from services.assignment.domain.field_day import FieldArea, FieldDay, LeftOut, P
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.routing import (
     Call,
-    Route,
     appointment,
     build_problem,
     figures,
     origin_of,
     unassigned_reason,
 )
+from services.assignment.domain.routing_problem import Route
 from services.assignment.domain.selection import Selection, about, fenced, select
 from services.assignment.domain.travel import TravelPort
 from services.assignment.domain.visits import PlannedVisit

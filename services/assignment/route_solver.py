@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from services.assignment.domain.routing import RoutingProblem, RoutingSolution, violations
+from services.assignment.domain.routing import violations
+from services.assignment.domain.routing_problem import RoutingProblem, RoutingSolution
 
 _ROOT = Path(__file__).parents[2]
 _ENGINE = "services.assignment.vroom_engine"

@@ -7,7 +7,8 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from services.assignment.domain.routing import Call, Route, RouteFigures
+from services.assignment.domain.routing import Call, RouteFigures
+from services.assignment.domain.routing_problem import Route
 from services.assignment.domain.travel import TravelModel
 
 DayStatus = Literal["selecting", "routing", "planned"]

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.assignment.domain.policy import TravelPolicy
+from services.assignment.domain.routing_problem import Matrix
 from shared.geo import Point, distance_m
-
-Matrix = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,14 +13,13 @@ from services.assignment.domain.collectors import Pair, ReadyPair, Shift
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.routing import (
     Call,
-    RoutingProblem,
-    RoutingSolution,
     appointment,
     build_problem,
     figures,
     unassigned_reason,
     violations,
 )
+from services.assignment.domain.routing_problem import RoutingProblem, RoutingSolution
 from services.assignment.domain.travel import CalibratedHaversine, TravelMatrix
 from services.assignment.route_solver import RouteSolver, RoutingFailedError
 from services.assignment.vroom_engine import solve
