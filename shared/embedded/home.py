@@ -10,11 +10,12 @@ import hmac
 import json
 import os
 import secrets
+import shutil
 import socket
 import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -67,6 +68,7 @@ class Home:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or Path(os.environ.get("DOORSTEP_HOME") or PROJECT_FOLDER / ".doorstep")).resolve()
+        self._lock_path = self.folder / "lock"
         self._thread_lock = threading.RLock()
         self._lock_depth = 0
 
@@ -86,16 +88,33 @@ class Home:
 
     def _locked_file(self) -> TextIOWrapper:
         while True:
-            # Traversable but not listable by others: as root, PostgreSQL runs as another user below this folder.
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.folder.chmod(0o711)
-            path = self.folder / "lock"
-            file = path.open("w")
+            try:
+                # Traversable but not listable by others: as root, PostgreSQL runs as another user below this folder.
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.folder.chmod(0o711)
+                file = self._lock_path.open("w")
+            except FileNotFoundError:
+                continue  # the last holder removed the folder between these lines
             fcntl.flock(file, fcntl.LOCK_EX)
             # While we waited, the last holder may have removed the folder: that lock guards nothing any more.
-            if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            if self._lock_path.exists() and os.fstat(file.fileno()).st_ino == self._lock_path.stat().st_ino:
                 return file
             file.close()
+
+    def remove(self) -> None:
+        """Removes the folder with all that is in it.
+
+        The lock goes last: whoever comes meanwhile waits, and does not begin in a folder that is still being emptied.
+        """
+        with self.locked():
+            for path in self.folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path != self._lock_path:
+                    path.unlink()
+            self._lock_path.unlink()
+            with suppress(OSError):  # not empty: the next one has begun
+                self.folder.rmdir()
 
     def password(self, name: str) -> str:
         """The password of `name` (a role or principal), derived from this home's random secret (mode 0600).

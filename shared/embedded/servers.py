@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -63,7 +62,7 @@ class EmbeddedServers:
             if self.home.release():
                 self.stop()
                 if remove_data:
-                    shutil.rmtree(self.home.folder)
+                    self.home.remove()
 
     def stop(self) -> None:
         """Stops both servers and the watcher, whoever holds them."""

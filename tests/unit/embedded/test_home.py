@@ -1,10 +1,16 @@
 """The home folder: who holds it, and that a process is never mistaken for another."""
 
+import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from shared.embedded.home import LOOPBACK, Home, ProcessIdentity, free_port
 
@@ -47,6 +53,35 @@ def test_lock_is_reentrant(tmp_path):
     home = Home(tmp_path)
     with home.locked(), home.locked():
         assert home.password("one")
+
+
+def test_who_comes_while_the_folder_is_removed_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it began in a folder whose files still went, one by one: a new run found half a database there."""
+    home, locks_met = Home(tmp_path / "home"), []
+    (home.folder / "postgres").mkdir(parents=True)
+    (home.folder / "kafka").mkdir()
+    remove = shutil.rmtree
+
+    def remove_while_another_comes(path: Path) -> None:
+        with (home.folder / "lock").open() as others, pytest.raises(BlockingIOError):
+            fcntl.flock(others, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locks_met.append(path.name)
+        remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_while_another_comes)
+    home.remove()
+    assert sorted(locks_met) == ["kafka", "postgres"]
+    assert not home.folder.exists()
+
+
+def test_who_waited_for_a_folder_that_is_gone_makes_it_anew(tmp_path: Path) -> None:
+    removing, coming = Home(tmp_path / "home"), Home(tmp_path / "home")
+    with removing.locked():
+        thread = threading.Thread(target=coming.hold)
+        thread.start()
+        removing.remove()
+    thread.join()
+    assert [holder.pid for holder in coming.holders()] == [os.getpid()]
 
 
 def test_taken_port_is_not_given():
