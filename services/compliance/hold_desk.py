@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from services.compliance import announcements, fact_desk, hindsight, moratorium_desk
@@ -34,11 +35,15 @@ from services.compliance.store.debts import load_debts
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.moratoria import load_reaching
 from services.compliance.store.same_persons import load_same
+from services.compliance.watch import Timer
 from shared.database import UnitOfWork
 from shared.ids import entity_id, event_id, shard_of
+from shared.messaging import Intent
+from shared.messaging.intents import NewIntent
 from shared.security.party_keys import Plain
 
 REASON = "hold.sealed_reason"
+ENDS: Final = "compliance.holds_end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,19 +132,38 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
 async def end(uow: UnitOfWork, instruments: Instruments, ends: Sequence[EndHolds]) -> list[Hold]:
     """End the open holds that are named; those that ended before stay as they are. The parties are locked.
 
-    Of a person with several ids those of all of them: the word that ends a hold may come under another one.
+    Of a person with several ids those of all of them: the word that ends a hold may come under another one. Whoever has
+    locked one person never locks a second, so a hold of an id that is not locked ends by an intent, at once.
     """
     parties = {one.party_id for one in ends}
     same = await load_same(uow, parties) if ends else {}
     standing = await store.load_holds(uow, parties, same=same) if ends else {}
-    over = [
-        store.EndedHold(ended(hold, at=uow.now), one.cause)
-        for one in ends
-        for hold in standing.get(one.party_id, [])
-        if one.names(hold)
-    ]
+    named = [(one, hold) for one in ends for hold in standing.get(one.party_id, []) if one.names(hold)]
+    over = [store.EndedHold(ended(hold, at=uow.now), one.cause) for one, hold in named if hold.party_id in uow.locked]
+    for one, hold in named:
+        if hold.party_id not in uow.locked:
+            _intend_end(uow, hold, one.cause)
     await _end(uow, instruments, over)
     return [one.hold for one in over]
+
+
+def ends_timer(instruments: Instruments) -> Timer:
+    """Ends the very holds of an id that was not locked when the word came under another id of the person."""
+
+    async def look(uow: UnitOfWork, intents: Sequence[Intent]) -> None:
+        await uow.lock_parties(UUID(intent.payload["party_id"]) for intent in intents)
+        for intent in intents:
+            hold = await store.find_hold(uow, UUID(intent.payload["hold_id"]))
+            if hold is not None and hold.ended_at is None:
+                over = store.EndedHold(ended(hold, at=uow.now), intent.payload["cause"])
+                await _end(uow, instruments, [over])
+
+    return Timer(ENDS, look)
+
+
+def _intend_end(uow: UnitOfWork, hold: Hold, cause: str) -> None:
+    payload = {"hold_id": str(hold.hold_id), "party_id": str(hold.party_id), "cause": cause}
+    uow.intend(NewIntent(kind=ENDS, key=str(hold.hold_id), due_at=uow.real_now, payload=payload))
 
 
 async def end_one(

@@ -51,6 +51,18 @@ class SamePerson:
     since_real: datetime | None
     until_real: datetime | None
 
+    def then(self, next_id: SamePerson) -> SamePerson:
+        """The id beyond this one: known to be the person's since the later word; shared while both pairs shared it."""
+        sinces = [one.since_real for one in (self, next_id) if one.since_real is not None]
+        untils = [one.until_real for one in (self, next_id) if not one.stands]
+        told = [one for one in untils if one is not None]
+        return SamePerson(
+            next_id.party_id,
+            stands=self.stands and next_id.stands,
+            since_real=max(sinces, default=None),
+            until_real=min(told) if told and len(told) == len(untils) else None,
+        )
+
     def shares(self, told_real: datetime) -> bool:
         """Whether what was told of the other id at that real time counts for this one."""
         if self.stands:
@@ -63,16 +75,41 @@ Same = Mapping[UUID, Sequence[SamePerson]]
 
 
 async def load_same(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[SamePerson]]:
-    """The other ids of each of the parties, those of before included. Most have none."""
+    """The other ids of each of the parties, those of before and those of their other ids included. Most have none."""
     ids = set(party_ids)
-    found: dict[UUID, list[SamePerson]] = {}
-    for row in await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(ids)):
-        sides = (row["merged_id"], row["survivor_id"])
-        for own, other in (sides, sides[::-1]):
-            if own in ids:
+    pairs: dict[UUID, dict[UUID, SamePerson]] = {}
+    asked, asking = set[UUID](), ids
+    while asking:
+        for row in await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(asking)):
+            sides = (row["merged_id"], row["survivor_id"])
+            for own, other in (sides, sides[::-1]):
                 one = SamePerson(other, row["stands"], row["since_real"], row["until_real"])
-                found.setdefault(own, []).append(one)
-    return found
+                pairs.setdefault(own, {})[other] = one
+        asked |= asking
+        asking = pairs.keys() - asked
+    return {party_id: group_of(party_id, pairs) for party_id in ids if party_id in pairs}
+
+
+def group_of(party_id: UUID, pairs: Mapping[UUID, Mapping[UUID, SamePerson]]) -> list[SamePerson]:
+    """The other ids of a person, each once: by pairs that all stand where there are such, else by the fewest pairs.
+
+    What was told of an id further away counts only as far as every pair on the way shares it.
+    """
+    found: dict[UUID, SamePerson] = {}
+    for only_standing in (True, False):
+        seen, reached = {party_id}, [SamePerson(party_id, stands=True, since_real=None, until_real=None)]
+        while reached:
+            further = [
+                near.then(one)
+                for near in reached
+                for one in pairs.get(near.party_id, {}).values()
+                if one.party_id not in seen and (one.stands or not only_standing)
+            ]
+            reached = list({one.party_id: one for one in reversed(further)}.values())
+            seen.update(one.party_id for one in reached)
+            for one in reached:
+                found.setdefault(one.party_id, one)
+    return sorted(found.values(), key=lambda one: one.party_id)
 
 
 def others_of(same: Same) -> set[UUID]:

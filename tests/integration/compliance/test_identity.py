@@ -1,6 +1,7 @@
 """Two ids that are one person: contacts and holds of both count, permits are revoked, in whatever order it is heard."""
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 from services.compliance.store.facts import load_facts
@@ -114,6 +115,7 @@ async def test_after_the_unmerge_the_holds_of_the_core_are_told_again_and_each_k
     desk.clock.real += desk.clock.real.resolution * 1000
     await desk.deliver("case", ("case.hold_seen", seen(desk, second, 2)))
     await desk.deliver("case", ("case.hold_seen", seen(desk, first, 4, kind="dispute", hold_ref="H-2")))
+    await carry(desk)
     assert (await held(desk, first), await held(desk, second)) == ({"dispute"}, {"insolvency"})
 
 
@@ -159,3 +161,20 @@ async def test_each_chain_names_the_other_person_and_only_its_key_opens_it(desk:
     leaves = [row for row in rows if b'"kind":"identity"' in bytes(row["leaf"])]
     assert {row["party_id"] for row in leaves} == {first.party_id, second.party_id}
     assert not any(str(second.party_id).encode() in bytes(row["leaf"]) for row in leaves)
+
+
+async def test_three_ids_of_one_person_count_together_and_any_of_them_ends_a_hold(desk: Desk) -> None:
+    first, second, third = [await desk.open_case() for _ in range(3)]
+    await desk.ask(visit_request(first))
+    await desk.deliver("contact", ("contact.recorded", visit_contact(third, None)))
+    await desk.deliver("case", ("case.hold_seen", seen(desk, third, 2)))
+    await merge(desk, second, first)
+    await merge(desk, third, second)
+    await carry(desk)
+    assert (await counted(desk, first), await counted(desk, third)) == (2, 2)
+    assert await held(desk, first) == {"insolvency"}
+    past = desk.clock.business.date() - timedelta(days=1)
+    await desk.deliver("case", ("case.hold_seen", seen(desk, first, 3, starts_on=past, ends_on=past)))
+    assert await held(desk, first) == {"insolvency"}, "the id under which it stands is not locked yet"
+    await carry(desk)
+    assert await held(desk, first) == await held(desk, third) == set()

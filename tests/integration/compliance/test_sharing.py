@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from services.compliance import sharing_desk
+from services.compliance import hold_desk, sharing_desk
 from services.compliance.watch import Timer
 from shared.events.case import CaseOpened
 from shared.ids import draw_shard, entity_id
@@ -23,7 +23,10 @@ async def carry(desk: Desk) -> int:
 
 
 def timers(desk: Desk) -> tuple[Timer, ...]:
-    return sharing_desk.reach_timer(desk.instruments), sharing_desk.inquiries_timer(desk.instruments)
+    return (
+        sharing_desk.reach_timer(desk.instruments), sharing_desk.inquiries_timer(desk.instruments),
+        hold_desk.ends_timer(desk.instruments),
+    )  # fmt: skip
 
 
 async def _work(desk: Desk, timer: Timer) -> int:
