@@ -17,7 +17,10 @@ from shared.security.callers import Caller
 from shared.security.party_keys import PartyCipher, Sealed
 
 Row = dict[str, Any]
-LISTS: Final = ("cases", "household", "plans", "documents", "instalments", "payments", "refusals", "identities")
+LISTS: Final = (
+    "cases", "household", "plans", "documents", "instalments", "payments", "follow_ups", "holds", "refusals",
+    "identities",
+)  # fmt: skip
 """Names of the lists, in the order in which they are given."""
 _SHOWN: Final = (
     "plan_id", "kind", "state", "proposed_at", "signed_at", "agreed_at", "basis", "completed_at", "review_on",
@@ -107,4 +110,5 @@ def _case(row: Row) -> Row:
         str(Money(amount_minor=minor, currency=currency))
         for minor, currency in zip(row["balance_minor"], row["balance_currency"], strict=True)
     ]
-    return {"case_id": row["case_id"], "is_open": row["is_open"], "balances": balances}
+    shown = ("case_id", "is_open", "jurisdiction", "time_zones", "suspended")
+    return {name: row[name] for name in shown} | {"balances": balances}

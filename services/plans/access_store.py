@@ -10,7 +10,7 @@ from shared.database import UnitOfWork
 
 _LISTS: Final = {
     "cases": """
-SELECT case_id, is_open, balance_minor, balance_currency FROM case_known
+SELECT case_id, is_open, balance_minor, balance_currency, jurisdiction, time_zones, suspended FROM case_known
 WHERE tenant = $1 AND party_id = $2 ORDER BY case_id
 """,
     "plans": """
@@ -23,6 +23,13 @@ WHERE p.tenant = $1 AND p.party_id = $2 ORDER BY p.plan_id, p.position
 """,
     "refusals": """
 SELECT rule, recorded_at FROM refusal WHERE tenant = $1 AND party_id = $2 ORDER BY recorded_at, plan_id
+""",
+    "follow_ups": """
+SELECT plan_id, kind, day, instalment, until, reason FROM follow_up
+WHERE tenant = $1 AND party_id = $2 ORDER BY plan_id, number
+""",
+    "holds": """
+SELECT kind, valid_from, valid_to FROM hold_known WHERE tenant = $1 AND party_id = $2 ORDER BY valid_from, hold_id
 """,
     # Whoever turned out to be somebody else is not shown.
     "identities": """

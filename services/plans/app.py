@@ -14,11 +14,16 @@ from services.plans.consumers import subscriptions
 from services.plans.cutover_api import build_cutover_router
 from services.plans.cutovers import Cutovers
 from services.plans.desk import PlanDesk
+from services.plans.domain.follow_up_policy import FollowUpPolicies
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.examples import EXAMPLES
+from services.plans.follow_up_api import build_follow_up_router
+from services.plans.following_desk import AskForFollowUps, FollowingDesk, LookAtPlans, next_look
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
+from services.plans.permits import PermitReleases, Permits, PermitUses
 from services.plans.store import PlanStore
 from shared.access.routes import access_router
+from shared.database import Database
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from shared.security.token_source import ClientCredentials
@@ -40,6 +45,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     cipher = PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant)
     store = PlanStore(cipher)
     desk = PlanDesk(store, ProtectedMinimumTable.load(), holds)
+    following, permits = FollowingDesk(store, FollowUpPolicies.load()), Permits(compliance)
+    opened: list[Database] = []
 
     def build_api(runtime: ServiceRuntime) -> FastAPI:
         return create_app(
@@ -48,10 +55,12 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 title="Plans",
                 description=_DESCRIPTION,
                 # 2: plans of other systems are `imported`; of them no surplus, table or document is known
-                version="2.0.0",
+                # 3: a plan can be `broken`
+                version="3.0.0",
                 routers=[
                     build_router(desk, store),
                     build_cutover_router(Cutovers(store, compliance)),
+                    build_follow_up_router(following, store),
                     access_router("plans", plans_texts(), partial(give_lists, cipher)),
                 ],
                 examples=EXAMPLES,
@@ -62,7 +71,11 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         )
 
     @asynccontextmanager
-    async def lifespan(_runtime: ServiceRuntime) -> AsyncIterator[None]:
+    async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
+        opened[:] = [runtime.database]
+        if "worker" in runtime.roles:
+            async with runtime.database.unit_of_work() as uow:
+                uow.intend(next_look(uow, following.policies))
         try:
             yield
         finally:
@@ -74,6 +87,13 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         settings=settings,
         build_api=build_api,
         subscriptions=subscriptions(store),
-        intent_handlers=[SigningTimeout(store), HoldEndings(holds)],
+        intent_handlers=[
+            SigningTimeout(store),
+            HoldEndings(holds),
+            LookAtPlans(following),
+            AskForFollowUps(following, permits, lambda: opened[0]),
+            PermitUses(permits),
+            PermitReleases(permits),
+        ],
         lifespan=lifespan,
     )

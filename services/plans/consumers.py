@@ -7,25 +7,31 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from services.plans import same_persons
+from services.plans import follow_up_store, same_persons
 from services.plans.domain import case as cases
 from services.plans.domain import plan as plans
 from services.plans.domain.case import KnownCase
 from services.plans.domain.payments import Payment
 from services.plans.domain.plan import Change, Plan
+from services.plans.follow_up_store import HeardHold
 from services.plans.store import PlanStore, load_cases, save_cases
 from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData
 from shared.events.case import CaseIdentity, CasePartyMerged
+from shared.events.compliance import HoldEnded, HoldPlaced
 from shared.messaging import InboxKey, Outcome, Subscription
 from shared.messaging.erasing import with_erasure
 from shared.messaging.subscription import inbox_key
 
 _STATES: Final = frozenset({"case.opened", "case.updated"})
 _ENDS: Final = frozenset({"case.cured", "case.closed"})
+_HOLDS: Final = frozenset({"compliance.hold_placed", "compliance.hold_ended"})
+# On which a plan can be served at all: a hold on visits or calls alone is none of it.
+_SERVED: Final = frozenset({"sms", "email", "letter"})
 _IDENTITY: Final = frozenset({"case.party_merged", "case.party_unmerged"})
-_TYPES: Final = _STATES | _ENDS | _IDENTITY | {"case.payment_posted", "case.payment_reversed"}
+_SUSPENSIONS: Final = frozenset({"case.suspended", "case.released"})
+_TYPES: Final = _STATES | _ENDS | _IDENTITY | _SUSPENSIONS | {"case.payment_posted", "case.payment_reversed"}
 
 
 def subscriptions(store: PlanStore) -> list[Subscription]:
@@ -47,15 +53,30 @@ def subscriptions(store: PlanStore) -> list[Subscription]:
 
     async def erase(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:
         await same_persons.forget(uow, party_ids)
+        await follow_up_store.forget(uow, party_ids)
         await store.erase(uow, party_ids)
 
-    async def nothing(_uow: UnitOfWork, _batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+    async def hold(uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
+        for received in batch:
+            if isinstance(received.event.data, HoldPlaced):
+                await _hear_hold(uow, received.event, received.event.data)
         return {}
 
     return [
         Subscription(topic="case", types=frozenset(_TYPES), handle=handle),
-        with_erasure(Subscription(topic="compliance", types=frozenset(), handle=nothing), erase),
+        with_erasure(Subscription(topic="compliance", types=_HOLDS, handle=hold), erase),
     ]
+
+
+async def _hear_hold(uow: UnitOfWork, event: Event[EventData], data: HoldPlaced) -> None:
+    """A hold as it stands after the event. One on a number, or on channels on which no plan is served, pauses none."""
+    if data.scope == "contact_point" or (data.channels is not None and not set(data.channels) & _SERVED):
+        return
+    ends = data.valid_to
+    if isinstance(data, HoldEnded) and (ends is None or ends <= event.time):
+        ends = event.time
+    heard = HeardHold(party_id=data.party_id, kind=data.kind, valid_from=data.valid_from, valid_to=ends)
+    await follow_up_store.set_hold(uow, data.hold_id, heard)
 
 
 class _Folding:
@@ -96,7 +117,13 @@ class _Folding:
             state = cases.known(before, data)
             return state is not None and self._keep_case(key, state)
         if before is not None and before.version < data.version:
-            self._keep_case(key, cases.moved_on(before, data.version, is_open=event.type not in _ENDS))
+            suspended = event.type == "case.suspended" if event.type in _SUSPENSIONS else None
+            is_open = before.is_open if event.type in _SUSPENSIONS else event.type not in _ENDS
+            self._keep_case(key, cases.moved_on(before, data.version, is_open=is_open, suspended=suspended))
+            if event.type in _SUSPENSIONS:
+                return True
+        if event.type in _SUSPENSIONS:
+            return False
         applied = [self._fold_plan(plan, event) for plan in self._of_case(key)]
         return any(applied) or (before is not None and before.version < data.version)
 

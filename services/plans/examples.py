@@ -16,6 +16,7 @@ from services.plans.cutover_schemas import (
     LeftOutPlans,
     PlansOfCutover,
 )
+from services.plans.follow_up_schemas import FollowUps, ReviewPlan, ReviewView, StepView
 from services.plans.schemas import ImportedFrom, PlansSummary, PlanView, ProposePlan, SignPlan
 from shared.access.schemas import examples_of
 from shared.events.story import CASE, HOLD, PARTY, PLAN, VISIT, cny
@@ -63,6 +64,7 @@ _OLD_PLAN: Final[dict[str, Any]] = {
     "debt": cny(50000), "agreed_at": "2025-11-12T02:00:00Z", "review_on": "2026-05-12",
     "document_ref": "agreement-2025-000917", "document_sha256": "a" * 64, "hold_id": HOLD,
 }  # fmt: skip
+_HELPED: Final[dict[str, Any]] = {"kind": "help", "day": "2026-04-18", "instalment": 1, "until": None}
 _IMPORTED: Final[dict[str, Any]] = {"position": 0, "status": "imported", "plan_id": PLAN, "problem": None}
 EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("plans") | {
     ProposePlan: {
@@ -80,6 +82,14 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("plans") | {
         "kinds_signed": {"instalments": 24, "token": 6, "pause": 3}, "refusals": {"PLAN-PROTECTED-MINIMUM": 5},
         "agreed": [cny(3875000)], "paid": [cny(250000)], "payments_matched": 10,
     },
+    StepView: _HELPED,
+    FollowUps: {
+        "plan_id": PLAN, "state": "signed", "stage": "warned", "missed": [1, 2], "days_missed": 41,
+        "cure_days_left": 9, "paused_by": [], "next_contact": None, "policy_id": "follow-up-cn-2026-1",
+        "steps": [_HELPED, {"kind": "warning", "day": "2026-05-18", "instalment": 1, "until": None}],
+    },
+    ReviewView: {"plan_id": PLAN, "party_id": PARTY, "since": "2026-06-01T16:00:00Z"},
+    ReviewPlan: {"decision": "more_time", "until": "2026-06-30", "reason": "can_pay_soon"},
     BeginPlans: {"cutover_id": "old-system-2026"},
     ImportedPlans: {"items": [_OLD_PLAN]},
     ImportedPlanResult: _IMPORTED,

@@ -18,6 +18,16 @@ ON CONFLICT (tenant, merged_id) DO UPDATE
 SET survivor_id = excluded.survivor_id, version = excluded.version, is_merged = excluded.is_merged
 WHERE s.version < excluded.version
 """
+_STAND_FOR = """
+WITH RECURSIVE chain AS (
+    SELECT p AS party_id, p AS person, 0 AS hops FROM unnest($2::uuid[]) AS p
+    UNION ALL
+    SELECT c.party_id, s.survivor_id, c.hops + 1 FROM chain c
+    JOIN same_person s ON s.tenant = $1 AND s.merged_id = c.person AND s.is_merged
+    WHERE c.hops < 16
+)
+SELECT DISTINCT ON (party_id) party_id, person FROM chain ORDER BY party_id, hops DESC
+"""
 _FORGET = """
 DELETE FROM same_person WHERE tenant = $1 AND (merged_id = ANY($2::uuid[]) OR survivor_id = ANY($2::uuid[]))
 """
@@ -27,6 +37,12 @@ async def merged_into(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, 
     """Who was merged into one of the parties, and into which."""
     rows = await uow.sql.fetch(_MERGED_INTO, uow.tenant, sorted(set(party_ids)))
     return {row["merged_id"]: row["survivor_id"] for row in rows}
+
+
+async def stand_for(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Who stands for each of the parties by now: itself, or whom it turned out to be."""
+    rows = await uow.sql.fetch(_STAND_FOR, uow.tenant, sorted(set(party_ids)))
+    return {row["party_id"]: row["person"] for row in rows}
 
 
 async def keep(uow: UnitOfWork, data: CaseIdentity) -> None:

@@ -94,9 +94,9 @@ class PlanView(BaseModel):
     kind: Literal["instalments", "token", "pause"] = Field(
         description="`instalments` repay the debt, `token` pays what is possible until the review, `pause` nothing."
     )
-    state: Literal["proposed", "signed", "imported", "completed", "superseded", "lapsed"] = Field(
-        description="`proposed`, then `signed`, then `completed`; a proposal may end `superseded` or `lapsed`. One "
-        "that runs on from another system is `imported`, then `completed`: nobody signed it with us."
+    state: Literal["proposed", "signed", "imported", "completed", "broken", "superseded", "lapsed"] = Field(
+        description="`proposed`, then `signed`, then `completed` or `broken`; a proposal may end `superseded` or "
+        "`lapsed`. One that runs on from another system is `imported` first: nobody signed it with us."
     )
     version: int = Field(description="Grows by one with each change.")
     debt: Money = Field(description="What was owed when it was made.")

@@ -26,13 +26,17 @@ _SEALED: Final = (STATEMENT, DOCUMENT)
 
 _CASES = "SELECT * FROM case_known WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _SAVE_CASES = """
-INSERT INTO case_known (tenant, party_id, case_id, version, is_open, balance_minor, balance_currency)
-SELECT $1, r.party_id, r.case_id, r.version, r.is_open, r.minor::bigint[], r.currency::text[]
-FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::boolean[], $6::text[], $7::text[])
-  AS r(party_id, case_id, version, is_open, minor, currency)
+INSERT INTO case_known (tenant, party_id, case_id, version, is_open, balance_minor, balance_currency, jurisdiction,
+                        time_zones, suspended)
+SELECT $1, r.party_id, r.case_id, r.version, r.is_open, r.minor::bigint[], r.currency::text[], r.jurisdiction,
+       r.time_zones::text[], r.suspended
+FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[],
+            $10::boolean[])
+  AS r(party_id, case_id, version, is_open, minor, currency, jurisdiction, time_zones, suspended)
 ON CONFLICT (tenant, party_id, case_id) DO UPDATE SET
   version = excluded.version, is_open = excluded.is_open, balance_minor = excluded.balance_minor,
-  balance_currency = excluded.balance_currency
+  balance_currency = excluded.balance_currency, jurisdiction = excluded.jurisdiction,
+  time_zones = excluded.time_zones, suspended = excluded.suspended
 """
 _PLANS_OF_PARTIES = """
 SELECT * FROM plan WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY party_id, proposed_at, plan_id
@@ -219,6 +223,9 @@ async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[tuple[U
             version=row["version"],
             is_open=row["is_open"],
             balances=dict(zip(row["balance_currency"], row["balance_minor"], strict=True)),
+            jurisdiction=row["jurisdiction"],
+            time_zones=tuple(row["time_zones"]),
+            suspended=row["suspended"],
         )
         for row in rows
     }
@@ -230,7 +237,7 @@ async def save_cases(uow: UnitOfWork, cases: Sequence[KnownCase]) -> None:
         return
     rows = [
         (case.party_id, case.case_id, case.version, case.is_open, _array(map(str, case.balances.values())),
-         _array(case.balances))
+         _array(case.balances), case.jurisdiction, _array(case.time_zones), case.suspended)
         for case in sorted(cases, key=lambda each: (each.party_id, each.case_id))
     ]  # fmt: skip
     await uow.sql.execute(_SAVE_CASES, uow.tenant, *_columns(rows))

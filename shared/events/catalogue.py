@@ -141,11 +141,15 @@ _ALL: Final = [
             "plan.signed": plan.PlanSigned,
             "plan.imported": plan.PlanImported,
             "plan.payment_matched": plan.PlanPaymentMatched,
+            "plan.instalment_missed": plan.PlanInstalmentMissed,
+            "plan.follow_up": plan.PlanFollowUp,
+            "plan.restored": plan.PlanRestored,
+            "plan.review_due": plan.PlanReviewDue,
             "plan.broken": plan.PlanBroken,
         },
     ),
-    # Version 2: more causes. Every record of version 1 is one of version 2.
-    *_types(("plan",), "plan", {"plan.completed": plan.PlanCompleted}, version=2),
+    # Versions 2 and 3: more causes. Every record of an older version is one of version 3.
+    *_types(("plan",), "plan", {"plan.completed": plan.PlanCompleted}, version=3),
     # Version 2: the channel may be an inquiry with a third person. Every record of version 1 is one of version 2.
     *_types(("contact",), "contact", {"contact.recorded": contact.ContactRecorded}, version=2),
     *_types(

@@ -209,6 +209,13 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "transaction_ref": "T-000917", "amount": cny(20000), "instalments": [1], "paid_total": cny(20000),
     },
     "plan.completed": _ON_PLAN | {"paid_total": cny(20000), "cause": "paid"},
+    "plan.instalment_missed": _ON_PLAN | {"instalment": 2, "due_date": "2026-05-12", "rest": cny(25000)},
+    "plan.follow_up": _ON_PLAN | {
+        "kind": "warning", "instalment": 1, "due_date": "2026-04-12", "rest": cny(25000), "permit_id": PERMIT,
+        "channel": "sms", "cure_days": 14,
+    },
+    "plan.restored": _ON_PLAN | {"paid_total": cny(50000)},
+    "plan.review_due": _ON_PLAN | {"missed": [1, 2], "days_missed": 52},
     "plan.broken": _ON_PLAN | {"missed": [1, 2]},
     "contact.recorded": {
         "contact_id": OTHER, "party_id": PARTY, "permit_id": PERMIT, "visit_id": VISIT, "channel": "visit",

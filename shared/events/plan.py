@@ -87,7 +87,45 @@ class PlanCompleted(PlanFact):
     """Every instalment is paid, or the case cured, or all its loans have ended (`closed`)."""
 
     paid_total: Money = Field(description="Paid on the plan.")
-    cause: Literal["paid", "cured", "closed"] = Field(description="Why it is complete.")
+    cause: Literal["paid", "cured", "closed", "reviewed"] = Field(
+        description="Why it is complete; `reviewed`: a token plan or pause whose review has come and was held."
+    )
+
+
+class PlanInstalmentMissed(PlanFact):
+    """An instalment is not paid, and its days of grace are over. Help follows, not collection."""
+
+    instalment: int = Field(ge=1, le=600, description="Number of the instalment.")
+    due_date: date = Field(description="Its due date.")
+    rest: Money = Field(description="What of it is not paid.")
+
+
+class PlanFollowUp(PlanFact):
+    """A message about the plan was handed over under a permit: the gateway sends it in the bank's words."""
+
+    kind: Literal["reminder", "help", "warning"] = Field(
+        description="`reminder` before the due date; `help` once an instalment is missed; `warning` that the plan can "
+        "end, how long is left, and whom to ask."
+    )
+    instalment: int = Field(ge=1, le=600, description="Number of the instalment it is about: the oldest open one.")
+    due_date: date = Field(description="Its due date.")
+    rest: Money = Field(description="What of it is not paid.")
+    permit_id: UUID = Field(description="The permit of the message.")
+    channel: Literal["sms", "email", "letter"] = Field(description="How it is sent.")
+    cure_days: int | None = Field(None, description="Of a warning: days until a person looks at the plan.")
+
+
+class PlanRestored(PlanFact):
+    """Nothing of the plan is missed any more."""
+
+    paid_total: Money = Field(description="Paid on the plan so far.")
+
+
+class PlanReviewDue(PlanFact):
+    """A person must look at it: missed, warned of and waited for; or the agreed review of a token plan or pause."""
+
+    missed: list[int] = Field(max_length=60, description="Missed instalments; empty: the agreed review.")
+    days_missed: int = Field(ge=0, description="Days since the oldest missed one was due, paused ones left out.")
 
 
 class PlanBroken(PlanFact):

@@ -116,6 +116,8 @@ _ALL: Final = (
     ),
     _scope("plans.propose", "Propose a plan for a party.", "collector-app", "customer-portal", "dispatcher"),
     _scope("plans.sign", "Sign a proposed plan, as the customer.", "customer-portal", "collector-app"),
+    # Never who collects: a person without collection targets looks at the reason.
+    _scope("plans.review", "Decide about a plan that is not kept; never collections.", "complaint-desk", "operator"),
     _scope("plans.cut-over", "Import plans and promises that run on from another system.", "cutover"),
     # compliance
     _scope(

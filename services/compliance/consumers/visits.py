@@ -37,7 +37,7 @@ VISIT_TYPES: Final = frozenset(
 PLAN_TYPES: Final = frozenset(
     {
         "plan.proposed", "plan.refused", "plan.signed", "plan.imported", "plan.payment_matched", "plan.completed",
-        "plan.broken",
+        "plan.broken", "plan.instalment_missed", "plan.follow_up", "plan.restored", "plan.review_due",
     }
 )  # fmt: skip
 # Causes with which visits, the owner of the device, says that nobody came to the door.

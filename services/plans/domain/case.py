@@ -12,13 +12,19 @@ from shared.money import Money
 
 @dataclass(frozen=True, kw_only=True)
 class KnownCase:
-    """The newest known state. `balances` are whole outstanding balances of its overdue loans, minor units."""
+    """The newest known state. `balances` are whole outstanding balances of its overdue loans, minor units.
+
+    `jurisdiction`: none while nobody has said whose law applies. `suspended`: nobody acts on it at the moment.
+    """
 
     party_id: UUID
     case_id: UUID
     version: int
     is_open: bool
     balances: dict[str, int]
+    jurisdiction: str | None = None
+    time_zones: tuple[str, ...] = ()
+    suspended: bool = False
 
     def owes(self, debt: Money) -> bool:
         """Whether at least `debt` is owed: no plan is made over money that nobody owes."""
@@ -33,10 +39,13 @@ def known(before: KnownCase | None, data: CaseOpened) -> KnownCase | None:
     for loan in data.loans:
         balances[loan.balance.currency] += loan.balance.amount_minor
     return KnownCase(
-        party_id=data.party_id, case_id=data.case_id, version=data.version, is_open=True, balances=dict(balances)
-    )
+        party_id=data.party_id, case_id=data.case_id, version=data.version, is_open=True, balances=dict(balances),
+        jurisdiction=data.jurisdiction, time_zones=tuple(data.time_zones),
+        suspended=before is not None and before.suspended,
+    )  # fmt: skip
 
 
-def moved_on(before: KnownCase, version: int, *, is_open: bool = True) -> KnownCase:
-    """A later version that tells nothing about balances."""
-    return replace(before, version=max(version, before.version), is_open=is_open)
+def moved_on(before: KnownCase, version: int, *, is_open: bool = True, suspended: bool | None = None) -> KnownCase:
+    """A later version that tells nothing about balances. `suspended`: none if it says nothing of that either."""
+    stopped = before.suspended if suspended is None else suspended
+    return replace(before, version=max(version, before.version), is_open=is_open, suspended=stopped)

@@ -56,6 +56,16 @@ def allocate(instalments: Sequence[Instalment], payments: Sequence[Payment]) -> 
     return tuple(allocations)
 
 
+def open_minor(instalments: Sequence[Instalment], payments: Sequence[Payment]) -> dict[int, int]:
+    """What is still to be paid of each instalment, by number."""
+    left = paid_minor(instalments, payments)
+    rests: dict[int, int] = {}
+    for each in instalments:
+        part = min(left, each.amount.amount_minor)
+        rests[each.number], left = each.amount.amount_minor - part, left - part
+    return rests
+
+
 def paid_minor(instalments: Sequence[Instalment], payments: Sequence[Payment]) -> int:
     """Sum of the matched parts."""
     return sum(allocation.matched_minor for allocation in allocate(instalments, payments))

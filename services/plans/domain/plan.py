@@ -67,15 +67,17 @@ Ending = Literal["cured", "closed"]
 
 
 class PlanState(StrEnum):
-    """`proposed` → `signed` → `completed`; a proposal may end `superseded` (by a newer one) or `lapsed` (cured).
+    """`proposed` → `signed` → `completed` or `broken`; a proposal may end `superseded` (by a newer one) or `lapsed`
+    (cured).
 
-    One that runs on from another system is `imported`, then `completed`.
+    One that runs on from another system is `imported`, then `completed` or `broken`.
     """
 
     PROPOSED = "proposed"
     SIGNED = "signed"
     IMPORTED = "imported"
     COMPLETED = "completed"
+    BROKEN = "broken"
     SUPERSEDED = "superseded"
     LAPSED = "lapsed"
 

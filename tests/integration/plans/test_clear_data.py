@@ -3,9 +3,8 @@
 from tests.clear_data import filled, holding
 from tests.integration.assignment.harness import Desk
 
-from .test_plans import compliance, desk, money, open_case, propose, sign
+from .test_plans import money, open_case, propose, sign
 
-__all__ = ["compliance", "desk"]
 TOLD = {"monthly_income": money(354_321), "monthly_rent": money(107_653), "other_commitments": money(11_117)}
 
 

@@ -2,73 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from services.plans.access_desk import LISTS, give_lists, plans_texts
-from services.plans.api import build_router
-from services.plans.consumers import subscriptions
-from services.plans.desk import PlanDesk
-from services.plans.domain.protected_minimum import ProtectedMinimumTable
-from services.plans.holds import HoldEndings, Holds, SigningTimeout
-from services.plans.store import PlanStore
-from shared.access.routes import access_router
+from services.plans.access_desk import LISTS
 from shared.events.case import CaseCured, CaseOpened, CasePartyMerged, CasePaymentPosted, CasePaymentReversed
 from shared.events.compliance import PartyErased
 from shared.ids import draw_shard, entity_id
 from shared.money import Money
-from shared.security.key_management import LocalKeyManagement
-from shared.security.party_keys import PartyCipher
-from tests.databases import Shelf
-from tests.integration.assignment.harness import ISSUER, Desk, Neighbour, open_desk
+from tests.integration.assignment.harness import Desk
+from tests.integration.plans.conftest import NOW, Compliance
 
-NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LOAN = UUID(int=5)
-
-
-class Compliance(Neighbour):
-    """Holds: one per idempotency key, as compliance replays them."""
-
-    def __init__(self) -> None:
-        super().__init__(self._holds)
-        self.open: dict[str, str] = {}
-        self.by_source: dict[str, str] = {}
-
-    def _holds(self, path: str, body: Any) -> tuple[int, Any]:
-        if path == "/v1/holds":
-            hold_id = self.by_source.setdefault(body["source_ref"], str(uuid4()))
-            self.open[hold_id] = body["party_id"]
-            return 201, {"hold_id": hold_id}
-        hold_id = path.split("/")[3]
-        return (200, {"state": "ended"}) if self.open.pop(hold_id, None) else (404, {})
-
-
-@pytest.fixture
-def compliance() -> Compliance:
-    return Compliance()
-
-
-@pytest.fixture
-async def desk(service_settings: Any, compliance: Compliance, shelf: Shelf) -> AsyncIterator[Desk]:
-    settings = await service_settings("plans", with_kafka=False, oidc_issuer=ISSUER)
-    cipher = PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant)
-    store = PlanStore(cipher)
-    client = compliance.client("compliance")
-    holds = Holds(client)
-
-    def build(_: Any) -> Any:
-        plan_desk = PlanDesk(store, ProtectedMinimumTable.load(), holds)
-        handlers = [SigningTimeout(store), HoldEndings(holds)]
-        giving = access_router("plans", plans_texts(), partial(give_lists, cipher))
-        return subscriptions(store), handlers, [build_router(plan_desk, store), giving]
-
-    async with client, open_desk(settings, shelf=shelf, service="plans", now=NOW, build=build) as made:
-        yield made
 
 
 def money(minor: int) -> dict[str, Any]:
@@ -342,8 +290,8 @@ async def test_person_is_told_of_plans_and_what_the_household_said(desk: Desk) -
     lists = {one["name"]: one["rows"] for one in answer.json()["lists"]}
     assert list(lists)[: len(LISTS)] == list(LISTS)
     assert {name: len(lists[name]) for name in LISTS} == {
-        "cases": 1, "household": 5, "plans": 1, "documents": 1, "instalments": 3, "payments": 1, "refusals": 0,
-        "identities": 0,
+        "cases": 1, "household": 5, "plans": 1, "documents": 1, "instalments": 3, "payments": 1,
+        "follow_ups": 0, "holds": 0, "refusals": 0, "identities": 0,
     }  # fmt: skip
     told = {row["values"]["name"]: row["values"]["value"] for row in lists["household"]}
     assert (told["monthly_income"], told["household"]) == ("CNY 3,500.00", "adults 1, children 0")
