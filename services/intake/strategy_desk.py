@@ -92,8 +92,9 @@ class Deciding:
         """The parties' cases as the strategy sees them, in order of party."""
         rows = await store.load_cases(uow, party_ids)
         known = [row["party_id"] for row in rows]
-        history = await store.load_history(uow, known)
-        holds = await store.load_holds(uow, known)
+        members = await store.members_of(uow, known)
+        history = await store.load_history(uow, known, members)
+        holds = await store.load_holds(uow, known, members)
         found: list[Looked] = []
         for row in rows:
             one = row["party_id"]

@@ -116,8 +116,9 @@ async def _page(uow: UnitOfWork, zone: ZoneInfo, labels: Labels | None, *, after
     changes = await strategy_past.changes(uow, ids)
     made = await choices.all_of(uow, ids)
     others = {other for one in made.values() for choice in one for other in choice.seen.members}
-    history = await store.load_history(uow, {*ids, *others})
-    holds = await store.load_holds(uow, ids)
+    members = await store.members_of(uow, {*ids, *others})
+    history = await store.load_history(uow, {*ids, *others}, members)
+    holds = await store.load_holds(uow, ids, members)
     given: dict[UUID, dict[str, str]] = {}
     if labels is not None:
         for reference, party_id in (await strategy_past.references(uow, ids)).items():

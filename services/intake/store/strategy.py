@@ -119,6 +119,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING use_id
 """
 
 
+Members = Mapping[UUID, UUID]
+"""Who stands for a party that is somebody else by now."""
+
+
 class NewFact(NamedTuple):
     """Something that was done, or came of it."""
 
@@ -163,14 +167,23 @@ def totals_of(row: asyncpg.Record) -> tuple[tuple[str, int], ...]:
     return _totals(row["overdue_minor"])
 
 
-async def load_history(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[asyncpg.Record]]:
+async def members_of(uow: UnitOfWork, party_ids: Iterable[UUID]) -> Members:
+    """Who else these parties are, by the other's id."""
+    return dict(await uow.sql.fetch(_MEMBERS, uow.tenant, sorted(set(party_ids))))
+
+
+async def load_history(
+    uow: UnitOfWork, party_ids: Iterable[UUID], members: Members
+) -> dict[UUID, list[asyncpg.Record]]:  # fmt: skip
     """What was done and came of it, by party; under whoever stands for a party, theirs as well."""
-    return await _with_members(uow, _HISTORY, party_ids)
+    return await _with_members(uow, _HISTORY, party_ids, members)
 
 
-async def load_holds(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[asyncpg.Record]]:
+async def load_holds(
+    uow: UnitOfWork, party_ids: Iterable[UUID], members: Members
+) -> dict[UUID, list[asyncpg.Record]]:  # fmt: skip
     """Holds, current and past, by party; under whoever stands for a party, theirs as well."""
-    return await _with_members(uow, _HOLDS, party_ids)
+    return await _with_members(uow, _HOLDS, party_ids, members)
 
 
 async def add_facts(uow: UnitOfWork, facts: Sequence[NewFact]) -> set[tuple[UUID, str, str]]:
@@ -268,12 +281,12 @@ async def note_use(uow: UnitOfWork, strategy: Strategy) -> int | None:
 
 
 async def _with_members(
-    uow: UnitOfWork, query: str, party_ids: Iterable[UUID]
+    uow: UnitOfWork, query: str, party_ids: Iterable[UUID], members: Members
 ) -> dict[UUID, list[asyncpg.Record]]:  # fmt: skip
     wanted = set(party_ids)
-    members = dict(await uow.sql.fetch(_MEMBERS, uow.tenant, sorted(wanted)))
+    asked = wanted | {member for member, lead in members.items() if lead in wanted}
     found: dict[UUID, list[asyncpg.Record]] = {}
-    for row in await uow.sql.fetch(query, uow.tenant, sorted(wanted | members.keys())):
+    for row in await uow.sql.fetch(query, uow.tenant, sorted(asked)):
         for party_id in {row["party_id"], members.get(row["party_id"])} & wanted:
             found.setdefault(party_id, []).append(row)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -170,6 +171,15 @@ async def test_a_commit_wakes_relay_and_worker(database: Database) -> None:
         uow.emit(suspended(uow, uuid4()))
         assert not events.is_set()
     assert (events.is_set(), intents.is_set()) == (True, False)
+
+
+@pytest.mark.parametrize(("seconds", "woken"), [(0, True), (60, False)])
+async def test_only_what_is_due_wakes_the_worker(database: Database, seconds: int, woken: bool) -> None:
+    intents = database.intents_committed.listen()
+    async with database.unit_of_work() as uow:
+        due_at = uow.real_now + timedelta(seconds=seconds)
+        uow.intend(NewIntent(kind="note", key=str(uuid4()), due_at=due_at))
+    assert intents.is_set() is woken
 
 
 async def test_connections_killed_by_the_server_are_replaced(database: Database, postgres: str) -> None:
