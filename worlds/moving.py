@@ -39,7 +39,7 @@ class Moving:
                     recorded_real=self.world.real_now, place=place, zones=zones,
                 )
             )  # fmt: skip
-            self.world.bureau.move(
+            self.world.hearing.move(
                 self.case, self.world.moment(), place=place, zones=zones, collector=COLLECTOR[place], since=since,
                 reached=reached,
             )  # fmt: skip

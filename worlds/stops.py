@@ -59,7 +59,7 @@ class Stops:
     def request(self, channel: Channel) -> None:
         """The person asks to be contacted."""
         since = self.world.now
-        self.world.bureau.request(self.case, self.world.moment(), channel=channel)
+        self.world.hearing.request(self.case, self.world.moment(), channel=channel)
         self.world.history.requests.append(
             Request(
                 party_id=self.person.party_id, channel=channel, since=since, recorded_real=self.world.real_now
@@ -82,7 +82,7 @@ class Stops:
                 )
             )  # fmt: skip
             hours = Hours(time(opens // 60), time(closes // 60))
-            self.world.bureau.wish(
+            self.world.hearing.wish(
                 self.case, self.world.moment(), channel=channel, hours=hours, since=since, reached=reached
             )  # fmt: skip
 
@@ -138,7 +138,7 @@ class Stops:
         def handle(reached: datetime) -> None:
             self._record(kind, scope, source, since, until, reached, debt=debt, number=number)
             key = "" if debt is None else scope_key_of_debt(debt)
-            self.world.bureau.place(
+            self.world.hearing.place(
                 self.case, self.world.moment(), kind=kind, scope=scope,
                 scope_key=key if number is None else scope_key_of_point("phone", number), source=source, since=since,
                 until=until, reached=reached,
@@ -167,7 +167,7 @@ class Stops:
             if stop.source == source and stop.party_id == self.person.party_id:
                 stop.words.append((by_whom, self.world.now))
         try:
-            self.world.bureau.end(self.case, self.world.moment(), source=source, by_whom=by_whom)
+            self.world.hearing.end(self.case, self.world.moment(), source=source, by_whom=by_whom)
         except SecondPersonEndsHold:
             self.world.tell("... and is refused: a second person must say so")
 
@@ -182,7 +182,7 @@ class Stops:
 
     def _tell_complaint(self, reference: str, since: datetime) -> None:
         def handle(reached: datetime) -> None:
-            self.world.bureau.complain(
+            self.world.hearing.complain(
                 self.case, self.world.moment(), reference=reference, since=since, reached=reached
             )  # fmt: skip
             self._record("complaint", "party", reference, since, None, reached)
@@ -195,14 +195,14 @@ class Stops:
         if reference not in self.case.complaints:
             return
         moment = self.world.moment()
-        self.world.bureau.step(self.case, moment, reference=reference, step="answer", by_whom="cid")
+        self.world.hearing.step(self.case, moment, reference=reference, step="answer", by_whom="cid")
         try:
-            self.world.bureau.step(self.case, moment, reference=reference, step="close", by_whom="cid")
+            self.world.hearing.step(self.case, moment, reference=reference, step="close", by_whom="cid")
             self._closed(reference)
         except SecondPersonNeeded:
             self.world.tell(f"cid answered {reference} and may not close it")
         if self.world.draw.random() < 0.7:
-            self.world.bureau.step(self.case, moment, reference=reference, step="close", by_whom="dan")
+            self.world.hearing.step(self.case, moment, reference=reference, step="close", by_whom="dan")
             self._closed(reference)
 
     def _closed(self, reference: str) -> None:
@@ -214,7 +214,7 @@ class Stops:
     def _cure(self) -> None:
         def handle(reached: datetime) -> None:
             self._record("cured", "party", source, self.world.now, None, reached)
-            self.world.bureau.cure(self.case, self.world.moment(), reached=reached)
+            self.world.hearing.cure(self.case, self.world.moment(), reached=reached)
 
         source = self._source("cured")
         self.world.tell(f"{self.person.name} pays everything")
@@ -223,7 +223,7 @@ class Stops:
             self.world.at(self.world.now + timedelta(days=9), lambda: self._reopen(source))
 
     def _reopen(self, source: str) -> None:
-        self.world.bureau.reopen(self.case)
+        self.world.hearing.reopen(self.case)
         for stop in self.world.history.stops:
             if stop.source == source and stop.party_id == self.person.party_id:
                 stop.closed_at = self.world.now
@@ -234,7 +234,7 @@ class Stops:
         opens, closes = draw.choice(((6, 9), (21, 23), (7, 23)))
         valid = Span(self.world.now, self.world.now + timedelta(days=draw.uniform(3, 30)))
         for rule in _LAW_HOURS[self.person.place]:
-            self.world.bureau.allow_exception(
+            self.world.hearing.allow_exception(
                 self.case, self.world.moment(), rule=rule, by="consent", valid=valid,
                 hours=(time(opens), time(closes)),
             )  # fmt: skip
@@ -244,7 +244,7 @@ class Stops:
     def _pass_limit(self) -> None:
         rule, limit = _SOFT_LIMIT[self.person.place]
         valid = Span(self.world.now, self.world.now + timedelta(days=self.world.draw.uniform(1, 6)))
-        self.world.bureau.allow_exception(
+        self.world.hearing.allow_exception(
             self.case, self.world.moment(), rule=rule, by="supervisor", valid=valid, hours=None
         )  # fmt: skip
         self._leave(limit, valid, None, None)

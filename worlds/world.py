@@ -16,6 +16,7 @@ from services.compliance.domain.permits import Permit
 from worlds import people
 from worlds.books import POLICY_CHANGES, book_of, sort_of_rule
 from worlds.bureau import Bureau
+from worlds.hearing import Hearing
 from worlds.kept import Moment
 from worlds.truth import FRESHNESS_LIMIT, History, Person, Verdict
 
@@ -46,6 +47,7 @@ class World:
             draw_bytes=draw.randbytes,
             on_revoked=self._revoked,
         )
+        self.hearing = Hearing(self.bureau)
         self._shared_debt = self.new_id()
         self.people: list[Person] = []
         for _ in range(draw.randint(1, 3)):

@@ -130,7 +130,7 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         [lambda: patch.object(Permit, "reserves", property(lambda self: self.state is PermitState.GRANTED))],
         "granted against: limit",
     ),
-    "two complaints one hold": ([lambda: patch("worlds.bureau.same_source", _same_kind)], "granted against: stop"),
+    "two complaints one hold": ([lambda: patch("worlds.hearing.same_source", _same_kind)], "granted against: stop"),
     "end backdated": ([lambda: patch(f"{_DOMAIN}.holds.ended", _ended_from_its_beginning)], "the audit differs"),
     "moratorium of others unread": (
         [lambda: patch("worlds.sharing.reaching", lambda *_: [])],
@@ -170,7 +170,7 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         "a budget was passed",
     ),
     "moratorium never carried": (
-        [lambda: patch("worlds.bureau.debts_under", lambda *_: frozenset())],
+        [lambda: patch("worlds.hearing.debts_under", lambda *_: frozenset())],
         "the audit differs",
     ),
     "a loan's hold covers nothing named": (
