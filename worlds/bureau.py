@@ -14,11 +14,12 @@ import msgspec
 
 from services.compliance.domain import audit, findings, leaves
 from services.compliance.domain.audited_on import Made, evidence_of, keys_of
-from services.compliance.domain.budget_keys import Keys
+from services.compliance.domain.budget_keys import Keys, names_of
 from services.compliance.domain.cutovers import ANYWHERE
-from services.compliance.domain.decisions import Decision, decide
+from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, Counted, Freshness, PartyFacts, Question
 from services.compliance.domain.hindsight import Past, changes, of_use, told, use_came_late
+from services.compliance.domain.judged_on import JudgedOn, refused_of_debts
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitState, grant, recorded, release, use
 from services.compliance.domain.recalls import Recall, revoked_by
@@ -26,7 +27,7 @@ from services.compliance.domain.reconsidering import comes_unreserved, outstandi
 from services.compliance.domain.rulings import Answer
 from shared.events.contact import ContactRecorded
 from worlds.kept import Case, Moment
-from worlds.sharing import Sharing
+from worlds.sharing import Sharing, keys_of_permits, points_of
 
 _FEEDERS: Final = ("intake", "assignment", "visits", "plans")
 
@@ -55,17 +56,15 @@ class Bureau:
         """From now on the person is known."""
         case.chain = leaves.Chain(self._draw_bytes(leaves.SALT_BYTES))
         self.cases[case.party_id] = case
+        self.sharing.reach(case, names_of(case.keys()))
 
-    def keys(self, case: Case) -> Keys:
-        """What every contact with the person counts on beside the person."""
-        return self.sharing.keys(case)
-
-    def facts(self, case: Case, moment: Moment, *, decided: bool = True) -> PartyFacts:
+    def facts(self, case: Case, moment: Moment, named: Keys, *, decided: bool = True) -> PartyFacts:
         """What is known of the person but for what was told of it: an audit takes that as it stood at the contact.
 
+        `named`: keys that the contacts asked about count on beside those of all contacts.
         `decided`: for a decision; an audit looks at contacts that were made, and asks when they were told.
         """
-        shared = self.sharing.of(case, decided=decided)
+        shared = self.sharing.of(case, named, decided=decided)
         counted: list[Counted] = []
         if decided:
             counted = [msgspec.structs.replace(one.counted, told_real=None) for one in case.told()]
@@ -82,10 +81,10 @@ class Bureau:
             holds=(*case.holds, *self.sharing.reaching(case)),
             debts=frozenset(case.debts),
             counted=tuple(counted),
-            keys=self.keys(case),
+            keys=case.keys(),
             shared=shared.counted,
             sharers_known_from=shared.known_from,
-            sharers=self.sharing.laws(case, at=moment.now) if decided else (),
+            sharers=self.sharing.laws(case, named, at=moment.now) if decided else (),
             freshness=Freshness(watermarks=dict.fromkeys(_FEEDERS, moment.watermark)),
             balance=Balance(as_of=moment.real, overdue_minor={"XTS": 1}, digest="0"),
         )
@@ -95,11 +94,14 @@ class Bureau:
     ) -> tuple[Decision, Permit | None]:
         """Decide, and on an allow reserve and grant; an unused permit that it replaces is given back in one."""
         case = self.cases[question.party_id]
-        facts = self._told(case, self.facts(case, moment), at=moment.now)
-        decision = decide(question, facts.without(replaces), self.book)
+        facts = self._told(case, self.facts(case, moment, question.keys), at=moment.now)
+        refused_by = refused_of_debts(question.debts or (), question.purpose, facts)
+        decision = JudgedOn(question=question, facts=facts, replaces=replaces, refused_by=refused_by).decide(self.book)
         permit = self._grant(case, question, facts) if decision.answer is Answer.ALLOW else None
         if permit is not None and replaces is not None:
             case.permits[replaces] = release(case.permits[replaces], cause="replaced")
+        if permit is not None:
+            self.sharing.reach(case, points_of(permit.keys), known_real=moment.real)
         self.leaf(case, "decision", moment, permit_id=None if permit is None else str(permit.permit_id))
         return decision, permit
 
@@ -139,13 +141,14 @@ class Bureau:
             return
         permit = None if contact.permit_id is None else case.permits.get(contact.permit_id)
         standing = tuple(case.findings.get(contact.contact_id, {}).values())
+        named = {} if permit is None else permit.keys
         evidence = evidence_of(
             contact,
             permit=permit,
-            party=self.facts(case, moment, decided=False),
+            party=self.facts(case, moment, named, decided=False),
             dossier=case.dossier(),
             places=case.places,
-            sharers=self.sharing.past(case),
+            sharers=self.sharing.past(case, named),
             others=case.told(),
             freshness_limit=self._limit,
             use_came_late=use_came_first and use_came_late(contact.contact_id, permit, standing),
@@ -166,7 +169,7 @@ class Bureau:
         if permit is not None and taken_over is not None and taken_over.contact_id != permit.contact_id:
             self._judge_uses(case, taken_over, permit.contact_id)
         self.reconsider(case, moment, arrived=reached)
-        for other in self.sharing.sharers(case):
+        for other in self.sharing.reached_on(counted.keys, case):
             self.judge_since(other, contact.started_at, moment)
             if comes_unreserved(counted, permit):
                 self.reconsider(other, moment, arrived=reached)
@@ -212,7 +215,8 @@ class Bureau:
         judged = {permit.permit_id for permit in active if outstanding(permit, now=moment.now)}
         if not judged:
             return
-        facts = self._told(case, self.facts(case, moment), at=moment.now)
+        named = keys_of_permits(active)
+        facts = self._told(case, self.facts(case, moment, named), at=moment.now)
         recalls = [
             Recall(
                 party_id=case.party_id,
@@ -222,7 +226,12 @@ class Bureau:
                 permit_ids=frozenset({permit.permit_id}),
             )
             for permit, ruling in refused_now(
-                active, facts, self.book, now=moment.now, real_now=moment.real, others=self.sharing.permits(case)
+                active,
+                facts,
+                self.book,
+                now=moment.now,
+                real_now=moment.real,
+                others=self.sharing.permits(case, named),
             )
             if permit.permit_id in judged
         ]
@@ -233,9 +242,11 @@ class Bureau:
         later = [one for one in case.judged.values() if one.started_at >= since and one.contact_id != but]
         if not later:
             return
+        permits = [case.permits[one.permit_id] for one in later if one.permit_id in case.permits]
+        named = keys_of_permits(permits)
         past = Past(
-            party=self.facts(case, moment, decided=False), dossier=case.dossier(), places=case.places, made=case.told(),
-            permits=case.permits, sharers=self.sharing.past(case),
+            party=self.facts(case, moment, named, decided=False), dossier=case.dossier(), places=case.places,
+            made=case.told(), permits=case.permits, sharers=self.sharing.past(case, named),
         )  # fmt: skip
         standing = {contact_id: tuple(found.values()) for contact_id, found in case.findings.items()}
         self._keep(case, changes(past, later, standing, self.book, freshness_limit=self._limit))

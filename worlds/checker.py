@@ -145,15 +145,29 @@ class _Checker:
                 self._breach("a contact against a wish, later than F", name)
         if not self.ledger.in_hours(person, contact, stricter=self.history.stricter_from):
             self._breach("a contact outside the hours", name)
+        self._check_change(contact, grant, name)
         others = [
             one
-            for one in self.ledger.with_sharers(contact.party_id)
+            for one in self.ledger.everything
             if one.start < contact.start and (one.honest or (one.told_real is not None and one.told_real < long_ago))
         ]
         over = self.ledger.over_limit(person, contact, others, stricter=self.history.stricter_from)
         over = over or self.ledger.over_limit_of_sharers(person, contact, others, known_by=long_ago)
         if over is not None:
             self._breach("a budget was passed", f"{name}: {over}")
+
+    def _check_change(self, contact: Contact, grant: Grant, name: str) -> None:
+        """What was granted before a loan was sold collects nothing later than F after that; nor is a home visited
+        that was left.
+        """
+        long_ago = contact.start_real - FRESHNESS_LIMIT
+        sales, removals = self.ledger.sales.get(contact.party_id, ()), self.ledger.removals.get(contact.party_id, ())
+        sold = any(grant.asked_real < one.reached_real < long_ago for one in sales)
+        if sold and contact.purpose in law.COLLECTING:
+            self._breach("a contact for a loan that was sold, later than F", name)
+        left = any(grant.asked_real < one.reached_real < long_ago for one in removals)
+        if left and contact.channel == "visit" and contact.purpose != "safety":
+            self._breach("a visit to a home that was left, later than F", name)
 
     def _check_audit(self, contact: Contact) -> None:
         """The audit says of every contact that was told exactly what the law says. Earlier contacts came before."""
@@ -207,7 +221,7 @@ class _Checker:
         others = self.ledger.contacts[contact.party_id]
         told = [one for one in others if one.told_real is not None and one.start < contact.start]
         since = self.history.stricter_from
-        of_all = self.ledger.with_sharers(contact.party_id)
+        of_all = self.ledger.everything
         of_all = [one for one in of_all if one.told_real is not None and one.start < contact.start]
         known = [one for one in of_all if _was_known(one, contact)]
         over = [

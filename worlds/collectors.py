@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
+from random import Random
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -31,6 +33,7 @@ _MINUTES: Final[dict[Channel, tuple[int, ...]]] = {
     "email": (1,),
     "letter": (1,),
 }
+_MUCH_CALLED: Final = 0.5
 # Wall-clock minutes at which windows are asked for: openings, closings and their neighbours.
 _EDGES: Final = (419, 450, 479, 480, 539, 540, 600, 1_079, 1_080, 1_199, 1_200, 1_259, 1_260, 1_319, 1_320)
 
@@ -61,6 +64,26 @@ class Collectors:
             self.world.at(self.world.begins + span * draw.random(), self._intrude)
         if draw.random() < 0.2:
             self.world.at(self.world.begins + span * draw.random(), self._invited)
+        self._plan_calls()
+
+    def _plan_calls(self) -> None:
+        """On some day everybody who is reached on one number is called on it again and again. Drawn apart."""
+        for number in self.person.numbers:
+            draw = Random(f"calls to {number} in world {self.world.history.seed}")
+            people = [one for one in self.world.people if number in one.numbers]
+            if len(people) < 2 or draw.random() >= _MUCH_CALLED:
+                continue
+            days = (self.world.ends - self.world.begins).days
+            day = self.world.begins.date() + timedelta(days=draw.randrange(days))
+            zone = ZoneInfo(self.case.zones[0])
+            for minute in range(490 + 20 * people.index(self.person), 1_200, draw.choice((50, 70))):
+                asked = wall(day, minute).replace(tzinfo=zone).astimezone(self.world.now.tzinfo)
+                self.world.at(asked, partial(self._call, number))
+
+    def _call(self, number: str) -> None:
+        start = self.world.now + timedelta(minutes=2)
+        about = (None, number)
+        self._ask("call", "collection", 5, start, start + timedelta(minutes=5), again=False, about=about)
 
     def _wish(self) -> None:
         draw = self.world.draw
@@ -163,7 +186,7 @@ class Collectors:
             crew=self.crew if visit else self.crew[:1],
             device_id="device" if visit else None,
             place_cell="88309a5915fffff" if visit else None,
-            keys=joined(keys_about(about, self.world.bureau.keys(self.case)), point),
+            keys=joined(keys_about(about, self.case.keys()), point),
             debts=about,
             now=self.world.now,
             real_now=self.world.real_now,

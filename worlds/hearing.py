@@ -6,7 +6,9 @@ Like the bureau it decides nothing: it calls the domain, keeps, and appends a le
 from __future__ import annotations
 
 from datetime import datetime, time
+from uuid import UUID
 
+from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.complaints import Complaint, Step, clock_of, take_step
 from services.compliance.domain.dossier import DossierEntry, DossierName, FactValue, GivenOverride
 from services.compliance.domain.facts import Inconvenient, Override
@@ -16,7 +18,7 @@ from services.compliance.domain.moratoria import debts_under
 from services.compliance.domain.overrides import passable
 from services.compliance.domain.places import Place
 from services.compliance.domain.preferences import Hours, Wish, inconvenient_of
-from services.compliance.domain.recalls import Recall, recall_of
+from services.compliance.domain.recalls import VISITS, Recall, recall_of
 from services.compliance.domain.rule_records import Overriding
 from shared.events.contact import Channel
 from worlds.bureau import Bureau
@@ -118,8 +120,8 @@ class Hearing:
         self._bureau.recall(case, [Recall(party_id=case.party_id, cause="cured", fact_arrived_real=reached)], moment)
 
     def reopen(self, case: Case) -> None:
-        """Overdue again."""
-        case.is_open = True
+        """Overdue again; nothing that was sold is."""
+        case.is_open = not case.sold.issuperset(case.debts)
 
     def move(
         self, case: Case, moment: Moment, *, place: str, zones: tuple[str, ...], collector: str, since: datetime,
@@ -138,11 +140,32 @@ class Hearing:
         )  # fmt: skip
         moved = Recall(party_id=case.party_id, cause="facts_changed", fact_arrived_real=reached, contacts=None)
         self._bureau.recall(case, [moved], moment)
-        self._bureau.reconsider(case, moment, arrived=reached)
         self._bureau.judge_since(case, since, moment)
-        for other in self._sharing.sharers(case):  # the caps of another law are kept from now on
+        self._look_at_sharers(case, moment, since=since, reached=reached)
+
+    def resettle(self, case: Case, moment: Moment, *, home: str, reached: datetime) -> None:
+        """The person lives in another home under the same law: whoever lives in the one before is not visited."""
+        case.lives_in(home)
+        self._sharing.reach(case, names_of(case.keys()), known_real=moment.real)
+        left = Recall(party_id=case.party_id, cause="facts_changed", fact_arrived_real=reached, contacts=VISITS)
+        self._bureau.recall(case, [left], moment)
+        self._look_at_sharers(case, moment, since=moment.now, reached=reached)
+
+    def _look_at_sharers(self, case: Case, moment: Moment, *, since: datetime, reached: datetime) -> None:
+        """The caps of another law are kept from now on by all who share something with the person."""
+        self._bureau.reconsider(case, moment, arrived=reached)
+        for other in self._sharing.sharers(case):
             self._bureau.judge_since(other, since, moment)
             self._bureau.reconsider(other, moment, arrived=reached)
+
+    def sell(self, case: Case, moment: Moment, *, debt: UUID, reached: datetime) -> None:
+        """The debt is another creditor's: what was granted to collect dies, and with the last debt the case closes."""
+        case.owes_no_longer(debt)
+        self._sharing.forget()
+        case.is_open = case.is_open and not case.sold.issuperset(case.debts)
+        sold = Recall(party_id=case.party_id, cause="sold", fact_arrived_real=reached)
+        self._bureau.recall(case, [sold], moment)
+        self._bureau.reconsider(case, moment, arrived=reached)
 
     def wish(
         self, case: Case, moment: Moment, *, channel: Channel, hours: Hours, since: datetime, reached: datetime

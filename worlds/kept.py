@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.compliance.domain import findings, leaves
 from services.compliance.domain.audited_on import Made
+from services.compliance.domain.budget_keys import Keys, joined
 from services.compliance.domain.complaints import Complaint
 from services.compliance.domain.dossier import Dossier, DossierEntry, GivenOverride
 from services.compliance.domain.facts import Counted
@@ -19,7 +20,7 @@ from shared.events.contact import ContactRecorded
 
 @dataclass(slots=True)
 class Case:
-    """All that compliance keeps of one person."""
+    """All that compliance keeps of one person. `debts`: all by which they are, or were, bound; `sold`: no longer."""
 
     party_id: UUID
     case_id: UUID
@@ -28,6 +29,7 @@ class Case:
     history_known_from: date
     debts: tuple[UUID, ...]
     home: str
+    sold: frozenset[UUID] = frozenset()
     places: list[Place] = field(default_factory=list)
     is_open: bool = True
     holds: list[Hold] = field(default_factory=list)
@@ -42,6 +44,23 @@ class Case:
     chain: leaves.Chain | None = None
     leaves: list[bytes] = field(default_factory=list)
     _dossier: Dossier = field(default_factory=Dossier)
+    _keys: Keys | None = None
+
+    def keys(self) -> Keys:
+        """What every contact with the person counts on beside the person: debts collected now, and the home."""
+        known = self._keys
+        if known is None:
+            owed = frozenset(str(one) for one in self.debts if one not in self.sold)
+            known = self._keys = joined({"debt": owed, "household": frozenset({self.home})})
+        return known
+
+    def lives_in(self, home: str) -> None:
+        """From now on that is the home."""
+        self.home, self._keys = home, None
+
+    def owes_no_longer(self, debt: UUID) -> None:
+        """The debt is another's now."""
+        self.sold, self._keys = self.sold | {debt}, None
 
     def told(self) -> list[Made]:
         """The contacts told so far, each with what is said of it, as the store reads them."""

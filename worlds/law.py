@@ -42,7 +42,7 @@ class About(NamedTuple):
 
     def one_by_one(self) -> list[About]:
         """The same about each debt alone: so many are allowed on each."""
-        return [self._replace(debts=frozenset({debt})) for debt in self.debts]
+        return [self._replace(debts=frozenset({debt})) for debt in self.debts] or [self]
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,18 @@ class Limit:
         return reserved.channel in self.channels and reserved.purpose in self.purposes
 
     def concerns(self, one: About, other: About) -> bool:
-        """Whether contacts about these count together on it. A number that nobody named may be any of the person's."""
-        if one.person != other.person and ("person" in self.on or "number" in self.on):
+        """Whether contacts about these count together on it: nothing that it is on differs. A number that nobody named
+        may be any, and so the debt where none is owed; somebody else's contacts must surely share something."""
+        same_person = one.person == other.person
+        if not same_person and "person" in self.on:
             return False
-        return (
-            ("debt" not in self.on or not one.debts.isdisjoint(other.debts))
-            and ("home" not in self.on or one.home == other.home)
-            and ("number" not in self.on or one.number == other.number or None in (one.number, other.number))
-        )
+        alike = {
+            "debt": bool(one.debts & other.debts) if one.debts and other.debts else None,
+            "home": one.home == other.home,
+            "number": one.number == other.number if one.number and other.number else None,
+        }
+        found = [alike[thing] for thing in self.on if thing != "person"]
+        return False not in found and (same_person or True in found)
 
     def looks_back_to(self, day: date) -> date:
         """The first date whose contacts count together with one on that date."""

@@ -9,13 +9,14 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from worlds import law
-from worlds.truth import Contact, Grant, History, Leave, Move, Person, Refusal, Stop, Wish
+from worlds.lives import Lives
+from worlds.truth import Contact, Grant, History, Leave, Person, Refusal, Stop, Wish
 
 _BREATHING_SPACE: Final = timedelta(days=60)
 _AFTER_TREATMENT: Final = timedelta(days=30)
 _REQUEST_LASTS: Final = timedelta(days=7)
 _WATERMARK_LIMIT: Final = timedelta(seconds=30)
-OBSTACLES: Final = frozenset({"stop", "case", "limit", "hours", "day off", "wish", "request", "stale", "crew"})
+OBSTACLES: Final = frozenset({"stop", "case", "limit", "hours", "day off", "wish", "request", "stale", "crew", "debt"})
 """The sorts of rules that the ledger knows all about: for these an answer is right or wrong."""
 
 
@@ -44,11 +45,11 @@ class Asked(Protocol):
     def number(self) -> str | None: ...
 
 
-class Ledger:
+class Ledger(Lives):
     """Counts over the true history."""
 
     def __init__(self, history: History) -> None:
-        self.history = history
+        super().__init__(history)
         self.stops: dict[UUID, list[Stop]] = {party_id: [] for party_id in history.people}
         for stop in history.stops:
             self.stops[stop.party_id].append(stop)
@@ -57,10 +58,7 @@ class Ledger:
         self.contacts: dict[UUID, list[Contact]] = {party_id: [] for party_id in history.people}
         for contact in sorted(history.contacts.values(), key=lambda one: one.start):
             self.contacts[contact.party_id].append(contact)
-        self.moves: dict[UUID, list[Move]] = {}
-        for move in history.moves:
-            self.moves.setdefault(move.party_id, []).append(move)
-        self.sharers = {one: self._sharers(person) for one, person in history.people.items()}
+        self.everything = sorted(history.contacts.values(), key=lambda one: one.start)
         self._about: dict[UUID, law.About] = {}
         self._on: dict[UUID, frozenset[date]] = {}
         self.grants: dict[UUID, list[Grant]] = {party_id: [] for party_id in history.people}
@@ -78,46 +76,34 @@ class Ledger:
                 for debt in on.intersection(other.debts):
                     yield replace(stop, party_id=other.party_id, scope="loan", debt=debt)
 
-    def living(self, party_id: UUID, *, at: datetime | None = None, known_by: datetime | None = None) -> Person:
-        """The person as they lived at that business time (None: last), as far as was known by that real time.
-
-        Before the first move that was known they lived, for all anybody knew, where they lived at first.
-        """
-        person = self.history.people[party_id]
-        moves = [
-            one
-            for one in self.moves.get(party_id, ())
-            if (known_by is None or one.recorded_real <= known_by) and (at is None or one.since <= at)
-        ]
-        last = max(moves, key=lambda one: (one.since, one.recorded_real), default=None)
-        return person if last is None else replace(person, place=last.place, zones=last.zones)
-
     def about(self, contact: Contact) -> tuple[frozenset[UUID] | None, str | None]:
         """The debts and the number that a contact was permitted for; without a permit of the person nobody said."""
         grant = None if contact.permit_id is None else self.history.grants.get(contact.permit_id)
         return (None, None) if grant is None or grant.party_id != contact.party_id else (grant.debts, grant.number)
 
-    def _sharers(self, person: Person) -> list[UUID]:
-        return [one.party_id for one in self.history.people.values() if one is not person and share(one, person)]
-
-    def with_sharers(self, party_id: UUID) -> list[Contact]:
-        """The contacts with the person and with everybody who shares a debt or the home."""
-        return [one for each in (party_id, *self.sharers[party_id]) for one in self.contacts[each]]
-
     def aspects(self, one: Contact | Asked) -> law.About:
-        """What it is about: where nobody said, all of the person's debts."""
+        """What it is about: where nobody said, all that the person owes and the home, as was known when it was asked.
+
+        A contact is about what its permit was granted for; without one about what was known when it was told.
+        """
         if not isinstance(one, Contact | Grant):
-            return self._aspects(one.party_id, one.debts, one.number)
+            return self._aspects(one, one.asked_real)
         name = one.contact_id if isinstance(one, Contact) else one.permit_id
         known = self._about.get(name)
         if known is None:
-            said = self.about(one) if isinstance(one, Contact) else (one.debts, one.number)
-            known = self._about[name] = self._aspects(one.party_id, *said)
+            if isinstance(one, Contact):
+                grant = None if one.permit_id is None else self.history.grants.get(one.permit_id)
+                granted = grant is not None and grant.party_id == one.party_id
+                known = self.aspects(grant) if grant is not None and granted else self._aspects(one, one.told_real)
+            else:
+                known = self._aspects(one, one.asked_real)
+            self._about[name] = known
         return known
 
-    def _aspects(self, party_id: UUID, debts: frozenset[UUID] | None, number: str | None) -> law.About:
-        person = self.history.people[party_id]
-        return law.About(party_id, frozenset(person.debts) if debts is None else debts, person.home, number)
+    def _aspects(self, one: Contact | Asked, known_by: datetime | None) -> law.About:
+        debts, number = (None, None) if isinstance(one, Contact) else (one.debts, one.number)
+        owed = self.owed(one.party_id, known_by=known_by) if debts is None else debts
+        return law.About(one.party_id, owed, self.homes(one.party_id, known_by=known_by)[-1], number)
 
     def obstacles(self, asked: Asked) -> frozenset[str]:
         """Everything that stood in the way when it was asked, on what was known then."""
@@ -128,8 +114,13 @@ class Ledger:
         for stop in self.stops[asked.party_id]:
             if stop.recorded_real <= asked.asked_real and self._touches(self._as_of(stop, asked), person, asked):
                 yield "case" if stop.kind == "cured" else "stop"
-        of_all = self.with_sharers(asked.party_id)
-        of_all = [one for one in of_all if one.told_real and one.told_real <= asked.asked_real]
+        if asked.purpose in law.COLLECTING:
+            owed = self.owed(asked.party_id, known_by=asked.asked_real)
+            if not owed:
+                yield "case"
+            if asked.debts is not None and not asked.debts <= owed:
+                yield "debt"
+        of_all = [one for one in self.everything if one.told_real and one.told_real <= asked.asked_real]
         replaced = asked.replaces if isinstance(asked, Refusal) else None  # of a grant it is given back by then
         all_reserved = list(self._reserved(asked, {replaced, *(one.permit_id for one in of_all)}))
         told = [one for one in of_all if one.party_id == asked.party_id]
@@ -228,7 +219,7 @@ class Ledger:
 
     def _reserved(self, asked: Asked, taken_over: set[UUID | None]) -> Iterator[Grant]:
         """A reservation counts until it is given back or the record of its contact takes over the count."""
-        for one in (one for each in (asked.party_id, *self.sharers[asked.party_id]) for one in self.grants[each]):
+        for one in self.history.grants.values():
             back = one.released_real
             outstanding = one.asked_real < asked.asked_real and (back is None or back > asked.asked_real)
             if outstanding and one.permit_id not in taken_over:
@@ -240,7 +231,7 @@ class Ledger:
     ) -> str | None:  # fmt: skip
         """The first limit that one more contact passes. What is only reserved counts as everything.
 
-        `others`, `reserved`: with the person and with whoever shares a debt or the home.
+        `others`, `reserved`: with the person and with whoever may share a debt, the home or a number.
         What a limit looks back on and nobody attests may have been full. A contact that was made counts as what it was.
         """
         others, reserved, about = list(others), list(reserved), self.aspects(one)
@@ -256,27 +247,36 @@ class Ledger:
         self, person: Person, one: Contact | Asked, others: Iterable[Contact], reserved: Iterable[Grant] = (), *,
         at: datetime | None = None, known_by: datetime | None,
     ) -> str | None:  # fmt: skip
-        """The same by the laws of those who share the debt or the home: each is counted on what both have.
+        """The same by the laws of those who share the debt, the home or the number: each is counted on what both have.
 
         `at`, `known_by`: where they lived then (business time, None: last), as far as was known by that real time.
         """
         others, reserved, about = list(others), list(reserved), self.aspects(one)
         days = law.dates_of(one.start, one.end, person.zones)
-        for party_id in self.sharers[person.party_id]:
+        for party_id in self.history.people:
+            if party_id == person.party_id:
+                continue
             sharer = self.living(party_id, at=at, known_by=known_by)
             if sharer.place == person.place:  # the same law is asked already, on all that it is about
                 continue
             common = about._replace(debts=about.debts.intersection(sharer.debts))
             for limit in law.limits_on(sharer.place, days, None):
-                together = common.debts if "debt" in limit.on else sharer.home == person.home
-                if not limit.on.isdisjoint({"person", "number"}) or not together:
-                    continue
-                if "home" in limit.on and sharer.home != person.home:
+                if not self._share(limit, party_id, common, known_by=known_by):
                     continue
                 passed = self._passed(limit, person, one, common, others, reserved)
                 if passed is not None:
                     return passed
         return None
+
+    def _share(self, limit: law.Limit, party_id: UUID, common: law.About, *, known_by: datetime | None) -> bool:
+        """Whether all that the limit is on is also the other's: homes in which they ever lived, for who knows of an
+        end, and numbers on which they were ever to be reached. `common`: what it is about, of the debts those of both.
+        """
+        return "person" not in limit.on and (
+            ("debt" not in limit.on or bool(common.debts))
+            and ("home" not in limit.on or common.home in self.homes(party_id, known_by=known_by))
+            and ("number" not in limit.on or self.called(party_id, common.number, known_by=known_by))
+        )
 
     def _passed(
         self, limit: law.Limit, person: Person, one: Contact | Asked, about: law.About, others: Sequence[Contact],
@@ -287,7 +287,8 @@ class Ledger:
         if not counts:
             return None
         dates = law.dates_of(one.start, one.start, person.zones)
-        if not made and limit.looks_back_to(min(dates)) < self._attested_from(person, limit, about):
+        first = limit.looks_back_to(min(dates))
+        if not isinstance(one, Contact) and first < self._attested_from(person, limit, about, one.asked_real):
             return f"{limit.name} (not attested)"
         together: list[Contact | Grant] = [it for it in others if limit.counts(it)]
         together += [it for it in reserved if limit.may_count(it)]
@@ -310,13 +311,15 @@ class Ledger:
             dates = self._on[name] = law.dates_of(one.start, one.end, person.zones)
         return dates
 
-    def _attested_from(self, person: Person, limit: law.Limit, about: law.About) -> date:
+    def _attested_from(self, person: Person, limit: law.Limit, about: law.About, known_by: datetime) -> date:
         """Since when all that the limit counts is attested, also of those who share what it is on."""
         found = [person.history_known_from]
-        for party_id in () if "person" in limit.on else self.sharers[person.party_id]:
-            other = self.history.people[party_id]
-            of_debt = "debt" in limit.on and not about.debts.isdisjoint(other.debts)
-            if of_debt or ("home" in limit.on and other.home == person.home):
+        for other in () if "person" in limit.on else self.history.people.values():
+            if (
+                ("debt" in limit.on and not about.debts.isdisjoint(other.debts))
+                or ("home" in limit.on and about.home in self.homes(other.party_id, known_by=known_by))
+                or ("number" in limit.on and self.called(other.party_id, about.number, known_by=known_by))
+            ):
                 found.append(other.history_known_from)
         return max(found)
 
@@ -370,8 +373,3 @@ def _said_over(stop: Stop) -> datetime | None:
     if stop.kind not in law.TWO_PEOPLE:
         return words[0][1] if words else None
     return next((when for who, when in words if who != words[0][0]), None)
-
-
-def share(one: Person, other: Person) -> bool:
-    """Whether the two share a home or a debt."""
-    return one.home == other.home or not set(one.debts).isdisjoint(other.debts)

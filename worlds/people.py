@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Final
@@ -39,6 +40,7 @@ _TOLD_EVERY: Final = timedelta(days=20)
 _WITHHELD: Final = 0.04
 _TOGETHER: Final = 0.5
 _OWN_HOME: Final = 0.3
+_SHARED_NUMBER: Final = 0.25
 
 
 def first_day(draw: Random, stricter_from: date | None) -> date:
@@ -69,6 +71,14 @@ def person_of(
         home=f"home {number}" if friend is None or draw.random() < _OWN_HOME else friend.home,
         numbers=(f"{number}a", f"{number}b"),
     )
+
+
+def on_a_number_of(person: Person, others: Sequence[Person]) -> Person:
+    """Some people are reached on a number of somebody else, too. Drawn apart: who is not stays who they were."""
+    draw = Random(f"numbers of {person.party_id}")
+    if not others or draw.random() >= _SHARED_NUMBER:
+        return person
+    return replace(person, numbers=(person.numbers[0], draw.choice(others).numbers[0]))
 
 
 def case_of(draw: Random, person: Person, case_id: UUID, *, begins: datetime, ends: datetime, real: timedelta) -> Case:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import Pool
 
+from worlds.changing import Changing
 from worlds.checker import Breach, Checked, check
 from worlds.collectors import Collectors
 from worlds.moving import Moving
@@ -46,6 +47,8 @@ class Tally:
 def live(seed: int) -> History:
     """The history of the world of that seed: always the same."""
     world = World(seed)
+    for person in world.people:
+        Changing(world, person).plan()
     for person in world.people:
         stops = Stops(world, person)
         stops.plan()

@@ -1,4 +1,4 @@
-"""What people of a world share: debts and homes, and what each other's contacts count on them, as the store says."""
+"""What people of a world share: debts, homes, numbers; what others' contacts count on them, as the store says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.compliance.domain.budget_keys import Keys, keys_named, names_of
+from services.compliance.domain.budget_keys import Keys, joined, keys_named, names_of
 from services.compliance.domain.debts import Debt, Obligor
 from services.compliance.domain.facts import Counted, Sharer
 from services.compliance.domain.holds import Hold
@@ -28,49 +28,64 @@ class Shared(NamedTuple):
 
 _ALWAYS: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _NOTHING: Final = Shared((), {})
+_NO_KEYS: Final[Keys] = {}
 
 
 class _Ties(NamedTuple):
-    """Who shares something with one person, each with the keys that both have.
+    """Who shares something with one person, each with the keys that both have, and since when that is known by name.
 
-    `known_from`: by name of a key that others have, too.
+    `wanted`: the keys asked for, as names of each kind. `known_from`: by name of a key that others have, too.
     """
 
-    keys: Keys
-    others: tuple[tuple[Case, Keys], ...]
+    wanted: Keys
+    others: tuple[tuple[Case, Keys, dict[str, datetime]], ...]
     known_from: dict[str, date | None]
 
 
 class Sharing:
-    """All that follows from who lives with whom and owes with whom. Everybody has settled before anything happens."""
+    """All that follows from who lives with whom, owes with whom, and is reached on whose number."""
 
     def __init__(self, cases: dict[UUID, Case]) -> None:
         self._cases = cases
-        self._tied: dict[UUID, _Ties] = {}
+        self._reached: dict[str, dict[UUID, datetime]] = {}
+        self._tied: dict[tuple[UUID, tuple[str, ...]], _Ties] = {}
         self._made: dict[tuple[UUID, bool], Counted] = {}
         self._debts: list[Debt] = []
 
-    def keys(self, case: Case) -> Keys:
-        """What every contact with the person counts on."""
-        return self._ties(case).keys
+    def reach(self, case: Case, names: Iterable[str], *, known_real: datetime = _ALWAYS) -> None:
+        """Remember that the person is, or may be, reached on these keys: for ever, for nobody knows who has left."""
+        for name in names:
+            people = self._reached.setdefault(name, {})
+            if case.party_id not in people:
+                people[case.party_id] = known_real
+                self._tied.clear()
 
-    def sharers(self, case: Case) -> Iterable[Case]:
-        """The others who share a debt or the home."""
-        return (other for other, _ in self._ties(case).others)
+    def forget(self) -> None:
+        """What every contact with somebody counts on is another thing from now on."""
+        self._tied.clear()
 
-    def of(self, case: Case, *, decided: bool) -> Shared:
+    def reached_on(self, keys: Keys, case: Case) -> list[Case]:
+        """Everybody else who is, or may be, reached on one of the keys."""
+        found = {one: None for name in names_of(keys) for one in self._reached.get(name, ()) if one != case.party_id}
+        return [self._cases[one] for one in found]
+
+    def sharers(self, case: Case, named: Keys = _NO_KEYS) -> Iterable[Case]:
+        """The others who share a debt, the home, or one of the keys named."""
+        return (other for other, _, _ in self._ties(case, named).others)
+
+    def of(self, case: Case, named: Keys, *, decided: bool) -> Shared:
         """`decided`: for a decision, which looks at reservations and attested histories, too."""
-        ties = self._ties(case)
+        ties = self._ties(case, named)
         if not ties.others:
             return _NOTHING
         counted: list[Counted] = []
-        for other, common in ties.others:
+        for other, common, _ in ties.others:
             counted += [self._of_another(place, one, common, decided=decided) for place, one in other.made.items()]
             if decided:
                 reserved = (permit.reservation() for permit in other.permits.values() if permit.reserves)
                 counted += [msgspec.structs.replace(one, of_another=True) for one in reserved]
-        own = ties.keys
-        counted = [one for one in counted if any(not own[kind].isdisjoint(one.keys.get(kind, ())) for kind in own)]
+        wanted = ties.wanted.items()
+        counted = [one for one in counted if any(not keys.isdisjoint(one.keys.get(kind, ())) for kind, keys in wanted)]
         return Shared(tuple(counted), ties.known_from if decided else _NOTHING.known_from)
 
     def _of_another(self, contact_id: UUID, one: Counted, common: Keys, *, decided: bool) -> Counted:
@@ -83,43 +98,49 @@ class Sharing:
                 self._made[contact_id, decided] = found
         return found
 
-    def _ties(self, case: Case) -> _Ties:
-        found = self._tied.get(case.party_id)
+    def _ties(self, case: Case, named: Keys) -> _Ties:
+        """The keys of all contacts with the person, and those named, with whoever is, or may be, reached on them."""
+        own = case.keys()
+        if all(values <= own.get(kind, frozenset()) for kind, values in named.items()):
+            named = _NO_KEYS
+        place = (case.party_id, names_of(named))
+        found = self._tied.get(place)
         if found is None:
-            own = set(names_of(_keys(case)))
-            named = {other.party_id: own.intersection(names_of(_keys(other))) for other in self._cases.values()}
-            others = tuple(
-                (one, keys_named(named[one.party_id]))
-                for one in self._cases.values()
-                if one is not case and named[one.party_id]
-            )
+            wanted = joined(own, named)
+            common: dict[UUID, dict[str, datetime]] = {}
+            for name in names_of(wanted):
+                for party_id, known_real in self._reached.get(name, {}).items():
+                    if party_id != case.party_id:
+                        common.setdefault(party_id, {})[name] = max(known_real, self._known(name, case))
+            others = [(self._cases[one], keys_named(names), names) for one, names in common.items()]
             known_from: dict[str, date | None] = {
-                name: max(dates)
-                for name in own
-                if (dates := [one.history_known_from for one, _ in others if name in named[one.party_id]])
+                name: max(other.history_known_from for other, _, names in others if name in names)
+                for name in {name for _, _, names in others for name in names}
             }
-            found = self._tied[case.party_id] = _Ties(_keys(case), others, known_from)
+            found = self._tied[place] = _Ties(wanted, tuple(others), known_from)
         return found
 
-    def laws(self, case: Case, *, at: datetime) -> tuple[Sharer, ...]:
+    def _known(self, name: str, case: Case) -> datetime:
+        """Since when it is known of the person: of a number that a contact names it need not be."""
+        return _ALWAYS if name.startswith("contact_point:") else self._reached[name].get(case.party_id, _ALWAYS)
+
+    def laws(self, case: Case, named: Keys, *, at: datetime) -> tuple[Sharer, ...]:
         """The laws of the others, with what was told by then of what decides which of their rules apply."""
         return tuple(
             Sharer(jurisdiction=other.place, keys=common, circumstances=other.dossier().circumstances(at=at))
-            for other, common in self._ties(case).others
+            for other, common, _ in self._ties(case, named).others
         )
 
-    def past(self, case: Case) -> tuple[PastSharer, ...]:
-        """The same for an audit: all places in which they lived. What they share was always known."""
+    def past(self, case: Case, named: Keys) -> tuple[PastSharer, ...]:
+        """The same for an audit: all places in which they lived, and since when it is known what they share."""
         return tuple(
-            PastSharer(
-                known_real=dict.fromkeys(names_of(common), _ALWAYS), places=other.places, dossier=other.dossier()
-            )
-            for other, common in self._ties(case).others
+            PastSharer(known_real=known_real, places=other.places, dossier=other.dossier())
+            for other, _, known_real in self._ties(case, named).others
         )
 
-    def permits(self, case: Case) -> Iterable[Permit]:
+    def permits(self, case: Case, named: Keys) -> Iterable[Permit]:
         """The reservations of the others."""
-        return (permit for other in self.sharers(case) for permit in other.permits.values() if permit.reserves)
+        return (permit for other in self.sharers(case, named) for permit in other.permits.values() if permit.reserves)
 
     def reaching(self, case: Case) -> list[Hold]:
         """Moratoria of others that reach the person."""
@@ -129,7 +150,7 @@ class Sharing:
         return reaching(case.party_id, self.debts(), others, {}) if others else []
 
     def debts(self) -> list[Debt]:
-        """The debts of this world, each with everybody whose case names it."""
+        """The debts of this world, each with everybody whose case has named it, those no longer collected included."""
         if not self._debts:
             bound: dict[UUID, list[Obligor]] = {}
             for case in self._cases.values():
@@ -145,5 +166,11 @@ class Sharing:
         return self._debts
 
 
-def _keys(case: Case) -> Keys:
-    return {"debt": frozenset(map(str, case.debts)), "household": frozenset({case.home})}
+def keys_of_permits(permits: Iterable[Permit]) -> Keys:
+    """All that contacts on these permits count on beside their people."""
+    return joined(*{id(one.keys): one.keys for one in permits}.values())
+
+
+def points_of(keys: Keys) -> tuple[str, ...]:
+    """The contact points among the keys, by name: whom else they reach is known by who was to be reached on them."""
+    return names_of({"contact_point": keys.get("contact_point", frozenset())})

@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from shared.events.contact import Channel, ContactRecorded
-from worlds.ledger import share
+from worlds.lives import share
 from worlds.truth import Contact, Person
 from worlds.world import World
 
@@ -33,7 +33,8 @@ class Takeover:
         Of people by themselves only: what another system told of one who shares a home counts on whoever lives there
         (ADR 0126), also where no debt is shared; the law of these worlds does not say that.
         """
-        if any(share(one, self.person) for one in self.world.people if one is not self.person):
+        others = (one for one in self.world.people if one is not self.person)
+        if self.world.homes_change or any(share(one, self.person) for one in others):
             return
         days = (self.world.begins.date() - self.person.history_known_from).days
         if days > 2 and self._draw.random() < _TAKEN_OVER:

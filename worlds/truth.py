@@ -40,6 +40,26 @@ class Move:
     zones: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A person is known to live in another home from then on, under the same law: it reached us and was handled."""
+
+    party_id: UUID
+    reached_real: datetime
+    recorded_real: datetime
+    home: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sale:
+    """A debt of the person is another creditor's: that reached us and was handled at these real times."""
+
+    party_id: UUID
+    debt: UUID
+    reached_real: datetime
+    recorded_real: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Contact:
     """A contact or attempt that was made. `start` and `end` are business time, `start_real` is real time.
@@ -233,6 +253,8 @@ class History:
     wishes: list[Wish] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
+    sales: list[Sale] = field(default_factory=list)
     verdicts: dict[UUID, Verdict] = field(default_factory=dict)
     leaves: dict[UUID, list[bytes]] = field(default_factory=dict)
     stricter_from: date | None = None

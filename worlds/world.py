@@ -48,6 +48,7 @@ class World:
             on_revoked=self._revoked,
         )
         self.hearing = Hearing(self.bureau)
+        self.homes_change = False
         self._shared_debt = self.new_id()
         self.people: list[Person] = []
         for _ in range(draw.randint(1, 3)):
@@ -121,6 +122,7 @@ class World:
         own, party_id = self.new_id(), self.new_id()
         debts = (own, self._shared_debt) if self.draw.random() < 0.6 else (own,)
         person = people.person_of(self.draw, party_id, self.begins, debts, self.people)
+        person = people.on_a_number_of(person, self.people)
         case = people.case_of(
             self.draw, person, self.new_id(), begins=self.begins, ends=self.ends + timedelta(days=30), real=self.real
         )

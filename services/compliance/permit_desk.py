@@ -14,7 +14,7 @@ from services.compliance.decision_desk import Made, keep, keys_named_by, make, q
 from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, PartyFacts, Question
-from services.compliance.domain.judged_on import DeskRefusal, JudgedOn
+from services.compliance.domain.judged_on import DeskRefusal, JudgedOn, refused_of_debts
 from services.compliance.domain.lost_devices import stays_counted
 from services.compliance.domain.permits import Permit, PermitState, grant, release
 from services.compliance.domain.rulings import Answer, Earliest
@@ -129,8 +129,8 @@ def _decide(
         refused_by = "request_reused"
     elif request.replaces is not None and not _replaceable(replaced, request):
         refused_by = "not_replaceable"
-    elif not facts.guaranteed.isdisjoint(request.debt_ids or ()):
-        refused_by = "nothing_demanded"
+    else:
+        refused_by = refused_of_debts(request.debt_ids or (), request.purpose, facts)
     question = question_of(request, uow, facts)
     judged_on = JudgedOn(question=question, facts=facts, replaces=request.replaces, refused_by=refused_by)
     decision = judged_on.decide(instruments.book)

@@ -23,6 +23,7 @@ from services.compliance.domain.fact_tasks import told_by_case
 from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import FOUR_EYES, HOLD_OF_CORE, HoldKind, days_anywhere
 from services.compliance.domain.places import Place
+from services.compliance.domain.recalls import VISITS
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
 from services.compliance.store.budget_keys import reach
@@ -75,6 +76,7 @@ class _Fold:
     debts: dict[UUID, tuple[Debt, ...]] = field(default_factory=dict)
     recalls: list[Recall] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
+    rehomed: list[tuple[UUID, datetime]] = field(default_factory=list)
     told: list[tuple[UUID, str]] = field(default_factory=list)
     read: list[PartyCardRead] = field(default_factory=list)
     outcomes: dict[InboxKey, Outcome] = field(default_factory=dict)
@@ -126,7 +128,7 @@ async def fold_cases(
     await reconsideration.reconsider(uow, instruments, fold.described)
     moved = [(place.party_id, hindsight.Since(place.since)) for place in fold.places if place.since < uow.now]
     await hindsight.judge_since(uow, instruments, moved)
-    laws = [(place.party_id, place.since) for place in fold.places]
+    laws = [*((place.party_id, place.since) for place in fold.places), *fold.rehomed]
     await sharing_desk.follow_laws(uow, laws, arrived_real=uow.real_now)
     return fold.outcomes
 
@@ -183,6 +185,9 @@ def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
     if known is not None and _place(known) != _place(case):
         # A permit was granted for the hours and the law of where the person was thought to be.
         fold.recalls.append(replace(_recall(event, data.party_id, "facts_changed"), contacts=None))
+    elif known is not None and known.household not in (None, case.household):
+        fold.recalls.append(replace(_recall(event, data.party_id, "facts_changed"), contacts=VISITS))
+        fold.rehomed.append((data.party_id, event.time))
     if known is None or _place(known) != _place(case):
         place = Place(
             party_id=case.party_id, since=event.time, recorded_real=fold.real_now, jurisdiction=case.jurisdiction,

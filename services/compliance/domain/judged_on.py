@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, Final, Literal, get_type_hints
@@ -21,13 +21,15 @@ import msgspec
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.decisions import Decision, decide, encoded_record
 from services.compliance.domain.facts import Counted, PartyFacts, Question
+from services.compliance.domain.holds import COLLECTING
 from services.compliance.domain.packs import FactRule, RuleBook
 from services.compliance.domain.rulings import Answer, Earliest, deny_after
+from shared.events.contact import Purpose
 
 FORMAT: Final = 1
 # Begins no base64, so that it tells what follows from what zlib packed.
 _LZ4: Final = "lz4:"
-DeskRefusal = Literal["request_reused", "not_replaceable", "nothing_demanded"]
+DeskRefusal = Literal["request_reused", "not_replaceable", "nothing_demanded", "not_collected"]
 
 REUSED: Final = FactRule(
     id="REQUEST-REUSED",
@@ -47,11 +49,27 @@ DEMANDED: Final = FactRule(
     citation="GB/T 45251-2025 cl. 5.3: guarantors only within law and contract; Doorstep: once demanded of",
     purposes_blocked=("collection",),
 )
+COLLECTED: Final = FactRule(
+    id="DEBT-COLLECTED",
+    kind="window_fits",
+    citation="Doorstep: nothing is collected of a debt that is paid, closed or sold, whatever else the person owes",
+    purposes_blocked=("collection", "appointment_admin"),
+)
 _DESK_RULES: Final[Mapping[DeskRefusal, tuple[FactRule, str]]] = {
     "request_reused": (REUSED, "the request id was used before, for another contact or a spent permit"),
     "not_replaceable": (REPLACES, "the permit to be replaced is not this party's, or is not unused"),
     "nothing_demanded": (DEMANDED, "nothing has been demanded of this guarantor of the debt"),
+    "not_collected": (COLLECTED, "a debt that was named is not collected any more"),
 }
+
+
+def refused_of_debts(named: Iterable[UUID], purpose: Purpose, facts: PartyFacts) -> DeskRefusal | None:
+    """Why nobody is contacted about the debts that were named; None: no debt stands in the way."""
+    if not facts.guaranteed.isdisjoint(named):
+        return "nothing_demanded"
+    collected = facts.keys.get("debt", frozenset())
+    idle = any(one in facts.debts and str(one) not in collected for one in named)
+    return "not_collected" if idle and purpose in COLLECTING else None
 
 
 class UnreadableFactsError(ValueError):

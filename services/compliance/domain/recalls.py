@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, get_args
 from uuid import UUID
 
 from services.compliance.domain.hold_scopes import covers, may_cover
@@ -16,6 +16,8 @@ from shared.events.contact import Channel, Purpose
 
 Contacts = frozenset[tuple[Channel, Purpose]]
 COLLECTION: Final[Contacts] = frozenset((channel, purpose) for channel in ALL_CHANNELS for purpose in COLLECTING)
+VISITS: Final[Contacts] = frozenset(("visit", purpose) for purpose in get_args(Purpose) if purpose != "safety")
+"""Of somebody who lives elsewhere: whoever lives there now would be visited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

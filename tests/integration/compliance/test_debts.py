@@ -66,6 +66,8 @@ async def test_what_is_paid_is_kept_and_no_longer_overdue(desk: Desk) -> None:
     async with desk.database.read_only() as uow:
         debts = (await load_debts(uow, [case.party_id]))[case.party_id]
     assert {one.debt_id: one.is_overdue for one in debts} == {first.debt_id: False, second.debt_id: True}
+    (refused,) = await desk.ask(visit_request(case, debt_ids=[str(first.debt_id)], versions={"case": 2}))
+    assert "DEBT-COLLECTED" in {reason["rule"] for reason in refused["reasons"]}
     cured = CaseCured(
         case_id=case.case_id, party_id=case.party_id, version=3, business_date=date(2026, 3, 2), cause="payment",
         overdue_totals=[],

@@ -155,6 +155,14 @@ async def test_new_zone_revokes(desk: Desk) -> None:
     assert [event["cause"] for event in await desk.events("compliance.permit_revoked")] == ["facts_changed"]
 
 
+async def test_another_home_revokes_visits_to_the_one_before(desk: Desk) -> None:
+    case = await desk.open_case(household="a" * 32)
+    await granted(desk, case)
+    removed = case.model_copy(update={"version": 2, "household": "b" * 32})
+    await desk.deliver("case", ("case.opened", removed))
+    assert [event["cause"] for event in await desk.events("compliance.permit_revoked")] == ["facts_changed"]
+
+
 async def test_device_list_holds_the_revoked_permit(desk: Desk) -> None:
     case = await desk.open_case()
     permit = await granted(desk, case)

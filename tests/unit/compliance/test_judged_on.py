@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 from services.compliance.domain.canonical import canonical
 from services.compliance.domain.facts import Counted, PartyFacts, Question
-from services.compliance.domain.judged_on import JudgedOn, UnreadableFactsError, decode, packed, unpacked
+from services.compliance.domain.judged_on import (
+    JudgedOn,
+    UnreadableFactsError,
+    decode,
+    packed,
+    refused_of_debts,
+    unpacked,
+)
 from services.compliance.domain.local_time import Span
 
 from .conftest import at, facts, question
@@ -153,3 +160,12 @@ def test_whatever_changes_the_facts_changes_the_bytes() -> None:
     assert one != JudgedOn(question=question(), facts=replace(known, held=True)).encoded()
     assert one != JudgedOn(question=question(), facts=facts(counted=(past_call(lawful=True),))).encoded()
     assert one != JudgedOn(question=question(), facts=known, refused_by="request_reused").encoded()
+
+
+def test_nothing_is_collected_of_a_debt_that_is_not_collected_any_more() -> None:
+    owed, sold, strange = UUID(int=1), UUID(int=2), UUID(int=3)
+    known = facts(debts=frozenset({owed, sold}), keys={"debt": frozenset({str(owed)})})
+    assert refused_of_debts([owed, sold], "collection", known) == "not_collected"
+    assert refused_of_debts([sold], "reply", known) is None
+    assert refused_of_debts([owed, strange], "collection", known) is None
+    assert refused_of_debts([owed], "reply", facts(guaranteed=frozenset({owed}))) == "nothing_demanded"

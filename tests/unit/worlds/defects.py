@@ -17,11 +17,13 @@ from services.compliance.domain.hold_scopes import covers
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span, hours_on
 from services.compliance.domain.permits import Permit, PermitState
+from services.compliance.domain.recalls import VISITS, Recall
 from services.compliance.domain.rulings import Earliest, Ruling, deny_until
+from worlds.hearing import Hearing
 
 _counted, _touches, _zones = Counter.busiest, Hold.touches, Question.candidate_zones
 _ended, _built, _open_on = holds.ended, leaves.build, Hours.on
-_shares = Counted.shares
+_shares, _surely, _forbids = Counted.shares, Counted.surely_shares, Recall.forbids
 
 
 def _one_too_many(self: Counter, dates: Any) -> int:
@@ -95,6 +97,14 @@ def _named_is_free(hold: Hold, *contact: Any, debts: Any, keys: Any) -> bool:
 
 def _names_nothing(hold: Hold, *contact: Any, debts: Any, keys: Any) -> bool:
     return covers(hold, *contact, debts=None, keys=keys)
+
+
+def _on_no_number(self: Counted, keys: Any, wanted: Any) -> bool:
+    return _surely(self, [key for key in keys if key != "contact_point"], wanted)
+
+
+def _lets_live(is_spared: Callable[[Recall], bool]) -> Any:
+    return lambda self, permit: not is_spared(self) and _forbids(self, permit)
 
 
 _DOMAIN = "services.compliance.domain"
@@ -213,6 +223,26 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     "moved permit kept": (
         [lambda: patch("worlds.bureau.release", lambda permit, **_: permit)],
         "a refusal names other",
+    ),
+    "sold, and its permits live on": (
+        [lambda: patch.object(Recall, "forbids", _lets_live(lambda one: one.cause == "sold"))],
+        "a contact for a loan that was sold",
+    ),
+    "sold, and still collected": (
+        [lambda: patch("worlds.bureau.refused_of_debts", lambda *_: None)],
+        "granted against: debt",
+    ),
+    "homes that were left are visited": (
+        [lambda: patch.object(Recall, "forbids", _lets_live(lambda one: one.contacts is VISITS))],
+        "a visit to a home that was left",
+    ),
+    "in another home, and nobody looks": (
+        [lambda: patch.object(Hearing, "_look_at_sharers", lambda *_, **__: None)],
+        "a budget was passed",
+    ),
+    "calls of others on one number unread": (
+        [lambda: patch.object(Counted, "surely_shares", _on_no_number)],
+        "granted against: limit",
     ),
     "leaf lost": ([lambda: patch("worlds.bureau.leaves.build", _loses_a_leaf)], "a gap in the party's chain"),
     "no earliest": ([lambda: patch(f"{_DOMAIN}.rules.holds.deny_until", _without_earliest)], "a refusal without its"),
