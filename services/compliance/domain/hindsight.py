@@ -8,7 +8,7 @@ only, but for a contact on a permit, whose reservation was known before its reco
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -62,7 +62,7 @@ def changes(
         evidence = evidence_of(
             contact,
             permit=permit,
-            party=past.party,
+            party=past.party if permit is not None and permit.keys else _as_told(past.party, made[contact.contact_id]),
             dossier=past.dossier,
             places=past.places,
             sharers=past.sharers,
@@ -78,6 +78,11 @@ def changes(
             conduct=any(one.finding.conduct for one in now), harm=any(one.finding.harm for one in now)
         )
     return added
+
+
+def _as_told(party: PartyFacts, made: Made) -> PartyFacts:
+    """What a contact without a permit counts on is what was known when it was told: homes change, and debts are sold."""
+    return replace(party, keys=made.counted.keys) if made.counted.keys else party
 
 
 def use_came_late(contact_id: UUID, permit: Permit | None, standing: Iterable[FindingVersion]) -> bool:

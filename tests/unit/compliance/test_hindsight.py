@@ -19,6 +19,7 @@ from shared.events.contact import Channel, ContactRecorded
 from worlds import people
 from worlds.books import book_of
 from worlds.bureau import Bureau
+from worlds.hearing import Hearing
 from worlds.kept import Case, Moment
 
 # Ten o'clock in the four places.
@@ -71,6 +72,7 @@ class Desk:
             draw_bytes=draw.randbytes, on_revoked=lambda permit, moment: None,
         )  # fmt: skip
         self.bureau.open_case(self.case)
+        self.hearing = Hearing(self.bureau)
         self.now = self.begins
         self.traces: dict[UUID, Trace] = {}
         self.unreported: dict[UUID, FindingVersion] = {}
@@ -123,19 +125,19 @@ class Desk:
         self.bureau.audit(contact, self.moment, reached=self.now + REAL, use_came_first=channel != "visit")
 
     def tell_hold(self, since: datetime, kind: Any) -> None:
-        self.bureau.place(
+        self.hearing.place(
             self.case, self.moment, kind=kind, scope="party", source=f"{kind} of {since}", since=since, until=None,
             reached=self.now + REAL,
         )  # fmt: skip
 
     def tell_wish(self, since: datetime, channel: Channel, hour: int) -> None:
         hours = Hours(time(hour), time(hour + 1))
-        self.bureau.wish(
+        self.hearing.wish(
             self.case, self.moment, channel=channel, hours=hours, since=since, reached=self.now + REAL
         )  # fmt: skip
 
     def tell_fact(self, since: datetime, name: Any, value: bool) -> None:
-        self.bureau.tell(self.case, self.moment, name=name, value=value, since=since, reached=self.now + REAL)
+        self.hearing.tell(self.case, self.moment, name=name, value=value, since=since, reached=self.now + REAL)
 
     def tell_trace(self, seen: datetime, kind: Any) -> None:
         trace = Trace(
@@ -209,3 +211,15 @@ def test_the_order_and_number_of_tellings_change_nothing(
     again = data.draw(st.lists(st.sampled_from(told), max_size=3)) if told else []
     shuffled = data.draw(st.permutations([*told, *again]))
     assert lived(place, granted, known, told) == lived(place, granted, known, shuffled)
+
+
+def test_a_contact_stays_one_with_the_home_that_was_known_when_it_was_told() -> None:
+    desk = Desk("US-MA")
+    for day in (1, 3):
+        desk.now = desk.begins + timedelta(days=day + 0.1)
+        desk.tell_contact(desk.begins + timedelta(days=day), "visit", True, None)
+    second = max(desk.case.judged.values(), key=lambda one: one.started_at).contact_id
+    assert desk.case.findings[second]["US-MA-VISIT"].finding.harm
+    desk.hearing.resettle(desk.case, desk.moment, home="elsewhere", reached=desk.now + REAL)
+    desk.tell_wish(desk.begins, "call", 3)  # judges all contacts again
+    assert desk.case.findings[second]["US-MA-VISIT"].finding.harm

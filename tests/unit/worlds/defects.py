@@ -19,7 +19,6 @@ from services.compliance.domain.local_time import Span, hours_on
 from services.compliance.domain.permits import Permit, PermitState
 from services.compliance.domain.recalls import VISITS, Recall
 from services.compliance.domain.rulings import Earliest, Ruling, deny_until
-from worlds.hearing import Hearing
 
 _counted, _touches, _zones = Counter.busiest, Hold.touches, Question.candidate_zones
 _ended, _built, _open_on = holds.ended, leaves.build, Hours.on
@@ -235,10 +234,6 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     "homes that were left are visited": (
         [lambda: patch.object(Recall, "forbids", _lets_live(lambda one: one.contacts is VISITS))],
         "a visit to a home that was left",
-    ),
-    "in another home, and nobody looks": (
-        [lambda: patch.object(Hearing, "_look_at_sharers", lambda *_, **__: None)],
-        "a budget was passed",
     ),
     "calls of others on one number unread": (
         [lambda: patch.object(Counted, "surely_shares", _on_no_number)],

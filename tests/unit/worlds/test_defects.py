@@ -10,6 +10,8 @@ from .defects import DEFECTS, switched_on
 SEEDS = range(400)
 # Where the rarer ones were found: only the order of the search. A change of the worlds may move them.
 FOUND_AT = {
+    "calls of others on one number unread": 49, "homes that were left are visited": 41,
+    "sold, and its permits live on": 17, "sold, and still collected": 20,
     "a loan's hold covers all": 6, "a loan's hold covers nothing named": 6, "debts counted together": 152,
     "end backdated": 20, "late contact reaches nobody else": 258, "laws of others unread": 11,
     "laws of others unread by the audit": 240, "moratorium never carried": 168, "moratorium of others unread": 6,
