@@ -81,7 +81,7 @@ def changes(
 
 
 def _as_told(party: PartyFacts, made: Made) -> PartyFacts:
-    """What a contact without a permit counts on is what was known when it was told: homes change, and debts are sold."""
+    """A contact without a permit counts on what was known when it was told: homes change, and debts are sold."""
     return replace(party, keys=made.counted.keys) if made.counted.keys else party
 
 
