@@ -147,6 +147,7 @@ class Hearing:
         """The person lives in another home under the same law: whoever lives in the one before is not visited."""
         case.lives_in(home)
         self._sharing.reach(case, names_of(case.keys()), known_real=moment.real)
+        self._sharing.forget()
         left = Recall(party_id=case.party_id, cause="facts_changed", fact_arrived_real=reached, contacts=VISITS)
         self._bureau.recall(case, [left], moment)
         self._look_at_sharers(case, moment, since=moment.now, reached=reached)
