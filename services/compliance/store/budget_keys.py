@@ -14,6 +14,7 @@ from msgspec import structs
 from services.compliance.domain.budget_keys import OF_ALL_CONTACTS, joined, keys_named, names_of
 from services.compliance.domain.debts import Debt
 from services.compliance.domain.facts import Counted
+from services.compliance.domain.rule_records import Key
 from services.compliance.store.counted import counted_of
 from services.compliance.store.debts import load_liable
 from services.compliance.store.same_persons import Same, load_same, others_of, standing
@@ -90,13 +91,13 @@ async def load_sharers(uow: UnitOfWork, names: Iterable[str]) -> set[UUID]:
 
 async def load_shared(
     uow: UnitOfWork, wanted: Mapping[UUID, Collection[str]], links: Mapping[UUID, Collection[str]], *,
-    since: datetime, decided: bool, same: Same,
+    since: datetime, decided: bool, same: Same, resolved: Mapping[UUID, Collection[Key]],
 ) -> dict[UUID, tuple[Counted, ...]]:  # fmt: skip
     """What contacts with other people count on the keys that each of these parties wants, by party.
 
     `wanted`: names of keys by party; `links`: who shares which of them. `decided`: for a decision, which looks at
     reservations, too; else for an audit, which asks when each contact was told. `same`: other ids of the parties: their
-    contacts are the parties' own, and nobody else's.
+    contacts are the parties' own, and nobody else's. `resolved`: of which kinds all keys of those others are known.
     """
     if not links:
         return {}
@@ -111,7 +112,8 @@ async def load_shared(
             asking.setdefault(name, []).append(party_id)
     found: dict[UUID, list[Counted]] = {}
     for row in rows:
-        counted, names = _counted(row, links[row["party_id"]], decided=decided)
+        other = row["party_id"]
+        counted, names = _counted(row, links[other], decided=decided, resolved=resolved.get(other, ()))
         askers = {asker for name in names for asker in asking.get(name, ())} - {row["party_id"]}
         for party_id in sorted(one for one in askers if row["party_id"] not in standing(same, one)):
             found.setdefault(party_id, []).append(counted)
@@ -158,14 +160,18 @@ def _of_all_contacts(name: str) -> bool:
     return _parts(name)[0] in OF_ALL_CONTACTS
 
 
-def _counted(row: asyncpg.Record, links: Iterable[str], *, decided: bool) -> tuple[Counted, tuple[str, ...]]:
+def _counted(
+    row: asyncpg.Record, links: Iterable[str], *, decided: bool, resolved: Collection[Key]
+) -> tuple[Counted, tuple[str, ...]]:
     """How somebody else's contact counts, and on which keys.
 
-    One made before its debts or its home were kept counts on those that link its person with who is asking.
+    One told before its person's debts or home were kept (of another system, or before the case) counts on those that
+    link its person with who is asking: on none of a kind of which all are known of the person and none links them.
     """
     known = keys_named(row["budget_keys"] or ())
     linked = keys_named(name for name in links if _of_all_contacts(name))
     keys = joined(known, {kind: values for kind, values in linked.items() if kind not in known})
+    keys.update((kind, frozenset()) for kind in resolved if kind not in keys)
     counted = counted_of(row)
     # A reservation counts as everything, and so as a call that nobody answered, too.
     unanswered = counted.unanswered or row["origin"] == "permit"

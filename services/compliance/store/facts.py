@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
-from services.compliance.domain.budget_keys import Keys, joined, keys_named, names_of
+from services.compliance.domain.budget_keys import OF_ALL_CONTACTS, Keys, joined, keys_named, names_of
 from services.compliance.domain.debts import Debt, oldest, only_guaranteed
 from services.compliance.domain.facts import Circumstances, Counted, Freshness, PartyFacts, Sharer
 from services.compliance.domain.holds import Hold
@@ -241,8 +241,9 @@ async def _load(
     if taking:
         await lock_keys(uow, {name for names in wanted.values() for name in names})
     links = await load_links(uow, wanted, debts)
-    shared = await load_shared(uow, wanted, links, since=since, decided=counted, same=same)
     ties = Ties(wanted, links, await load_cases(uow, links) if links else {}, same)
+    resolved = {other: OF_ALL_CONTACTS - case.unresolved for other, case in ties.cases.items()}
+    shared = await load_shared(uow, wanted, links, since=since, decided=counted, same=same, resolved=resolved)
     watermarks, suspended = await load_feeders(uow)
     silent = await load_silent(uow)
     uncovered = await uncovered_since(uow)

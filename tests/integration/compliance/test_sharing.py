@@ -5,16 +5,19 @@ from typing import Any
 from uuid import uuid4
 
 from services.compliance import hold_desk, sharing_desk
+from services.compliance.store.facts import load_facts
 from services.compliance.watch import Timer
 from shared.events.case import CaseOpened
 from shared.ids import draw_shard, entity_id
 from shared.messaging import intent_store
 from shared.messaging.intents import TimerDue
 
-from .conftest import Desk, visit_contact
+from .conftest import Desk, opened_case, visit_contact
 from .test_debts import loan, updated
-from .test_shared_budget import SYDNEY, call, co_borrowers, decided, housemates, refused_by
+from .test_shared_budget import HOME, SYDNEY, call, co_borrowers, decided, housemates, refused_by
 from .test_third_persons import NEIGHBOUR, borrower, inquiry
+
+BOSTON = {"jurisdiction": "US-MA", "time_zones": ["America/New_York"], "household": HOME}
 
 
 async def carry(desk: Desk) -> int:
@@ -148,3 +151,18 @@ async def test_co_borrower_of_whom_nothing_is_attested_is_a_missing_fact(desk: D
     case = await desk.open_case(loans=[loan(entity_id(draw_shard()))], **SYDNEY)
     [answer] = await desk.ask(call(case))
     assert {one["lawful_after"] for one in answer["reasons"]} == {"party.sharers_known_from"}
+
+
+async def test_a_visit_told_before_its_case_counts_only_for_who_shares_home_and_debt(desk: Desk) -> None:
+    lead, second = entity_id(draw_shard()), entity_id(draw_shard())
+    joint = [loan(second, debt_id=uuid4(), lead=lead)]
+    first, bound = (opened_case(party_id=one, loans=joint, **BOSTON) for one in (lead, second))
+    lodger = opened_case(loans=[loan()], **BOSTON)
+    await desk.deliver("contact", ("contact.recorded", visit_contact(first, None)))
+    await desk.deliver("case", *(("case.opened", case) for case in (first, lodger, bound)))
+    for case, shares in ((lodger, False), (bound, True)):
+        async with desk.database.unit_of_work() as uow:
+            facts = (await load_facts(uow, desk.instruments.cipher, [case.party_id]))[case.party_id]
+        [made] = facts.shared
+        assert made.shares("household", facts.keys["household"])
+        assert made.shares("debt", facts.keys["debt"]) is shares
