@@ -36,6 +36,7 @@ from services.compliance.log.origin import enter_origin, refuse_missing_head
 from services.compliance.log.sequencer import Sequencer
 from services.compliance.reconciliation_desk import WATCH as RECONCILIATION_WATCH
 from services.compliance.reconciliation_desk import Reconciliation, streams_of
+from services.compliance.rule_hindsight import HindsightPages
 from services.compliance.rule_sets import await_releases, record_rule_set
 from services.compliance.rule_turns import RulesPages, begin_turn, rules_watch
 from services.compliance.watch import next_look, watch
@@ -98,6 +99,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             *reconciliation.handlers(),
             examination_watch(instruments),
             RulesPages(instruments),
+            HindsightPages(instruments),
             retention_desk.RetentionPages(instruments),
         ],
         on_heartbeats=on_heartbeats,

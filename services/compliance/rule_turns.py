@@ -1,4 +1,5 @@
-"""Turns of the rules: when the rules change, every outstanding permit is judged again, page by page.
+"""Turns of the rules: when the rules change, every outstanding permit is judged again, page by page, and so is every
+contact that the change reaches (`rule_hindsight`).
 
 A turn begins when a process starts with another rule set, and when a date passes on which a pack or rule begins or
 ends. Each page is an intent: judged, marked and followed by the next one in one transaction, so that a worker that dies
@@ -14,7 +15,7 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 from uuid import UUID
 
-from services.compliance import fact_desk, reconsideration
+from services.compliance import fact_desk, reconsideration, rule_hindsight
 from services.compliance.domain.local_time import EARLIEST_DATE
 from services.compliance.domain.packs import RuleBook
 from services.compliance.instruments import Instruments
@@ -48,7 +49,9 @@ async def take_turn(uow: UnitOfWork, instruments: Instruments, *, occasion: str)
     boundary = last_boundary(book, today)
     turn = await store.load_newest(uow)
     if turn is None or (turn.rule_set, turn.boundary) != (book.rule_set, boundary):
-        turn = await store.begin(uow, book.rule_set, boundary)
+        before, turn = turn, await store.begin(uow, book.rule_set, boundary)
+        if before is not None and before.rule_set != book.rule_set:
+            await rule_hindsight.follow(uow, instruments, before=before.rule_set, turn=turn.number, today=today)
         await fact_desk.hear_packs(uow, book)
     if await store.load_unjudged(uow, turn.rule_set, turn.began_real, limit=1):
         uow.intend(_page(turn.number, turn.rule_set, turn.began_real, occasion, after=None, due_at=uow.real_now))

@@ -55,6 +55,11 @@ FROM unnest($2::uuid[], $3::timestamptz[], $4::uuid[]) AS s(party_id, moment, af
 JOIN contact_audit a ON a.tenant = $1 AND a.party_id = s.party_id AND (a.started_at, a.contact_id) > (s.moment, s.after)
 WHERE a.told_by IS NOT NULL AND a.verdict <> 'imported' ORDER BY a.party_id, a.started_at, a.contact_id
 """
+_CONTACTED_SINCE = """
+SELECT DISTINCT party_id FROM contact_audit
+WHERE tenant = $1 AND party_id > $2 AND started_at >= $3 AND told_by IS NOT NULL AND verdict <> 'imported'
+ORDER BY party_id LIMIT $4
+"""
 # Of contacts recorded before findings were, only the verdict is known. Another system's contact is judged by nobody:
 # it counts, and opens no gate, for which attempts must be known to have been lawful.
 _MADE = """
@@ -220,6 +225,11 @@ async def load_contacts_since(
         if record is not None:
             found.setdefault(row["party_id"], []).append(ContactRecorded.model_validate_json(record))
     return found
+
+
+async def load_contacted_since(uow: UnitOfWork, moment: datetime, *, after: UUID, limit: int) -> list[UUID]:
+    """The next people, by id, with a contact that began at that business time or later and can be judged again."""
+    return [row["party_id"] for row in await uow.sql.fetch(_CONTACTED_SINCE, uow.tenant, after, moment, limit)]
 
 
 async def load_made(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, list[Made]]:

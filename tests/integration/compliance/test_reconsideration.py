@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from services.compliance import reconsideration, rule_turns
+from services.compliance import reconsideration, rule_hindsight, rule_turns
 from services.compliance.domain.packs import RuleBook
 from services.compliance.rule_book import read_packs, sources_of
+from services.compliance.rule_sets import record_rule_set
 from services.compliance.store import rule_turns as store
 from shared.database import Database, UnitOfWork
 from shared.events.case import CaseOpened
@@ -235,3 +236,19 @@ async def test_task_for_a_calendar_ends_when_one_arrives_that_covers_the_day(des
     assert await waits()
     await take_turn(desk, until(b"2028"))
     assert not await waits()
+
+
+async def test_contacts_are_judged_again_by_a_pack_that_came_late(desk: Desk) -> None:
+    await record_rule_set(desk.database, desk.instruments)
+    await take_turn(desk, desk.instruments.book)
+    case, other = await desk.open_case(), await desk.open_case()
+    for one, hours in ((case, 0), (case, 2), (other, 0)):
+        moment = datetime(2026, 3, 2, 6 + hours, tzinfo=UTC)
+        made = visit_contact(one, None, channel="sms", crew=[], started_at=moment, ended_at=moment)
+        await desk.deliver("contact", ("contact.recorded", made))
+    before = len(await desk.events("compliance.violation_found"))
+    tight = tightened(1)
+    await take_turn(desk, tight)
+    await finish(desk, rule_hindsight.HindsightPages(replace(desk.instruments, book=tight)))
+    found = (await desk.events("compliance.violation_found"))[before:]
+    assert [(one["party_id"], one["rule"]) for one in found] == [(str(case.party_id), CAP)]
