@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from services.intake import control_totals
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import DAY_CLOSE, OWN_NAMES, Folding, day_close_intent
@@ -53,6 +54,7 @@ class DayClose(TimerHandler):
         if len(parties) < limit:
             uow.intend(first_step(uow, core=core, closed_on=closed_on))
             uow.intend(choose_all(uow, run=closed_on.isoformat(), core=core))
+            await control_totals.start(uow, core=core, closed_on=closed_on)
             if self.reconciles:
                 await start(uow, core=core, business_date=closed_on, after=AFTER_CLOSE)
         if not parties:

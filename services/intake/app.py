@@ -28,6 +28,7 @@ from services.intake.api.timeline import timeline_router
 from services.intake.api.write_backs import write_backs_router
 from services.intake.balances import Balances
 from services.intake.consumers import subscriptions
+from services.intake.control_totals import CompareTotals
 from services.intake.core_port import CorePort
 from services.intake.examples import EXAMPLES
 from services.intake.feed_recalls import RecallPlanned
@@ -191,6 +192,7 @@ def _intent_handlers(
     reconciling = () if core is None else (Looking(folding, core), LookingAgain(folding, core))
     return [
         DayClose(folding, reconciles=core is not None and own.reconcile_after_close),
+        CompareTotals(folding.policy, suspends=core is None or not own.reconcile_after_close),
         ScoreRun(Scoring.of(scored_by, own)),
         LearnHomes(folding),
         SettleIdentity(own),

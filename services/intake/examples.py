@@ -11,7 +11,7 @@ from services.intake.api.write_backs import WriteBackView
 from services.intake.history_schemas import CaseOnDay, ToldFact
 from services.intake.people_schemas import ContactCard, FoundParties, PersonSearch, PointAnswer, PointQuestion
 from services.intake.portfolio_schemas import Portfolio, RollMatrix
-from services.intake.reconciliation_schemas import OpenDifference, ReconciliationRun
+from services.intake.reconciliation_schemas import OpenDifference, ReconciliationRun, TotalDifference
 from services.intake.schemas import (
     BalanceAnswer,
     BalanceCheckItem,
@@ -224,6 +224,10 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("intake") | {
     ReconciliationRun: {
         "run_id": VISIT, "core": "core-a", "business_date": "2026-03-10", "state": "differs", "compared": 3000,
         "differing": 1, "started_at": CHECKED_OUT_AT, "ended_at": CHECKED_OUT_AT,
+    },
+    TotalDifference: {
+        "core": "core-a", "field": "overdue_total.CNY", "business_date": "2026-03-10", "ours": 125000, "cores": 205000,
+        "opened_at": CHECKED_OUT_AT, "closed_at": None,
     },
     OpenDifference: {
         "party_id": PARTY, "loan_ref": "L-000043", "field": "overdue_minor", "ours": "80000", "cores": "0",

@@ -28,6 +28,21 @@ class ReconciliationRun(BaseModel):
     ended_at: Moment | None = Field(description="Real time; null while it runs.")
 
 
+class TotalDifference(BaseModel):
+    """One control total of a core's day close that is not our own sum as of that day."""
+
+    core: str = Field(description="Name of the core.", examples=["core-a"])
+    field: str = Field(
+        description="`open_loans`: loans past due; `overdue_total.` and a currency: what is overdue, minor units.",
+        examples=["overdue_total.CNY"],
+    )
+    business_date: date = Field(description="The last closed date on which it differed.")
+    ours: int = Field(description="Our sum.")
+    cores: int = Field(description="The core's total.")
+    opened_at: Moment = Field(description="Real time at which it was first seen.")
+    closed_at: Moment | None = Field(description="Real time at which a later close agreed; null: it stands.")
+
+
 class OpenDifference(BaseModel):
     """One field of one loan on which the core and we disagree."""
 

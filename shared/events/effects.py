@@ -56,7 +56,9 @@ EFFECTS: Final[dict[str, Effect]] = {
     "loan.balance_stated": Effect(
         _STATED, _NONE, "updated; suspended while it is below what is due", "none while it is below what is due"
     ),
-    "loan.business_day_closed": Effect(_NONE, "every open loan is a day older", "bucket changes only", _NONE),
+    "loan.business_day_closed": Effect(
+        _NONE, "every open loan is a day older", "bucket changes only; its totals are compared with ours", _NONE
+    ),
     "party.updated": Effect(
         _NONE, _NONE, "updated: zones, language, home", "possible once the person is known; never while a minor"
     ),
