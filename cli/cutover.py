@@ -167,7 +167,8 @@ def dry_run(manifest: ManifestPath, contracts: Contracts, prefix: Prefix = None)
     loans = report["loans"]
     table.add_row("loans", f"{loans['rows']:,}", f"{loans['rows'] - loans['refused']:,}", f"{loans['refused']:,}")
     console.print(table)
-    console.print(f"{len(report['history_incomplete']):,} people stay refused: a contact of theirs cannot be read")
+    console.print(f"{len(report['history_incomplete']):,} people stay refused: not all of their contacts are known")
+    console.print(f"{len(report['one_person']):,} references are somebody else's by the core's word")
     for objection in report["objections"]:
         console.print(objection, markup=False)
     if not report["ready"]:

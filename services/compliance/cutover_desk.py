@@ -6,7 +6,7 @@ zero would be unlawful.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -75,17 +75,20 @@ async def begin(
     return store.Cutover(terms, "importing")
 
 
-async def enrol(uow: UnitOfWork, instruments: Instruments, cutover_id: str, party_ids: Sequence[UUID]) -> int:
+async def enrol(
+    uow: UnitOfWork, instruments: Instruments, cutover_id: str, party_ids: Sequence[UUID], *,
+    one_person: Collection[UUID] = (),
+) -> int:  # fmt: skip
     """The people take part: nobody attests their contacts until the cut-over does; of how many that is new.
 
-    The parties are locked.
+    `one_person`: their other ids, whose permits stand on the same contacts. The parties are locked.
 
     Raises NotFound, CutoverNotOpen.
     """
     await _importing(uow, cutover_id)
     erased = await load_erased(uow, instruments.cipher, party_ids)
     fresh = await store.enrol(uow, cutover_id, set(party_ids) - erased)
-    await reconsideration.reconsider(uow, instruments, party_ids)
+    await reconsideration.reconsider(uow, instruments, {*party_ids, *one_person})
     return fresh
 
 

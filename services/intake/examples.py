@@ -89,7 +89,9 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = examples_of("intake") | {
         "reason": "the loan is closed", "noted_at": "2026-03-10T02:00:00Z", "answered_at": "2026-03-10T02:00:01Z",
     },
     CoreReferences: {"core": "core", "party_refs": ["P-000917"], "loan_refs": ["L-000917"], "reserve": True},
-    KnownReferences: {"parties": {"P-000917": PARTY}, "debts": {"L-000917": LOAN}},
+    KnownReferences: {
+        "parties": {"P-000917": PARTY}, "debts": {"L-000917": LOAN}, "one_person": {"P-000917": "P-000102"},
+    },
     NewDemand: _GUARANTEED | {"demanded_on": "2026-03-10", "document_reference": "D-000012"},
     DemandRevocation: _GUARANTEED | {"document_reference": "D-000013"},
     DemandRight: _GUARANTEED | {

@@ -150,14 +150,15 @@ class _Folding:
         return self._keep_plan(change, cause_id=event.id)
 
     def _of_case(self, key: tuple[UUID, UUID]) -> list[Plan]:
-        """The plans that a payment to this case keeps: its own, and those of whoever was merged into its person.
+        """The plans that a payment to this case keeps: its person's, and those of whoever was merged into them.
 
-        A person has one case for life, so of the merged ones the person names it.
+        A person has one case for life, so the person names it: a plan that was imported while its person was somebody
+        else names the other's case.
         """
         return [
             plan
             for plan in self._plans.values()
-            if (plan.party_id, plan.case_id) == key or self._merged.get(plan.party_id) == key[0]
+            if plan.party_id == key[0] or self._merged.get(plan.party_id) == key[0]
         ]
 
     def _keep_case(self, key: tuple[UUID, UUID], state: KnownCase) -> bool:

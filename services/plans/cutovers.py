@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from services.plans import cutover_store
+from services.plans import cutover_store, same_persons
 from services.plans.cutover_schemas import ImportedPlanResult, LeftOutPlan, PlansOfCutover
 from services.plans.desk import CaseNotOpen, PlanAlreadyActive
 from services.plans.domain.case import KnownCase
@@ -103,14 +103,19 @@ class Cutovers:
         `final`: the holds of those that are refused end.
         """
         business_date = await self._importing(uow, cutover_id)
-        parties = {old.party_id for old in plans.values()}
-        known = await self.store.of_parties(uow, parties)
-        cases = {party_id: case for (party_id, _), case in (await load_cases(uow, parties)).items() if case.is_open}
+        persons = await same_persons.stand_for(uow, {old.party_id for old in plans.values()})
+        await uow.lock_parties(set(persons.values()) - uow.locked)
+        merged = await same_persons.merged_into(uow, set(persons.values()))
+        persons |= {given_up: persons.get(into, into) for given_up, into in merged.items()}
+        known = await self.store.of_parties(uow, {*persons, *persons.values()})
+        found = await load_cases(uow, set(persons.values()))
+        cases = {party_id: case for (party_id, _), case in found.items() if case.is_open}
         new: list[Plan] = []
         earlier: list[tuple[bytes, UUID | None, Money]] = []
         results: dict[int, ImportedPlanResult] = {}
         for position, old in sorted(plans.items()):
-            of_party = [plan for plan in (*known, *new) if plan.party_id == old.party_id]
+            person = persons[old.party_id]
+            of_party = [plan for plan in (*known, *new) if persons.get(plan.party_id, plan.party_id) == person]
             before = same_record(of_party, cutover_id, old)
             if before is not None:
                 if before.imported is not None and before.imported.cutover_id != cutover_id:
@@ -118,7 +123,7 @@ class Cutovers:
                 results[position] = ImportedPlanResult(position=position, status="repeated", plan_id=before.plan_id)
                 continue
             try:
-                case = _open_case(cases, of_party, old.party_id)
+                case = _open_case(cases, of_party, person)
                 change = taken_over(
                     old, plan_id=entity_id(shard_of(old.party_id)), case_id=case.case_id, cutover_id=cutover_id,
                     business_date=business_date, now=uow.now,
@@ -155,9 +160,10 @@ def refusal(position: int, problem: Problem) -> ImportedPlanResult:
 
 
 def _open_case(cases: Mapping[UUID, KnownCase], of_party: list[Plan], party_id: UUID) -> KnownCase:
+    """The case of who the plan's party is by now: a person has one case, and one plan that runs."""
     case = cases.get(party_id)
     if case is None:
         raise CaseNotOpen("the person's case is not known here yet, or nothing is overdue", retry_after_seconds=2)
-    if any(plan.is_running for plan in of_party if plan.case_id == case.case_id):
+    if any(plan.is_running for plan in of_party):
         raise PlanAlreadyActive()
     return case

@@ -39,6 +39,7 @@ from services.compliance.schemas.cutovers import (
     UnattestedParty,
 )
 from services.compliance.store import cutovers as store
+from services.compliance.store.same_persons import load_same, others_of
 from shared.database import UnitOfWork
 from shared.security.callers import caller_of, scope
 from shared.web.commands import command
@@ -106,11 +107,15 @@ async def read_cutover(request: Request, cutover_id: CutoverId) -> CutoverView:
 async def enrol_parties(request: Request, cutover_id: CutoverId, body: CutoverParties) -> Response:
     """From now on nobody of them is granted a permit until the cut-over attests their contacts."""
     instruments = instruments_of(request)
+    async with database_of(request).read_only() as uow:
+        one_person = others_of(await load_same(uow, body.party_ids))
 
     async def enrol(uow: UnitOfWork) -> PartiesTaken:
-        return PartiesTaken(parties=await cutover_desk.enrol(uow, instruments, cutover_id, body.party_ids))
+        return PartiesTaken(
+            parties=await cutover_desk.enrol(uow, instruments, cutover_id, body.party_ids, one_person=one_person)
+        )
 
-    return await command(request, body=body, parties=body.party_ids, handler=enrol)
+    return await command(request, body=body, parties={*body.party_ids, *one_person}, handler=enrol)
 
 
 @router.post(

@@ -39,6 +39,8 @@ SELECT f.*, h.party_id IS NOT NULL AS cut_over, h.known_from AS attested_from FR
 LEFT JOIN attested_history h ON h.tenant = f.tenant AND h.party_id = f.party_id AND h.party_id = ANY($2::uuid[])
 WHERE f.tenant = $1 AND f.party_id = ANY($2::uuid[])
 """
+# What a cut-over says of the other ids of a person; ids that no cut-over has named are the core's word alone.
+_ATTESTED = "SELECT party_id, known_from FROM attested_history WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _SAVE_CASES = """
 INSERT INTO party_fact AS f
   (tenant, party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from, household,
@@ -249,6 +251,7 @@ async def _load(
     uncovered = await uncovered_since(uow)
     parked = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
     versions = await _load_versions(uow, ids)
+    since_when = await _attested_since(uow, cases, same)
     holds = await load_holds(uow, ids, same=same)
     reaching = await load_reaching(uow, debts)
     history = await load_counted(uow, ids, since=since, same=same) if counted else {}
@@ -259,7 +262,7 @@ async def _load(
                 debts.get(party_id, ()), history.get(party_id, []), keys[party_id], shared.get(party_id, ()),
                 ties.known_from(party_id) if counted else {},
             ),
-            versions.get(party_id, {}),
+            versions.get(party_id, {}), since_when.get(party_id),
             Freshness(
                 watermarks=watermarks, named_by=tuple(sorted(parked.get(party_id, []))), silent_feeds=silent,
                 log_waits_since=uncovered, suspended_feeds=_suspended_for(cases.get(party_id), suspended),
@@ -268,6 +271,22 @@ async def _load(
         for party_id in ids
     }  # fmt: skip
     return facts, ties
+
+
+async def _attested_since(
+    uow: UnitOfWork, cases: Mapping[UUID, CaseFact], same: Same
+) -> dict[UUID, date | None]:  # fmt: skip
+    """Since when the contacts of each are attested complete: where somebody has several ids, those of all of them."""
+    ids = {party_id: standing(same, party_id) for party_id in cases}
+    others = {other for known in ids.values() for other in known}
+    rows = await uow.sql.fetch(_ATTESTED, uow.tenant, sorted(others)) if others else []
+    told = {row["party_id"]: row["known_from"] for row in rows}
+    found: dict[UUID, date | None] = {}
+    for party_id, case in cases.items():
+        dates = [case.attested_since, *(told[other] for other in sorted(ids[party_id]) if other in told)]
+        complete = [one for one in dates if one is not None]
+        found[party_id] = max(complete) if len(complete) == len(dates) else None
+    return found
 
 
 def _suspended_for(case: CaseFact | None, suspended: Mapping[str, str]) -> tuple[str, ...]:
@@ -331,14 +350,14 @@ class _Budget(NamedTuple):
 
 def _facts(
     party_id: UUID, case: CaseFact | None, holds: Sequence[Hold], budget: _Budget,
-    versions: Mapping[tuple[str, UUID], int], freshness: Freshness,
+    versions: Mapping[tuple[str, UUID], int], known_from: date | None, freshness: Freshness,
 ) -> PartyFacts:  # fmt: skip
     of_case: dict[str, Any] = {}
     if case is not None:
         of_case = {
             "known": True, "held": case.held, "case_id": case.case_id, "case_open": case.is_open,
             "case_version": case.version, "jurisdiction": case.jurisdiction, "zones": case.zones,
-            "history_known_from": case.attested_since, "versions": versions, "unresolved": case.unresolved,
+            "history_known_from": known_from, "versions": versions, "unresolved": case.unresolved,
         }  # fmt: skip
     return PartyFacts(
         party_id=party_id, holds=tuple(holds), freshness=freshness, counted=tuple(budget.counted), keys=budget.keys,

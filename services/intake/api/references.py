@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from services.intake.domain.announcement import debt_id_of
+from services.intake.store.groups import somebody_else
 from services.intake.store.parties import key_of, known, names_a_person, reserve
 from shared.database import UnitOfWork
 from shared.events.base import Reference
@@ -34,6 +35,10 @@ class KnownReferences(BaseModel):
 
     parties: dict[str, UUID] = Field(description="By the core's reference of the person.")
     debts: dict[str, UUID] = Field(description="By the core's reference of the loan.")
+    one_person: dict[str, str] = Field(
+        default_factory=dict,
+        description="By a reference that the core has said to be somebody else: the reference of who that is.",
+    )
 
 
 def references_router() -> APIRouter:
@@ -48,9 +53,11 @@ def references_router() -> APIRouter:
             keys = {key_of(uow.tenant, body.core, one): one for one in body.party_refs}
             named = [key for key in keys if names_a_person(key, uow.tenant)]
             ids = (await reserve(uow, named)).ids if body.reserve else await known(uow, named)
+            parties = {keys[key]: party_id for key, party_id in ids.items()}
             return KnownReferences(
-                parties={keys[key]: party_id for key, party_id in ids.items()},
+                parties=parties,
                 debts={one: debt_id_of(body.core, one) for one in body.loan_refs},
+                one_person=await somebody_else(uow, body.core, parties),
             )
 
         return await command(request, body=body, parties=[], handler=resolve)

@@ -22,11 +22,13 @@ from services.intake.cutover.manifest import KINDS, CutoverManifest, FileKind
 from services.intake.cutover.reading import Group, Reader
 from services.intake.cutover.rows import (
     Payload,
+    PlansOfPeople,
     Rejection,
     Row,
     RowError,
     hold_of_plan,
     plan_of,
+    read_rows,
     record_of,
     schedule_of,
     step_of,
@@ -36,7 +38,7 @@ from services.intake.tapes.approvals import Released
 from services.intake.tapes.manifest import Manifest, minor_units
 from services.intake.tapes.survey import Tell, content_hash, survey, unheard
 from services.intake.tapes.verdict import in_words, on_content, on_manifest
-from shared.money import Money
+from shared.money import EXPONENTS
 
 COMPLIANCE_KIND: Final = {
     "holds": "hold", "complaints": "complaint", "contacts": "contact", "third_persons": "third_person",
@@ -73,10 +75,12 @@ class DryRun:
     tell: Tell = unheard
     objections: list[str] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)
+    one_person: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._lines = csv.writer(self.rejections)
         self._lines.writerow(Rejection._fields)
+        self._planned = PlansOfPeople()
         self._reader = Reader(self.folder, self.manifest, self.services, reserve=False)
 
     async def report(self) -> dict[str, Any]:
@@ -84,6 +88,7 @@ class DryRun:
         self._check_content()
         loans = self._loans()
         files = {kind: await self._file(kind) for kind in KINDS}
+        self._check_people()
         await self._check_history()
         self._check_counts(files)
         expected = {ours: files[kind].good for kind, ours in COMPLIANCE_KIND.items()}  # type: ignore[index]
@@ -101,6 +106,7 @@ class DryRun:
             },
             "expected": expected,
             "history_incomplete": sorted(self.incomplete),
+            "one_person": dict(sorted(self.one_person.items())),
         }
 
     def _check_content(self) -> None:
@@ -143,6 +149,7 @@ class DryRun:
         checking = {"people": self._people, "steps": self._steps, "plans": self._plans}.get(kind, self._records)
         async for group in self._reader.groups(kind):
             rejected = list(group.rejected)
+            self.one_person.update(group.ids.one_person)
             async for row, refused in checking(kind, group):
                 if refused is None:
                     counted.good += 1
@@ -188,8 +195,11 @@ class DryRun:
         holds: list[Payload] = []
         for row in group.rows:
             try:
-                good.append((row, plan_of(row, group.ids, hold_id=_NO_HOLD)))
-                holds.append(hold_of_plan(row, group.ids, source=self.manifest.source))
+                plan = plan_of(row, group.ids, hold_id=_NO_HOLD)
+                hold = hold_of_plan(row, group.ids, source=self.manifest.source)
+                self._planned.admit(row, group.ids)
+                good.append((row, plan))
+                holds.append(hold)
             except RowError as error:
                 yield row, _rejection(kind, row, error.field, error.reason)
         if not good:
@@ -210,6 +220,25 @@ class DryRun:
                 self.objections.append(f"contacts: row {one.row} names nobody, so nobody's history is complete")
             else:
                 self.incomplete.add(one.party_ref)
+
+    def _check_people(self) -> None:
+        """Of whom several references are, nothing is known complete unless the history of each is.
+
+        Who remains may be somebody of whom the other system knew nothing; then nothing of it is missing.
+        """
+        if not self.one_person:
+            return
+        everybody = {*self.one_person, *self.one_person.values()}
+        rows = read_rows(self.folder, self.manifest.of_kind("people"))
+        said = {one.party_ref: one.values["history"] for one in rows if isinstance(one, Row)
+                if one.party_ref in everybody}  # fmt: skip
+        groups: dict[str, set[str]] = defaultdict(set)
+        for given_up, person in self.one_person.items():
+            groups[person] |= {given_up, person}
+        for person, references in groups.items():
+            known = {one for one in references if said.get(one) == "complete" and one not in self.incomplete}
+            if references - known - ({person} - said.keys()):
+                self.incomplete |= references
 
     async def _check_history(self) -> None:
         found = await self.services.look_back(self.manifest.places, self.manifest.business_date)
@@ -255,4 +284,4 @@ def _rejection(kind: FileKind, row: Row, name: str, reason: str) -> Rejection:
 
 
 def _text(minor: int, currency: str) -> Decimal:
-    return Decimal(str(Money(amount_minor=minor, currency=currency)).split()[-1])
+    return Decimal(minor).scaleb(-EXPONENTS[currency])

@@ -74,7 +74,8 @@ class Reader:
             return Ids({}, {})
         ids = await self.services.ids(self.manifest.core, people, loans, reserve=self.reserve)
         strangers = people - ids.parties.keys()
-        return Ids({**ids.parties, **{one: entity_id(draw_shard()) for one in strangers}}, ids.debts)
+        parties = {**ids.parties, **{one: entity_id(draw_shard()) for one in strangers}}
+        return Ids(parties, ids.debts, ids.one_person)
 
 
 def _pages(folder: Path, file: CutoverFile) -> Iterator[Sequence[Row | Rejection]]:

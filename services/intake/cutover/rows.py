@@ -104,6 +104,23 @@ class Ids(NamedTuple):
 
     parties: Mapping[str, UUID]
     debts: Mapping[str, UUID]
+    one_person: Mapping[str, str] = {}
+    """By a reference that is somebody else now, the reference of who that is."""
+
+
+class PlansOfPeople:
+    """Who has a plan already in the rows read so far: a person has one that runs, under whatever reference."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, int] = {}
+
+    def admit(self, row: Row, ids: Ids) -> None:
+        """Take the row's plan as its person's. Raises RowError where an earlier row has one."""
+        party_ref = row.party_ref or ""
+        person = ids.one_person.get(party_ref, party_ref)
+        first = self._first.setdefault(person, row.number)
+        if first != row.number:
+            raise RowError("party_ref", f"is {person}, whose plan is in row {first}: a person has one that runs")
 
 
 def step_of(row: Row, *, core: str, source: str, last: date) -> Payload:

@@ -21,6 +21,7 @@ from services.intake.cutover.manifest import KINDS, CutoverManifest, FileKind
 from services.intake.cutover.reading import Group, Reader
 from services.intake.cutover.rows import (
     Payload,
+    PlansOfPeople,
     Rejection,
     Row,
     RowError,
@@ -184,16 +185,19 @@ class Run:
             self.tell(f"Importing {kind}", group.read, max(self.manifest.of_kind(kind).rows, group.read))
 
     async def _plans(self) -> None:
+        planned = PlansOfPeople()
         async for group in self.reader.groups("plans"):
-            await self._plans_of(group)
+            await self._plans_of(group, planned)
             self.tell("Importing plans", group.read, max(self.manifest.of_kind("plans").rows, group.read))
 
-    async def _plans_of(self, group: Group) -> None:
+    async def _plans_of(self, group: Group, planned: PlansOfPeople) -> None:
         readable: list[tuple[Row, Payload]] = []
         for row in group.rows:
             try:
                 plan_of(row, group.ids, hold_id=UUID(int=0))
-                readable.append((row, hold_of_plan(row, group.ids, source=self.manifest.source)))
+                hold = hold_of_plan(row, group.ids, source=self.manifest.source)
+                planned.admit(row, group.ids)
+                readable.append((row, hold))
             except RowError as error:
                 self._refuse("plans", row, error.field, error.reason)
         if not readable:

@@ -106,6 +106,7 @@ class _References(BaseModel):
 class _Known(_Answer):
     parties: dict[str, UUID]
     debts: dict[str, UUID]
+    one_person: dict[str, str] = Field(default_factory=dict)
 
 
 class _Items(BaseModel):
@@ -164,7 +165,7 @@ class Services:
             core=core, party_refs=sorted(set(party_refs)), loan_refs=sorted(set(loan_refs)), reserve=reserve
         )
         found = await self.intake.command("/v1/core-references", _Known, body=body, idempotency_key=str(event_id()))
-        return Ids(found.parties, found.debts)
+        return Ids(found.parties, found.debts, found.one_person)
 
     async def look_back(self, places: Sequence[str], on: date) -> LookBack:
         """From which date on contacts must be known."""

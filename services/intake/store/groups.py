@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -28,6 +28,10 @@ SET into_id = excluded.into_id, is_merged = excluded.is_merged, business_date = 
     core_sequence = excluded.core_sequence, lead_id = excluded.lead_id, other_id = excluded.other_id,
     version = excluded.version, settled = excluded.settled, changed_at = excluded.changed_at
 """
+# Few: only whoever somebody else turned out to be.
+_REFERENCES = """
+SELECT party_id, party_ref FROM party_alias WHERE tenant = $1 AND core = $2 AND party_id = ANY($3::uuid[])
+"""
 _FORGET = "DELETE FROM party_identity WHERE tenant = $1 AND (party_id = ANY($2::uuid[]) OR lead_id = ANY($2::uuid[]))"
 
 
@@ -51,6 +55,16 @@ async def component(uow: UnitOfWork, party_ids: Iterable[UUID]) -> list[Alias]:
 async def leads(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     """Who stands for those of the parties that are somebody else."""
     return {one.party_id: one.lead for one in await touching(uow, party_ids) if one.lead != one.party_id}
+
+
+async def somebody_else(uow: UnitOfWork, core: str, ids: Mapping[str, UUID]) -> dict[str, str]:
+    """By each of the core's references in `ids` that is somebody else now, the reference of who that is."""
+    found = await leads(uow, sorted(ids.values()))
+    if not found:
+        return {}
+    rows = await uow.sql.fetch(_REFERENCES, uow.tenant, core, sorted(set(found.values())))
+    names = {row["party_id"]: row["party_ref"] for row in rows}
+    return {ref: names[found[one]] for ref, one in sorted(ids.items()) if one in found and found[one] in names}
 
 
 async def people(uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:

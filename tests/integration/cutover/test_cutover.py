@@ -9,6 +9,7 @@ import pytest
 from services.compliance import erasure_desk
 from shared.web.client import RemoteProblem
 from tests.integration.cutover.conftest import World
+from tests.unit.intake.identities import merged
 
 
 async def test_what_was_announced_is_held_and_then_people_are_attested(world: World) -> None:
@@ -113,3 +114,46 @@ async def test_nothing_begins_without_two_signatures(world: World) -> None:
     with pytest.raises(RemoteProblem, match="cutover-not-signed"):
         await run.run(terms, signatures[:1])
     assert await world.intake.fetch("SELECT 1 FROM tape_file") == []
+
+
+async def merge(world: World, given_up: str, into: str) -> None:
+    """The core says that two of its references are one person."""
+    await world.intake.tell(merged(1, given_up=given_up, into=into))
+    await world.carry()
+
+
+async def test_a_plan_and_contacts_of_somebody_who_is_another_by_now_are_kept_with_who_remains(world: World) -> None:
+    await merge(world, "P-1", "P-3")
+    report = await world.dry_run()
+    assert (report["ready"], report["one_person"], report["history_incomplete"]) == (True, {"P-1": "P-3"}, [])
+    run = world.run(report)
+    read_back = await run.run(*world.terms(report))
+    assert (run.differences(read_back), run.refused) == ([], [])
+    ids = (await world.services.ids("core-a", ["P-1", "P-3"], reserve=False)).parties
+    (plan,) = (await world.plans.get("/v1/plans", party_id=str(ids["P-1"]))).json()["items"]
+    ((case_id,),) = await world.intake.fetch("SELECT case_id FROM case_file WHERE party_id = $1", ids["P-3"])
+    assert (plan["state"], plan["case_id"]) == ("imported", str(case_id))
+    assert await world.asked("P-3") == "unattested"
+    assert await world.accept(run, read_back) == 3
+    assert await world.asked("P-3") != "unattested"
+
+
+async def test_nobody_is_attested_of_whose_references_one_is_not_complete(world: World) -> None:
+    await merge(world, "P-1", "P-3")
+    world.files["people"][0]["history"] = "missing"
+    second = {**world.files["plans"][0], "record_ref": "p-2", "party_ref": "P-3"}
+    world.files["plans"].append(second)
+    report = await world.dry_run()
+    assert report["history_incomplete"] == ["P-1", "P-3"]
+    assert report["files"]["plans"]["good"] == 1
+    assert "is P-3, whose plan is in row 1" in world.rejections.getvalue()
+    run = world.run(report)
+    read_back = await run.run(*world.terms(report))
+    assert await world.accept(run, read_back) == 1
+    assert [await world.asked(one) for one in ("P-2", "P-3")] == ["deny", "unattested"]
+
+
+async def test_a_total_of_thousands_that_differs_is_named(world: World) -> None:
+    world.files["plans"][0] |= {"schedule": "2026-03-20=1234.00", "debt": "1234.00"}
+    report = await world.dry_run()
+    assert report["objections"] == ["plans.csv: CNY 1234.00, the manifest says 500.00"]
