@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 def attached_settings(service: str, prefix: str | None) -> "ServiceSettings":
     """From the environment where the service itself runs (a container), else from the platform on this machine."""
-    from cli.platform import Platform
-    from cli.serve import running_serve
-    from shared.embedded.home import EmbeddedServerError, Home
     from shared.settings import ServiceSettings
 
     if os.environ.get("DOORSTEP_KAFKA_USERNAME") == service:
         return ServiceSettings()
+    from cli.platform import Platform
+    from cli.serve import running_serve
+    from shared.embedded.home import EmbeddedServerError, Home
+
     running = running_serve(Home()) or {}
     if prefix is None:
         prefix = running.get("prefix", "")

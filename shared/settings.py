@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.clock import Clock, SteppedClock, SystemClock
 
@@ -67,6 +67,18 @@ class ServiceSettings(BaseSettings):
     log_witnesses_required: int = Field(
         0, ge=0, description="How many witnesses must have cosigned a checkpoint before it closes an export."
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the code names, then the environment; no file is looked for."""
+        return init_settings, env_settings
 
     @model_validator(mode="after")
     def _no_development_tools_in_production(self) -> Self:

@@ -30,6 +30,7 @@ from shared.embedded.provision import (
 )
 from shared.embedded.servers import EmbeddedServers
 from shared.events.topics import TOPICS
+from shared.garbage import collect_seldom
 from shared.settings import ServiceSettings
 from tests.databases import Shelf
 
@@ -47,6 +48,7 @@ TopicsFactory = Callable[..., Awaitable[None]]
 
 def pytest_configure(config: pytest.Config) -> None:
     """The run (xdist's controller and each worker) counts as a holder, so that no server stops between two workers."""
+    gc.set_threshold(100_000, 50, 100)  # while hundreds of modules are loaded, nothing of which is garbage
     _SERVERS.home.hold()
 
 
@@ -57,8 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What is loaded by now stays: the collector need not look at it again in every test."""
-    gc.collect()
-    gc.freeze()
+    collect_seldom()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -27,7 +27,7 @@ _FEW_BYTES = 32 * 8192
 
 _SHAPE = """
 SELECT md5(concat_ws('|',
-    (SELECT string_agg(oid::text || coalesce(relacl::text, ''), ',' ORDER BY oid) FROM pg_class
+    (SELECT sum(hashint8extended(oid::bigint, coalesce(hash_array(relacl), 0))) FROM pg_class
      WHERE relkind IN ('r', 'p', 'S', 'v', 'i', 'I')),
     (SELECT count(*) FROM pg_attribute), (SELECT count(*) FROM pg_proc), (SELECT count(*) FROM pg_constraint),
     (SELECT string_agg(oid::text || tgenabled::text, ',' ORDER BY oid) FROM pg_trigger)))

@@ -29,7 +29,7 @@ Cell = Annotated[
 class EventData(BaseModel):
     """Data of one event. Producers build it whole; consumers ignore optional fields that they do not know."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 def trusted(model: type[ModelT], values: dict[str, Any]) -> ModelT:

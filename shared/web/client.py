@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -73,11 +74,18 @@ class ServiceClient:
         self._deadline_seconds = deadline_seconds
         self._max_attempts = max_attempts
         self._jitter = jitter
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            transport=transport,
+        self._base_url = base_url
+        self._attempt_timeout_seconds = attempt_timeout_seconds
+        self._transport = transport
+
+    @cached_property
+    def _http(self) -> httpx.AsyncClient:
+        """Made by the first call: a service defines a client of every other one, and each role calls few of them."""
+        return httpx.AsyncClient(
+            base_url=self._base_url,
+            transport=self._transport,
             verify=trusted_authorities(),
-            timeout=attempt_timeout_seconds,
+            timeout=self._attempt_timeout_seconds,
             limits=httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=20),
             follow_redirects=False,
         )
@@ -90,7 +98,8 @@ class ServiceClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        if "_http" in self.__dict__:
+            await self._http.aclose()
 
     async def get(self, path: str, answer: type[A], *, params: Params | None = None) -> A:
         """GET; retried. Raises RemoteProblem, RemoteUnavailable."""

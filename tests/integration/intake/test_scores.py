@@ -15,7 +15,6 @@ from services.intake.scoring.features import CHARACTERISTICS, UNKNOWN
 from services.intake.scoring.scorecard import TARGETS
 from services.intake.scoring.shipped import SHIPPED, challenger_file
 from services.intake.settings import IntakeSettings
-from services.intake.shadow import load_challengers, shadow
 from services.intake.store import score_features
 from services.intake.transitions import export
 from shared.events.compliance import PartyErased
@@ -337,6 +336,8 @@ async def test_unknown_case_has_no_score(intake):
 
 
 async def test_challenger_scores_apart(intake):
+    from services.intake.shadow import shadow  # LightGBM takes a second: not in every process that collects tests
+
     await intake.tell(person(1), overdue(2, due(40, 500)), day_closed(DAY))
     await carry_out(intake)
 
@@ -350,6 +351,8 @@ async def test_challenger_scores_apart(intake):
 
 
 def test_changed_challenger_does_not_shadow(intake, tmp_path):
+    from services.intake.shadow import load_challengers
+
     for target in TARGETS:
         (tmp_path / challenger_file(target)).write_bytes((SHIPPED / challenger_file(target)).read_bytes() + b"\n")
 
