@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from services.intake import identifying, minors
+from services.intake import consents, identifying, minors
 from services.intake.domain.book import Book
 from services.intake.domain.calendar import check_business_date, latest_possible_date
 from services.intake.domain.conclusion import Circumstances, fold
@@ -23,6 +23,7 @@ from shared.events import Event
 from shared.events.base import EventData
 from shared.events.loan import (
     BusinessDayClosed,
+    Consent,
     CreditPosted,
     IdentityFact,
     LoanFact,
@@ -104,6 +105,7 @@ class Folding:
         outcomes: dict[InboxKey, Outcome] = {}
         people: dict[UUID, PartyUpdated] = {}
         born: dict[UUID, minors.Birth] = {}
+        consented: dict[UUID, list[Consent]] = {}
         told: list[loan_facts.Told] = []
         circumstances = {
             core: Circumstances(
@@ -122,12 +124,15 @@ class Folding:
                 outcomes[InboxKey(event.source, event.id)] = folded.outcome
             elif isinstance(event.data, PartyUpdated):
                 people[party_id] = event.data
+                if event.data.consents:
+                    consented[party_id] = event.data.consents
                 if event.data.born_on is not None:
                     # A later word without a birthday does not say that there is none.
                     born[party_id] = minors.Birth(event.data.born_on, event.data.jurisdiction)
         await books.save(uow, before, after)
         await cards.save(uow, self.cipher, people)
         await minors.follow(uow, born, today)
+        await consents.follow(uow, self.cipher, consented)
         await loan_facts.keep(uow, told)
         changed = [party_id for party_id, book in after.items() if book is not before[party_id]]
         choose_later(uow, changed, seconds=self.settings.choose_after_seconds)

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.events.base import CaseId, Cell, EventData, PartyId, Reference
 from shared.events.contact import Channel
-from shared.events.loan import HeldFor
+from shared.events.loan import Consent, HeldFor
 from shared.money import Money
 
 Bucket = Literal["current", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9"]
@@ -247,6 +247,13 @@ class PartyMinorityChanged(EventData):
     party_id: PartyId
     is_minor: bool = Field(description="Whether nobody may speak of a debt with the person yet.")
     seen_on: date = Field(description="Business date on which it was seen.")
+
+
+class PartyConsentsTold(EventData):
+    """The core has said what the person consents to: every kind that it knows of, in place of what it said before."""
+
+    party_id: PartyId
+    consents: list[Consent] = Field(min_length=1, max_length=3, description="Each kind once.")
 
 
 class PartyCardRead(EventData):

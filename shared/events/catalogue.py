@@ -97,7 +97,11 @@ _ALL: Final = [
     # A sequence of its own: what happens next is no part of what the core has said, and grows by itself.
     *_types(("case",), "next_action", {"case.action_chosen": case.CaseActionChosen}),
     *_types(("case",), "contact_card", {"party.card_read": case.PartyCardRead}),
-    *_types(("case",), "person", {"party.minority_changed": case.PartyMinorityChanged}),
+    *_types(
+        ("case",),
+        "person",
+        {"party.minority_changed": case.PartyMinorityChanged, "party.consents_told": case.PartyConsentsTold},
+    ),
     # Version 2: more causes. Every record of version 1 is one of version 2.
     *_types(("case",), "case", {"case.cured": case.CaseCured}, version=2),
     *_types(

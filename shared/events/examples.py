@@ -167,6 +167,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "permit_id": PERMIT, "checked_in_at": "2026-03-12T01:32:00Z", "checked_in_real": "2026-03-12T01:32:00Z",
         "crew_present": COLLECTORS, "distance_m": 12,
     },
+    "party.consents_told": {
+        "party_id": PARTY,
+        "consents": [
+            {"kind": "electronic_contact", "given": True, "said_at": "2026-03-02T09:00:00Z", "evidence": "DOC-000017"}
+        ],
+    },
     "party.minority_changed": {"party_id": PARTY, "is_minor": True, "seen_on": "2026-03-10"},
     "party.card_read": {
         "reading_id": OTHER, "party_id": PARTY, "reader": "collector-1", "client": "visits", "purpose": "visit",

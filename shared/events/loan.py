@@ -249,6 +249,17 @@ class ContactPoint(EventData):
     )
 
 
+class Consent(EventData):
+    """What the person has said about a way of contact that some law allows only with their consent."""
+
+    kind: Literal["electronic_contact", "calls_at_work", "contact_at_this_place"] = Field(
+        description="To messages by e-mail and text; to calls at work; to contact at a place like a hospital."
+    )
+    given: bool = Field(description="False: refused or withdrawn.")
+    said_at: AwareDatetime = Field(description="When the person said it; a later word on it supersedes.")
+    evidence: Reference | None = Field(None, description="The core's reference of the document or recording.")
+
+
 class PartyUpdated(EventData):
     """A person as the core knows them; a new reference creates the party. Personal data: never republished."""
 
@@ -263,6 +274,14 @@ class PartyUpdated(EventData):
     contact_points: list[ContactPoint] = Field(min_length=1, max_length=20, description="Contact points with source.")
     history_known_from: date = Field(description="Past contacts are attested complete from this date on.")
     born_on: date | None = Field(None, description="Date of birth (personal): with the name it finds the person.")
+    consents: list[Consent] = Field(
+        default_factory=list, max_length=3, description="What the core knows of consents, each kind once; what is left "
+        "out is not said, which is neither given nor withdrawn.",
+    )  # fmt: skip
+    zone_sources: list[Literal["declared", "residence", "telephone", "branch"]] = Field(
+        default_factory=list, max_length=4, description="Where each of `time_zones` comes from, in their order; empty: "
+        "not said. Every candidate counts, whatever its source.",
+    )  # fmt: skip
 
     @field_validator("name")
     @classmethod
@@ -270,6 +289,14 @@ class PartyUpdated(EventData):
         if any(ord(character) < 32 for character in value):
             raise ValueError("control characters are not allowed")
         return value
+
+    @model_validator(mode="after")
+    def _each_said_once(self) -> Self:
+        if len({consent.kind for consent in self.consents}) != len(self.consents):
+            raise ValueError("a kind of consent is said twice")
+        if self.zone_sources and len(self.zone_sources) != len(self.time_zones):
+            raise ValueError("zone_sources names a source for each of time_zones, or none")
+        return self
 
     @model_validator(mode="after")
     def _one_point_per_home(self) -> Self:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from services.compliance import (
     card_desk,
+    dossier_desk,
     fact_desk,
     hindsight,
     hold_desk,
@@ -24,6 +25,7 @@ from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import FOUR_EYES, HOLD_OF_CORE, HoldKind, days_anywhere
 from services.compliance.domain.places import Place
 from services.compliance.domain.recalls import VISITS
+from services.compliance.domain.rule_parts import FactName
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
 from services.compliance.store.budget_keys import reach
@@ -47,6 +49,7 @@ from shared.events.case import (
     CaseReleased,
     CaseSuspended,
     PartyCardRead,
+    PartyConsentsTold,
     PartyMinorityChanged,
 )
 from shared.messaging import InboxKey, Outcome, Subscription
@@ -55,7 +58,7 @@ TYPES: Final = frozenset(
     {
         "case.opened", "case.updated", "case.bucket_changed", "case.payment_posted", "case.payment_reversed",
         "case.cured", "case.closed", "case.loan_cured", "case.hold_seen", "case.suspended", "case.released",
-        "party.card_read", "party.minority_changed",
+        "party.card_read", "party.minority_changed", "party.consents_told",
         "case.party_merged", "case.party_unmerged",
     }
 )  # fmt: skip
@@ -63,6 +66,13 @@ MONOTONE: Final = frozenset({"case.payment_posted", "case.cured", "case.closed",
 _INCOMPLETE: Final[HoldKind] = "facts_incomplete"
 # Source of the hold of somebody who is not of age by the core's word on their birthday.
 _AGE: Final = "core-birthday"
+# The client that owns these facts (`telling`), whichever way its word comes.
+_CORE: Final = "core"
+_FACT_OF: Final[dict[str, FactName]] = {
+    "electronic_contact": "electronic_consent",
+    "calls_at_work": "work_calls_accepted",
+    "contact_at_this_place": "place_consented",
+}
 
 
 @dataclass(slots=True)
@@ -79,6 +89,7 @@ class _Fold:
     rehomed: list[tuple[UUID, datetime]] = field(default_factory=list)
     told: list[tuple[UUID, str]] = field(default_factory=list)
     read: list[PartyCardRead] = field(default_factory=list)
+    consents: dict[tuple[UUID, str, datetime], dossier_desk.NewEntry] = field(default_factory=dict)
     outcomes: dict[InboxKey, Outcome] = field(default_factory=dict)
 
 
@@ -110,6 +121,8 @@ async def fold_cases(
             await _keep_hold(uow, instruments, one.event, data)
         elif isinstance(data, PartyMinorityChanged):
             await _keep_minority(uow, instruments, one.event, data)
+        elif isinstance(data, PartyConsentsTold):
+            fold.consents |= {(one.party_id, one.name, one.as_of): one for one in _entries(data, now=uow.now)}
         elif isinstance(data, PartyCardRead):
             fold.read.append(data)
         elif isinstance(data, CaseIdentity):
@@ -123,6 +136,8 @@ async def fold_cases(
     await reach(uow, [(party_id, [f"household:{home}"]) for party_id, home in homes if home is not None])
     await insert_places(uow, fold.places)
     await fact_desk.hear(uow, fold.told)
+    if fold.consents:  # of two words about one moment the later one corrects the other
+        await dossier_desk.tell(uow, instruments, list(fold.consents.values()), told_by=_CORE)
     await card_desk.record(uow, instruments, fold.read)
     await recall(uow, instruments, fold.recalls)
     await reconsideration.reconsider(uow, instruments, fold.described)
@@ -230,6 +245,21 @@ async def _keep_minority(
         fact_arrived_real=event.recorded_time,
     )
     await hold_desk.place(uow, instruments, [hold])
+
+
+def _entries(data: PartyConsentsTold, *, now: datetime) -> list[dossier_desk.NewEntry]:
+    """A word is never from later than now: the core's clock may be ahead of ours."""
+    return [
+        dossier_desk.NewEntry(
+            party_id=data.party_id,
+            name=_FACT_OF[one.kind],
+            value=one.given,
+            as_of=min(one.said_at, now),
+            owner=_CORE,
+            reference=one.evidence,
+        )
+        for one in data.consents
+    ]
 
 
 def _suspension(event: Event[EventData], data: CaseSuspended, uow: UnitOfWork) -> hold_desk.NewHold:

@@ -123,6 +123,7 @@ LEFT_OUT: Final[dict[str, str]] = {
     "service.heartbeat": "about no person",
     "compliance.checkpoint_published": "about no person",
     "compliance.party_erased": "the timeline goes with the person",
+    "party.consents_told": "not about the case: a consent is told by the decisions that rest on it",
     "party.minority_changed": "told by the hold that compliance places and ends",
     "party.card_read": "not about the case: compliance lists who read whose contact data",
 }  # fmt: skip

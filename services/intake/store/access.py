@@ -107,6 +107,7 @@ TOLD_ELSEWHERE: Final = {
 }
 NOT_TOLD: Final = {
     "fineract_loan": "only says which core a loan of the list `loans` came from",
+    "told_consent": "a digest that tells whether compliance, which lists the consents, was told of them",
     "minor_person": "only says that the birthday of the card is less than a majority ago",
     "tape_person": "a digest that tells whether the bank's file says something new of the person",
     "fineract_person": "a digest that tells whether the card has changed",

@@ -40,6 +40,7 @@ _DELETE: Final = (
     "DELETE FROM fineract_loan WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM fineract_person WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM person WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
+    "DELETE FROM told_consent WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM minor_person WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM write_back WHERE tenant = $1 AND party_id = ANY($2::uuid[])",
     "DELETE FROM score WHERE tenant = $1 AND party_id = ANY($2::uuid[])",

@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from services.compliance.domain.holds import HOLD_OF_CORE, HOLD_OF_STOP, Hold
 from services.compliance.store.holds import load_holds
-from shared.events.case import CaseClosed, CaseHoldSeen, CaseOpened, PartyMinorityChanged
-from shared.events.loan import HeldFor
+from shared.events.case import CaseClosed, CaseHoldSeen, CaseOpened, PartyConsentsTold, PartyMinorityChanged
+from shared.events.loan import Consent, HeldFor
 from shared.events.stop import StopCause
 from shared.ids import derived_id
 
@@ -106,3 +106,18 @@ async def test_nobody_speaks_with_a_minor_until_they_are_of_age(desk: Desk) -> N
     (answer,) = await desk.ask(visit_request(case))
     assert "BANK-MINOR" not in {reason["rule"] for reason in answer["reasons"]}
     assert [hold.until is None for hold in await holds_of(desk, case)] == [False]
+
+
+async def test_consents_of_the_core_are_facts_that_it_owns(desk: Desk) -> None:
+    case = await desk.open_case()
+    said = Consent(kind="electronic_contact", given=True, said_at=desk.clock.business, evidence="DOC-1")
+    told = PartyConsentsTold(party_id=case.party_id, consents=[said])
+    await desk.deliver("case", ("party.consents_told", told), ("party.consents_told", told))
+    desk.clock.advance(timedelta(minutes=1))
+    later = said.model_copy(update={"given": False, "said_at": desk.clock.business + timedelta(days=400)})
+    await desk.deliver("case", ("party.consents_told", told.model_copy(update={"consents": [later]})))
+    async with desk.database.read_only() as uow:
+        rows = await uow.sql.fetch("SELECT name, owner, as_of FROM dossier_entry ORDER BY recorded_real, as_of")
+    assert [(row["name"], row["owner"]) for row in rows] == [("electronic_consent", "core")] * len(rows)
+    assert len(rows) == 2
+    assert max(row["as_of"] for row in rows) <= desk.clock.business
