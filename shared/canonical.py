@@ -35,9 +35,12 @@ def _refuse_floats(parts: Iterable[Json]) -> None:
         if kind in _ATOMS:
             continue
         if kind is dict:
-            _refuse_floats(part.values())  # type: ignore[union-attr]
+            inner: Iterable[Json] = part.values()  # type: ignore[union-attr]
+            if not _ATOMS.issuperset(map(type, inner)):
+                _refuse_floats(inner)
         elif isinstance(part, list | tuple):
-            _refuse_floats(part)
+            if not _ATOMS.issuperset(map(type, part)):
+                _refuse_floats(part)
         elif isinstance(part, Mapping):
             _refuse_floats(part.values())
         elif not isinstance(part, str | int):

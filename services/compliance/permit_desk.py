@@ -11,7 +11,7 @@ from uuid import UUID
 
 from services.compliance import announcements, third_person_desk
 from services.compliance.decision_desk import Made, keep, keys_named_by, make, question_of, reasons
-from services.compliance.domain.budget_keys import names_of
+from services.compliance.domain.budget_keys import Keys, names_of
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, PartyFacts, Question
 from services.compliance.domain.judged_on import DeskRefusal, JudgedOn, refused_of_debts
@@ -48,10 +48,11 @@ async def decide_permits(
     The parties are locked; so are, from here on, all keys that the contacts count on.
     """
     known_from = await third_person_desk.opened(uow, requests)
+    named = keys_named_by(requests)
     facts = await load_facts(
-        uow, instruments.cipher, {request.party_id for request in requests}, named=keys_named_by(requests), taking=True
+        uow, instruments.cipher, {request.party_id for request in requests}, named=named, taking=True
     )
-    sharing = _sharing(facts, requests)
+    sharing = _sharing(facts, named)
     ledger = await third_person_desk.ledger_for(uow, known_from, requests)
     answered = await store.load_answered(
         uow, instruments.cipher, [(request.party_id, request.request_id) for request in requests]
@@ -103,11 +104,10 @@ def _note(ledger: Ledger | None, granted: Permit, replaced: Permit | None) -> No
         ledger.note(replaced.inquiry, more=-1)
 
 
-def _sharing(facts: Mapping[UUID, PartyFacts], requests: Sequence[PermitRequest]) -> dict[str, set[UUID]]:
+def _sharing(facts: Mapping[UUID, PartyFacts], named: Mapping[UUID, Keys]) -> dict[str, set[UUID]]:
     """Which of the people asked about share a key, by its name: what one of them is granted counts for the others."""
     if len(facts) == 1:
         return {}
-    named = keys_named_by(requests)
     found: dict[str, set[UUID]] = {}
     for party_id, known in facts.items():
         for name in (*names_of(known.keys), *names_of(named[party_id])):

@@ -172,8 +172,11 @@ class PartyCipher:
         return found
 
     async def _create(self, uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, _PartyKey]:
-        wrapped = [self._keys.wrap(secrets.token_bytes(KEY_BYTES), context=self._context(p)) for p in party_ids]
+        fresh = [secrets.token_bytes(KEY_BYTES) for _ in party_ids]
+        wrapped = [self._keys.wrap(key, context=self._context(p)) for p, key in zip(party_ids, fresh, strict=True)]
         made = await uow.sql.fetch(_CREATE, self._tenant, list(party_ids), wrapped, self._keys.kek_id, uow.real_now)
+        for party_id, sealed, key in zip(party_ids, wrapped, fresh, strict=True):
+            self._cache(party_id, sealed, key)  # or what was wrapped just now would be unwrapped
         created = self._by_party(made)
         self._remember(uow, created)
         return created
@@ -187,24 +190,25 @@ class PartyCipher:
         return {r["party_id"]: self._key(r["party_id"], bytes(r["wrapped_key"]), r["wrapped_by"]) for r in rows}
 
     def _key(self, party_id: UUID, wrapped: bytes, kek_id: str) -> _PartyKey:
-        # The party is part of the cache key: a row copied to another party must fail as it would uncached.
-        name = hashlib.blake2b(party_id.bytes + wrapped, digest_size=16).digest()
+        name = _name_of(party_id, wrapped)
         key = self._unwrapped.get(name)
         if key is None:
-            unwrapped = self._unwrap(party_id, wrapped, kek_id)
-            key = _PartyKey(AESGCM(unwrapped), _mark(self._tenant, party_id, unwrapped))
-            self._unwrapped[name] = key
-            if len(self._unwrapped) > self._cached_keys:
-                self._unwrapped.popitem(last=False)
-        else:
-            self._unwrapped.move_to_end(name)
+            return self._cache(party_id, wrapped, self._unwrap(party_id, wrapped, kek_id))
+        self._unwrapped.move_to_end(name)
+        return key
+
+    def _cache(self, party_id: UUID, wrapped: bytes, unwrapped: bytes) -> _PartyKey:
+        key = _PartyKey(AESGCM(unwrapped), _mark(self._tenant, party_id, unwrapped))
+        self._unwrapped[_name_of(party_id, wrapped)] = key
+        if len(self._unwrapped) > self._cached_keys:
+            self._unwrapped.popitem(last=False)
         return key
 
     def _unwrap(self, party_id: UUID, wrapped: bytes, kek_id: str) -> bytes:
         return self._keys.unwrap(wrapped, kek_id=kek_id, context=self._context(party_id))
 
     def _context(self, party_id: UUID) -> bytes:
-        return bound("party-key/1", self._tenant, party_id.bytes)
+        return _before_party("party-key/1", self._tenant) + party_id.bytes
 
     def _sealed(self, key: _PartyKey, value: Plain, nonce: bytes) -> bytes:
         context = _context_of(self._tenant, value.party_id, value.field)
@@ -230,12 +234,12 @@ class PartyCipher:
 
 def _context_of(tenant: str, party_id: UUID, field: str) -> bytes:
     """`bound("party/1", tenant, party, field)`: from value to value mostly the party changes."""
-    return _before_party(tenant) + party_id.bytes + _after_party(field)
+    return _before_party("party/1", tenant) + party_id.bytes + _after_party(field)
 
 
-@lru_cache(maxsize=16)
-def _before_party(tenant: str) -> bytes:
-    return bound("party/1", tenant) + _UUID_BYTES.to_bytes(4)
+@lru_cache(maxsize=64)
+def _before_party(purpose: str, tenant: str) -> bytes:
+    return bound(purpose, tenant) + _UUID_BYTES.to_bytes(4)
 
 
 @lru_cache(maxsize=256)
@@ -244,8 +248,14 @@ def _after_party(field: str) -> bytes:
 
 
 def _mark(tenant: str, party_id: UUID, key: bytes) -> bytes:
-    party = hashlib.blake2b(bound("mark/1", tenant, party_id.bytes), digest_size=_MARK_BYTES).digest()
-    return party + hashlib.blake2b(bound("mark/1", tenant, party_id.bytes), key=key, digest_size=_MARK_BYTES).digest()
+    context = _before_party("mark/1", tenant) + party_id.bytes
+    party = hashlib.blake2b(context, digest_size=_MARK_BYTES).digest()
+    return party + hashlib.blake2b(context, key=key, digest_size=_MARK_BYTES).digest()
+
+
+def _name_of(party_id: UUID, wrapped: bytes) -> bytes:
+    # The party is part of the cache key: a row copied to another party must fail as it would uncached.
+    return hashlib.blake2b(party_id.bytes + wrapped, digest_size=16).digest()
 
 
 def bound(*parts: str | bytes) -> bytes:

@@ -27,6 +27,7 @@ __all__ = [
 # Each step moves past at least one rule's refusal; hours and caps alternate at most once a day inside a cap's window.
 _MAX_STEPS: Final = 100
 _ALLOW: Final = Answer.ALLOW
+_DENY: Final = Answer.DENY
 _HORIZON: Final = timedelta(days=400)
 _IN_ORDER: Final = msgspec.json.Encoder()
 _NONE: Final = ()
@@ -87,8 +88,11 @@ def _refused(
     question: Question, rulings: tuple[Ruling, ...], refusals: Sequence[Ruling],
     refusing_at: Callable[[datetime], Sequence[Ruling]],
 ) -> Decision:  # fmt: skip
-    denied = any(ruling.answer is Answer.DENY for ruling in refusals) and not behind(refusals)
-    answer = Answer.DENY if denied else Answer.NEEDS_FACT
+    answer = Answer.NEEDS_FACT
+    for ruling in refusals:
+        if ruling.answer is _DENY and not behind(refusals):
+            answer = _DENY
+            break
     return Decision(answer, rulings, _earliest(question.span.start, refusals, refusing_at))
 
 
@@ -101,10 +105,11 @@ def _earliest(
     """
     moment = start
     for _ in range(_MAX_STEPS):
-        open_ended = [ruling.earliest for ruling in refusals if ruling.earliest.at is None]
-        if open_ended:
+        moments = [at for ruling in refusals if (at := ruling.earliest.at) is not None]
+        if len(moments) < len(refusals):
+            open_ended = [ruling.earliest for ruling in refusals if ruling.earliest.at is None]
             return next((one for one in open_ended if one.after == NEVER), open_ended[0])
-        later = max(ruling.earliest.at for ruling in refusals if ruling.earliest.at is not None)
+        later = max(moments)
         if (later <= moment and moment != start) or later > start + _HORIZON:
             break
         moment = later
@@ -163,9 +168,10 @@ def encoded_record(
 
     The names stand in their order here; tests hold it against `record`.
     """
-    return _IN_ORDER.encode(
-        _Record(
-            decision.answer.value,
+    # The rulings' bytes, most of a record, come last and are copied once.
+    head = _IN_ORDER.encode(
+        _Head(
+            decision.answer,
             format_time(question.now),
             decision_id,
             None if decision.earliest is None else earliest_document(decision.earliest),
@@ -181,9 +187,10 @@ def encoded_record(
             format_time(question.real_now),
             msgspec.Raw(canonical(request)),
             book.rule_set,
-            msgspec.Raw(b"[%b]" % b",".join([ruling.bytes_kept or ruling.encoded() for ruling in decision.rulings])),
         )
     )
+    rules = b",".join([ruling.bytes_kept or ruling.encoded() for ruling in decision.rulings])
+    return b'%b,"rules":[%b]}' % (head[:-1], rules)
 
 
 class _FactsNamed(msgspec.Struct, frozen=True, gc=False):
@@ -196,10 +203,13 @@ class _FactsNamed(msgspec.Struct, frozen=True, gc=False):
     zones: Sequence[str]
 
 
-class _Record(msgspec.Struct, frozen=True, gc=False):
-    """The document of `record`, its fields in the order of their names. A struct is written in half a dict's time."""
+class _Head(msgspec.Struct, frozen=True, gc=False):
+    """The document of `record` up to its rules, its fields in the order of their names.
 
-    answer: str
+    A struct is written in half a dict's time.
+    """
+
+    answer: Answer
     decided_at: str
     decision_id: UUID
     earliest_lawful: Json
@@ -209,7 +219,6 @@ class _Record(msgspec.Struct, frozen=True, gc=False):
     recorded_at: str
     request: msgspec.Raw
     rule_set: str
-    rules: msgspec.Raw
 
 
 def _names_of_holds(facts: PartyFacts) -> list[str]:

@@ -58,6 +58,8 @@ class Counter:
     def busiest(self, dates: Iterable[date]) -> int:
         """The highest count in any window that contains one of `dates`."""
         days, window, most = self._days, self._window, 0
+        if not days:
+            return 0
         for day in dates:
             upto = bisect_right(days, day)
             most = max(most, upto - bisect_left(days, window_start(window, day)))

@@ -112,7 +112,8 @@ class JudgedOn:
         known = _Facts(*_facts_of(facts))
         # Keys of two parts are no JSON names; contacts are rows under one heading, for there may be hundreds.
         known.versions = [(kind, subject, version) for (kind, subject), version in sorted(facts.versions.items())]
-        return _ENCODER.encode(_Document(_COUNTED_AS, known, FORMAT, self.question, self.refused_by, self.replaces))
+        question = _Question(*_question_of(self.question))
+        return _ENCODER.encode(_Document(_COUNTED_AS, known, FORMAT, question, self.refused_by, self.replaces))
 
 
 def decode(content: bytes) -> JudgedOn:
@@ -194,14 +195,17 @@ _FACTS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     for one in sorted(fields(PartyFacts), key=lambda one: one.name)
 }
 _facts_of: Final = attrgetter(*_FACTS)
-# Structs are written in half the time of dicts; their fields stand in the order of their names.
+# Structs are written in half the time of dicts and dataclasses; their fields stand in the order of their names.
 _Facts: Final[Any] = msgspec.defstruct("_Facts", [(name, Any) for name in _FACTS])
+_ASKED: Final = sorted(one.name for one in fields(Question))
+_question_of: Final = attrgetter(*_ASKED)
+_Question: Final[Any] = msgspec.defstruct("_Question", [(name, Any) for name in _ASKED])
 
 
 class _Document(msgspec.Struct, frozen=True):
     counted_as: msgspec.Raw
     facts: Any
     format: int
-    question: Question
+    question: Any
     refused_by: DeskRefusal | None
     replaces: UUID | None

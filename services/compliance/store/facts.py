@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from services.compliance.domain.budget_keys import OF_ALL_CONTACTS, Keys, joined, keys_named, names_of
@@ -18,17 +18,14 @@ from services.compliance.store.budget_keys import load_links, load_shared, lock_
 from services.compliance.store.counted import load_counted
 from services.compliance.store.debts import load_debts
 from services.compliance.store.dossiers import load_dossiers
-from services.compliance.store.feeders import load_feeders
-from services.compliance.store.feeds import load_silent
 from services.compliance.store.holds import load_holds
-from services.compliance.store.log import uncovered_since
 from services.compliance.store.moratoria import load_reaching
 from services.compliance.store.past_sharers import load_past_sharers
 from services.compliance.store.same_persons import Same, load_same, person_keys, standing
+from services.compliance.store.surroundings import load_surroundings
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
 
-V = TypeVar("V")
 NamedKeys = Mapping[UUID, Keys]
 _NO_KEYS: Final[NamedKeys] = {}
 # Longer than any window of a loaded pack; the counters' look-back.
@@ -68,13 +65,6 @@ FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[]) AS s(party_id, kind, 
 GROUP BY s.party_id, s.kind, s.subject_id ORDER BY s.party_id, s.kind, s.subject_id
 ON CONFLICT (tenant, party_id, kind, subject_id) DO UPDATE SET version = greatest(v.version, excluded.version)
 """
-_NAMED = """
-SELECT DISTINCT n.party_id, w.service FROM feeder_watermark w CROSS JOIN unnest(w.named_parties) AS n(party_id)
-WHERE n.party_id = ANY($1::uuid[])
-UNION ALL SELECT party_id, 'compliance' FROM parked_party WHERE party_id = ANY($1::uuid[])
-"""
-
-
 _CONTACTED = """
 SELECT p.party_id FROM unnest($2::uuid[]) AS p(party_id)
 WHERE EXISTS (SELECT FROM contact_audit c WHERE c.tenant = $1 AND c.party_id = p.party_id)
@@ -246,10 +236,7 @@ async def _load(
     ties = Ties(wanted, links, await load_cases(uow, links) if links else {}, same)
     resolved = {other: OF_ALL_CONTACTS - case.unresolved for other, case in ties.cases.items()}
     shared = await load_shared(uow, wanted, links, since=since, decided=counted, same=same, resolved=resolved)
-    watermarks, suspended = await load_feeders(uow)
-    silent = await load_silent(uow)
-    uncovered = await uncovered_since(uow)
-    parked = _grouped((row["party_id"], row["service"]) for row in await uow.sql.fetch(_NAMED, ids))
+    around = await load_surroundings(uow, ids)
     versions = await _load_versions(uow, ids)
     since_when = await _attested_since(uow, cases, same)
     holds = await load_holds(uow, ids, same=same)
@@ -264,8 +251,9 @@ async def _load(
             ),
             versions.get(party_id, {}), since_when.get(party_id),
             Freshness(
-                watermarks=watermarks, named_by=tuple(sorted(parked.get(party_id, []))), silent_feeds=silent,
-                log_waits_since=uncovered, suspended_feeds=_suspended_for(cases.get(party_id), suspended),
+                watermarks=around.watermarks, named_by=around.named_by.get(party_id, ()), silent_feeds=around.silent,
+                log_waits_since=around.log_waits_since,
+                suspended_feeds=_suspended_for(cases.get(party_id), around.suspended),
             ),
         )
         for party_id in ids
@@ -385,10 +373,3 @@ async def _load_versions(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, dic
     for row in await uow.sql.fetch(_VERSIONS, uow.tenant, ids):
         found.setdefault(row["party_id"], {})[row["kind"], row["subject_id"]] = row["version"]
     return found
-
-
-def _grouped(pairs: Iterable[tuple[UUID, V]]) -> dict[UUID, list[V]]:
-    groups: dict[UUID, list[V]] = {}
-    for key, value in pairs:
-        groups.setdefault(key, []).append(value)
-    return groups

@@ -13,8 +13,7 @@ from shared.events.topics import PARTITIONS, heartbeat_topics
 
 FEEDERS: Final = ("intake", "assignment", "visits", "plans")
 _WATERMARKS = """
-SELECT service, count(*) AS shards, min(low_watermark) AS low_watermark, max(suspended_feeds) AS suspended_feeds
-FROM feeder_watermark
+SELECT service, count(*) AS shards, min(low_watermark) AS low_watermark FROM feeder_watermark
 WHERE service = ANY($1::text[]) GROUP BY service
 """
 _NAMED_BY = """
@@ -60,28 +59,25 @@ async def load_watermarks(uow: UnitOfWork) -> dict[str, datetime | None]:
 
     The oldest over all partitions of its topics, None while one was never heard.
     """
-    return (await load_feeders(uow))[0]
+    rows = await uow.sql.fetch(_WATERMARKS, list(FEEDERS))
+    return watermarks_of((row["service"], row["shards"], row["low_watermark"]) for row in rows)
 
 
-async def load_feeders(uow: UnitOfWork) -> tuple[dict[str, datetime | None], dict[str, str]]:
-    """The low watermarks, and the cores that are not believed at the moment, each with the cause.
-
-    A suspension that one partition still tells stands: the heartbeats that end it are on their way.
-    """
-    rows = {row["service"]: row for row in await uow.sql.fetch(_WATERMARKS, list(FEEDERS))}
-    suspended = {core: cause for row in rows.values() for core, cause in _suspended_of(row["suspended_feeds"])}
-    watermarks = {
-        service: row["low_watermark"]
-        if (row := rows.get(service)) is not None and row["shards"] >= PARTITIONS * len(heartbeat_topics(service))
+def watermarks_of(heard: Iterable[tuple[str, int, datetime]]) -> dict[str, datetime | None]:
+    """The low watermark of each feeder, of what was heard by service: from how many partitions, and the oldest."""
+    found = {service: (shards, oldest) for service, shards, oldest in heard}
+    return {
+        service: found[service][1]
+        if service in found and found[service][0] >= PARTITIONS * len(heartbeat_topics(service))
         else None
         for service in FEEDERS
     }
-    return watermarks, suspended
 
 
 def _suspended_text(suspended: Mapping[str, str]) -> str:
     return "\n".join(f"{core}\t{cause}" for core, cause in sorted(suspended.items()))
 
 
-def _suspended_of(text: str) -> list[tuple[str, str]]:
+def suspended_of(text: str) -> list[tuple[str, str]]:
+    """The cores that a feeder tells not to believe, each with the cause."""
     return [(core, cause) for line in text.splitlines() for core, _, cause in [line.partition("\t")]]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import asyncpg
 
-from services.compliance.domain.feeds import TOTAL_WITHIN, Feed, FeedChannel, FeedDay
+from services.compliance.domain.feeds import Feed, FeedChannel, FeedDay
 from shared.database import UnitOfWork
 
 _DECLARE = """
@@ -25,12 +25,12 @@ FROM unnest($2::text[], $3::text[]) AS h(source, channels)
 WHERE f.tenant = $1 AND f.source = h.source
 """
 _FEEDS = "SELECT * FROM feed WHERE tenant = $1 ORDER BY source"
-_SILENT = """
-SELECT channel, array_agg(source ORDER BY source) AS sources FROM feed CROSS JOIN unnest(channels) AS channel
+SILENT = """
+SELECT channel, source FROM feed CROSS JOIN unnest(channels) AS channel
 WHERE tenant = $1 AND ended_real IS NULL
   AND (heard_real + make_interval(hours => silent_after_hours) < $2 OR closed_real + $3 < $2)
-GROUP BY channel
 """
+"""The feeds of a tenant that are silent at a moment, or close no days within an interval, with what they close."""
 _LAST_DAYS = """
 SELECT DISTINCT ON (source) source, day, first_number, last_number, records FROM feed_day
 WHERE tenant = $1 AND source = ANY($2::text[]) ORDER BY source, day DESC
@@ -100,12 +100,6 @@ async def load_feeds(uow: UnitOfWork) -> list[Feed]:
         )
         for row in await uow.sql.fetch(_FEEDS, uow.tenant)
     ]
-
-
-async def load_silent(uow: UnitOfWork) -> dict[str, tuple[str, ...]]:
-    """The feeds that are silent, or close no days, by the channel that they close."""
-    rows = await uow.sql.fetch(_SILENT, uow.tenant, uow.real_now, TOTAL_WITHIN)
-    return {row["channel"]: tuple(row["sources"]) for row in rows}
 
 
 async def load_last_days(uow: UnitOfWork, sources: Iterable[str]) -> dict[str, FeedDay]:

@@ -26,7 +26,7 @@ SELECT p.place, p.leaf_id, e.leaf_hash FROM log_pending p JOIN log_entry e USING
 """
 _COUNT_PENDING = "SELECT count(*) FROM log_pending"
 # The first leaf in the tree beyond the newest signed head, and the first one that waits: the older of the two.
-_UNCOVERED = """
+UNCOVERED = """
 SELECT least(
     (SELECT e.recorded_at FROM log_leaf l JOIN log_entry e USING (leaf_id)
      WHERE l.generation = (SELECT log_generation()) AND l.leaf_index = (
@@ -34,6 +34,7 @@ SELECT least(
     (SELECT e.recorded_at FROM log_pending p JOIN log_entry e USING (leaf_id) ORDER BY p.place LIMIT 1)
 )
 """
+"""Real time of the oldest leaf that no signed head covers."""
 _SIZE = "SELECT coalesce(max(leaf_index) + 1, 0) FROM log_leaf WHERE generation = (SELECT log_generation())"
 _ADD_LEAVES = """
 INSERT INTO log_leaf (generation, leaf_index, leaf_id)
@@ -177,7 +178,7 @@ async def count_pending(uow: UnitOfWork) -> int:
 
 async def uncovered_since(uow: UnitOfWork) -> datetime | None:
     """When (real time) the oldest leaf was recorded that no signed head covers; None when all are covered."""
-    moment: datetime | None = await uow.sql.fetchval(_UNCOVERED)
+    moment: datetime | None = await uow.sql.fetchval(UNCOVERED)
     return moment
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 from services.compliance.domain.facts import PartyFacts, Question
-from services.compliance.domain.local_time import Span, local_date
+from services.compliance.domain.local_time import Span, local_date, only_date
 from services.compliance.domain.packs import RuleBook
 
 _TICK: Final = timedelta(microseconds=1)
@@ -32,16 +33,15 @@ class Asked:
         self.zones = zones
         self._question = question if span is question.span else None
         names = zones or _UTC
-        start, end = span
-        last = end - _TICK if end > start else start
-        if len(names) == 1:
-            day, last_day = local_date(start, names[0]), local_date(last, names[0])
-            self.start_days: tuple[date, ...] = (day,)
-            self.start_dates = frozenset(self.start_days)
-            self.dates = self.start_dates if day == last_day else frozenset((day, last_day))
-            self.first_date = day
-            self.last_date = max(day, last_day)
+        day = only_date(span, names[0]) if len(names) == 1 else None
+        if day is not None:
+            self.start_days: tuple[date, ...]
+            self.start_days, self.start_dates = _alone(day)
+            self.dates = self.start_dates
+            self.first_date = self.last_date = day
         else:
+            start, end = span
+            last = end - _TICK if end > start else start
             self.start_days = tuple(local_date(start, name) for name in names)
             self.start_dates = frozenset(self.start_days)
             self.dates = self.start_dates.union(local_date(last, name) for name in names)
@@ -65,3 +65,9 @@ class Asked:
     def during(self, span: Span) -> Asked:
         """The same contact at another time."""
         return Asked(self.first_question, self.facts, self.book, span=span, zones=self.zones)
+
+
+@lru_cache(maxsize=4_096)
+def _alone(day: date) -> tuple[tuple[date, ...], frozenset[date]]:
+    """That date alone, in both forms that the rules want."""
+    return (day,), frozenset((day,))

@@ -24,7 +24,7 @@ def compile_cap(rule: CapRule, *, windows: Iterable[str]) -> Callable[[Asked], R
     """`windows`: those of all caps that are asked together; one look through the history serves them all."""
     window, limit = rule.window, rule.limit
     keyed = any(key not in _OF_THE_PERSON for key in rule.key)
-    counts_others = rule.counts_others
+    counts_others, looked_at = rule.counts_others, frozenset(rule.key)
     values: dict[str, Json] = {"limit": limit, "window": window, "unit": rule.unit}
     free: dict[int, Ruling] = {}
     counter_of, refused = _counting(rule, windows), _refusing(rule, values)
@@ -33,7 +33,7 @@ def compile_cap(rule: CapRule, *, windows: Iterable[str]) -> Callable[[Asked], R
         facts = asked.facts
         known_from = facts.history_known_from
         since = window_start(window, asked.first_date)
-        unresolved = counts_others and facts.unresolved
+        unresolved = counts_others and facts.unresolved and not looked_at.isdisjoint(facts.unresolved)
         if known_from is not None and counts_others and facts.sharers_known_from:
             known_from = attested_from(rule, asked.first_question, facts, known_from)
         plainly = unresolved or (keyed and several(rule, asked.first_question))
@@ -44,9 +44,10 @@ def compile_cap(rule: CapRule, *, windows: Iterable[str]) -> Callable[[Asked], R
             return judge_cap(rule, asked.question, facts)
         most = counter.busiest(asked.start_dates)
         if most < limit:
-            if most not in free:
-                free[most] = allow(rule, count=most, **values)
-            return free[most]
+            ruling = free.get(most)
+            if ruling is None:
+                ruling = free[most] = allow(rule, count=most, **values)
+            return ruling
         return refused(asked, counter, most)
 
     return judge

@@ -62,6 +62,8 @@ class HoursJudge:
         self._rule = rule
         self._inside: dict[tuple[str, ...], Ruling] = {}
         self._outside: dict[tuple[tuple[str, ...], date, datetime], Ruling] = {}
+        # In one zone the next opening depends on the date, and on whether that date's is still to come.
+        self._outside_of_one: dict[tuple[str, date, timedelta, bool], Ruling] = {}
 
     def __call__(self, asked: Asked) -> Ruling:
         """The rule's answer."""
@@ -71,7 +73,7 @@ class HoursJudge:
         for day, zone in zip(asked.start_days, zones, strict=True):
             opening, closing = self.hours.on(day, zone)
             if start < opening or closing < end:
-                return self._refused(asked)
+                return self._refused_in_one(asked, early=start < opening) if len(zones) == 1 else self._refused(asked)
         return self.inside(zones)
 
     def inside(self, zones: tuple[str, ...]) -> Ruling:
@@ -81,6 +83,15 @@ class HoursJudge:
             rule = self._rule
             ruling = allow(rule, opens=f"{rule.opens:%H:%M}", closes=f"{rule.closes:%H:%M}", zones=list(zones))
             remember(self._inside, zones, ruling)
+        return ruling
+
+    def _refused_in_one(self, asked: Asked, *, early: bool) -> Ruling:
+        """Of a person in one zone; `early`: before the opening of the date on which the contact begins."""
+        key = (asked.zones[0], asked.first_date, asked.first_question.duration, early)
+        ruling = self._outside_of_one.get(key)
+        if ruling is None:
+            ruling = self._refused(asked)
+            remember(self._outside_of_one, key, ruling)
         return ruling
 
     def _refused(self, asked: Asked) -> Ruling:

@@ -21,7 +21,7 @@ from services.compliance.domain.compiled.judges import (
     usual_of,
 )
 from services.compliance.domain.compiled.standing import OF_STANDING, Judges, Standing
-from services.compliance.domain.facts import Circumstances, PartyFacts, Question
+from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.judging import Stage, applicable, judge_rule, judge_sharers
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, HoursRule, Rule, RuleBook, remember
@@ -38,7 +38,7 @@ _TIMELESS: Final = frozenset(
     }
 )  # fmt: skip
 _ALLOW: Final = Answer.ALLOW
-_Key = tuple[str | None, Channel, Purpose, Stage, Circumstances]
+_Key = tuple[str | None, Channel, Purpose, Stage, str | None, str | None, str | None, str | None]
 
 
 class _Compiled(NamedTuple):
@@ -90,8 +90,23 @@ class Unusual:
         # A rule may have been asked twice: the second answer counts.
         return [ruling for place in sorted(set(refusing)) if (ruling := found[place]).answer is not _ALLOW]
 
+    def refusing(self, asked: Asked) -> list[Ruling]:
+        """Those that refuse, in order, where nobody asks for the others."""
+        together = self._hours_together
+        judges = self._always
+        if together is not None and together.inside(asked) is None:
+            judges += self._hours
+        refusing = {}
+        for place, judge in self._besides(asked, judges):
+            ruling = judge(asked)
+            if ruling.answer is not _ALLOW:
+                refusing[place] = ruling
+            else:
+                refusing.pop(place, None)  # asked twice: the second answer counts
+        return [ruling for _, ruling in sorted(refusing.items())] if len(refusing) > 1 else [*refusing.values()]
+
     def _judges(self, asked: Asked, found: list[Ruling]) -> Iterable[tuple[int, Judge]]:
-        facts, judges = asked.facts, self._always
+        judges = self._always
         if self._hours_together is not None:
             inside = self._hours_together.inside(asked)
             if inside is None:
@@ -99,6 +114,11 @@ class Unusual:
             else:
                 for place, ruling in inside:
                     found[place] = ruling
+        return self._besides(asked, judges)
+
+    def _besides(self, asked: Asked, judges: Judges) -> Iterable[tuple[int, Judge]]:
+        """These judges, and those that something known of the person names."""
+        facts = asked.facts
         if not (facts.holds or facts.told or facts.overrides or asked.last_date > self._until):
             return judges
         more: dict[int, Judge] = {}
@@ -141,12 +161,12 @@ class Plan:
         """The rulings that stand in the way. `timed`: only the rules whose answer depends on when the contact is."""
         if not timed:
             return self.judge(asked)[1]
-        refusing = self._timed.judge(asked, list(self._usual))
-        return [*refusing, *(ruling for ruling in self._of_sharers(asked) if ruling.refuses)]
+        refusing = self._timed.refusing(asked)
+        if asked.facts.has_sharers:
+            refusing += [ruling for ruling in self._of_sharers(asked) if ruling.refuses]
+        return refusing
 
     def _of_sharers(self, asked: Asked) -> Iterable[Ruling]:
-        if not asked.facts.has_sharers:
-            return ()
         own = {ruling.rule.id for ruling in self._usual}
         return judge_sharers(asked.question, asked.facts, asked.book, besides=own)
 
@@ -186,7 +206,11 @@ class Plans:
 
 def plans_of(question: Question, facts: PartyFacts, book: RuleBook, stage: Stage) -> Plans:
     """The plans for the person's place and circumstances, the contact's channel and purpose."""
-    key = (facts.jurisdiction, question.channel, question.purpose, stage, facts.circumstances)
+    # The circumstances by their fields: hashing and comparing a dataclass is as dear as all the rest here.
+    of = facts.circumstances
+    key = (
+        facts.jurisdiction, question.channel, question.purpose, stage, of.collector, of.product, of.place, of.recipient,
+    )  # fmt: skip
     kept = cast(dict[_Key, Plans], book.plans)
     plans = kept.get(key)
     if plans is None:
