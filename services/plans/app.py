@@ -20,6 +20,7 @@ from services.plans.examples import EXAMPLES
 from services.plans.follow_up_api import build_follow_up_router
 from services.plans.following_desk import AskForFollowUps, FollowingDesk, LookAtPlans, next_look
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
+from services.plans.known_holds import LearnHolds, learn_holds
 from services.plans.permits import PermitReleases, Permits, PermitUses
 from services.plans.store import PlanStore
 from shared.access.routes import access_router
@@ -76,6 +77,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         if "worker" in runtime.roles:
             async with runtime.database.unit_of_work() as uow:
                 uow.intend(next_look(uow, following.policies))
+                uow.intend(learn_holds(uow))
         try:
             yield
         finally:
@@ -91,6 +93,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             SigningTimeout(store),
             HoldEndings(holds),
             LookAtPlans(following),
+            LearnHolds(compliance, lambda: opened[0]),
             AskForFollowUps(following, permits, lambda: opened[0]),
             PermitUses(permits),
             PermitReleases(permits),

@@ -36,6 +36,12 @@ INSERT INTO hold_known (tenant, party_id, hold_id, kind, valid_from, valid_to) V
 ON CONFLICT (tenant, party_id, hold_id) DO UPDATE
 SET kind = excluded.kind, valid_from = excluded.valid_from, valid_to = excluded.valid_to
 """
+_LEARN_HOLD = """
+INSERT INTO hold_known (tenant, party_id, hold_id, kind, valid_from, valid_to) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
+"""
+_LEARNED = "SELECT EXISTS (SELECT FROM holds_learned WHERE tenant = $1)"
+_MARK_LEARNED = "INSERT INTO holds_learned (tenant, learned_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _FORGET = "DELETE FROM hold_known WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 # Each plan's last word about a review; one that is answered, or whose instalments were paid since, waits for nobody.
 _IN_REVIEW = """
@@ -107,6 +113,23 @@ async def set_hold(uow: UnitOfWork, hold_id: UUID, hold: HeardHold) -> None:
     await uow.sql.execute(
         _SET_HOLD, uow.tenant, hold.party_id, hold_id, hold.kind, hold.valid_from, hold.valid_to
     )  # fmt: skip
+
+
+async def learn_hold(uow: UnitOfWork, hold_id: UUID, hold: HeardHold) -> None:
+    """Keep what compliance answered of a hold, unless an event has told of it."""
+    await uow.sql.execute(
+        _LEARN_HOLD, uow.tenant, hold.party_id, hold_id, hold.kind, hold.valid_from, hold.valid_to
+    )  # fmt: skip
+
+
+async def are_learned(uow: UnitOfWork) -> bool:
+    """Whether the holds that stood before plans listened are known."""
+    return bool(await uow.sql.fetchval(_LEARNED, uow.tenant))
+
+
+async def mark_learned(uow: UnitOfWork) -> None:
+    """They are known."""
+    await uow.sql.execute(_MARK_LEARNED, uow.tenant, uow.real_now)
 
 
 async def forget(uow: UnitOfWork, party_ids: Sequence[UUID]) -> None:

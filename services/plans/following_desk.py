@@ -58,7 +58,7 @@ class FollowingDesk:
 
     async def running(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, Followed]:
         """The running plans of the parties, by id."""
-        plans = [plan for plan in await self._store.of_parties(uow, party_ids) if plan.is_running]
+        plans = [plan for plan in await self._store.of_parties(uow, party_ids, opened=False) if plan.is_running]
         return {one.plan.plan_id: one for one in await self._followed(uow, plans)}
 
     async def one(self, uow: UnitOfWork, plan_id: UUID) -> Followed:
@@ -158,7 +158,10 @@ def _paused(hold: HeardHold, policy: FollowUpPolicy) -> Paused:
 
 @dataclass(frozen=True)
 class LookAtPlans(TimerHandler):
-    """Intent handler: looks at all running plans, some people at a time; the first step intends tomorrow's."""
+    """Intent handler: looks at all running plans, some people at a time; the first step intends tomorrow's.
+
+    While the holds of before are not known, nobody is looked at.
+    """
 
     desk: FollowingDesk
     kind: str = LOOK
@@ -171,6 +174,8 @@ class LookAtPlans(TimerHandler):
             day = date.fromisoformat(intent.payload["day"])
             if after is None:
                 uow.intend(next_look(uow, self.desk.policies))
+            if not await follow_up_store.are_learned(uow):
+                continue
             parties = await follow_up_store.parties_with_plans(uow, after=after, limit=_AT_ONCE)
             await uow.lock_parties(parties)
             await self.desk.look(uow, parties)

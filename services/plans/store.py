@@ -120,9 +120,10 @@ class PlanStore:
         plans = await self._plans(uow, rows)
         return plans[0] if plans else None
 
-    async def of_parties(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> list[Plan]:
-        """All plans of the parties, oldest first."""
-        return await self._plans(uow, await uow.sql.fetch(_PLANS_OF_PARTIES, uow.tenant, sorted(set(party_ids))))
+    async def of_parties(self, uow: UnitOfWork, party_ids: Iterable[UUID], *, opened: bool = True) -> list[Plan]:
+        """All plans of the parties, oldest first; not `opened`: without what is sealed of them, for who looks daily."""
+        rows = await uow.sql.fetch(_PLANS_OF_PARTIES, uow.tenant, sorted(set(party_ids)))
+        return await self._plans(uow, rows, opened=opened)
 
     async def add(self, uow: UnitOfWork, plan: Plan, *, statement: Mapping[str, Any]) -> None:
         """Insert a proposal. `statement` is what the household told us; it is only ever stored sealed."""
@@ -185,17 +186,10 @@ class PlanStore:
         """Delete the people's keys: what a household told, and the plan's text, are unreadable for ever."""
         await self._cipher.erase(uow, party_ids)
 
-    async def _plans(self, uow: UnitOfWork, rows: Sequence[asyncpg.Record]) -> list[Plan]:
+    async def _plans(self, uow: UnitOfWork, rows: Sequence[asyncpg.Record], *, opened: bool = True) -> list[Plan]:
         if not rows:
             return []
-        places = [(row["plan_id"], field) for row in rows if row["cutover_id"] is None for field in _SEALED]
-        sealed = [
-            Sealed(row["party_id"], field, bytes(row[field.removeprefix("plan.")]))
-            for row in rows
-            if row["cutover_id"] is None
-            for field in _SEALED
-        ]
-        opened = dict(zip(places, await self._cipher.open_many(uow, sealed), strict=True))
+        texts = await self._opened(uow, [row for row in rows if opened and row["cutover_id"] is None])
         payments: dict[UUID, list[Payment]] = defaultdict(list)
         found = await uow.sql.fetch(
             _PAYMENTS, uow.tenant, sorted({row["party_id"] for row in rows}), sorted(row["plan_id"] for row in rows)
@@ -206,11 +200,18 @@ class PlanStore:
             _plan(
                 row,
                 payments[row["plan_id"]],
-                statement=opened.get((row["plan_id"], STATEMENT)),
-                document=opened.get((row["plan_id"], DOCUMENT)),
+                statement=texts.get((row["plan_id"], STATEMENT)),
+                document=texts.get((row["plan_id"], DOCUMENT)),
             )
             for row in rows
         ]
+
+    async def _opened(self, uow: UnitOfWork, rows: Sequence[asyncpg.Record]) -> dict[tuple[UUID, str], str | None]:
+        places = [(row["plan_id"], field) for row in rows for field in _SEALED]
+        sealed = [
+            Sealed(row["party_id"], field, bytes(row[field.removeprefix("plan.")])) for row in rows for field in _SEALED
+        ]
+        return dict(zip(places, await self._cipher.open_many(uow, sealed), strict=True)) if rows else {}
 
 
 async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[tuple[UUID, UUID], KnownCase]:

@@ -188,6 +188,7 @@ _ALL: Final = (
         "operator",
         "dispatcher",
         "complaint-desk",
+        "plans",
     ),
     _scope("compliance.grant-examination", "Let an outside examiner read a part of the evidence.", "auditor"),
     _scope("compliance.examine", "Read what an examination was granted for, and nothing else.", "examiner"),

@@ -19,6 +19,7 @@ from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.follow_up_api import build_follow_up_router
 from services.plans.following_desk import AskForFollowUps, FollowingDesk, LookAtPlans
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
+from services.plans.known_holds import LearnHolds
 from services.plans.permits import PermitReleases, Permits, PermitUses
 from services.plans.store import PlanStore
 from shared.access.routes import access_router
@@ -38,12 +39,15 @@ class Compliance(Neighbour):
         self.open: dict[str, str] = {}
         self.by_source: dict[str, str] = {}
         self.permit: dict[str, Any] = {"decision": "allow"}
+        self.stood: list[dict[str, Any]] = []
 
     def _answered(self, path: str, body: Any) -> tuple[int, Any]:
         if path == "/v1/permits":
             return 200, {"items": [self._permit(item) for item in body["items"]]}
         if path.startswith("/v1/permits/"):
             return 200, {}
+        if path == "/v1/holds" and body is None:
+            return 200, {"items": self.stood}
         if path == "/v1/holds":
             hold_id = self.by_source.setdefault(body["source_ref"], str(uuid4()))
             self.open[hold_id] = body["party_id"]
@@ -74,6 +78,7 @@ async def desk(service_settings: Any, compliance: Compliance, shelf: Shelf) -> A
         plan_desk = PlanDesk(store, ProtectedMinimumTable.load(), holds)
         handlers = [
             SigningTimeout(store), HoldEndings(holds), LookAtPlans(following),
+            LearnHolds(client, lambda: database),
             AskForFollowUps(following, permits, lambda: database), PermitUses(permits), PermitReleases(permits),
         ]  # fmt: skip
         giving = access_router("plans", plans_texts(), partial(give_lists, cipher))

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from services.plans.domain.follow_up_policy import FollowUpPolicies
 from services.plans.following_desk import next_look
+from services.plans.known_holds import learn_holds
 from shared.events.case import CaseOpened, CasePartyMerged, CaseSuspended
 from shared.events.compliance import HoldEnded, HoldPlaced
 from tests.integration.assignment.harness import Desk
@@ -20,7 +21,9 @@ FIRST = date(2026, 4, 2)
 async def at(desk: Desk, day: date, *, hour: int = 4) -> None:
     """Time goes on to that day (UTC hour), and what is due then is done."""
     async with desk.database.unit_of_work() as uow:
+        uow.intend(learn_holds(uow))
         uow.intend(next_look(uow, FollowUpPolicies.load()))
+    await desk.work("plan.learn_holds")
     desk.clock.business = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
     await desk.work()
 
@@ -105,7 +108,9 @@ async def test_a_payment_while_the_permit_is_asked_for_gives_it_back(desk: Desk,
     case, _ = await signed(desk)
     payment = paid(case, 2, "T-1", 100_000, day=FIRST)
     async with desk.database.unit_of_work() as uow:
+        uow.intend(learn_holds(uow))
         uow.intend(next_look(uow, FollowUpPolicies.load()))
+    await desk.work("plan.learn_holds")
     desk.clock.business = datetime(2026, 4, 8, 4, tzinfo=UTC)
     await desk.work("plan.follow_up_look")
     handler = next(each for each in desk.handlers if each.kind == "plan.follow_up_permit")
@@ -156,3 +161,26 @@ async def test_messages_about_the_plan_of_somebody_who_is_another_go_to_who_rema
     assert (UUID(request["party_id"]), UUID(request["case_id"])) == (other.party_id, other.case_id)
     contact = next(data for name, data in await desk.events() if name == "contact.recorded")
     assert (contact["party_id"], contact["plan_id"]) == (str(other.party_id), plan["plan_id"])
+
+
+async def test_holds_of_before_are_asked_for_and_until_then_nobody_is_looked_at(
+    desk: Desk, compliance: Compliance
+) -> None:
+    case, plan = await signed(desk)
+    async with desk.database.unit_of_work() as uow:
+        uow.intend(next_look(uow, FollowUpPolicies.load()))
+    desk.clock.business = datetime(2026, 4, 8, 4, tzinfo=UTC)
+    await desk.work()
+    assert asked(compliance) == [], "not known yet"
+
+    ended = held(case, "complaint", FIRST, valid_to=datetime(2026, 4, 3, tzinfo=UTC))
+    await desk.deliver("compliance", ("compliance.hold_ended", HoldEnded(**ended.model_dump())))
+    since = "2026-03-20T00:00:00Z"
+    compliance.stood = [
+        {"hold_id": str(ended.hold_id), "kind": "complaint", "scope": "party", "valid_from": since},
+        {"hold_id": str(uuid4()), "kind": "vulnerability", "scope": "party", "valid_from": since},
+        {"hold_id": str(uuid4()), "kind": "stop_request", "scope": "contact_point", "valid_from": since},
+    ]
+    await at(desk, date(2026, 4, 9))
+    assert (await follow_ups(desk, plan))["paused_by"] == ["vulnerability"]
+    assert asked(compliance) == []
