@@ -150,6 +150,8 @@ class Ledger(Lives):
             ends = [stop.since + _BREATHING_SPACE]
         elif stop.kind == "mental_health_crisis" and stop.until is not None:
             ends = [stop.until + _AFTER_TREATMENT]
+        elif stop.kind in law.TWO_PEOPLE and stop.kind != "vulnerability":
+            ends = []  # nobody says alone, and beforehand, when it is over
         said = stop.closed_at if stop.kind in ("complaint", "cured") else _said_over(stop)
         if said is not None:
             over = max(said, stop.since)

@@ -141,8 +141,11 @@ def days_anywhere(first: date, last: date | None) -> tuple[datetime, datetime | 
 def lawful_end(kind: HoldKind, *, valid_from: datetime, valid_to: datetime | None) -> datetime | None:
     """The end that the law gives a hold; None: open. `valid_to` of a mental-health crisis is the end of treatment.
 
-    A breathing space lasts 60 days whatever was said: it ends earlier only by its recorded end.
+    A breathing space lasts 60 days whatever was said: it ends earlier only by its recorded end. What two people end has
+    no end that one of them says beforehand; only of a vulnerability it is when the need passes.
     """
+    if kind in FOUR_EYES and kind != "vulnerability":
+        return None
     if kind == "breathing_space":
         return valid_from + BREATHING_SPACE
     if kind == "mental_health_crisis" and valid_to is not None:

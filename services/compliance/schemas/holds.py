@@ -35,7 +35,11 @@ class PlaceHold(BaseModel):
     debt_id: UUID | None = Field(None, description="Of scope `loan`: the debt, as the case's loans name it.")
     contact_point: HeldPoint | None = Field(None, description="Of scope `contact_point`: which.")
     valid_from: Moment = Field(description="Business time from which it holds.")
-    valid_to: Moment | None = Field(None, description="Business time at which it ends by itself; none: open.")
+    valid_to: Moment | None = Field(
+        None,
+        description="Business time at which it ends by itself; none: open. Of deceased, cease-contact and complaint "
+        "it is ignored: only two people end these.",
+    )
     source_ref: Reference = Field(
         description="What it comes from, for instance the plan's id; one open hold per source."
     )

@@ -1,6 +1,6 @@
 """One budget for everybody who shares a debt, a number or a home: reserved, used, moved, given back, told late."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -211,3 +211,24 @@ async def test_visits_count_on_the_opaque_key_of_their_address(desk: Desk) -> No
         reserved = await uow.sql.fetchval("SELECT budget_keys FROM permit")
     assert {row["party_id"] for row in rows} == {case.party_id, other.party_id}
     assert f"address:home.{key}" in reserved
+
+
+async def test_an_address_is_visited_once_in_thirty_days_whoever_lives_there(desk: Desk) -> None:
+    desk.clock.business = datetime(2027, 1, 13, 2, tzinfo=UTC)
+    window = {"start": "2027-01-13T06:00:00Z", "end": "2027-01-13T08:00:00Z"}
+    first, second, neighbour = [await desk.open_case(history_known_from=date(2026, 1, 1)) for _ in range(3)]
+    [granted] = await desk.ask(visit_request(first, window=window, address_key=HOME))
+    assert granted["decision"] == "allow", granted
+    refused, elsewhere = await desk.ask(
+        visit_request(second, window=window, address_key=HOME),
+        visit_request(neighbour, window=window, address_key="b" * 32),
+    )
+    assert (decided([refused, elsewhere]), refused_by(refused)) == (["deny", "allow"], ["BANK-VISIT-ADDRESS-30D"])
+    made = visit_contact(
+        first, granted, address_key=HOME, started_at=datetime(2027, 1, 13, 6, 10, tzinfo=UTC),
+        ended_at=datetime(2027, 1, 13, 6, 40, tzinfo=UTC),
+    )  # fmt: skip
+    await desk.deliver("contact", ("contact.recorded", made))
+    later = {"start": "2027-01-20T06:00:00Z", "end": "2027-01-20T08:00:00Z"}
+    [refused] = await desk.ask(visit_request(second, window=later, address_key=HOME))
+    assert refused_by(refused) == ["BANK-VISIT-ADDRESS-30D"]

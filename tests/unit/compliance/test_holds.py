@@ -91,3 +91,12 @@ def test_refusal_tells_when_the_last_hold_ends() -> None:
     decision = decide(question(at(14)), facts(holds=two), rule_book())
     assert decision.earliest is not None
     assert decision.earliest.at == at(16)
+
+
+@pytest.mark.parametrize("kind", ["deceased", "cease_contact", "complaint"])
+def test_one_person_says_no_end_beforehand_of_what_two_people_end(kind: HoldKind) -> None:
+    assert lawful_end(kind, valid_from=NOW, valid_to=NOW + DAY) is None
+
+
+def test_a_need_may_pass_on_a_day_that_is_known() -> None:
+    assert lawful_end("vulnerability", valid_from=NOW, valid_to=NOW + DAY) == NOW + DAY
