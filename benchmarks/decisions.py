@@ -14,7 +14,7 @@ import hashlib
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -141,20 +141,26 @@ def _request(question: Question) -> dict[str, Json]:
     }  # fmt: skip
 
 
-def _decided(asked: Asked, book: RuleBook) -> tuple[Decision, bytes]:
-    """One decision as the permit desk makes it, with its record, and all that it was judged on; both hashed."""
-    judged_on = JudgedOn(question=asked.question, facts=asked.facts)
-    decision = judged_on.decide(book)
+def _decisions(asked: Sequence[Asked], book: RuleBook) -> Iterator[tuple[Decision, bytes]]:
+    """Decisions as the permit desk makes them: all of a batch, and then of each its record."""
+    judged_on = [JudgedOn(question=one.question, facts=one.facts) for one in asked]
+    decisions = [one.decide(book) for one in judged_on]
+    for one, judged, decision in zip(asked, judged_on, decisions, strict=True):
+        yield decision, _written(one, judged, decision, book)
+
+
+def _written(asked: Asked, judged_on: JudgedOn, decision: Decision, book: RuleBook) -> bytes:
+    """The decision's record, and all that it was judged on; both hashed."""
     content = judged_on.record(
         decision, judged_on.encoded(), book=book, decision_id=asked.question.subject_id, request=asked.request
     )
     hashlib.sha256(content).digest()
-    return decision, content
+    return content
 
 
 def _decide_all(asked: Sequence[Asked], book: RuleBook) -> None:
-    for one in asked:
-        _decided(one, book)
+    for _ in _decisions(asked, book):
+        pass
 
 
 def _rate(work: Callable[[Sequence[Asked]], object], *, count: int, seed: str) -> float:
@@ -192,7 +198,7 @@ def _measure(book: RuleBook, count: int) -> Figures:
 
 def _measure_records(figures: Figures, asked: Sequence[Asked], book: RuleBook) -> None:
     """What was decided, that it was decided rightly, and the floor: canonical JSON and SHA-256 of the same records."""
-    made = [_decided(one, book) for one in asked]
+    made = list(_decisions(asked, book))
     for one, (decision, _) in zip(asked, made, strict=True):
         if decision != decide_plainly(one.question, one.facts, book):
             raise AssertionError("the compiled rules answer otherwise than the plain ones")

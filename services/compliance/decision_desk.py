@@ -31,11 +31,22 @@ from shared.ids import entity_id, event_id, shard_of
 from shared.security.party_keys import Plain
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A decision with what is kept of it: its row, its leaf and, packed, what it was judged on."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A contact that was decided on. `permit_id`: what allows it now. `dry_run`: somebody only asked."""
 
+    asked: ContactAsked
+    judged_on: JudgedOn
     decision: Decision
+    decision_id: UUID
+    permit_id: UUID | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of a decision: its row, its leaf and, packed, what it was judged on."""
+
     row: DecisionRow
     leaf: NewLeaf
     judged_on: str
@@ -51,16 +62,18 @@ async def answer_questions(
     known_from = await third_person_desk.opened(uow, asked)
     facts = await load_facts(uow, instruments.cipher, {one.party_id for one in asked}, named=keys_named_by(asked))
     ledger = await third_person_desk.ledger_for(uow, known_from, asked)
-    made = []
+    decided = []
     for one in asked:
         party = replace(facts[one.party_id], balance=balances.get(one.party_id))
         party = third_person_desk.known_of(one, party, ledger)
         judged_on = JudgedOn(question=question_of(one, uow, party), facts=party)
         decision = judged_on.decide(instruments.book)
         decision_id = entity_id(shard_of(one.party_id))
-        made.append(make(uow, instruments, one, judged_on, decision, decision_id=decision_id, dry_run=True))
-    await keep(uow, instruments, made)
-    return [_answer(one) for one in made]
+        decided.append(
+            Decided(asked=one, judged_on=judged_on, decision=decision, decision_id=decision_id, dry_run=True)
+        )
+    await keep(uow, instruments, decided)
+    return [_answer(one) for one in decided]
 
 
 def debts_of(asked: WindowsItem | ContactAsked, facts: PartyFacts) -> frozenset[UUID] | None:
@@ -114,11 +127,10 @@ def question_of(asked: ContactAsked, uow: UnitOfWork, facts: PartyFacts) -> Ques
     )
 
 
-def make(
-    uow: UnitOfWork, instruments: Instruments, asked: ContactAsked, judged_on: JudgedOn, decision: Decision,
-    *, decision_id: UUID, permit_id: UUID | None = None, dry_run: bool = False,
-) -> Made:  # fmt: skip
-    """The decision's record, hashed, the leaf that proves it, and what it was judged on. `dry_run`: only asked."""
+def _kept(uow: UnitOfWork, instruments: Instruments, decided: Decided) -> _Kept:
+    """The decision's record, hashed, the leaf that proves it, and what it was judged on."""
+    asked, judged_on, decision, decision_id = decided.asked, decided.judged_on, decided.decision, decided.decision_id
+    permit_id, dry_run = decided.permit_id, decided.dry_run
     request: dict[str, Json] = asked.model_dump(mode="json")
     facts = judged_on.encoded()
     content = judged_on.record(decision, facts, book=instruments.book, decision_id=decision_id, request=request)
@@ -158,18 +170,20 @@ def make(
         leaf_id=leaf.leaf_id,
         dry_run=dry_run,
     )
-    return Made(decision, row, leaf, packed(facts))
+    return _Kept(row, leaf, packed(facts))
 
 
-async def keep(uow: UnitOfWork, instruments: Instruments, made: Sequence[Made]) -> None:
+async def keep(uow: UnitOfWork, instruments: Instruments, decided: Sequence[Decided]) -> None:
     """Append the decisions and their leaves; what they could not know becomes somebody's task."""
+    # Written once all are decided: taking turns, deciding and writing push each other out of the processor's caches.
+    made = [_kept(uow, instruments, one) for one in decided]
     plain = [plain_record(one.row.party_id, DECISION, one.row.record) for one in made]
     plain += [Plain(one.row.party_id, SEALED_FACTS, one.judged_on) for one in made]
     sealed = await instruments.cipher.seal_many(uow, plain)
     rows = [one.row for one in made]
     await insert_decisions(uow, rows, sealed_records=sealed[: len(rows)], sealed_facts=sealed[len(rows) :])
     await append_leaves(uow, instruments.cipher, [one.leaf for one in made])
-    await fact_desk.follow(uow, [(one.row.party_id, one.decision) for one in made])
+    await fact_desk.follow(uow, [(one.asked.party_id, one.decision) for one in decided])
 
 
 def reasons(decision: Decision) -> list[Reason]:
@@ -192,13 +206,13 @@ def reason(ruling_document: Mapping[str, Json], earliest: Earliest) -> Reason:
     )
 
 
-def _answer(made: Made) -> DecisionAnswer:
-    earliest = made.decision.earliest or Earliest()
+def _answer(decided: Decided) -> DecisionAnswer:
+    earliest = decided.decision.earliest or Earliest()
     return DecisionAnswer(
-        request_id=made.row.request_id,
-        decision_id=made.row.decision_id,
-        decision=made.decision.answer.value,
-        reasons=reasons(made.decision),
+        request_id=decided.asked.request_id,
+        decision_id=decided.decision_id,
+        decision=decided.decision.answer.value,
+        reasons=reasons(decided.decision),
         earliest_lawful=earliest.at,
         lawful_after=earliest.after,
     )

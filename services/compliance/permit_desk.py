@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance import announcements, third_person_desk
-from services.compliance.decision_desk import Made, keep, keys_named_by, make, question_of, reasons
+from services.compliance.decision_desk import Decided, keep, keys_named_by, question_of, reasons
 from services.compliance.domain.budget_keys import Keys, names_of
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, PartyFacts, Question
@@ -37,7 +37,7 @@ class _Outcome:
     answers: list[PermitAnswer] = field(default_factory=list)
     granted: list[store.GrantedPermit] = field(default_factory=list)
     replaced: list[Permit] = field(default_factory=list)
-    made: list[Made] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
 
 
 async def decide_permits(
@@ -138,8 +138,9 @@ def _decide(
     allowed = decision.answer is Answer.ALLOW
     permit_id = _permit_id(request, outcome) if allowed else None
     granted = None if permit_id is None else _grant(instruments, request, question, facts, decision_id, permit_id)
-    made = make(uow, instruments, request, judged_on, decision, decision_id=decision_id, permit_id=permit_id)
-    outcome.made.append(made)
+    outcome.decided.append(
+        Decided(asked=request, judged_on=judged_on, decision=decision, decision_id=decision_id, permit_id=permit_id)
+    )
     if granted is None:
         outcome.answers.append(_refusal(uow, request, decision, decision_id))
         return None
@@ -236,7 +237,7 @@ def _replaceable(replaced: Permit | None, request: PermitRequest) -> bool:
 
 
 async def _save(uow: UnitOfWork, instruments: Instruments, outcome: _Outcome) -> None:
-    await keep(uow, instruments, outcome.made)
+    await keep(uow, instruments, outcome.decided)
     await store.insert_permits(uow, instruments.cipher, outcome.granted)
     await store.update_permits(uow, outcome.replaced)
     await third_person_desk.take(uow, [one.permit for one in outcome.granted], given_back=outcome.replaced)
