@@ -19,12 +19,14 @@ from services.compliance.domain.cutovers import ANYWHERE
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, Counted, Freshness, PartyFacts, Question
 from services.compliance.domain.hindsight import Past, changes, of_use, told, use_came_late
+from services.compliance.domain.holds import Hold
 from services.compliance.domain.judged_on import JudgedOn, refused_of_debts
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitState, grant, recorded, release, use
 from services.compliance.domain.recalls import Recall, revoked_by
 from services.compliance.domain.reconsidering import comes_unreserved, outstanding, refused_now
 from services.compliance.domain.rulings import Answer
+from services.compliance.domain.same_persons import holds_of_others, made_of_others
 from shared.events.contact import ContactRecorded
 from worlds.kept import Case, Moment
 from worlds.sharing import Sharing, keys_of_permits, points_of
@@ -67,8 +69,9 @@ class Bureau:
         shared = self.sharing.of(case, named, decided=decided)
         counted: list[Counted] = []
         if decided:
-            counted = [msgspec.structs.replace(one.counted, told_real=None) for one in case.told()]
-            counted += [permit.reservation() for permit in case.permits.values() if permit.reserves]
+            counted = [msgspec.structs.replace(one.counted, told_real=None) for one in self.told(case)]
+            everybody = (case, *(self.cases[one.party_id] for one in case.same.values() if one.stands))
+            counted += [permit.reservation() for one in everybody for permit in one.permits.values() if permit.reserves]
         return PartyFacts(
             party_id=case.party_id,
             known=True,
@@ -78,8 +81,8 @@ class Bureau:
             jurisdiction=case.place,
             zones=case.zones,
             history_known_from=case.history_known_from,
-            holds=(*case.holds, *self.sharing.reaching(case)),
-            debts=frozenset(case.debts),
+            holds=(*case.holds, *self._holds_of_others(case), *self.sharing.reaching(case)),
+            debts=frozenset(case.debts) | case.debts_of_others,
             counted=tuple(counted),
             keys=case.keys(),
             shared=shared.counted,
@@ -149,7 +152,7 @@ class Bureau:
             dossier=case.dossier(),
             places=case.places,
             sharers=self.sharing.past(case, named),
-            others=case.told(),
+            others=self.told(case),
             freshness_limit=self._limit,
             use_came_late=use_came_first and use_came_late(contact.contact_id, permit, standing),
         )
@@ -183,6 +186,16 @@ class Bureau:
             conduct=True, harm=False
         )
         self.leaf(case, "contact", moment, contact_id=str(contact.contact_id), verdict="imported")
+
+    def told(self, case: Case) -> list[Made]:
+        """The contacts told of the person so far, under whichever id of theirs."""
+        if not case.same:
+            return case.told()
+        others = {one: self.cases[one].told() for one in case.same}
+        return sorted([*case.told(), *made_of_others(case.same.values(), others)], key=lambda one: one.order)
+
+    def _holds_of_others(self, case: Case) -> list[Hold]:
+        return holds_of_others(case.same.values(), {one: self.cases[one].holds for one in case.same})
 
     def _told(self, case: Case, facts: PartyFacts, *, at: datetime) -> PartyFacts:
         return case.dossier().applied_to(facts, at=at)
@@ -246,7 +259,7 @@ class Bureau:
         named = keys_of_permits(permits)
         past = Past(
             party=self.facts(case, moment, named, decided=False), dossier=case.dossier(), places=case.places,
-            made=case.told(), permits=case.permits, sharers=self.sharing.past(case, named),
+            made=self.told(case), permits=case.permits, sharers=self.sharing.past(case, named),
         )  # fmt: skip
         standing = {contact_id: tuple(found.values()) for contact_id, found in case.findings.items()}
         self._keep(case, changes(past, later, standing, self.book, freshness_limit=self._limit))

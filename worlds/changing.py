@@ -26,6 +26,8 @@ class Changing:
 
     def plan(self) -> None:
         """Draw whether and when the person removes, and which of the debts that nobody before owes are sold."""
+        if self.world.merges:
+            return
         if self._draw.random() < _REMOVES:
             self.world.homes_change = True
             self._some_time(self._remove)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from worlds import law
-from worlds.ledger import OBSTACLES, Ledger
+from worlds.ledger import NOW, OBSTACLES, Ledger, View
 from worlds.truth import FRESHNESS_LIMIT, Contact, Grant, History, Person, Refusal, Verdict
 
 _A_DAY: Final = timedelta(days=1)
@@ -135,7 +135,7 @@ class _Checker:
             else:
                 self.found.counts["within F after a fact"] += 1
         long_ago = contact.start_real - FRESHNESS_LIMIT
-        for stop in self.ledger.stops[contact.party_id]:
+        for stop in self.ledger.stops_of(contact.party_id, known_by=long_ago):
             if stop.reached_real < long_ago and self.ledger.keeps_away(stop, person, contact):
                 self._breach("a contact under a stop, later than F", f"{name}: {stop.source}")
         wishes = self.ledger.wishes(person)
@@ -151,8 +151,9 @@ class _Checker:
             for one in self.ledger.everything
             if one.start < contact.start and (one.honest or (one.told_real is not None and one.told_real < long_ago))
         ]
-        over = self.ledger.over_limit(person, contact, others, stricter=self.history.stricter_from)
-        over = over or self.ledger.over_limit_of_sharers(person, contact, others, known_by=long_ago)
+        view = View(long_ago)
+        over = self.ledger.over_limit(person, contact, others, stricter=self.history.stricter_from, view=view)
+        over = over or self.ledger.over_limit_of_sharers(person, contact, others, known_by=long_ago, view=view)
         if over is not None:
             self._breach("a budget was passed", f"{name}: {over}")
 
@@ -165,6 +166,11 @@ class _Checker:
         sold = any(grant.asked_real < one.reached_real < long_ago for one in sales)
         if sold and contact.purpose in law.COLLECTING:
             self._breach("a contact for a loan that was sold, later than F", name)
+        merge = self.history.merge
+        words = () if merge is None else (merge.reached_real, merge.parted_reached)
+        told_of = merge is not None and contact.party_id in (merge.survivor, merge.merged)
+        if told_of and contact.purpose != "safety" and any(one and grant.asked_real < one < long_ago for one in words):
+            self._breach("a contact on a permit of before who is who was known, later than F", name)
         left = any(grant.asked_real < one.reached_real < long_ago for one in removals)
         if left and contact.channel == "visit" and contact.purpose != "safety":
             self._breach("a visit to a home that was left, later than F", name)
@@ -214,20 +220,20 @@ class _Checker:
         asked_for_two = person.place == "CN" and contact.channel == "visit" and contact.purpose != "safety"
         if asked_for_two and max(dates) >= law.CBA_GUIDE_SINCE and len(contact.crew) < 2:
             yield Broken("crew", True, True)
-        for stop in self.ledger.stops[contact.party_id]:
+        for stop in self.ledger.stops_of(contact.party_id, known_by=None):
             if stop.kind != "cured" and self.ledger.keeps_away(stop, person, contact):
                 yield Broken("stop", stop.recorded_real + FRESHNESS_LIMIT <= contact.start_real, True)
         yield self._against_wish(person, contact)
-        others = self.ledger.contacts[contact.party_id]
-        told = [one for one in others if one.told_real is not None and one.start < contact.start]
         since = self.history.stricter_from
         of_all = self.ledger.everything
         of_all = [one for one in of_all if one.told_real is not None and one.start < contact.start]
+        told = [one for one in of_all if self.ledger.counts_for(contact.party_id, one, known_by=None)]
         known = [one for one in of_all if _was_known(one, contact)]
         over = [
-            (self.ledger.over_limit(person, contact, others, stricter=since),
-             self.ledger.over_limit_of_sharers(person, contact, others, at=contact.start, known_by=known_by))
-            for others in (of_all, known)
+            (self.ledger.over_limit(person, contact, others, stricter=since, view=view),
+             self.ledger.over_limit_of_sharers(
+                 person, contact, others, at=contact.start, known_by=known_by, view=view))
+            for others, view in ((of_all, NOW), (known, View(moment=min(_moments(contact)))))
         ]  # fmt: skip
         if any(over[0]):
             yield Broken("limit", any(over[1]), True)
@@ -259,10 +265,17 @@ class _Checker:
         ]
         before = [(one, self.law_says[one.contact_id]) for one in failed]
         known = any(
-            not said.conduct and one.told_real is not None and one.told_real <= contact.start_real
+            not said.conduct
+            and one.told_real is not None
+            and one.told_real <= contact.start_real
+            and (one.party_id == contact.party_id or self._merged_by(contact.start_real))
             for one, said in before
         )
         return Broken("gate", not known, not any(not (said.conduct or said.harm) for _, said in before))
+
+    def _merged_by(self, moment: datetime) -> bool:
+        merge = self.history.merge
+        return merge is not None and merge.reached_real <= moment
 
     def _permit_broken(self, contact: Contact) -> Iterator[tuple[str, bool]]:
         grant = None if contact.permit_id is None else self.history.grants.get(contact.permit_id)

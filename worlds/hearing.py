@@ -5,7 +5,8 @@ Like the bureau it decides nothing: it calls the domain, keeps, and appends a le
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import UTC, date, datetime, time
+from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.budget_keys import names_of
@@ -20,9 +21,12 @@ from services.compliance.domain.places import Place
 from services.compliance.domain.preferences import Hours, Wish, inconvenient_of
 from services.compliance.domain.recalls import VISITS, Recall, recall_of
 from services.compliance.domain.rule_records import Overriding
+from services.compliance.domain.same_persons import SamePerson
 from shared.events.contact import Channel
 from worlds.bureau import Bureau
 from worlds.kept import Case, Moment
+
+_ALL_CONTACTS: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Hearing:
@@ -57,6 +61,8 @@ class Hearing:
         if hold.valid_from < moment.now:
             self._bureau.judge_since(case, hold.valid_from, moment)
         self._carry(hold, moment, reached=reached)
+        for other in (self._bureau.cases[one.party_id] for one in case.same.values() if one.stands):
+            self._look_again(other, moment, since=hold.valid_from, reached=reached)
 
     def _carry(self, hold: Hold, moment: Moment, *, reached: datetime) -> None:
         """A moratorium recalls the permits of everyone jointly liable, and is held against contacts with them."""
@@ -152,12 +158,44 @@ class Hearing:
         self._bureau.recall(case, [left], moment)
         self._look_at_sharers(case, moment, since=moment.now, reached=reached)
 
+    def merge(self, survivor: Case, merged: Case, moment: Moment, *, reached: datetime) -> None:
+        """The two are one person: one case, attested since when both are. What was granted to either dies."""
+        survivor.history_known_from = max(survivor.history_known_from, merged.history_known_from)
+        merged.is_open = False
+        for case, other in ((survivor, merged), (merged, survivor)):
+            case.is_one_with(SamePerson(other.party_id, True, reached, None), other.debts)
+        self._follow_identity(survivor, merged, moment, said="merged", reached=reached)
+
+    def part(self, survivor: Case, merged: Case, moment: Moment, *, attested: date, reached: datetime) -> None:
+        """They are two people after all. `attested`: since when the survivor's own contacts are."""
+        survivor.history_known_from = attested
+        merged.is_open = True
+        for case, other in ((survivor, merged), (merged, survivor)):
+            since = case.same[other.party_id].since_real
+            case.is_one_with(SamePerson(other.party_id, False, since, reached), ())
+        self._follow_identity(survivor, merged, moment, said="unmerged", reached=reached)
+
+    def _follow_identity(self, survivor: Case, merged: Case, moment: Moment, *, said: str, reached: datetime) -> None:
+        for case in (survivor, merged):
+            key = names_of({"person": case.keys()["person"]})
+            self._sharing.reach(case, key, known_real=moment.real)
+            self._bureau.leaf(case, "identity", moment, said=said)
+        self._sharing.forget()
+        for case in (survivor, merged):
+            identity = Recall(party_id=case.party_id, cause="identity", fact_arrived_real=reached, contacts=None)
+            self._bureau.recall(case, [identity], moment)
+        for case in (survivor, merged):
+            self._look_again(case, moment, since=_ALL_CONTACTS, reached=reached)
+
+    def _look_again(self, case: Case, moment: Moment, *, since: datetime, reached: datetime) -> None:
+        self._bureau.judge_since(case, since, moment)
+        self._bureau.reconsider(case, moment, arrived=reached)
+
     def _look_at_sharers(self, case: Case, moment: Moment, *, since: datetime, reached: datetime) -> None:
         """The caps of another law are kept from now on by all who share something with the person."""
         self._bureau.reconsider(case, moment, arrived=reached)
         for other in self._sharing.sharers(case):
-            self._bureau.judge_since(other, since, moment)
-            self._bureau.reconsider(other, moment, arrived=reached)
+            self._look_again(other, moment, since=since, reached=reached)
 
     def sell(self, case: Case, moment: Moment, *, debt: UUID, reached: datetime) -> None:
         """The debt is another creditor's: what was granted to collect dies, and with the last debt the case closes."""

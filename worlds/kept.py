@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
@@ -15,6 +16,7 @@ from services.compliance.domain.facts import Counted
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.permits import Permit
 from services.compliance.domain.places import Place
+from services.compliance.domain.same_persons import SamePerson, person_keys
 from shared.events.contact import ContactRecorded
 
 
@@ -30,6 +32,8 @@ class Case:
     debts: tuple[UUID, ...]
     home: str
     sold: frozenset[UUID] = frozenset()
+    same: dict[UUID, SamePerson] = field(default_factory=dict)
+    debts_of_others: frozenset[UUID] = frozenset()
     places: list[Place] = field(default_factory=list)
     is_open: bool = True
     holds: list[Hold] = field(default_factory=list)
@@ -51,12 +55,18 @@ class Case:
         known = self._keys
         if known is None:
             owed = frozenset(str(one) for one in self.debts if one not in self.sold)
-            known = self._keys = joined({"debt": owed, "household": frozenset({self.home})})
+            owed |= frozenset(map(str, self.debts_of_others))
+            person = person_keys(self.party_id, {self.party_id: tuple(self.same.values())})
+            known = self._keys = joined({"debt": owed, "household": frozenset({self.home}), "person": person})
         return known
 
     def lives_in(self, home: str) -> None:
         """From now on that is the home."""
         self.home, self._keys = home, None
+
+    def is_one_with(self, other: SamePerson, debts: Iterable[UUID]) -> None:
+        """How it stands with another id. `debts`: those of the other while both are one."""
+        self.same[other.party_id], self.debts_of_others, self._keys = other, frozenset(debts), None
 
     def owes_no_longer(self, debt: UUID) -> None:
         """The debt is another's now."""

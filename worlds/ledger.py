@@ -5,56 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from worlds import law
-from worlds.lives import Lives
-from worlds.truth import Contact, Grant, History, Leave, Person, Refusal, Stop, Wish
+from worlds.standing import Asked, Standing
+from worlds.truth import Contact, Grant, History, Leave, Person, Refusal, Wish
 
-_BREATHING_SPACE: Final = timedelta(days=60)
-_AFTER_TREATMENT: Final = timedelta(days=30)
 _REQUEST_LASTS: Final = timedelta(days=7)
 _WATERMARK_LIMIT: Final = timedelta(seconds=30)
 OBSTACLES: Final = frozenset({"stop", "case", "limit", "hours", "day off", "wish", "request", "stale", "crew", "debt"})
 """The sorts of rules that the ledger knows all about: for these an answer is right or wrong."""
 
 
-class Asked(Protocol):
-    """A window that somebody asked for, granted or not."""
+class View(NamedTuple):
+    """As what contacts under another id of a person are seen: as was known by that real time (None: now).
 
-    @property
-    def party_id(self) -> UUID: ...
-    @property
-    def channel(self) -> str: ...
-    @property
-    def purpose(self) -> str: ...
-    @property
-    def start(self) -> datetime: ...
-    @property
-    def end(self) -> datetime: ...
-    @property
-    def asked_at(self) -> datetime: ...
-    @property
-    def asked_real(self) -> datetime: ...
-    @property
-    def watermark_real(self) -> datetime: ...
-    @property
-    def debts(self) -> frozenset[UUID] | None: ...
-    @property
-    def number(self) -> str | None: ...
+    `moment`: of an audit: before both were known to be one, they were somebody else's.
+    """
+
+    known_by: datetime | None = None
+    moment: datetime | None = None
 
 
-class Ledger(Lives):
+NOW: Final = View()
+
+
+class Ledger(Standing):
     """Counts over the true history."""
 
     def __init__(self, history: History) -> None:
         super().__init__(history)
-        self.stops: dict[UUID, list[Stop]] = {party_id: [] for party_id in history.people}
-        for stop in history.stops:
-            self.stops[stop.party_id].append(stop)
-            for other in self._jointly_liable(stop):
-                self.stops[other.party_id].append(other)
         self.contacts: dict[UUID, list[Contact]] = {party_id: [] for party_id in history.people}
         for contact in sorted(history.contacts.values(), key=lambda one: one.start):
             self.contacts[contact.party_id].append(contact)
@@ -64,22 +45,6 @@ class Ledger(Lives):
         self.grants: dict[UUID, list[Grant]] = {party_id: [] for party_id in history.people}
         for grant in history.grants.values():
             self.grants[grant.party_id].append(grant)
-
-    def _jointly_liable(self, stop: Stop) -> Iterator[Stop]:
-        """The same moratorium on each debt of others who are liable for it together with the person."""
-        if stop.kind not in law.MORATORIA or stop.scope not in ("party", "collection", "loan"):
-            return
-        own = self.history.people[stop.party_id]
-        on = set(own.debts) if stop.scope != "loan" else {stop.debt}
-        for other in self.history.people.values():
-            if other is not own:
-                for debt in on.intersection(other.debts):
-                    yield replace(stop, party_id=other.party_id, scope="loan", debt=debt)
-
-    def about(self, contact: Contact) -> tuple[frozenset[UUID] | None, str | None]:
-        """The debts and the number that a contact was permitted for; without a permit of the person nobody said."""
-        grant = None if contact.permit_id is None else self.history.grants.get(contact.permit_id)
-        return (None, None) if grant is None or grant.party_id != contact.party_id else (grant.debts, grant.number)
 
     def aspects(self, one: Contact | Asked) -> law.About:
         """What it is about: where nobody said, all that the person owes and the home, as was known when it was asked.
@@ -111,23 +76,28 @@ class Ledger(Lives):
 
     def _obstacles(self, asked: Asked) -> Iterator[str]:
         person = self.living(asked.party_id, known_by=asked.asked_real)
-        for stop in self.stops[asked.party_id]:
+        for stop in self.stops_of(asked.party_id, known_by=asked.asked_real):
             if stop.recorded_real <= asked.asked_real and self._touches(self._as_of(stop, asked), person, asked):
                 yield "case" if stop.kind == "cured" else "stop"
         if asked.purpose in law.COLLECTING:
             owed = self.owed(asked.party_id, known_by=asked.asked_real)
-            if not owed:
+            if not owed or self._given_up(asked.party_id, known_by=asked.asked_real):
                 yield "case"
             if asked.debts is not None and not asked.debts <= owed:
                 yield "debt"
-        of_all = [one for one in self.everything if one.told_real and one.told_real <= asked.asked_real]
+        known_by = asked.asked_real
+        of_all = [one for one in self.everything if one.told_real and one.told_real <= known_by]
         replaced = asked.replaces if isinstance(asked, Refusal) else None  # of a grant it is given back by then
         all_reserved = list(self._reserved(asked, {replaced, *(one.permit_id for one in of_all)}))
-        told = [one for one in of_all if one.party_id == asked.party_id]
-        reserved = [one for one in all_reserved if one.party_id == asked.party_id]
+        told = [one for one in of_all if self.counts_for(asked.party_id, one, known_by=known_by)]
+        reserved = [one for one in all_reserved if self.counts_for(asked.party_id, one, known_by=known_by)]
         stricter = self.stricter(asked.asked_real)
-        passed = self.over_limit(person, asked, of_all, all_reserved, stricter=stricter)
-        if passed or self.over_limit_of_sharers(person, asked, of_all, all_reserved, known_by=asked.asked_real):
+        view = View(known_by)
+        passed = self.over_limit(person, asked, of_all, all_reserved, stricter=stricter, view=view)
+        passed = passed or self.over_limit_of_sharers(
+            person, asked, of_all, all_reserved, known_by=known_by, view=view
+        )  # fmt: skip
+        if passed:
             yield "limit"
         if not self.in_hours(person, asked, stricter=stricter):
             yield "hours"
@@ -141,44 +111,10 @@ class Ledger(Lives):
         if asked.purpose != "safety" and asked.asked_real - asked.watermark_real > _WATERMARK_LIMIT:
             yield "stale"
 
-    # What keeps away.
-
-    def until(self, stop: Stop) -> datetime | None:
-        """When it ends: by law, or by the word of as many people as it takes, whichever is first; None: open."""
-        ends = [] if stop.until is None else [stop.until]
-        if stop.kind == "breathing_space":
-            ends = [stop.since + _BREATHING_SPACE]
-        elif stop.kind == "mental_health_crisis" and stop.until is not None:
-            ends = [stop.until + _AFTER_TREATMENT]
-        elif stop.kind in law.TWO_PEOPLE and stop.kind != "vulnerability":
-            ends = []  # nobody says alone, and beforehand, when it is over
-        said = stop.closed_at if stop.kind in ("complaint", "cured") else _said_over(stop)
-        if said is not None:
-            over = max(said, stop.since)
-            ends.append(over + _AFTER_TREATMENT if stop.kind == "mental_health_crisis" else over)
-        return min(ends, default=None)
-
-    def keeps_away(self, stop: Stop, person: Person, contact: Contact) -> bool:
-        """Whether it stood when the contact began, and forbids such a contact."""
-        until = self.until(stop)
-        stands = stop.since <= contact.start and (until is None or contact.start < until)
-        debts, number = self.about(contact)
-        return stands and law.stopped(
-            person.place, stop, contact.channel, contact.purpose, debts=debts, number=number
-        )  # fmt: skip
-
-    def _touches(self, stop: Stop, person: Person, asked: Asked) -> bool:
-        until = self.until(stop)
-        stands = stop.since < asked.end and (until is None or asked.start < until)
-        return stands and law.stopped(
-            person.place, stop, asked.channel, asked.purpose, debts=asked.debts, number=asked.number
-        )  # fmt: skip
-
-    def _as_of(self, stop: Stop, asked: Asked) -> Stop:
-        """The stop without what was said of its end only later."""
-        words = [(who, when) for who, when in stop.words if when <= asked.asked_at]
-        closed = stop.closed_at if stop.closed_at is not None and stop.closed_at <= asked.asked_at else None
-        return replace(stop, words=words, closed_at=closed)
+    def _given_up(self, party_id: UUID, *, known_by: datetime) -> bool:
+        """Whether the case is over because the person is another one."""
+        merge = self.history.merge
+        return merge is not None and merge.merged == party_id and self.one_person(known_by=known_by)
 
     # The person's own word.
 
@@ -229,7 +165,7 @@ class Ledger(Lives):
 
     def over_limit(
         self, person: Person, one: Contact | Asked, others: Iterable[Contact], reserved: Iterable[Grant] = (), *,
-        stricter: date | None,
+        stricter: date | None, view: View = NOW,
     ) -> str | None:  # fmt: skip
         """The first limit that one more contact passes. What is only reserved counts as everything.
 
@@ -240,14 +176,14 @@ class Ledger(Lives):
         for limit in law.limits_on(person.place, law.dates_of(one.start, one.end, person.zones), stricter):
             if limit.passable and self._leaves(person, limit.name, one):
                 continue
-            passed = self._passed(limit, person, one, about, others, reserved)
+            passed = self._passed(limit, person, one, about, others, reserved, view)
             if passed is not None:
                 return passed
         return None
 
     def over_limit_of_sharers(
         self, person: Person, one: Contact | Asked, others: Iterable[Contact], reserved: Iterable[Grant] = (), *,
-        at: datetime | None = None, known_by: datetime | None,
+        at: datetime | None = None, known_by: datetime | None, view: View = NOW,
     ) -> str | None:  # fmt: skip
         """The same by the laws of those who share the debt, the home or the number: each is counted on what both have.
 
@@ -256,7 +192,9 @@ class Ledger(Lives):
         others, reserved, about = list(others), list(reserved), self.aspects(one)
         days = law.dates_of(one.start, one.end, person.zones)
         for party_id in self.history.people:
-            if party_id == person.party_id:
+            if party_id == person.party_id or (
+                party_id == self.other_id(person.party_id) and self.one_person(known_by=view.known_by)
+            ):
                 continue
             sharer = self.living(party_id, at=at, known_by=known_by)
             if sharer.place == person.place:  # the same law is asked already, on all that it is about
@@ -265,7 +203,7 @@ class Ledger(Lives):
             for limit in law.limits_on(sharer.place, days, None):
                 if not self._share(limit, party_id, common, known_by=known_by):
                     continue
-                passed = self._passed(limit, person, one, common, others, reserved)
+                passed = self._passed(limit, person, one, common, others, reserved, view)
                 if passed is not None:
                     return passed
         return None
@@ -282,7 +220,7 @@ class Ledger(Lives):
 
     def _passed(
         self, limit: law.Limit, person: Person, one: Contact | Asked, about: law.About, others: Sequence[Contact],
-        reserved: Sequence[Grant],
+        reserved: Sequence[Grant], view: View,
     ) -> str | None:  # fmt: skip
         made = isinstance(one, Contact)
         counts = limit.counts(one) if made else one.channel in limit.channels and one.purpose in limit.purposes
@@ -295,10 +233,19 @@ class Ledger(Lives):
         together: list[Contact | Grant] = [it for it in others if limit.counts(it)]
         together += [it for it in reserved if limit.may_count(it)]
         for each in about.one_by_one() if "debt" in limit.on else (about,):
-            counted = [self._dates(it) for it in together if limit.concerns(each, self.aspects(it))]
+            counted = [self._dates(it) for it in together if limit.concerns(each, self._seen(it, person, view))]
             if law.busiest(dates, counted, limit.dates, months=limit.months) >= limit.most:
                 return limit.name
         return None
+
+    def _seen(self, one: Contact | Grant, person: Person, view: View) -> law.About:
+        """What it is about, as the person's own where it was told of another id of theirs."""
+        about, merge = self.aspects(one), self.history.merge
+        if merge is None or one.party_id == person.party_id:
+            return about
+        known = view.moment is None or merge.reached_real <= view.moment
+        own = known and self.counts_for(person.party_id, one, known_by=view.known_by)
+        return about._replace(person=person.party_id) if own else about
 
     def _dates(self, one: Contact | Grant) -> frozenset[date]:
         name = one.contact_id if isinstance(one, Contact) else one.permit_id
@@ -315,8 +262,13 @@ class Ledger(Lives):
 
     def _attested_from(self, person: Person, limit: law.Limit, about: law.About, known_by: datetime) -> date:
         """Since when all that the limit counts is attested, also of those who share what it is on."""
-        found = [person.history_known_from]
+        found, other_id = [person.history_known_from], self.other_id(person.party_id)
+        merge = self.history.merge if self.one_person(known_by=known_by) else None
+        if merge is not None and other_id is not None and merge.survivor == person.party_id:
+            found.append(self.history.people[other_id].history_known_from)
         for other in () if "person" in limit.on else self.history.people.values():
+            if merge is not None and other.party_id == other_id:
+                continue
             if (
                 ("debt" in limit.on and not about.debts.isdisjoint(other.debts))
                 or ("home" in limit.on and about.home in self.homes(other.party_id, known_by=known_by))
@@ -367,11 +319,3 @@ class Ledger(Lives):
             and one.end <= leave.end
             and (isinstance(one, Contact) or leave.given_real <= one.asked_real)
         ]
-
-
-def _said_over(stop: Stop) -> datetime | None:
-    """The word that ends it; of some kinds the word of a second person."""
-    words = [(who, when) for who, when in stop.words if when >= stop.recorded_at]
-    if stop.kind not in law.TWO_PEOPLE:
-        return words[0][1] if words else None
-    return next((when for who, when in words if who != words[0][0]), None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from worlds.truth import Grant, History, Move, Person, Removal, Sale
+from worlds.truth import Contact, Grant, History, Move, Person, Removal, Sale
 
 
 class Lives:
@@ -53,7 +53,45 @@ class Lives:
         sold = {
             one.debt for one in self.sales.get(party_id, ()) if known_by is None or one.recorded_real <= known_by
         }  # fmt: skip
-        return frozenset(self.history.people[party_id].debts) - sold
+        other = self.other_id(party_id) if self.one_person(known_by=known_by) else None
+        debts = self.history.people[party_id].debts
+        return frozenset(debts if other is None else (*debts, *self.history.people[other].debts)) - sold
+
+    def one_person(self, *, known_by: datetime | None) -> bool:
+        """Whether the two who were found to be one are one, as far as was known by that real time."""
+        merge = self.history.merge
+        if merge is None or (known_by is not None and known_by < merge.recorded_real):
+            return False
+        return merge.parted_real is None or (known_by is not None and known_by < merge.parted_real)
+
+    def other_id(self, party_id: UUID) -> UUID | None:
+        """The other one of the two who are, or were, thought to be one."""
+        merge = self.history.merge
+        if merge is None or party_id not in (merge.survivor, merge.merged):
+            return None
+        return merge.merged if party_id == merge.survivor else merge.survivor
+
+    def told_of_both(self, told_real: datetime | None, *, known_by: datetime | None) -> bool:
+        """Whether what was told of one of the two then (None: not yet) counts for both: while they are one, anything;
+        for ever what was told while they were thought to be.
+        """
+        merge = self.history.merge
+        if merge is None or self.one_person(known_by=known_by):
+            return merge is not None
+        parted = merge.parted_reached
+        over = merge.parted_real is not None and (known_by is None or merge.parted_real <= known_by)
+        return over and parted is not None and told_real is not None and merge.reached_real <= told_real <= parted
+
+    def counts_for(self, party_id: UUID, one: Contact | Grant, *, known_by: datetime | None) -> bool:
+        """Whether it is the person's own, under whichever id of theirs."""
+        if one.party_id == party_id:
+            return True
+        if one.party_id != self.other_id(party_id):
+            return False
+        told = one.told_real if isinstance(one, Contact) else None
+        if told is not None and known_by is not None and told > known_by:
+            told = None
+        return self.told_of_both(told, known_by=known_by)
 
     def called(self, party_id: UUID, number: str | None, *, known_by: datetime | None) -> bool:
         """Whether somebody was to reach the person on that number, as far as was known by that real time."""

@@ -24,7 +24,7 @@ class Moving:
 
     def plan(self) -> None:
         """Draw whether and when."""
-        if self._draw.random() < _MOVES:
+        if not self.world.merges and self._draw.random() < _MOVES:
             self.world.at(self.world.now + (self.world.ends - self.world.now) * self._draw.random(), self._move)
 
     def _move(self) -> None:

@@ -14,6 +14,7 @@ from multiprocessing import Pool
 from worlds.changing import Changing
 from worlds.checker import Breach, Checked, check
 from worlds.collectors import Collectors
+from worlds.merging import Merging
 from worlds.moving import Moving
 from worlds.stops import Stops
 from worlds.takeover import Takeover
@@ -47,6 +48,7 @@ class Tally:
 def live(seed: int) -> History:
     """The history of the world of that seed: always the same."""
     world = World(seed)
+    Merging(world).plan()
     for person in world.people:
         Changing(world, person).plan()
     for person in world.people:

@@ -80,7 +80,12 @@ class Sharing:
             return _NOTHING
         counted: list[Counted] = []
         for other, common, _ in ties.others:
-            counted += [self._of_another(place, one, common, decided=decided) for place, one in other.made.items()]
+            same = case.same.get(other.party_id)
+            counted += [
+                self._of_another(place, one, common, decided=decided)
+                for place, one in other.made.items()
+                if same is None or not same.shares(one.told_real)
+            ]
             if decided:
                 reserved = (permit.reservation() for permit in other.permits.values() if permit.reserves)
                 counted += [msgspec.structs.replace(one, of_another=True) for one in reserved]
@@ -110,7 +115,7 @@ class Sharing:
             common: dict[UUID, dict[str, datetime]] = {}
             for name in names_of(wanted):
                 for party_id, known_real in self._reached.get(name, {}).items():
-                    if party_id != case.party_id:
+                    if party_id != case.party_id and not self._is_one_with(case, party_id):
                         common.setdefault(party_id, {})[name] = max(known_real, self._known(name, case))
             others = [(self._cases[one], keys_named(names), names) for one, names in common.items()]
             known_from: dict[str, date | None] = {
@@ -119,6 +124,10 @@ class Sharing:
             }
             found = self._tied[place] = _Ties(wanted, tuple(others), known_from)
         return found
+
+    @staticmethod
+    def _is_one_with(case: Case, party_id: UUID) -> bool:
+        return party_id in case.same and case.same[party_id].stands
 
     def _known(self, name: str, case: Case) -> datetime:
         """Since when it is known of the person: of a number that a contact names it need not be."""

@@ -47,7 +47,7 @@ class Stops:
             self.world.at(self._some_time(), self._complain)
             if draw.random() < 0.5:
                 self.world.at(self._some_time(), self._complain)
-        if draw.random() < 0.12:
+        if draw.random() < 0.12 and not self.world.merges:
             self.world.at(self._some_time(), self._cure)
         for _ in range(draw.choice((0, 0, 0, 1, 2))):
             self.world.at(self._some_time(), self._wish)

@@ -34,7 +34,7 @@ class Takeover:
         (ADR 0126), also where no debt is shared; the law of these worlds does not say that.
         """
         others = (one for one in self.world.people if one is not self.person)
-        if self.world.homes_change or any(share(one, self.person) for one in others):
+        if self.world.merges or self.world.homes_change or any(share(one, self.person) for one in others):
             return
         days = (self.world.begins.date() - self.person.history_known_from).days
         if days > 2 and self._draw.random() < _TAKEN_OVER:

@@ -61,6 +61,21 @@ class Sale:
 
 
 @dataclass(slots=True, kw_only=True)
+class Merge:
+    """Two people were found to be one, and perhaps two again: each word reached us and was handled at real times.
+
+    While they are one, the survivor's case stands for both and the other is closed.
+    """
+
+    survivor: UUID
+    merged: UUID
+    reached_real: datetime
+    recorded_real: datetime
+    parted_reached: datetime | None = None
+    parted_real: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class Contact:
     """A contact or attempt that was made. `start` and `end` are business time, `start_real` is real time.
 
@@ -255,6 +270,7 @@ class History:
     moves: list[Move] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)
     sales: list[Sale] = field(default_factory=list)
+    merge: Merge | None = None
     verdicts: dict[UUID, Verdict] = field(default_factory=dict)
     leaves: dict[UUID, list[bytes]] = field(default_factory=dict)
     stricter_from: date | None = None

@@ -49,6 +49,7 @@ class World:
         )
         self.hearing = Hearing(self.bureau)
         self.homes_change = False
+        self.merges = False
         self._shared_debt = self.new_id()
         self.people: list[Person] = []
         for _ in range(draw.randint(1, 3)):

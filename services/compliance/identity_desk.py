@@ -6,8 +6,12 @@ it was about. Each id keeps its own chain in the log, and a leaf on each names t
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Final
+
 from services.compliance import moratorium_desk, sharing_desk
 from services.compliance.domain.leaves import NewLeaf
+from services.compliance.domain.same_persons import pair_key
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
 from services.compliance.store import same_persons
@@ -18,6 +22,8 @@ from shared.events import Event
 from shared.events.base import EventData
 from shared.events.case import CaseIdentity, CasePartyMerged
 from shared.ids import event_id
+
+_ALL_CONTACTS: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def follow(uow: UnitOfWork, instruments: Instruments, event: Event[EventData], data: CaseIdentity) -> None:
@@ -31,13 +37,13 @@ async def follow(uow: UnitOfWork, instruments: Instruments, event: Event[EventDa
         uow, merged_id=data.merged_id, survivor_id=data.survivor_id, version=data.version, is_merged=is_merged,
         told_real=event.recorded_time,
     )  # fmt: skip
-    key = f"person:{same_persons.pair_key(data.merged_id, data.survivor_id)}"
+    key = f"person:{pair_key(data.merged_id, data.survivor_id)}"
     await reach(uow, [(data.merged_id, [key]), (data.survivor_id, [key])])
     await append_leaves(uow, instruments.cipher, [_leaf(uow, event, data, is_merged=is_merged)])
     arrived_real = event.recorded_time
     recalled = Recall(party_id=data.party_id, cause="identity", fact_arrived_real=arrived_real, contacts=None)
     await recall(uow, instruments, [recalled])
-    sharing_desk.follow_keys(uow, [key], since=event.time, arrived_real=arrived_real)
+    sharing_desk.follow_keys(uow, [key], since=_ALL_CONTACTS, arrived_real=arrived_real)
     await moratorium_desk.follow_people(uow, [data.merged_id, data.survivor_id], arrived_real=arrived_real)
 
 

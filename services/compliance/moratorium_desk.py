@@ -18,11 +18,12 @@ from services.compliance import announcements, hindsight
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.moratoria import MORATORIA, as_reaching, debts_under, jointly_liable, to_tell
 from services.compliance.domain.recalls import recall_of
+from services.compliance.domain.same_persons import others_of
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import recall
 from services.compliance.store import moratoria as store
 from services.compliance.store.debts import load_debts, load_liable
-from services.compliance.store.same_persons import load_same, others_of
+from services.compliance.store.same_persons import load_same
 from services.compliance.watch import Timer
 from shared.database import UnitOfWork
 from shared.ids import event_id

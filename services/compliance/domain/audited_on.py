@@ -30,6 +30,8 @@ class Made:
     counted: Counted
     conduct: bool = False
     harm: bool = False
+    one_person_since: datetime | None = None
+    """It was told of another id of the person; that both are one is known since then (real time)."""
 
     @property
     def order(self) -> tuple[datetime, UUID]:
@@ -45,6 +47,9 @@ class Made:
         """As compliance knew of it then; None: not at all. Of its reservation nobody knew how it would go: it opens no
         gate and closes none. What came out later made it no less lawful then.
         """
+        if self.one_person_since is not None and moment < self.one_person_since:
+            known = replace(self, one_person_since=None).as_known_by(moment)
+            return None if known is None else structs.replace(known, of_another=True, lawful=None)
         told = self.counted.told_real
         if told is not None and told > moment:
             return None if self.counted.permit_id is None else structs.replace(self.counted, lawful=None)
@@ -165,6 +170,7 @@ def _learnt(
     moments += [one.recorded_real for one in places]
     moments += [one.recorded_real for one in dossier.entries if one.as_of <= at]
     moments += [one.recorded_real for one in dossier.overrides]
+    moments += [since for one in before if (since := one.one_person_since) is not None]
     moments += [told for one in facts.shared if (told := one.told_real) is not None]
     return moments + [told for one in before if (told := one.counted.told_real) is not None]
 

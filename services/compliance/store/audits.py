@@ -14,9 +14,10 @@ from services.compliance.domain.audited_on import Made
 from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.facts import Counted
 from services.compliance.domain.rulings import Answer
+from services.compliance.domain.same_persons import made_of_others, others_of
 from services.compliance.store.budget_keys import reach
 from services.compliance.store.counted import counted_of
-from services.compliance.store.same_persons import Same, load_same, others_of
+from services.compliance.store.same_persons import load_same
 from services.compliance.store.sealed import CONTACT, DECISION, open_records, plain_record
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
@@ -246,18 +247,10 @@ async def load_made(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, li
         )
     if not same:
         return own
-    return {party_id: sorted(_with_others(party_id, own, same), key=lambda one: one.order) for party_id in wanted}
-
-
-def _with_others(party_id: UUID, own: Mapping[UUID, Sequence[Made]], same: Same) -> list[Made]:
-    found = list(own[party_id])
-    for other in same.get(party_id, ()):
-        found += [
-            one
-            for one in own[other.party_id]
-            if one.counted.told_real is not None and other.shares(one.counted.told_real)
-        ]
-    return found
+    return {
+        party_id: sorted([*own[party_id], *made_of_others(same.get(party_id, ()), own)], key=lambda one: one.order)
+        for party_id in wanted
+    }
 
 
 async def load_audited(uow: UnitOfWork, leaf_ids: Iterable[UUID]) -> list[Audited]:

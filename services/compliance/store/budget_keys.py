@@ -15,9 +15,10 @@ from services.compliance.domain.budget_keys import OF_ALL_CONTACTS, joined, keys
 from services.compliance.domain.debts import Debt
 from services.compliance.domain.facts import Counted
 from services.compliance.domain.rule_records import Key
+from services.compliance.domain.same_persons import Same, SamePerson, others_of, standing
 from services.compliance.store.counted import counted_of
 from services.compliance.store.debts import load_liable
-from services.compliance.store.same_persons import Same, load_same, others_of, standing
+from services.compliance.store.same_persons import load_same
 from shared.database import UnitOfWork
 
 # The one-number key space of advisory locks belongs to parties; 6 is this module's in the two-number one.
@@ -115,7 +116,7 @@ async def load_shared(
         other = row["party_id"]
         counted, names = _counted(row, links[other], decided=decided, resolved=resolved.get(other, ()))
         askers = {asker for name in names for asker in asking.get(name, ())} - {row["party_id"]}
-        for party_id in sorted(one for one in askers if row["party_id"] not in standing(same, one)):
+        for party_id in sorted(one for one in askers if not _is_own(row, same.get(one, ()))):
             found.setdefault(party_id, []).append(counted)
     return {party_id: tuple(counted) for party_id, counted in found.items()}
 
@@ -154,6 +155,11 @@ def _parts(name: str) -> tuple[str, str]:
 
 def _is_kept_here(name: str) -> bool:
     return _parts(name)[0] in _KEPT_HERE
+
+
+def _is_own(row: asyncpg.Record, same: Iterable[SamePerson]) -> bool:
+    """Whether it is counted as the person's own, told of another id of theirs."""
+    return any(other.party_id == row["party_id"] and other.shares(row["recorded_real"]) for other in same)
 
 
 def _of_all_contacts(name: str) -> bool:

@@ -14,7 +14,7 @@ from msgspec import structs
 from services.compliance.domain.budget_keys import keys_named
 from services.compliance.domain.facts import Counted
 from services.compliance.domain.local_time import Span
-from services.compliance.store.same_persons import Same, others_of
+from services.compliance.domain.same_persons import Same, others_of
 from shared.database import UnitOfWork
 
 _NOBODY: Final[Same] = MappingProxyType({})
@@ -59,11 +59,7 @@ def _with_others(
     was told while they were one."""
     found = [one for _, one in own.get(party_id, ())]
     for other in same.get(party_id, ()):
-        found += [
-            one
-            for told_real, one in own.get(other.party_id, ())
-            if other.stands or (told_real is not None and other.shares(told_real))
-        ]
+        found += [one for told_real, one in own.get(other.party_id, ()) if other.shares(told_real)]
     return found
 
 

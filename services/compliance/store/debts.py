@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from services.compliance.domain.debts import Debt, Obligor
-from services.compliance.store.same_persons import Same, others_of, standing
+from services.compliance.domain.same_persons import Same, others_of, standing
 from shared.database import UnitOfWork
 
 _NOBODY: Final[Same] = MappingProxyType({})

@@ -14,6 +14,7 @@ from services.compliance.domain.facts import Circumstances, Counted, Freshness, 
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.rule_records import Key
+from services.compliance.domain.same_persons import Same, person_keys, standing
 from services.compliance.store.budget_keys import load_links, load_shared, lock_keys
 from services.compliance.store.counted import load_counted
 from services.compliance.store.debts import load_debts
@@ -21,7 +22,7 @@ from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.holds import load_holds
 from services.compliance.store.moratoria import load_reaching
 from services.compliance.store.past_sharers import load_past_sharers
-from services.compliance.store.same_persons import Same, load_same, person_keys, standing
+from services.compliance.store.same_persons import load_same
 from services.compliance.store.surroundings import load_surroundings
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher

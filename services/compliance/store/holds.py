@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from services.compliance.domain.holds import Hold, HoldKind
-from services.compliance.store.same_persons import Same, others_of
+from services.compliance.domain.same_persons import Same, holds_of_others, others_of
 from shared.database import UnitOfWork
 
 _NOBODY: Final[Same] = MappingProxyType({})
@@ -74,14 +74,7 @@ async def load_holds(uow: UnitOfWork, party_ids: Iterable[UUID], *, same: Same =
 
 
 def _with_others(party_id: UUID, found: Mapping[UUID, Sequence[Hold]], same: Same) -> list[Hold]:
-    held = list(found.get(party_id, ()))
-    for other in same.get(party_id, ()):
-        held += [
-            replace(hold, recorded_real=max(hold.recorded_real, other.since_real or hold.recorded_real))
-            for hold in found.get(other.party_id, ())
-            if other.shares(hold.recorded_real)
-        ]
-    return held
+    return [*found.get(party_id, ()), *holds_of_others(same.get(party_id, ()), found)]
 
 
 async def load_holds_of_kinds(

@@ -153,6 +153,17 @@ async def test_a_late_contact_under_the_old_id_takes_back_what_it_leaves_no_room
     assert (await desk.get(f"/v1/permits/{granted['permit_id']}")).json()["revoked"]
 
 
+async def test_a_stop_under_the_old_id_takes_back_what_was_granted_under_the_other(desk: Desk) -> None:
+    first, second = await desk.open_case(), await desk.open_case()
+    await merge(desk, second, first)
+    (allowed,) = await desk.ask(visit_request(first))
+    assert allowed["decision"] == "allow"
+    await desk.deliver("stop", stopped(desk, second))
+    await carry(desk)
+    revoked = await desk.events("compliance.permit_revoked")
+    assert [one["party_id"] for one in revoked] == [str(first.party_id)]
+
+
 async def test_each_chain_names_the_other_person_and_only_its_key_opens_it(desk: Desk) -> None:
     first, second = await desk.open_case(), await desk.open_case()
     await merge(desk, second, first)

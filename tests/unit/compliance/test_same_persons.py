@@ -3,7 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from services.compliance.store.same_persons import SamePerson, group_of
+from services.compliance.domain.audited_on import Made
+from services.compliance.domain.facts import Counted
+from services.compliance.domain.local_time import Span
+from services.compliance.domain.same_persons import SamePerson, group_of, made_of_others
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 T = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -48,3 +51,18 @@ def test_pairs_that_stand_go_before_a_shorter_way_that_does_not() -> None:
 def test_a_ring_ends() -> None:
     known = pairs((A, B, True, 1, None), (B, C, True, 1, None), (C, A, True, 1, None))
     assert [one.party_id for one in group_of(A, known)] == [B, C]
+
+
+def test_of_what_is_only_reserved_nothing_counts_after_they_parted() -> None:
+    assert SamePerson(B, True, hours(1), None).shares(None)
+    assert not SamePerson(B, False, hours(1), hours(5)).shares(None)
+
+
+def test_contacts_under_the_other_id_were_somebody_else_s_until_both_were_known_to_be_one() -> None:
+    visit = Counted(channel="visit", purpose="collection", span=Span(T, hours(1)), zones=("UTC",), told_real=hours(2))
+    made = {B: [Made(contact_id=C, counted=visit).judged(conduct=False, harm=False)]}
+    [one] = made_of_others([SamePerson(B, True, hours(8), None)], made)
+    then = [one.as_known_by(hours(hour)) for hour in (7, 8)]
+    assert [known and (known.of_another, known.lawful) for known in then] == [(True, None), (False, True)]
+    assert one.as_known_by(hours(1)) is None
+    assert made_of_others([SamePerson(B, False, hours(3), hours(8))], made) == []

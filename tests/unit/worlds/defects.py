@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from services.compliance.domain import holds, leaves
+from services.compliance.domain.audited_on import Made
 from services.compliance.domain.compiled.hours import Hours
 from services.compliance.domain.facts import Counted, PartyFacts, Question, Requested
 from services.compliance.domain.history import Counter
@@ -19,6 +20,7 @@ from services.compliance.domain.local_time import Span, hours_on
 from services.compliance.domain.permits import Permit, PermitState
 from services.compliance.domain.recalls import VISITS, Recall
 from services.compliance.domain.rulings import Earliest, Ruling, deny_until
+from services.compliance.domain.same_persons import SamePerson, made_of_others
 
 _counted, _touches, _zones = Counter.busiest, Hold.touches, Question.candidate_zones
 _ended, _built, _open_on = holds.ended, leaves.build, Hours.on
@@ -104,6 +106,10 @@ def _on_no_number(self: Counted, keys: Any, wanted: Any) -> bool:
 
 def _lets_live(is_spared: Callable[[Recall], bool]) -> Any:
     return lambda self, permit: not is_spared(self) and _forbids(self, permit)
+
+
+def _known_before(*others: Any) -> list[Made]:
+    return [replace(one, one_person_since=None) for one in made_of_others(*others)]
 
 
 _DOMAIN = "services.compliance.domain"
@@ -238,6 +244,26 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     "calls of others on one number unread": (
         [lambda: patch.object(Counted, "surely_shares", _on_no_number)],
         "granted against: limit",
+    ),
+    "holds of another id unread": (
+        [lambda: patch("worlds.bureau.holds_of_others", lambda *_: [])],
+        "granted against: stop",
+    ),
+    "contacts of another id unread": (
+        [lambda: patch("worlds.bureau.made_of_others", lambda *_: [])],
+        "granted against: limit",
+    ),
+    "one person, and the permits live on": (
+        [lambda: patch.object(Recall, "forbids", _lets_live(lambda one: one.cause == "identity"))],
+        "a contact on a permit of before",
+    ),
+    "one person, known before it was": (
+        [lambda: patch("worlds.bureau.made_of_others", _known_before)],
+        "the audit differs",
+    ),
+    "two people, and still one": (
+        [lambda: patch.object(SamePerson, "shares", lambda *_: True)],
+        "a refusal names other",
     ),
     "leaf lost": ([lambda: patch("worlds.bureau.leaves.build", _loses_a_leaf)], "a gap in the party's chain"),
     "no earliest": ([lambda: patch(f"{_DOMAIN}.rules.holds.deny_until", _without_earliest)], "a refusal without its"),
