@@ -15,12 +15,12 @@ FOUND_AT = {
     "calls of others on one number unread": 49, "homes that were left are visited": 41,
     "sold, and its permits live on": 17, "sold, and still collected": 20,
     "a loan's hold covers all": 6, "a loan's hold covers nothing named": 6, "debts counted together": 152,
-    "end backdated": 37, "late contact reaches nobody else": 258, "laws of others unread": 11,
+    "end backdated": 37, "late contact reaches nobody else": 2_086, "laws of others unread": 11,
     "laws of others unread by the audit": 240, "moratorium never carried": 168, "moratorium of others unread": 6,
-    "no hindsight": 6, "no second look": 149, "one person ends it": 4, "permit of the contact told first": 314,
+    "no hindsight": 6, "no second look": 149, "one person ends it": 10, "permit of the contact told first": 314,
     "request good for ever": 14, "stale facts believed": 90, "two complaints one hold": 48,
     "unlawful call opens a gate": 95, "used reservation lapses": 19, "what names no debt counts on none": 5,
-    "wish ignored": 22, "wishes not audited": 6,
+    "wish ignored": 30, "wishes not audited": 6,
 }  # fmt: skip
 
 
