@@ -23,6 +23,7 @@ from services.compliance.domain.cutovers import (
     HistoryTooShort,
 )
 from services.compliance.domain.look_back import longest_look_back
+from services.compliance.domain.same_persons import others_of
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.contacts import LONGEST_POINT
 from services.compliance.schemas.cutovers import (
@@ -39,7 +40,7 @@ from services.compliance.schemas.cutovers import (
     UnattestedParty,
 )
 from services.compliance.store import cutovers as store
-from services.compliance.store.same_persons import load_same, others_of
+from services.compliance.store.same_persons import load_same
 from shared.database import UnitOfWork
 from shared.security.callers import caller_of, scope
 from shared.web.commands import command
