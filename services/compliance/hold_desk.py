@@ -6,7 +6,7 @@ The hold, its leaf, its event, and the recall of every permit it forbids, in one
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -19,6 +19,7 @@ from services.compliance.domain.holds import (
     HoldKind,
     HoldScope,
     Need,
+    covers,
     end_by,
     ended,
     lawful_end,
@@ -102,6 +103,7 @@ def asked_for(body: PlaceHold, instruments: Instruments, *, arrived_real: dateti
 async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold]) -> list[Hold]:
     """Place the holds; one that stands already (same party, scope, kind, source) is returned as it is.
 
+    One that is over by itself, or ends before the one told now would, makes way for it: contact stays away between.
     Parties are locked.
     """
     standing = await store.load_holds(uow, {one.party_id for one in new}) if new else {}
@@ -112,8 +114,16 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
         hold = same_source(
             known, kind=one.kind, scope=one.scope, scope_key=one.scope_key, source_ref=one.source_ref
         )  # fmt: skip
+        told = _hold(one, uow)
+        is_kept = hold is not None and all(hold is not each for each, _ in fresh)
+        if hold is not None and is_kept and not covers(hold, until=told.valid_to, now=uow.now):
+            since = told.valid_from if hold.until is None or hold.until <= uow.now else uow.now
+            told = replace(told, valid_from=min(told.valid_from, since))
+            known.remove(hold)
+            await _end(uow, instruments, [store.EndedHold(ended(hold, at=uow.now), "told_again")])
+            hold = None
         if hold is None:
-            hold = _hold(one, uow)
+            hold = told
             known.append(hold)
             fresh.append((hold, one))
         holds.append(hold)

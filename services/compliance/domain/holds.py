@@ -153,6 +153,18 @@ def lawful_end(kind: HoldKind, *, valid_from: datetime, valid_to: datetime | Non
     return valid_to
 
 
+def covers(hold: Hold, *, until: datetime | None, now: datetime) -> bool:
+    """Whether a hold that stands already keeps contact away as long as one of its source that is told now.
+
+    One that is over by itself covers nothing. A breathing space is not made longer by being told again.
+    """
+    if hold.until is None:
+        return True
+    if hold.until <= now:
+        return False
+    return hold.kind == "breathing_space" or (until is not None and until <= hold.until)
+
+
 def ended(hold: Hold, *, at: datetime) -> Hold:
     """The hold after its end was recorded: ending acts from `at`, never earlier.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.compliance.domain.holds import LONGEST_REVIEW, HoldKind, HoldScope, Need, PointKind
+from services.compliance.domain.holds import COMPLAINT_SOURCE, LONGEST_REVIEW, HoldKind, HoldScope, Need, PointKind
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Cell, Reference
 from shared.events.contact import Channel
@@ -41,7 +41,7 @@ class PlaceHold(BaseModel):
         "it is ignored: only two people end these.",
     )
     source_ref: Reference = Field(
-        description="What it comes from, for instance the plan's id; one open hold per source."
+        description="What it comes from, for instance the plan's id; one open hold per source, not `complaint:…`."
     )
     reason: str | None = Field(
         None,
@@ -57,6 +57,12 @@ class PlaceHold(BaseModel):
     def _ends_after_it_begins(self) -> Self:
         if self.valid_to is not None and self.valid_to <= self.valid_from:
             raise ValueError("valid_to must lie after valid_from")
+        return self
+
+    @model_validator(mode="after")
+    def _source_is_its_own(self) -> Self:
+        if self.source_ref.startswith(COMPLAINT_SOURCE):
+            raise ValueError("source_ref: a complaint places its hold itself, and closing it ends that")
         return self
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Holds over HTTP: who places, who ends, on what evidence, and what is kept of a person's need."""
 
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -179,3 +180,30 @@ async def test_collections_see_needs_and_no_complaints(desk: Desk) -> None:
         "complaint", "vulnerability", "mental_health_crisis", "dispute"
     ]  # fmt: skip
     assert "collector-app" not in SCOPES["compliance.read-holds"].clients
+
+
+async def test_told_again_for_longer_it_lasts_longer_and_told_shorter_it_stays(desk: Desk) -> None:
+    case = await desk.open_case()
+    soon = (desk.clock.business + timedelta(hours=1)).isoformat()
+    first = await place(desk, case, valid_to=soon)
+    assert await decision(desk, case) == "allow", "the visit is in the afternoon"
+    longer = await place(desk, case)
+    assert longer["hold_id"] != first["hold_id"]
+    assert await decision(desk, case) == "deny"
+    assert (await place(desk, case, valid_to=soon))["hold_id"] == longer["hold_id"]
+    assert await decision(desk, case) == "deny"
+
+
+async def test_a_hold_that_is_over_does_not_stand_for_the_one_told_again(desk: Desk) -> None:
+    case = await desk.open_case()
+    over = (desk.clock.business - timedelta(hours=1)).isoformat()
+    await place(desk, case, valid_from="2026-03-01T02:00:00Z", valid_to=over)
+    await place(desk, case, valid_to=(desk.clock.business + timedelta(days=9)).isoformat())
+    assert await decision(desk, case) == "deny"
+
+
+async def test_nobody_places_a_hold_in_the_name_of_a_complaint(desk: Desk) -> None:
+    """Only closing that complaint would end it, and there is none."""
+    case = await desk.open_case()
+    body = {"party_id": str(case.party_id), "kind": "dispute", "valid_from": FROM, "source_ref": "complaint:1"}
+    assert (await desk.post("/v1/holds", body)).status_code == 422

@@ -16,6 +16,7 @@ from services.compliance.domain.holds import (
     HoldEndNeedsEvidence,
     HoldKind,
     SecondPersonEndsHold,
+    covers,
     end_by,
     ended,
     lawful_end,
@@ -100,3 +101,13 @@ def test_one_person_says_no_end_beforehand_of_what_two_people_end(kind: HoldKind
 
 def test_a_need_may_pass_on_a_day_that_is_known() -> None:
     assert lawful_end("vulnerability", valid_from=NOW, valid_to=NOW + DAY) == NOW + DAY
+
+
+def test_a_hold_told_again_is_the_same_while_it_lasts_as_long() -> None:
+    dispute = hold(kind="dispute", valid_from=NOW, valid_to=NOW + 9 * DAY)
+    assert covers(dispute, until=NOW + 9 * DAY, now=NOW)
+    assert not covers(dispute, until=NOW + 10 * DAY, now=NOW)
+    assert not covers(dispute, until=None, now=NOW)
+    assert not covers(dispute, until=NOW + 9 * DAY, now=NOW + 9 * DAY), "it is over"
+    space = hold(kind="breathing_space", valid_from=NOW, valid_to=NOW + 60 * DAY)
+    assert covers(space, until=NOW + 70 * DAY, now=NOW + 10 * DAY), "sixty days, however often it is told"
