@@ -19,8 +19,8 @@ from services.assignment.store import feeds
 from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData
-from shared.events.platform import ServiceHeartbeat
 from shared.messaging import Answer, Intent, NewIntent, TimerHandler
+from shared.messaging.disbelieved import disbelieved, hear_disbelief
 
 WITHDRAW_OF_FEED: Final = "visit.withdraw_of_feed"
 _SPEAKER: Final = "intake"
@@ -31,14 +31,7 @@ _SECOND_LOOK: Final = timedelta(seconds=60)
 
 async def on_heartbeats(uow: UnitOfWork, events: Sequence[Event[EventData]]) -> None:
     """Keep which cores intake does not believe; of those that are named anew, what waits is taken back."""
-    beats = [event.data for event in events if isinstance(event.data, ServiceHeartbeat)]
-    newest = max((beat for beat in beats if beat.service == _SPEAKER), key=lambda beat: beat.sent_at, default=None)
-    if newest is None:
-        return
-    known, told = await feeds.suspended(uow), frozenset(newest.suspended_feeds)
-    if told == known or not await feeds.hear(uow, told, said_at=newest.sent_at):
-        return
-    for core in sorted(told - known):
+    for core in sorted(await hear_disbelief(uow, events, speaker=_SPEAKER)):
         for due_at in (uow.real_now, uow.real_now + _SECOND_LOOK):
             uow.intend(_look(uow, core, found_at=due_at))
 
@@ -61,7 +54,7 @@ class WithdrawOfFeed(TimerHandler):
         """Withdraw a page; the next page is an intent of the same transaction."""
         for intent, _ in answered:
             core, after = intent.payload["core"], intent.payload["after"]
-            if core not in await feeds.suspended(uow):
+            if core not in await disbelieved(uow):
                 continue
             page = await feeds.planned_of(uow, core, after=after and UUID(after), limit=_PAGE)
             await uow.lock_parties(page)

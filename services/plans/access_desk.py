@@ -110,5 +110,5 @@ def _case(row: Row) -> Row:
         str(Money(amount_minor=minor, currency=currency))
         for minor, currency in zip(row["balance_minor"], row["balance_currency"], strict=True)
     ]
-    shown = ("case_id", "is_open", "jurisdiction", "time_zones", "suspended")
+    shown = ("case_id", "is_open", "jurisdiction", "time_zones", "suspended", "core")
     return {name: row[name] for name in shown} | {"balances": balances}

@@ -10,7 +10,8 @@ from shared.database import UnitOfWork
 
 _LISTS: Final = {
     "cases": """
-SELECT case_id, is_open, balance_minor, balance_currency, jurisdiction, time_zones, suspended FROM case_known
+SELECT case_id, is_open, balance_minor, balance_currency, jurisdiction, time_zones, suspended, core
+FROM case_known
 WHERE tenant = $1 AND party_id = $2 ORDER BY case_id
 """,
     "plans": """

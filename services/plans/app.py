@@ -18,7 +18,7 @@ from services.plans.domain.follow_up_policy import FollowUpPolicies
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.examples import EXAMPLES
 from services.plans.follow_up_api import build_follow_up_router
-from services.plans.following_desk import AskForFollowUps, FollowingDesk, LookAtPlans, next_look
+from services.plans.following_desk import AskForFollowUps, FollowingDesk, LookAtPlans, next_look, on_heartbeats
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.known_holds import LearnHolds, learn_holds
 from services.plans.permits import PermitReleases, Permits, PermitUses
@@ -99,4 +99,5 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             PermitReleases(permits),
         ],
         lifespan=lifespan,
+        on_heartbeats=on_heartbeats,
     )

@@ -48,7 +48,7 @@ class FollowUps(BaseModel):
     cure_days_left: int | None = Field(description="Days until a person looks at it; null: nobody was warned.")
     paused_by: list[str] = Field(
         description="Kinds of holds under which no day counts and nobody is reminded, warned or judged; "
-        "`case_suspended`: the bank's core and we disagree."
+        "`case_suspended`: the bank's core and we disagree; `feed_suspended`: its whole feed is not believed."
     )
     next_contact: ContactKind | None = Field(description="The message a permit is asked for; null: none is due.")
     policy_id: str = Field(description="The policy that says so.", examples=["follow-up-cn-2026-1"])

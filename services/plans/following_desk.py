@@ -22,7 +22,10 @@ from services.plans.follow_up_store import HeardHold
 from services.plans.permits import RELEASE_PERMIT, PermitDecision, Permits, batch_key
 from services.plans.store import PlanStore, load_cases
 from shared.database import Database, UnitOfWork
+from shared.events import Event
+from shared.events.base import EventData
 from shared.messaging import Answer, Intent, NewIntent, TimerHandler
+from shared.messaging.disbelieved import disbelieved, hear_disbelief, is_disbelieved
 from shared.web.problems import NotFound
 
 LOOK: Final = "plan.follow_up_look"
@@ -42,10 +45,15 @@ class Followed:
     case: KnownCase | None
     steps: tuple[Step, ...]
     pauses: tuple[Paused, ...]
+    feed_suspended: bool = False
+    """Whether intake does not believe the core of the case: what was paid is not known."""
 
     def standing(self, policy: FollowUpPolicy, now: datetime) -> Standing:
         """Where it stands now."""
-        withheld = ("case_suspended",) if self.case is not None and self.case.suspended else ()
+        stops = {
+            "case_suspended": self.case is not None and self.case.suspended, "feed_suspended": self.feed_suspended,
+        }  # fmt: skip
+        withheld = [cause for cause, stands in stops.items() if stands]
         return standing(self.plan, self.steps, self.pauses, today=policy.today(now), policy=policy, withheld=withheld)
 
 
@@ -75,12 +83,15 @@ class FollowingDesk:
         persons = await same_persons.stand_for(uow, owners)
         cases = await load_cases(uow, set(persons.values()))
         steps = await follow_up_store.steps_of(uow, owners)
+        cores = await disbelieved(uow)
+        of_plan = {plan.plan_id: _case_of(plan, persons[plan.party_id], cases) for plan in plans}
         holds = await follow_up_store.holds_of(uow, owners | set(persons.values()))
         return [
             Followed(
                 plan=plan,
                 person=persons[plan.party_id],
-                case=_case_of(plan, persons[plan.party_id], cases),
+                case=(case := of_plan[plan.plan_id]),
+                feed_suspended=is_disbelieved(None if case is None else case.core, cores),
                 steps=tuple(steps.get(plan.plan_id, ())),
                 pauses=tuple(
                     _paused(hold, policy)
@@ -154,6 +165,11 @@ def _paused(hold: HeardHold, policy: FollowUpPolicy) -> Paused:
     """The local dates that a hold touches, the whole of its first and last day."""
     last = None if hold.valid_to is None else policy.today(hold.valid_to)
     return Paused(first=policy.today(hold.valid_from), last=last, cause=hold.kind)
+
+
+async def on_heartbeats(uow: UnitOfWork, events: Sequence[Event[EventData]]) -> None:
+    """Which cores intake does not believe: nobody is judged by payments that may be missing."""
+    await hear_disbelief(uow, events, speaker="intake")
 
 
 @dataclass(frozen=True)

@@ -27,16 +27,16 @@ _SEALED: Final = (STATEMENT, DOCUMENT)
 _CASES = "SELECT * FROM case_known WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
 _SAVE_CASES = """
 INSERT INTO case_known (tenant, party_id, case_id, version, is_open, balance_minor, balance_currency, jurisdiction,
-                        time_zones, suspended)
+                        time_zones, suspended, core)
 SELECT $1, r.party_id, r.case_id, r.version, r.is_open, r.minor::bigint[], r.currency::text[], r.jurisdiction,
-       r.time_zones::text[], r.suspended
+       r.time_zones::text[], r.suspended, r.core
 FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[],
-            $10::boolean[])
-  AS r(party_id, case_id, version, is_open, minor, currency, jurisdiction, time_zones, suspended)
+            $10::boolean[], $11::text[])
+  AS r(party_id, case_id, version, is_open, minor, currency, jurisdiction, time_zones, suspended, core)
 ON CONFLICT (tenant, party_id, case_id) DO UPDATE SET
   version = excluded.version, is_open = excluded.is_open, balance_minor = excluded.balance_minor,
   balance_currency = excluded.balance_currency, jurisdiction = excluded.jurisdiction,
-  time_zones = excluded.time_zones, suspended = excluded.suspended
+  time_zones = excluded.time_zones, suspended = excluded.suspended, core = excluded.core
 """
 _PLANS_OF_PARTIES = """
 SELECT * FROM plan WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY party_id, proposed_at, plan_id
@@ -227,6 +227,7 @@ async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[tuple[U
             jurisdiction=row["jurisdiction"],
             time_zones=tuple(row["time_zones"]),
             suspended=row["suspended"],
+            core=row["core"],
         )
         for row in rows
     }
@@ -238,7 +239,8 @@ async def save_cases(uow: UnitOfWork, cases: Sequence[KnownCase]) -> None:
         return
     rows = [
         (case.party_id, case.case_id, case.version, case.is_open, _array(map(str, case.balances.values())),
-         _array(case.balances), case.jurisdiction, _array(case.time_zones), case.suspended)
+         _array(case.balances), case.jurisdiction, _array(case.time_zones), case.suspended,
+         case.core)
         for case in sorted(cases, key=lambda each: (each.party_id, each.case_id))
     ]  # fmt: skip
     await uow.sql.execute(_SAVE_CASES, uow.tenant, *_columns(rows))

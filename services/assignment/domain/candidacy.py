@@ -18,6 +18,7 @@ from shared.events import NewEvent
 from shared.events.base import EventData
 from shared.events.case import CaseActionChosen, CaseLoan, CaseOpened, EndingKind, NextAction
 from shared.events.visit import VisitWithdrawn
+from shared.messaging.disbelieved import is_disbelieved
 from shared.messaging.intents import NewIntent
 from shared.money import Money
 
@@ -101,8 +102,7 @@ class Candidacy:
     @property
     def feed_suspended(self) -> bool:
         """Whether the case's core is not believed; of a case that nobody said the core of, whether any is not."""
-        core = None if self.case is None else self.case.core
-        return bool(self.disbelieved) if core is None else core in self.disbelieved
+        return is_disbelieved(None if self.case is None else self.case.core, self.disbelieved)
 
     def today(self, now: datetime) -> date:
         """The party's local date (UTC while no zone is known)."""

@@ -12,10 +12,10 @@ import asyncpg
 from services.assignment.domain.candidacy import Block, Candidacy, CaseFacts, ChosenAction
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.visits import LIVE, PlannedVisit, VisitState
-from services.assignment.store.feeds import suspended
 from services.assignment.store.rows import columns
 from shared.database import UnitOfWork
 from shared.events.base import TimeWindow
+from shared.messaging.disbelieved import disbelieved
 from shared.money import Money
 
 _LIVE = sorted(LIVE)
@@ -103,7 +103,7 @@ async def load_candidacies(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[U
     blocks: dict[UUID, list[Block]] = defaultdict(list)
     for row in await uow.sql.fetch(_BLOCKS, uow.tenant, ids):
         blocks[row["party_id"]].append(_block(row))
-    disbelieved = await suspended(uow)
+    cores = await disbelieved(uow)
     visits = {row["party_id"]: planned_visit(row) for row in await uow.sql.fetch(_LIVE_VISITS, uow.tenant, ids, _LIVE)}
     return {
         party_id: Candidacy(
@@ -113,7 +113,7 @@ async def load_candidacies(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[U
             blocks=tuple(blocks[party_id]),
             not_before=cases[party_id]["not_before"] if party_id in cases else None,
             visit=visits.get(party_id),
-            disbelieved=disbelieved,
+            disbelieved=cores,
         )
         for party_id in ids
     }

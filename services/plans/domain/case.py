@@ -25,6 +25,7 @@ class KnownCase:
     jurisdiction: str | None = None
     time_zones: tuple[str, ...] = ()
     suspended: bool = False
+    core: str | None = None
 
     def owes(self, debt: Money) -> bool:
         """Whether at least `debt` is owed: no plan is made over money that nobody owes."""
@@ -41,7 +42,7 @@ def known(before: KnownCase | None, data: CaseOpened) -> KnownCase | None:
     return KnownCase(
         party_id=data.party_id, case_id=data.case_id, version=data.version, is_open=True, balances=dict(balances),
         jurisdiction=data.jurisdiction, time_zones=tuple(data.time_zones),
-        suspended=before is not None and before.suspended,
+        suspended=before is not None and before.suspended, core=data.core,
     )  # fmt: skip
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 from services.plans.domain.follow_up_policy import FollowUpPolicies
-from services.plans.following_desk import next_look
+from services.plans.following_desk import next_look, on_heartbeats
 from services.plans.known_holds import learn_holds
 from shared.events.case import CaseOpened, CasePartyMerged, CaseSuspended
 from shared.events.compliance import HoldEnded, HoldPlaced
+from shared.events.platform import ServiceHeartbeat
 from tests.integration.assignment.harness import Desk
 from tests.integration.plans.conftest import Compliance
 from tests.integration.plans.test_plans import access_lists, open_case, paid, signed
@@ -184,3 +186,20 @@ async def test_holds_of_before_are_asked_for_and_until_then_nobody_is_looked_at(
     await at(desk, date(2026, 4, 9))
     assert (await follow_ups(desk, plan))["paused_by"] == ["vulnerability"]
     assert asked(compliance) == []
+
+
+async def test_nobody_breaks_a_plan_by_payments_of_a_core_that_is_not_believed(desk: Desk) -> None:
+    _, plan = await signed(desk)
+    for days in (6, 40, 55):
+        await at(desk, FIRST + timedelta(days=days))
+    assert (await follow_ups(desk, plan))["stage"] == "in_review"
+    for seconds, suspended in ((1, {"core-a": "books_differ"}), (2, {})):
+        said = desk.clock.real + timedelta(seconds=seconds)
+        beat = ServiceHeartbeat(
+            service="intake", topic="case", partition=0, sent_at=said, low_watermark=said, suspended_feeds=suspended
+        )
+        async with desk.database.unit_of_work() as uow:
+            await on_heartbeats(uow, [SimpleNamespace(data=beat)])  # type: ignore[list-item]
+        answer = await reviewed(desk, plan, decision="break")
+        assert answer.status_code == (409 if suspended else 200)
+    assert answer.json()["state"] == "broken"
