@@ -4,18 +4,41 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
+from typing import Literal, cast
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.intake.domain.comparison import LoanStatus, PartField
 from shared.web.client import ServiceClient
 
 _REFERENCES_PER_CALL = 200
 _PAGE = 1_000
 
 
+class DueParts(BaseModel):
+    """What the items that are past due and not settled are made of, and what was paid towards them; minor units."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    principal_minor: int = Field(ge=0)
+    interest_minor: int = Field(ge=0)
+    fee_minor: int = Field(ge=0)
+    penalty_minor: int = Field(ge=0)
+    paid_minor: int = Field(ge=0)
+
+
+class BoundPerson(BaseModel):
+    """Somebody bound by the loan."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    party_ref: str
+    role: Literal["borrower", "co_borrower", "guarantor"]
+
+
 class CoreBalance(BaseModel):
-    """What the core says of one loan, as of its business date."""
+    """What the core says of one loan, as of its business date. The optional fields are compared where it says them."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -25,6 +48,20 @@ class CoreBalance(BaseModel):
     overdue_minor: int = Field(ge=0)
     oldest_due_date: date | None
     business_date: date
+    days_past_due: int | None = Field(None, ge=0)
+    status: LoanStatus | None = None
+    due_parts: DueParts | None = None
+    bound: list[BoundPerson] | None = None
+
+    @property
+    def parts(self) -> dict[PartField, int] | None:
+        """The parts by the name of the field."""
+        return None if self.due_parts is None else cast("dict[PartField, int]", self.due_parts.model_dump())
+
+    @property
+    def obligors(self) -> frozenset[tuple[str, str]] | None:
+        """Reference and role of everyone bound."""
+        return None if self.bound is None else frozenset((one.party_ref, one.role) for one in self.bound)
 
 
 class _Balances(BaseModel):

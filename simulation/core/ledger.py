@@ -165,7 +165,15 @@ class Ledger:
             "overdue_minor": loan.overdue,
             "oldest_due_date": oldest.isoformat() if oldest else None,
             "business_date": self.business_date.isoformat(),
-        }
+            "days_past_due": (self.business_date - oldest).days if oldest else 0,
+            "status": "open",
+            "due_parts": {
+                "principal_minor": sum(due.amount for due in loan.dues if due.rest),
+                "interest_minor": 0, "fee_minor": 0, "penalty_minor": 0,
+                "paid_minor": sum(due.paid for due in loan.dues if due.rest),
+            },
+            "bound": [{"party_ref": loan.person.party_ref, "role": "borrower"}],
+        }  # fmt: skip
 
 
 def _loan(account: Account, *, as_of: date, seed: int) -> Loan:

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Final, Literal, NamedTuple, Protocol, cast
+from typing import Final, Literal, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from services.intake.domain.assessment import assess, balance_minor, movements_of
+from services.intake.domain.assessment import (
+    Assessment,
+    LoanArrears,
+    assess,
+    balance_minor,
+    effective_statement,
+    movements_of,
+)
 from services.intake.domain.book import Book, Disagreement, Loan, Standing
 from services.intake.domain.policy import DelinquencyPolicy
 
-ComparedField = Literal["overdue_minor", "balance_minor", "oldest_due_date", "currency", "loan", "obligors"]
+ComparedField = Literal[
+    "overdue_minor", "balance_minor", "oldest_due_date", "currency", "loan", "group", "obligors", "days_past_due",
+    "status", "principal_minor", "interest_minor", "fee_minor", "penalty_minor", "paid_minor",
+]  # fmt: skip
+PartField = Literal["principal_minor", "interest_minor", "fee_minor", "penalty_minor", "paid_minor"]
+LoanStatus = Literal["open", "closed", "written_off", "sold", "serviced_elsewhere"]
 # More than this is no sum of single errors: one of the two sides is wrong as a whole.
 INCIDENT_SHARE: Final = 0.005
 INCIDENT_LOANS: Final = 10
+# Every other end is a closed loan.
+_STATUS_OF: Final[Mapping[str, LoanStatus]] = {
+    "written_off": "written_off", "sold": "sold", "servicing": "serviced_elsewhere",
+}  # fmt: skip
 
 
 class CoreStatement(Protocol):
-    """What the core says of one loan, as of its business date; amounts in minor units."""
+    """What the core says of one loan, as of its business date; amounts in minor units.
+
+    What is None it does not say, and that is not compared. `parts`: of the items that are past due and not settled.
+    `obligors`: reference and role of everyone bound.
+    """
 
     @property
     def currency(self) -> str: ...
@@ -29,6 +49,14 @@ class CoreStatement(Protocol):
     def overdue_minor(self) -> int: ...
     @property
     def oldest_due_date(self) -> date | None: ...
+    @property
+    def days_past_due(self) -> int | None: ...
+    @property
+    def status(self) -> LoanStatus | None: ...
+    @property
+    def parts(self) -> Mapping[PartField, int] | None: ...
+    @property
+    def obligors(self) -> frozenset[tuple[str, str]] | None: ...
 
 
 class FieldDifference(NamedTuple):
@@ -44,7 +72,7 @@ def compare(
     book: Book, stated: Mapping[str, CoreStatement], day: date, policy: DelinquencyPolicy
 ) -> list[FieldDifference]:
     """The differences of one party's loans on `day`, in order of reference. Tolerance 0."""
-    past_due = {loan.loan_ref: loan for loan in assess(book, day, policy).loans}
+    state = assess(book, day, policy)
     found: list[FieldDifference] = []
     for reference, loan in sorted(book.loans.items()):
         if loan.terms is None:
@@ -53,19 +81,63 @@ def compare(
         if core is None:
             found.append(FieldDifference(reference, "loan", "known", None))
             continue
-        late = past_due.get(reference)
-        pairs = {
-            "currency": (loan.terms.currency, core.currency),
-            "overdue_minor": (0 if late is None else late.overdue_minor, core.overdue_minor),
-            "balance_minor": (balance_minor(loan, movements_of(book, reference)), core.balance_minor),
-            "oldest_due_date": (None if late is None else late.oldest_due_date, core.oldest_due_date),
-        }
+        pairs = _amounts(book, loan, core, state) | _standing(loan, core)
         found += [
-            FieldDifference(reference, cast("ComparedField", field), str(ours), str(cores))
+            FieldDifference(reference, field, _words(ours), _words(cores))
             for field, (ours, cores) in pairs.items()
             if ours != cores
         ]
     return found
+
+
+_Pairs = dict[ComparedField, tuple[object, object]]
+
+
+def _amounts(book: Book, loan: Loan, core: CoreStatement, state: Assessment) -> _Pairs:
+    late = next((one for one in state.loans if one.loan_ref == loan.loan_ref), None)
+    pairs: _Pairs = {
+        "currency": (loan.terms and loan.terms.currency, core.currency),
+        "overdue_minor": (0 if late is None else late.overdue_minor, core.overdue_minor),
+        "balance_minor": (balance_minor(loan, movements_of(book, loan.loan_ref)), core.balance_minor),
+        "oldest_due_date": (None if late is None else late.oldest_due_date, core.oldest_due_date),
+    }
+    if core.days_past_due is not None:
+        pairs["days_past_due"] = (0 if late is None else late.days, core.days_past_due)
+    if core.parts is not None:
+        ours = _parts(book, loan, late, state.as_of)
+        for field, amount in core.parts.items():
+            pairs[field] = (ours[field], amount)
+    return pairs
+
+
+def _parts(book: Book, loan: Loan, late: LoanArrears | None, day: date) -> dict[PartField, int]:
+    """Of the items that are past due and not settled: what each is made of, and what was paid towards them."""
+    statement = None if late is None else effective_statement(loan, movements_of(book, loan.loan_ref))
+    items = [item for item in statement.items if item.due_date < day and item.rest] if statement else []
+    return {
+        "principal_minor": sum(item.principal for item in items),
+        "interest_minor": sum(item.interest for item in items),
+        "fee_minor": sum(item.fee for item in items),
+        "penalty_minor": sum(item.penalty for item in items),
+        "paid_minor": sum(item.paid for item in items),
+    }
+
+
+def _standing(loan: Loan, core: CoreStatement) -> _Pairs:
+    pairs: _Pairs = {}
+    if core.status is not None:
+        pairs["status"] = ("open" if loan.ending is None else _STATUS_OF.get(loan.ending.kind, "closed"), core.status)
+    told = loan.newer_obligors or loan.terms
+    if core.obligors is not None and told is not None:
+        pairs["obligors"] = (frozenset((party_ref, role) for party_ref, role, _ in told.obligors), core.obligors)
+    return pairs
+
+
+def _words(value: object) -> str:
+    """A value as text; of people bound the references with their roles, in order."""
+    if isinstance(value, frozenset):
+        return ", ".join(f"{party_ref} ({role})" for party_ref, role in sorted(value))
+    return str(value)
 
 
 def is_incident(*, compared: int, differing: int) -> bool:

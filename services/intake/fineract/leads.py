@@ -83,5 +83,5 @@ class GroupLoans:
         await findings.resolve(uow, self._resolved)
         for loan, occasion in sorted(self._open.items()):
             run_id = derived_id("fineract-group", self.tenancy.core, loan.loan_ref)
-            found = FieldDifference(loan.loan_ref, "obligors", None, _WHY[self.tenancy.group_liability])
+            found = FieldDifference(loan.loan_ref, "group", None, _WHY[self.tenancy.group_liability])
             await findings.see_unresolved(uow, run_id, {loan.party_id: [found]}, business_date=occasion.business_date)

@@ -41,19 +41,19 @@ WHERE f.tenant = $1 AND f.party_id = n.party_id AND f.loan_ref = n.loan_ref AND 
 _CLOSE = """
 UPDATE reconciliation_finding f SET closed_at = $2
 WHERE f.tenant = $1 AND f.party_id = ANY($3::uuid[]) AND f.closed_at IS NULL
-  AND f.field <> 'obligors'
+  AND f.field <> 'group'
   AND (f.party_id, f.loan_ref, f.field) NOT IN (SELECT * FROM unnest($4::uuid[], $5::text[], $6::text[]))
 """
-# No comparison opens or closes who is bound: the core's balances do not tell it.
+# No comparison opens or closes what a group's loan lacks: the core's balances do not tell it.
 _RESOLVE = """
 UPDATE reconciliation_finding f SET closed_at = $2
 FROM unnest($3::uuid[], $4::text[]) AS n(party_id, loan_ref)
-WHERE f.tenant = $1 AND f.party_id = n.party_id AND f.loan_ref = n.loan_ref AND f.field = 'obligors'
+WHERE f.tenant = $1 AND f.party_id = n.party_id AND f.loan_ref = n.loan_ref AND f.field = 'group'
   AND f.closed_at IS NULL
 """
 _PARTIES = """
 SELECT DISTINCT party_id FROM reconciliation_finding
-WHERE tenant = $1 AND closed_at IS NULL AND field <> 'obligors' ORDER BY party_id
+WHERE tenant = $1 AND closed_at IS NULL AND field <> 'group' ORDER BY party_id
 """
 _OPEN = """
 SELECT party_id, loan_ref, field, ours, cores, business_date, opened_at, confirmed_at FROM reconciliation_finding
@@ -118,7 +118,7 @@ async def confirm(uow: UnitOfWork, found: Mapping[UUID, Sequence[FieldDifference
 async def see_unresolved(
     uow: UnitOfWork, run_id: UUID, found: Mapping[UUID, Sequence[FieldDifference]], *, business_date: date
 ) -> None:
-    """Nobody can say who is bound by these loans (field `obligors`): open, and suspended from the first look on."""
+    """Nobody can say who is bound by these loans (field `group`): open, and suspended from the first look on."""
     await see(uow, run_id, found, business_date=business_date)
     rows = sorted((party_id, one.loan_ref, one.field) for party_id, differences in found.items() for one in differences)
     await uow.sql.execute(_CONFIRM, uow.tenant, uow.real_now, *_columns(rows))

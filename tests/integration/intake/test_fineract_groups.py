@@ -38,11 +38,11 @@ async def test_without_the_bank_s_word_the_loan_is_held_and_a_finding_says_why(c
     await core.send(core.late(7))
     assert await core.letters() == []
     assert await cases(core) == {"group-5": "open held"}
-    assert await findings(core) == [("7", "obligors", True)]
+    assert await findings(core) == [("7", "group", True)]
     assert not [path for path in core.books.questions if "clients" in path or "groups" in path]
     core.books.book(7, 200_00, on=DAY)
     await core.send(core.late(7))
-    assert await findings(core) == [("7", "obligors", False)]
+    assert await findings(core) == [("7", "group", False)]
 
 
 async def test_the_members_are_bound_jointly_and_one_case_leads(core):
@@ -71,7 +71,7 @@ async def test_a_lead_who_leaves_the_group_leaves_the_case_to_the_next(core):
     core.books.groups[5] = [44, 45]
     await core.send(core.late(7))
     assert await cases(core) == {"group-5": "cured held", "44": "open"}
-    assert await findings(core) == [("7", "obligors", False)]
+    assert await findings(core) == [("7", "group", False)]
     core.adapter._port._person_seconds = 0
     core.books.groups[5] = [45]
     await core.send(core.late(7), core.sender.message(7, wire.repayment_due(7, date(2026, 4, 5))))

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from services.intake.domain.assessment import assess, suspensions
-from services.intake.domain.comparison import compare, is_incident, marked
+from services.intake.domain.comparison import LoanStatus, PartField, compare, is_incident, marked
 from services.intake.domain.policy import DelinquencyPolicy
 from tests.unit.intake.facts import DAY, closed, due, hold_end, overdue
 from tests.unit.intake.folding import fold_all
@@ -22,6 +22,10 @@ class Core:
     balance_minor: int = 100_000
     oldest_due_date: date | None = DAY - timedelta(days=10)
     currency: str = "CNY"
+    days_past_due: int | None = None
+    status: LoanStatus | None = None
+    parts: dict[PartField, int] | None = None
+    obligors: frozenset[tuple[str, str]] | None = None
 
 
 def differences(stated, *facts):
@@ -40,10 +44,27 @@ def test_agreement_is_no_difference():
         (Core(balance_minor=0), ("balance_minor", "100000", "0")),
         (Core(oldest_due_date=None), ("oldest_due_date", "2026-02-28", "None")),
         (Core(currency="JPY"), ("currency", "CNY", "JPY")),
+        (Core(days_past_due=11), ("days_past_due", "10", "11")),
+        (Core(status="written_off"), ("status", "open", "written_off")),
+        (Core(parts={"principal_minor": 500, "penalty_minor": 7}), ("penalty_minor", "0", "7")),
+        (
+            Core(obligors=frozenset({("P-1", "borrower"), ("P-9", "guarantor")})),
+            ("obligors", "P-1 (borrower)", "P-1 (borrower), P-9 (guarantor)"),
+        ),
     ],
 )
 def test_each_field_is_named(core, difference):
     assert differences({"L-1": core}) == [difference]
+
+
+def test_what_the_core_says_besides_agrees():
+    said = Core(
+        days_past_due=10, status="open", parts={"principal_minor": 500, "paid_minor": 0},
+        obligors=frozenset({("P-1", "borrower")}),
+    )  # fmt: skip
+    assert differences({"L-1": said}) == []
+    gone = Core(0, oldest_due_date=None, days_past_due=0, parts={"principal_minor": 0}, status="closed")
+    assert differences({"L-1": gone}, overdue(1), closed(2)) == []
 
 
 def test_a_loan_that_the_core_does_not_know():
