@@ -13,6 +13,7 @@ from typing import NoReturn
 import httpx
 
 from shared.embedded.home import PROJECT_FOLDER, tail
+from shared.security.authorities import trusted_authorities
 
 READY_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
@@ -66,7 +67,7 @@ class ChildProcess:
     async def wait_until_ready(self, *, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
         """Asks `ready_url` until it answers 200. Raises ProcessFailedError."""
         deadline = asyncio.get_running_loop().time() + timeout_seconds
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False, verify=trusted_authorities()) as client:
             while True:
                 if self.has_failed:
                     raise self.failure()

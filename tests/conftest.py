@@ -6,10 +6,10 @@ A server starts when the first test asks for it and stops with the last run. Dat
 import asyncio
 import gc
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import asyncpg
@@ -41,6 +41,9 @@ _SERVERS = EmbeddedServers(TEST_HOME)
 settings.register_profile("properties", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("properties")
 
+# Of the most waiting first. Chaos stays in one share: several broken servers at once take each other's time.
+LONG_ROOMS: Final = ("chaos", "e2e", "cutover")
+T = TypeVar("T")
 DatabaseFactory = Callable[[str], Awaitable[ServiceDatabase]]
 SettingsFactory = Callable[..., Awaitable[ServiceSettings]]
 TopicsFactory = Callable[..., Awaitable[None]]
@@ -52,9 +55,27 @@ def pytest_configure(config: pytest.Config) -> None:
     _SERVERS.home.hold()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: begun last, one of them would keep a single worker busy after all others are done."""
-    items.sort(key=lambda item: [room not in item.path.parts for room in ("e2e", "chaos")])
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest first: begun last, one of them would keep a single worker busy after all others are done.
+
+    Each room of long tests at the beginning of another worker's share, and not one behind the other in the first's.
+    """
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    heads = [[item for item in items if room in item.path.parts] for room in LONG_ROOMS]
+    long = {item for head in heads for item in head}
+    items[:] = in_shares(heads, [item for item in items if item not in long], workers=workers)
+
+
+def in_shares(heads: Sequence[list[T]], rest: list[T], *, workers: int) -> list[T]:
+    """All in one order of which xdist gives each worker an equal part, one behind the other (`--dist worksteal`)."""
+    shares = [[one for head in heads[worker::workers] for one in head] for worker in range(workers)]
+    left, taken, order = len(rest) + sum(map(len, shares)), 0, []
+    for waiting, share in zip(range(workers, 0, -1), shares, strict=True):
+        more = max(0, left // waiting - len(share))
+        order += [*share, *rest[taken : taken + more]]
+        taken += more
+        left -= len(share) + more
+    return order + rest[taken:]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -137,7 +158,7 @@ async def service_database(postgres: str, servers: EmbeddedServers, shelf: Shelf
 
         async def make(service: str) -> ServiceDatabase:
             async def copy(name: str) -> ServiceDatabase:
-                template = await _template(postgres, servers.home, service)
+                template = await migrated_template(postgres, servers.home, service)
                 return await create_database(
                     postgres, name, role=f"test_{service}", password=servers.home.password, template=template
                 )
@@ -179,7 +200,7 @@ def service_settings(
     return make
 
 
-async def _template(admin_url: str, home: Home, service: str) -> str:
+async def migrated_template(admin_url: str, home: Home, service: str) -> str:
     """A migrated database to copy from; its name holds the digest of what made it, so that edits make a new one."""
     sources = sorted((PROJECT_FOLDER / "services" / service / "migrations").rglob("*.py"))
     sources += sorted((PROJECT_FOLDER / "shared" / "database").glob("*.py"))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,9 +36,14 @@ from simulation.oracle.read import read_topics
 from simulation.portfolio.fitted import load_fitted
 from simulation.portfolio.generate import generate_accounts
 from simulation.story import FIRST_DAY
+from tests.conftest import migrated_template
 
 SEED = 17
 _READ = "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_position WHERE topic = ANY('{loan,loan-urgent}')"
+_AWAY = (
+    OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError,
+)  # fmt: skip
+Template = Callable[[str], Awaitable[str]]
 _UNPUBLISHED = "SELECT count(*) FROM outbox_pending WHERE NOT housekeeping"
 
 
@@ -53,6 +59,8 @@ class Run:
     sent: int = 0
     mouth: Mouth = field(default_factory=lambda: Mouth(seed=SEED + 2))
     _eye: AIOKafkaConsumer | None = None
+    _connections: dict[str, asyncpg.Connection] = field(default_factory=dict)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def feed(self, messages: Sequence[Message] | None = None) -> None:
         """Publish the portfolio's first night, or other messages of the core."""
@@ -93,15 +101,21 @@ class Run:
         await process.wait_until_ready()
 
     async def column(self, query: str, *, service: str = "intake") -> list[Any] | None:
-        """The first column of a query to a service's database; None while the database does not answer."""
-        try:
-            connection = await asyncpg.connect(self.platform.databases[service].url, timeout=5)
-        except (OSError, asyncpg.PostgresError):
-            return None
-        try:
-            return [row[0] for row in await connection.fetch(query)]
-        finally:
-            await connection.close()
+        """The first column of a query to a service's database; None while the database does not answer.
+
+        Over one connection, until it breaks: hundreds of looks a second, each with a new one, would take a whole core.
+        """
+        async with self._looking:
+            try:
+                connection = self._connections.get(service)
+                if connection is None or connection.is_closed():
+                    connection = await asyncpg.connect(self.platform.databases[service].url, timeout=5)
+                    self._connections[service] = connection
+                return [row[0] for row in await connection.fetch(query)]
+            except _AWAY:
+                if (broken := self._connections.pop(service, None)) is not None:
+                    broken.terminate()
+                return None
 
     async def value(self, query: str, *, service: str = "intake") -> int:
         """One number out of a service's database; -1 while the database does not answer."""
@@ -136,6 +150,8 @@ class Run:
         """Ends what was opened to look with."""
         if self._eye is not None:
             await self._eye.stop()
+        for connection in self._connections.values():
+            connection.terminate()
 
     async def history(self) -> History:
         """All topics, raw."""
@@ -170,18 +186,29 @@ async def passes(number: Callable[[], Awaitable[int]], threshold: int, *, second
     await eventually(reached, seconds=seconds, every=0.005)
 
 
-async def _provision(platform: Platform, services: Sequence[str]) -> None:
-    """The databases of these services alone, and all topics: a run of one service need not wait for five."""
+async def _provision(platform: Platform, services: Sequence[str], template: Template | None) -> None:
+    """The databases of these services alone, and all topics: a run of one service need not wait for five.
+
+    Copied from the tests' templates where the run is on their server, and so with the roles of those.
+    """
+    password = platform.servers.home.password
     for service in services:
         name = platform.prefix + service
-        database = await create_database(platform.admin_url, name, role=name, password=platform.servers.home.password)
-        await migrate(database.owner_url, f"services.{service}")
+        if template is not None:
+            database = await create_database(
+                platform.admin_url, name, role=f"test_{service}", password=password, template=await template(service)
+            )
+        else:
+            database = await create_database(platform.admin_url, name, role=name, password=password)
+            await migrate(database.owner_url, f"services.{service}")
         platform.databases[service] = database
     await provision_topics(platform.kafka, platform.prefix)
 
 
 @asynccontextmanager
-async def _run(home: Path, prefix: str, *, parties: int, services: Sequence[str]) -> AsyncIterator[Run]:
+async def _run(
+    home: Path, prefix: str, *, parties: int, services: Sequence[str], template: Template | None
+) -> AsyncIterator[Run]:
     ledger = Ledger.of(generate_accounts(load_fitted(), count=parties, seed=SEED), as_of=FIRST_DAY, seed=SEED)
     first_night = opening(ledger, at=START, seed=SEED)
     clock = SteppedClock.create(home / "business-clock", start=START)
@@ -193,7 +220,7 @@ async def _run(home: Path, prefix: str, *, parties: int, services: Sequence[str]
     async with Platform(folder=home, prefix=prefix, environment=environment) as platform:
         await platform.start_servers()
         try:
-            await _provision(platform, services)
+            await _provision(platform, services, template)
             await platform.start_issuer()
             kafka: dict[str, Any] = platform.kafka.client_options("core")
             async with BankCore(ledger, kafka=kafka, prefix=prefix, seed=SEED) as core:
@@ -219,9 +246,9 @@ class RunFactory(Protocol):
         ...
 
 
-def _factory(home: Path, prefix: str) -> RunFactory:
+def _factory(home: Path, prefix: str, template: Template | None = None) -> RunFactory:
     def make(parties: int, services: Sequence[str] = ("intake",)) -> AbstractAsyncContextManager[Run]:
-        return _run(home, prefix, parties=parties, services=services)
+        return _run(home, prefix, parties=parties, services=services, template=template)
 
     return make
 
@@ -249,10 +276,17 @@ def shared_broker(home: Path, servers: EmbeddedServers, kafka: KafkaAccess, monk
 
 
 @pytest.fixture
-def run(home: Path, prefix: str, postgres: str, shared_broker: None, monkeypatch: pytest.MonkeyPatch) -> RunFactory:
+def run(
+    home: Path,
+    prefix: str,
+    postgres: str,
+    servers: EmbeddedServers,
+    shared_broker: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> RunFactory:
     """`async with run(parties) as it` gives a run on the tests' shared servers, which it must not hurt."""
     monkeypatch.setenv("DOORSTEP_DATABASE_URL", postgres)
-    return _factory(home, prefix)
+    return _factory(home, prefix, partial(migrated_template, postgres, servers.home))
 
 
 @pytest.fixture

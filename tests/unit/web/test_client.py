@@ -68,6 +68,11 @@ async def test_answer_is_typed() -> None:
     assert (await client(Remote(OK)).get("/x", Answer)).number == 7
 
 
+async def test_client_that_never_called_is_closed() -> None:
+    async with client(Remote(OK)):
+        pass
+
+
 async def test_command_is_repeated_with_the_same_key() -> None:
     remote = Remote(httpx.ConnectError("down"), AWAY, httpx.ReadError("cut"), OK)
     await client(remote).command("/x", Answer, body=Question(), idempotency_key="k1")
