@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
+from services.intake.store import consents as store
 from shared.database import UnitOfWork
 from shared.events import NewEvent
 from shared.events.case import PartyConsentsTold
@@ -13,13 +14,6 @@ from shared.events.loan import Consent
 from shared.security.party_keys import PartyCipher
 
 _FIELD: Final = "person.consents"
-_NEW = """
-INSERT INTO told_consent AS t (tenant, party_id, commitment)
-SELECT $1, n.party_id, n.commitment FROM unnest($2::uuid[], $3::bytea[]) AS n(party_id, commitment)
-ON CONFLICT (tenant, party_id) DO UPDATE SET commitment = excluded.commitment
-WHERE t.commitment <> excluded.commitment
-RETURNING party_id
-"""
 
 
 async def follow(uow: UnitOfWork, cipher: PartyCipher, told: Mapping[UUID, Sequence[Consent]]) -> None:
@@ -32,7 +26,7 @@ async def follow(uow: UnitOfWork, cipher: PartyCipher, told: Mapping[UUID, Seque
         for party_id in ids
     }
     marks = [cipher.blind_index(_FIELD, events[party_id].model_dump_json()) for party_id in ids]
-    for (party_id,) in await uow.sql.fetch(_NEW, uow.tenant, ids, marks):
+    for party_id in await store.keep(uow, dict(zip(ids, marks, strict=True))):
         uow.emit(
             NewEvent(
                 type="party.consents_told", party_id=party_id, aggregate_id=party_id, data=events[party_id],
