@@ -27,6 +27,7 @@ from services.compliance.store import duty_causes as store
 from services.compliance.store.facts import load_cases
 from services.compliance.store.holds import load_holds
 from services.compliance.store.leaves import append_leaves
+from services.compliance.store.same_persons import load_same
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
 from shared.ids import digest_id, event_id
@@ -67,6 +68,8 @@ async def record(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewCau
     cases = await load_cases(uow, [one.party_id for one in new if one.party_id is not None])
     places = {party_id: case.jurisdiction for party_id, case in cases.items()}
     causes = {_id(instruments, one): one for one in new}
+    # Of nobody by name: two who report the same breach at once wait for each other here.
+    await uow.lock_parties(cause_id for cause_id, one in causes.items() if one.party_id is None)
     known = await store.find(uow, causes)
     fresh = {
         cause_id: _cause(instruments, cause_id, one, places)
@@ -92,10 +95,13 @@ async def answer(
 
     Raises CauseNotKnown, CauseAnswered, AnswerTimeWrong, RelativesNotEntitled.
     """
+    if party_id is None:
+        await uow.lock_parties([cause_id])
     kept = (await store.find(uow, [cause_id])).get(cause_id)
     if kept is None or kept.person_key != _person_key(instruments, party_id):
         raise CauseNotKnown("no such cause of that person")
-    held = await load_holds(uow, [party_id]) if party_id is not None else {}
+    ids = [] if party_id is None else [party_id]
+    held = await load_holds(uow, ids, same=await load_same(uow, ids)) if ids else {}
     deceased = any(hold.kind == "deceased" and hold.ended_at is None for ones in held.values() for hold in ones)
     before = kept.cause.of(given.rule)
     if taken(kept.cause, given, now=uow.now, deceased=deceased) != before:

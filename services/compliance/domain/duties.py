@@ -195,11 +195,7 @@ def _bound(book: RuleBook, one: Waiting) -> list[DutyRule]:
 
 
 def _in_force(book: RuleBook, day: date) -> Iterator[DutyRule]:
-    for pack in book.packs:
-        for rule in pack.rule if pack.in_force(day) else ():
-            drafted = rule.status == "draft" and rule.jurisdiction not in book.drafts_for
-            if isinstance(rule, DutyRule) and rule.in_force(day) and not drafted:
-                yield rule
+    return (rule for rule in book.rules_of_all_places(day) if isinstance(rule, DutyRule))
 
 
 def late_by_owner(duties: Iterable[Duty], owners: Iterable[DutyOwner]) -> Mapping[DutyOwner, int]:

@@ -198,7 +198,7 @@ def _binding(
 ) -> list[DutyRule]:
     """The rules that ask for it there; the bank's own policy only where no law does."""
     day = caused_at.date()
-    rules = book.rules(jurisdiction=place, day=day) if place is not None else _of_all_places(book, caused_at)
+    rules = book.rules(jurisdiction=place, day=day) if place is not None else book.rules_of_all_places(day)
     attested = book.attested(place)
     found = [
         rule
@@ -206,13 +206,3 @@ def _binding(
         if isinstance(rule, DutyRule) and rule.tracks == tracks and circumstances.concern(rule, attested)
     ]
     return [rule for rule in found if rule.status != "policy"] or found
-
-
-def _of_all_places(book: RuleBook, moment: datetime) -> list[object]:
-    return [
-        rule
-        for pack in book.packs
-        if pack.in_force(moment.date())
-        for rule in pack.rule
-        if rule.in_force(moment.date()) and (rule.status != "draft" or rule.jurisdiction in book.drafts_for)
-    ]

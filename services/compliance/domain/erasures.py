@@ -114,8 +114,12 @@ def completed(erasure: Erasure, *, real_now: datetime, heard_until: datetime | N
 
 
 def clock_of_request(book: RuleBook, *, jurisdiction: str | None, received_at: datetime) -> Clock:
-    """Until when a person's request is answered: by the strictest rule of their place, or else within 28 days."""
-    rules = book.rules(jurisdiction=jurisdiction, day=received_at.date())
+    """Until when a person's request is answered: by the strictest rule of their place, or else within 28 days.
+
+    Of a person whose place is not known, by the strictest rule of all places.
+    """
+    day = received_at.date()
+    rules = book.rules_of_all_places(day) if jurisdiction is None else book.rules(jurisdiction=jurisdiction, day=day)
     found = [
         (rule.within_days, rule)
         for rule in rules

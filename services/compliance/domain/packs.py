@@ -162,6 +162,16 @@ class RuleBook:
             remember(self._in_force, key, tuple(_without_needless_fallbacks(_widened(found))))
         return self._in_force[key]
 
+    def rules_of_all_places(self, day: date) -> list[Rule]:
+        """The rules of every place in force on that date; drafts only where the bank judges by them."""
+        return [
+            rule
+            for pack in self.packs
+            if pack.in_force(day)
+            for rule in pack.rule
+            if rule.in_force(day) and (rule.status != "draft" or rule.jurisdiction in self.drafts_for)
+        ]
+
     def asked(
         self, *, jurisdiction: str | None, days: frozenset[date], channel: Channel, purpose: Purpose
     ) -> Sequence[Rule]:

@@ -65,6 +65,8 @@ def test_california_confirms_in_ten_working_days_and_answers_in_45(book: RuleBoo
     }  # fmt: skip
     assert owed(book, "request", "CN") == {"BANK-CN-REQUEST": timedelta(days=15)}
     assert owed(book, "request", "BR") == {"RIGHTS-CLOCK": timedelta(days=28)}
+    # Where the place is not known, the strictest of all places.
+    assert owed(book, "request").keys() == {"US-CA-CCPA-CONFIRM", "BANK-CN-REQUEST"}
 
 
 def test_a_breach_is_told_by_every_law_of_its_places_and_by_the_bank_where_no_law_says_when(book: RuleBook) -> None:
