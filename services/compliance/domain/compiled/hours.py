@@ -91,7 +91,8 @@ class HoursJudge:
         ruling = self._outside_of_one.get(key)
         if ruling is None:
             ruling = self._refused(asked)
-            remember(self._outside_of_one, key, ruling)
+            if ruling.earliest.at is not None:  # else the plain function was asked, which looks at more
+                remember(self._outside_of_one, key, ruling)
         return ruling
 
     def _refused(self, asked: Asked) -> Ruling:
