@@ -127,6 +127,7 @@ class Bench:
         async with self._platform() as platform:
             await platform.start_servers()
             await platform.provision()
+            await _settle(platform.databases["intake"].owner_url)
             await platform.start_issuer()
             await platform.start_services(["intake"])
             options = platform.kafka.client_options(ADMIN)
@@ -242,6 +243,15 @@ async def _send_steadily(options: dict[str, Any], topic: str, rate: int, seconds
     finally:
         await producer.stop()
     return meant
+
+
+async def _settle(url: str) -> None:
+    """Tidy a database that was made a moment ago: else PostgreSQL does it of itself, in the middle of the run."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()
 
 
 async def _verify(url: str, load: Load, watch: CaseWatch) -> float:
