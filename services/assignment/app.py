@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.assignment.access_desk import assignment_texts, give_lists
-from services.assignment.api import build_router
+from services.assignment.api import routers
 from services.assignment.consumers import subscriptions
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.travel import CalibratedHaversine
@@ -57,7 +57,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
                 title="Assignment",
                 description=_DESCRIPTION,
                 routers=[
-                    build_router(policy),
+                    *routers(policy),
                     access_router("assignment", assignment_texts(), partial(give_lists, policy)),
                 ],
                 examples=EXAMPLES,

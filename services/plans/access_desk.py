@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from services.plans import access_store as store
-from services.plans.store import DOCUMENT, STATEMENT
+from services.plans.store import access as store
+from services.plans.store.plans import DOCUMENT, STATEMENT
 from shared.access.lists import AccessList, list_of
 from shared.access.texts import Texts, access_texts
 from shared.database import UnitOfWork

@@ -9,20 +9,20 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.plans.access_desk import give_lists, plans_texts
-from services.plans.api import build_router
+from services.plans.api.cutovers import build_cutover_router
+from services.plans.api.follow_ups import build_follow_up_router
+from services.plans.api.plans import build_router
 from services.plans.consumers import subscriptions
-from services.plans.cutover_api import build_cutover_router
-from services.plans.cutovers import Cutovers
-from services.plans.desk import PlanDesk
+from services.plans.cutover_desk import Cutovers
 from services.plans.domain.follow_up_policy import FollowUpPolicies
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.examples import EXAMPLES
-from services.plans.follow_up_api import build_follow_up_router
 from services.plans.following_desk import AskForFollowUps, FollowingDesk, LookAtPlans, next_look, on_heartbeats
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.known_holds import LearnHolds, learn_holds
 from services.plans.permits import PermitReleases, Permits, PermitUses
-from services.plans.store import PlanStore
+from services.plans.plan_desk import PlanDesk
+from services.plans.store.plans import PlanStore
 from shared.access.routes import access_router
 from shared.database import Database
 from shared.security.key_management import LocalKeyManagement

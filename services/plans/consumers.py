@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from services.plans import follow_up_store, same_persons
+from services.plans import same_persons
 from services.plans.domain import case as cases
 from services.plans.domain import plan as plans
 from services.plans.domain.case import KnownCase
 from services.plans.domain.payments import Payment
 from services.plans.domain.plan import Change, Plan
-from services.plans.follow_up_store import HeardHold
-from services.plans.store import PlanStore, load_cases, save_cases
+from services.plans.store import follow_ups as follow_up_store
+from services.plans.store.follow_ups import HeardHold
+from services.plans.store.plans import PlanStore, load_cases, save_cases
 from shared.database import UnitOfWork
 from shared.events import Event, Received
 from shared.events.base import EventData

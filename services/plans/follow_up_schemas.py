@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.plans.domain.follow_up_policy import FollowUpPolicy
 from services.plans.domain.following import ContactKind, Stage, Standing, StepKind
 from services.plans.domain.ladder import Decision
-from services.plans.follow_up_store import WaitingReview
 from services.plans.following_desk import Followed
+from services.plans.store.follow_ups import WaitingReview
 from shared.events.base import PartyId, PlanId
 from shared.moments import Moment
 

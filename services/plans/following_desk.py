@@ -11,16 +11,17 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.plans import follow_up_store, same_persons
+from services.plans import same_persons
 from services.plans.domain import ladder
 from services.plans.domain.case import KnownCase
 from services.plans.domain.follow_up_policy import FollowUpPolicies, FollowUpPolicy
 from services.plans.domain.following import NextContact, Paused, Standing, Step, standing
 from services.plans.domain.ladder import Decision, Taken
 from services.plans.domain.plan import Plan
-from services.plans.follow_up_store import HeardHold
 from services.plans.permits import RELEASE_PERMIT, PermitDecision, Permits, batch_key
-from services.plans.store import PlanStore, load_cases
+from services.plans.store import follow_ups as follow_up_store
+from services.plans.store.follow_ups import HeardHold
+from services.plans.store.plans import PlanStore, load_cases
 from shared.database import Database, UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from services.plans.domain import plan as plans
 from services.plans.domain.plan import Plan
-from services.plans.store import PlanStore
+from services.plans.store.plans import PlanStore
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent, TimerHandler
 from shared.moments import Moment

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from services.plans import follow_up_store, same_persons
-from services.plans.follow_up_store import HeardHold
+from services.plans import same_persons
+from services.plans.store import follow_ups as follow_up_store
+from services.plans.store.follow_ups import HeardHold
 from shared.database import Database, UnitOfWork
 from shared.messaging import Answer, Intent, NewIntent
 from shared.moments import Moment

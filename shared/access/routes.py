@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -13,13 +13,14 @@ from shared.access import store
 from shared.access.lists import AccessList, list_of
 from shared.access.schemas import AccessListsView
 from shared.access.texts import Texts
-from shared.database import Database, UnitOfWork
+from shared.database import UnitOfWork
 from shared.events.codec import format_time
 from shared.messaging.erasing import is_erased
 from shared.moments import Moment
 from shared.security.callers import Caller, caller_of, scope
 from shared.web.openapi import problem_responses
 from shared.web.problems import PartyErased
+from shared.web.state import database_of
 
 LoadLists = Callable[[UnitOfWork, UUID, Caller], Awaitable[Sequence[AccessList]]]
 """The service's own lists of a person, whose lock is held."""
@@ -47,7 +48,7 @@ def access_router(service: str, texts: Texts, load: LoadLists) -> APIRouter:
         known here gets empty lists. Who read it, and for which request, is kept.
         """
         caller = caller_of(request)
-        database = cast(Database, request.app.state.database)
+        database = database_of(request)
         async with database.unit_of_work() as uow:
             await uow.lock_parties([party_id])
             if await is_erased(uow, party_id):

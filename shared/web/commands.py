@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, cast
+from typing import Final
 from uuid import UUID
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.database import Database, UnitOfWork
+from shared.database import UnitOfWork
 from shared.telemetry.metrics import count
 from shared.web.claims import Claim, Result, carry_out
 from shared.web.problems import KnownProblem
+from shared.web.state import database_of
 
 RESPONSES_KEPT: Final = timedelta(days=14)
 
@@ -46,7 +47,7 @@ async def command(
     async def alone(uow: UnitOfWork, _: Sequence[int]) -> list[Result]:
         return [await handler(uow)]
 
-    database = cast(Database, request.app.state.database)
+    database = database_of(request)
     claims = [await Claim.of(request, body)]
     [answer] = await carry_out(database, claims, parties=[frozenset(parties)], handler=alone, status=status)
     if isinstance(answer, KnownProblem):

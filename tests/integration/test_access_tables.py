@@ -16,7 +16,7 @@ STORES = {
     "intake": "services.intake.store.access",
     "assignment": "services.assignment.store.access",
     "visits": "services.visits.store.access",
-    "plans": "services.plans.access_store",
+    "plans": "services.plans.store.access",
 }
 # Whatever says whom a row is about: our id, a core's reference, or the ids of two who are one.
 _TABLES = """

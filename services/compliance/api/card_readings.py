@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
-from services.compliance.api.surroundings import database_of
 from services.compliance.domain.card_readings import MUCH_READ
 from services.compliance.schemas.card_readings import CardReaderView, CardReadingView
 from services.compliance.store import card_readings as store
@@ -17,6 +16,7 @@ from shared.security.callers import scope
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor
+from shared.web.state import database_of
 
 _READ = [Depends(scope("compliance.read-card-readings"))]
 router = APIRouter(prefix="/v1", tags=["card readings"], dependencies=_READ, responses=problem_responses(InvalidCursor))

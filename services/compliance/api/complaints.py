@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import complaint_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.complaints import (
     ComplainedAbout,
     Complaint,
@@ -37,6 +37,7 @@ from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor, NotFound
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1/complaints", tags=["complaints"])
 _RECEIVE = [Depends(scope("compliance.receive-complaint"))]

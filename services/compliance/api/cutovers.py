@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import cutover_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.cutover_desk import party_of
 from services.compliance.cutover_importing import Record
 from services.compliance.domain.cutovers import (
@@ -48,6 +48,7 @@ from shared.web.openapi import QUESTION, problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problem_responses import validation_problem
 from shared.web.problems import InvalidCursor, NotFound
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["cut-over"])
 _CUT_OVER = [Depends(scope("compliance.cut-over"))]

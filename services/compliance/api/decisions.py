@@ -17,7 +17,7 @@ from services.compliance.api.asking import (
     confirm_balances,
     refuse_alone,
 )
-from services.compliance.api.surroundings import balances_of, database_of, instruments_of
+from services.compliance.api.surroundings import balances_of, instruments_of
 from services.compliance.decision_desk import answer_questions
 from services.compliance.domain.fact_tasks import FactTask, Owner
 from services.compliance.erased import PartyErased
@@ -30,6 +30,7 @@ from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 _ASK = [Depends(scope("compliance.request-permit"))]

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import device_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.lost_devices import DeviceNotLost, LostDevice
 from services.compliance.schemas.devices import (
     CloseLoss,
@@ -26,6 +26,7 @@ from shared.security.callers import caller_of, scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.problems import NotAllowed
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
 DeviceId = Annotated[

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import duty_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.duties import Duty, DutyDoneTooLate, DutyNotRecorded
 from services.compliance.schemas.duties import DutyDone, DutyView
 from shared.database import UnitOfWork
@@ -18,6 +18,7 @@ from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1/duties", tags=["duties"])
 _READ = [Depends(scope("compliance.read"))]

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import examination_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.evidence.scope import Scope, ScopeError
 from services.compliance.examination_desk import LONGEST, ExaminationNotOpen
 from services.compliance.schemas.examinations import (
@@ -31,6 +31,7 @@ from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, encode_cursor, page_request
 from shared.web.problems import FieldError, InvalidCursor, InvalidRequest, NotFound
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1/examinations", tags=["examinations"])
 _GRANT = [Depends(scope("compliance.grant-examination"))]

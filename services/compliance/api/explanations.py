@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.explanations import Voice, explain, explained_rules
 from services.compliance.erased import PartyErased
 from services.compliance.explanation_texts import explanation_texts, rule_kinds
@@ -26,6 +26,7 @@ from shared.access.texts import Language
 from shared.security.callers import Caller, caller_of, scope
 from shared.web.openapi import problem_responses
 from shared.web.problems import NotAllowed, NotFound
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 _EXPLAIN = [Depends(scope("compliance.explain-decision"))]

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import dossier_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.dossier import REQUEST_LASTS, FactValue, age_limit, standing_of
 from services.compliance.domain.preferences import (
     DAY_ENDS,
@@ -52,6 +52,7 @@ from shared.security.callers import Caller, caller_of, scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.problems import NotAllowed
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["facts"])
 _TELL = [Depends(scope("compliance.tell-facts"))]

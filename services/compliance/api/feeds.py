@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import feed_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.feeds import (
     FEED_KINDS,
     Feed,
@@ -36,6 +36,7 @@ from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.persons import PersonNeeded, named_person
 from shared.web.problems import Problem
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1/feeds", tags=["feeds"])
 _READ = [Depends(scope("compliance.read"))]

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import announcements, hold_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.holds import Hold, HoldEndNeedsEvidence, HoldOfComplaint, SecondPersonEndsHold
 from services.compliance.schemas.holds import EndHold, HoldView, PlaceHold, StopAccepted, StopRequest
 from services.compliance.store.holds import find_hold
@@ -23,6 +23,7 @@ from shared.web.idempotency_key import idempotency_key_of
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor, NotAllowed, NotFound
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["holds"])
 _SET = [Depends(scope("compliance.set-hold"))]

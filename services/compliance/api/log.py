@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.examples import CHECKPOINT
 from services.compliance.log.export import stream_export
 from services.compliance.log.tree import Node, consistency_spans, inclusion_spans, nodes_for, proof
@@ -24,6 +24,7 @@ from shared.security.callers import scope
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import FieldError, InvalidCursor, InvalidRequest, NotFound
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["log"], dependencies=[Depends(scope("compliance.read-log"))])
 _Size = Annotated[int | None, Query(ge=1, description="Tree size; the newest checkpoint's if left out.")]

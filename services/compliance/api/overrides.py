@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import override_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.overrides import (
     NotOverridable,
@@ -30,6 +30,7 @@ from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.persons import PersonNeeded, named_person
 from shared.web.problems import InvalidCursor, NotAllowed, NotFound
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["overrides"])
 _CONSENT = [Depends(scope("compliance.record-consent"))]

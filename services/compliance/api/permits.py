@@ -17,13 +17,7 @@ from services.compliance.api.asking import (
     confirm_balances,
     refuse_alone,
 )
-from services.compliance.api.surroundings import (
-    PermitsTogether,
-    balances_of,
-    database_of,
-    instruments_of,
-    permits_together_of,
-)
+from services.compliance.api.surroundings import PermitsTogether, balances_of, instruments_of, permits_together_of
 from services.compliance.balances import Balances
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.facts import Balance, Freshness
@@ -60,6 +54,7 @@ from shared.web.commands import command
 from shared.web.group_commit import GroupCommit
 from shared.web.openapi import QUESTION, problem_responses
 from shared.web.problems import NotFound, Problem
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["permits"])
 PermitId = Annotated[UUID, Path(description="The permit.")]

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.audit import PERMIT_RULES
 from services.compliance.domain.judged_on import REPLACES, REUSED
 from services.compliance.domain.packs import RuleBook
@@ -22,6 +22,7 @@ from services.compliance.store.reading import load_figures
 from shared.security.callers import scope
 from shared.web.openapi import problem_responses
 from shared.web.problems import NotFound
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(scope("compliance.read"))])
 

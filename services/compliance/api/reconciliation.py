@@ -8,13 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
-from services.compliance.api.surroundings import database_of
 from services.compliance.schemas.reconciliation import Publisher, ReconciledHourView
 from services.compliance.store import reconciliation as store
 from shared.security.callers import scope
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["findings"])
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.compliance import access_desk, erasure_desk, legal_hold_desk
-from services.compliance.api.surroundings import database_of, instruments_of
+from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.erasures import (
     Erasure,
     ErasureRefused,
@@ -45,6 +45,7 @@ from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import FieldError, InvalidCursor, InvalidRequest, NotFound, Problem
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1", tags=["rights"])
 _HOLD = [Depends(scope("compliance.hold-for-law"))]

@@ -12,15 +12,9 @@ from services.compliance.balances import Balances
 from services.compliance.domain.facts import Balance
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.permits import PermitRequests
-from shared.database import Database
 from shared.web.group_commit import GroupCommit
 
 PermitsTogether = GroupCommit[PermitRequests, Mapping[UUID, Balance]]
-
-
-def database_of(request: Request) -> Database:
-    """The service's database."""
-    return cast(Database, request.app.state.database)
 
 
 def instruments_of(request: Request) -> Instruments:

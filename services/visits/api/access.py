@@ -10,16 +10,12 @@ from starlette.requests import Request
 
 from services.visits.domain.visit import Visit
 from services.visits.store import visits as visit_store
-from shared.database import Database, UnitOfWork
+from shared.database import UnitOfWork
 from shared.security.callers import Caller
 from shared.web.problems import NotAllowed, NotFound
+from shared.web.state import database_of
 
 VisitId = Annotated[UUID, Path(description="The visit.")]
-
-
-def database_of(request: Request) -> Database:
-    """The service's database."""
-    return cast(Database, request.app.state.database)
 
 
 def link_secret_of(request: Request) -> bytes:

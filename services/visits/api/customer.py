@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.visits import wording
-from services.visits.api.access import VisitId, database_of, find_visit, link_secret_of, load_visit
+from services.visits.api.access import VisitId, find_visit, link_secret_of, load_visit
 from services.visits.domain import appointment, traces
 from services.visits.domain.customer_link import (
     DOOR_CODE_LENGTH,
@@ -47,6 +47,7 @@ from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import NotFound
+from shared.web.state import database_of
 
 router = APIRouter(tags=["customer"])
 # Crews are early or late; outside this margin the answer is that nobody is expected.

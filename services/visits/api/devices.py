@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.visits.api.access import database_of
 from services.visits.schemas import DeviceSynced, SyncDevice, UnsyncedDeviceView
 from services.visits.store import devices
 from shared.database import UnitOfWork
@@ -18,6 +17,7 @@ from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import NotAllowed
+from shared.web.state import database_of
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
 _Syncer = Annotated[Caller, Depends(scope("visits.sync-device"))]

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.visits.api.access import VisitId, database_of, find_visit, is_of_crew, load_visit, require_crew
+from services.visits.api.access import VisitId, find_visit, is_of_crew, load_visit, require_crew
 from services.visits.domain import door
 from services.visits.domain.check_in import Attempt, Reason, Refusal, judge, stranger
 from services.visits.domain.check_in import refused as check_in_refused
@@ -26,6 +26,7 @@ from shared.telemetry.metrics import count
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.problems import KnownProblem, NotAllowed, NotFound, Problem
+from shared.web.state import database_of
 
 router = APIRouter(tags=["field"])
 

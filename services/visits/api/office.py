@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.visits.api.access import VisitId, database_of, load_visit
+from services.visits.api.access import VisitId, load_visit
 from services.visits.domain.traces import KINDS
 from services.visits.domain.visit import State
 from services.visits.schemas import AlarmView, Summary, TraceSourcesView, TraceSourceView, VisitView
@@ -23,6 +23,7 @@ from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import NotFound
+from shared.web.state import database_of
 
 router = APIRouter(tags=["office"])
 

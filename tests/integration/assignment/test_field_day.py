@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.assignment.access_desk import LISTS, assignment_texts, give_lists
-from services.assignment.api import build_router
+from services.assignment.api import routers
 from services.assignment.consumers import subscriptions
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.domain.travel import CalibratedHaversine
@@ -104,7 +104,7 @@ async def desk(service_settings: Any, neighbours: Neighbours, shelf: Shelf) -> A
             WithdrawOfFeed(POLICY),
         ]
         giving = access_router("assignment", assignment_texts(), partial(give_lists, POLICY))
-        return subscriptions(POLICY), handlers, [build_router(POLICY), giving]
+        return subscriptions(POLICY), handlers, [*routers(POLICY), giving]
 
     async with compliance, intake, open_desk(settings, shelf=shelf, service="assignment", now=NOW, build=build) as made:
         yield made

@@ -22,14 +22,14 @@ from services.intake.cutover.reading import Reader
 from services.intake.cutover.running import Run
 from services.intake.cutover.services import Services
 from services.intake.tapes.loading import Loader
-from services.plans.api import build_router
+from services.plans.api.cutovers import build_cutover_router
+from services.plans.api.plans import build_router
 from services.plans.consumers import subscriptions
-from services.plans.cutover_api import build_cutover_router
-from services.plans.cutovers import Cutovers
-from services.plans.desk import PlanDesk
+from services.plans.cutover_desk import Cutovers
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.holds import HoldEndings, Holds
-from services.plans.store import PlanStore
+from services.plans.plan_desk import PlanDesk
+from services.plans.store.plans import PlanStore
 from shared.events.catalogue import CATALOGUE
 from shared.security.issuer import DevelopmentIssuer
 from shared.security.key_management import LocalKeyManagement

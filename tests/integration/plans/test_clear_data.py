@@ -5,7 +5,8 @@ from tests.integration.assignment.harness import Desk
 
 from .test_plans import money, open_case, propose, sign
 
-TOLD = {"monthly_income": money(354_321), "monthly_rent": money(107_653), "other_commitments": money(11_117)}
+# Long enough that no random key, hash or id holds them by chance.
+TOLD = {"monthly_income": money(3_543_217), "monthly_rent": money(1_076_539), "other_commitments": money(1_011_173)}
 
 
 async def test_what_a_household_told_is_kept_sealed(desk: Desk) -> None:
@@ -15,5 +16,5 @@ async def test_what_a_household_told_is_kept_sealed(desk: Desk) -> None:
     assert (await sign(desk, plan)).status_code == 200
     seen = await filled(desk.database)
     assert {"plan", "outbox"} <= seen, seen
-    words = ["354321", "107653", "11117", "3,543.21", "3543.21", "1,076.53", "1076.53", "111.17"]
+    words = ["3543217", "1076539", "1011173", "35,432.17", "35432.17", "10,765.39", "10765.39", "10,111.73", "10111.73"]
     assert await holding(desk.database, words) == {}

@@ -10,14 +10,14 @@ from uuid import uuid4
 import pytest
 from fastapi import APIRouter
 
-from services.plans.api import build_router
+from services.plans.api.cutovers import build_cutover_router
+from services.plans.api.plans import build_router
 from services.plans.consumers import subscriptions
-from services.plans.cutover_api import build_cutover_router
-from services.plans.cutovers import Cutovers
-from services.plans.desk import PlanDesk
+from services.plans.cutover_desk import Cutovers
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.holds import HoldEndings, Holds
-from services.plans.store import PlanStore
+from services.plans.plan_desk import PlanDesk
+from services.plans.store.plans import PlanStore
 from shared.events.case import CaseOpened
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher

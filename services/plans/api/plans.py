@@ -8,7 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from services.plans.desk import (
+from services.plans.domain.affordability import PlanBelowProtectedMinimum, PlanLongerThanAllowed
+from services.plans.domain.plan import Plan, PlanNotOpen, PlanState, SignatureCodeMismatch, SigningExpired
+from services.plans.plan_desk import (
     CaseNotOpen,
     DebtNotOwed,
     HoldNotPlaced,
@@ -16,16 +18,15 @@ from services.plans.desk import (
     PlanAlreadyActive,
     PlanDesk,
 )
-from services.plans.domain.affordability import PlanBelowProtectedMinimum, PlanLongerThanAllowed
-from services.plans.domain.plan import Plan, PlanNotOpen, PlanState, SignatureCodeMismatch, SigningExpired
 from services.plans.schemas import PlansOfParty, PlansSummary, PlanView, ProposePlan, SignPlan
-from services.plans.store import PlanStore, statistics
+from services.plans.store.plans import PlanStore, statistics
 from shared.database import Database, UnitOfWork
 from shared.security.callers import scope
 from shared.web.claims import Answer
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.problems import InvalidRequest, NotFound, Problem
+from shared.web.state import database_of
 
 PathPlanId = Annotated[UUID, Path(description="The plan.")]
 _READ: Final = [Depends(scope("plans.read"))]
@@ -90,7 +91,7 @@ def _add_signing(router: APIRouter, desk: PlanDesk, store: PlanStore) -> None:
     )
     async def sign_plan(plan_id: PathPlanId, body: SignPlan, request: Request) -> Response:
         """Collection stops first: without compliance's hold nothing is signed (503). Signing twice is signing once."""
-        database = _database(request)
+        database = database_of(request)
         plan = await _read(database, store, plan_id)
         attempt: int | None = None
         hold_id = plan.hold_id
@@ -113,19 +114,19 @@ def _add_reading(router: APIRouter, store: PlanStore) -> None:
     @router.get("/plans/{plan_id}", dependencies=_READ, responses=problem_responses(NotFound), summary="A plan")
     async def read_plan(plan_id: PathPlanId, request: Request) -> PlanView:
         """The plan as it stands, with its schedule, its document and what was paid."""
-        return PlanView.of(await _read(_database(request), store, plan_id))
+        return PlanView.of(await _read(database_of(request), store, plan_id))
 
     @router.get("/plans", dependencies=_READ, summary="A party's plans")
     async def list_plans(party_id: Annotated[UUID, Query(description="The party.")], request: Request) -> PlansOfParty:
         """All plans of one party, oldest first."""
-        async with _database(request).read_only() as uow:
+        async with database_of(request).read_only() as uow:
             found = await store.of_parties(uow, [party_id])
         return PlansOfParty(items=[PlanView.of(plan) for plan in found])
 
     @router.get("/summary", dependencies=_READ, summary="Figures of plans")
     async def read_summary(request: Request) -> PlansSummary:
         """Counts and sums over all plans."""
-        async with _database(request).read_only() as uow:
+        async with database_of(request).read_only() as uow:
             known = await statistics(uow)
         return PlansSummary(
             **known.counts, agreed=known.agreed, paid=known.paid, payments_matched=known.payments_matched
@@ -138,9 +139,3 @@ async def _read(database: Database, store: PlanStore, plan_id: UUID) -> Plan:
     if plan is None:
         raise NotFound("there is no such plan")
     return plan
-
-
-def _database(request: Request) -> Database:
-    database = request.app.state.database
-    assert isinstance(database, Database)
-    return database

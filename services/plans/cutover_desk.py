@@ -9,9 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from services.plans import cutover_store, same_persons
+from services.plans import same_persons
 from services.plans.cutover_schemas import ImportedPlanResult, LeftOutPlan, PlansOfCutover
-from services.plans.desk import CaseNotOpen, PlanAlreadyActive
 from services.plans.domain.case import KnownCase
 from services.plans.domain.imported import (
     CutoverNotOpen,
@@ -24,7 +23,9 @@ from services.plans.domain.imported import (
     taken_over,
 )
 from services.plans.domain.plan import Plan
-from services.plans.store import PlanStore, load_cases
+from services.plans.plan_desk import CaseNotOpen, PlanAlreadyActive
+from services.plans.store import cutovers as cutover_store
+from services.plans.store.plans import PlanStore, load_cases
 from shared.database import UnitOfWork
 from shared.ids import entity_id, shard_of
 from shared.money import Money

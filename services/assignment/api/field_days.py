@@ -1,4 +1,4 @@
-"""HTTP of assignment: collectors, pairs, field days, summary."""
+"""Field days, and the figures of assignment."""
 
 from __future__ import annotations
 
@@ -17,14 +17,8 @@ from services.assignment.planning import select_intent
 from services.assignment.schemas import (
     Areas,
     AssignmentSummary,
-    CollectorBatch,
-    CollectorView,
-    CollectorViews,
     FieldDayAccepted,
     FieldDayView,
-    PairBatch,
-    PairView,
-    PairViews,
     PlanFieldDay,
     RouteFiguresView,
     RouteView,
@@ -33,19 +27,17 @@ from services.assignment.schemas import (
 )
 from services.assignment.store import field_days, staff
 from services.assignment.store.field_days import RouteTotals
-from shared.database import Database, UnitOfWork
-from shared.ids import derived_id, event_id
+from shared.database import UnitOfWork
+from shared.ids import event_id
 from shared.money import Money
 from shared.security.callers import scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
-from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import FieldError, InvalidRequest, KnownProblem, NotFound
+from shared.web.state import database_of
 
-Paging = Annotated[PageRequest, Depends(page_request)]
 Day = Annotated[date, Path(description="Local date of the visits.", examples=["2026-03-12"])]
 _READ: Final = [Depends(scope("assignment.read"))]
-_MANAGE: Final = [Depends(scope("assignment.manage-collectors"))]
 _PLAN: Final = [Depends(scope("assignment.plan"))]
 
 
@@ -55,87 +47,11 @@ class FieldDayExists(KnownProblem):
     kind, status, title = "field_day_exists", 409, "The field day is already planned"
 
 
-def build_router(policy: SelectionPolicy) -> APIRouter:
-    """The routes of assignment."""
+def field_days_router(policy: SelectionPolicy) -> APIRouter:
+    """The routes of field days and figures."""
     router = APIRouter(prefix="/v1")
-    _add_collectors(router)
-    _add_pairs(router)
     _add_field_days(router, policy)
     return router
-
-
-def _add_collectors(router: APIRouter) -> None:
-    @router.post(
-        "/collectors",
-        tags=["collectors"],
-        response_model=CollectorViews,
-        dependencies=_MANAGE,
-        responses=problem_responses(InvalidRequest),
-        summary="Register or replace collectors with their certificates",
-    )
-    async def register_collectors(body: CollectorBatch, request: Request) -> Response:
-        """Each collector is sent whole; certificates that are left out are forgotten."""
-
-        async def handle(uow: UnitOfWork) -> CollectorViews:
-            collectors = [
-                each.collector(each.collector_id or derived_id("collector", uow.tenant, each.staff_ref))
-                for each in body.items
-            ]
-            _require_unique("staff_ref", [each.staff_ref for each in collectors])
-            await staff.save_collectors(uow, collectors)
-            return CollectorViews(items=[CollectorView.of(each, uow.now.date()) for each in collectors])
-
-        return await command(request, body=body, parties=[], handler=handle)
-
-    @router.get("/collectors", tags=["collectors"], dependencies=_READ, summary="Collectors")
-    async def list_collectors(request: Request, page: Paging) -> Page[CollectorView]:
-        """Collectors in order of id, with the state of their certificate lock."""
-        async with _database(request).read_only() as uow:
-            after = page.after("collectors", UUID)
-            rows = await staff.collector_page(uow, after=None if after is None else after[0], limit=page.limit + 1)
-            today = uow.now.date()
-        return page.page(
-            rows,
-            list_name="collectors",
-            key=lambda each: (each.collector_id,),
-            item=lambda each: CollectorView.of(each, today),
-        )
-
-
-def _add_pairs(router: APIRouter) -> None:
-    @router.post(
-        "/pairs",
-        tags=["pairs"],
-        response_model=PairViews,
-        dependencies=_MANAGE,
-        responses=problem_responses(InvalidRequest),
-        summary="Register or replace pairs",
-    )
-    async def register_pairs(body: PairBatch, request: Request) -> Response:
-        """Both collectors must be registered; one active pair per device."""
-
-        async def handle(uow: UnitOfWork) -> PairViews:
-            pairs = [each.pair(each.pair_id or derived_id("pair", uow.tenant, each.device_id)) for each in body.items]
-            known = await staff.load_collectors(uow, [member for pair in pairs for member in pair.collectors])
-            holders = await staff.device_holders(uow, [pair.device_id for pair in pairs])
-            _require_unique("device_id", [pair.device_id for pair in pairs])
-            for index, pair in enumerate(pairs):
-                if not set(pair.collectors) <= known.keys():
-                    raise _refused(index, "collectors", "unknown_collector", "names a collector who is not registered")
-                if pair.active and holders.get(pair.device_id, pair.pair_id) != pair.pair_id:
-                    raise _refused(index, "device_id", "device_taken", "is the device of another active pair")
-            await staff.save_pairs(uow, pairs)
-            return PairViews(items=[PairView.of(pair) for pair in pairs])
-
-        return await command(request, body=body, parties=[], handler=handle)
-
-    @router.get("/pairs", tags=["pairs"], dependencies=_READ, summary="Pairs")
-    async def list_pairs(request: Request, page: Paging) -> Page[PairView]:
-        """Pairs in order of id."""
-        async with _database(request).read_only() as uow:
-            after = page.after("pairs", UUID)
-            rows = await staff.pair_page(uow, after=None if after is None else after[0], limit=page.limit + 1)
-        return page.page(rows, list_name="pairs", key=lambda each: (each.pair_id,), item=PairView.of)
 
 
 def _add_field_days(router: APIRouter, policy: SelectionPolicy) -> None:
@@ -181,7 +97,7 @@ def _add_field_days(router: APIRouter, policy: SelectionPolicy) -> None:
     )
     async def read_field_day(day: Day, request: Request) -> FieldDayView:
         """Progress, routes with their stops, kilometres, minutes and cost, and who was left out and why."""
-        async with _database(request).read_only() as uow:
+        async with database_of(request).read_only() as uow:
             field_day = await field_days.field_day_of(uow, day)
             if field_day is None:
                 raise NotFound("nothing is planned for this date")
@@ -190,7 +106,7 @@ def _add_field_days(router: APIRouter, policy: SelectionPolicy) -> None:
     @router.get("/summary", tags=["figures"], dependencies=_READ, summary="Figures of assignment")
     async def read_summary(request: Request) -> AssignmentSummary:
         """Counts and route figures over all field days."""
-        async with _database(request).read_only() as uow:
+        async with database_of(request).read_only() as uow:
             counts = await field_days.counts(uow, uow.now)
             totals = await field_days.totals(uow)
         return AssignmentSummary(**counts, figures=_figures(totals))
@@ -286,21 +202,3 @@ def _figures(totals: RouteTotals) -> RouteFiguresView:
         if cost is None or per_visit is None
         else cost.model_copy(update={"amount_minor": per_visit}),
     )
-
-
-def _require_unique(field: str, values: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for index, value in enumerate(values):
-        if value in seen:
-            raise _refused(index, field, "repeated", "appears twice in the batch")
-        seen.add(value)
-
-
-def _refused(index: int, field: str, kind: str, detail: str) -> InvalidRequest:
-    return InvalidRequest(errors=[FieldError("body", f"/items/{index}/{field}", kind, detail)])
-
-
-def _database(request: Request) -> Database:
-    database = request.app.state.database
-    assert isinstance(database, Database)
-    return database

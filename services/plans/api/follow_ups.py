@@ -8,17 +8,18 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from services.plans import follow_up_store
 from services.plans.domain.ladder import PlanNotInReview
 from services.plans.follow_up_schemas import FollowUps, ReviewPlan, ReviewView
 from services.plans.following_desk import Followed, FollowingDesk
-from services.plans.store import PlanStore
-from shared.database import Database, UnitOfWork
+from services.plans.store import follow_ups as follow_up_store
+from services.plans.store.plans import PlanStore
+from shared.database import UnitOfWork
 from shared.security.callers import caller_of, scope
 from shared.web.commands import command
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
 from shared.web.problems import InvalidCursor, InvalidRequest, NotFound
+from shared.web.state import database_of
 
 PathPlanId = Annotated[UUID, Path(description="The plan.")]
 _READ: Final = [Depends(scope("plans.read"))]
@@ -38,7 +39,7 @@ def build_follow_up_router(desk: FollowingDesk, store: PlanStore) -> APIRouter:
     )
     async def read_follow_ups(plan_id: PathPlanId, request: Request) -> FollowUps:
         """Computed from schedule, payments, steps, holds and today's date of the tenant."""
-        async with _database(request).read_only() as uow:
+        async with database_of(request).read_only() as uow:
             return _view(desk, uow, await desk.one(uow, plan_id))
 
     @router.get(
@@ -50,7 +51,7 @@ def build_follow_up_router(desk: FollowingDesk, store: PlanStore) -> APIRouter:
     async def list_reviews(request: Request, page: Annotated[PageRequest, Depends(page_request)]) -> Page[ReviewView]:
         """Missed, warned of and waited for; or the agreed review of a token plan or pause has come."""
         after = page.after(_LIST, UUID, UUID)
-        async with _database(request).read_only() as uow:
+        async with database_of(request).read_only() as uow:
             rows = await follow_up_store.in_review(
                 uow, after=None if after is None else (after[0], after[1]), limit=page.limit + 1
             )
@@ -65,7 +66,7 @@ def build_follow_up_router(desk: FollowingDesk, store: PlanStore) -> APIRouter:
     )
     async def review_plan(plan_id: PathPlanId, body: ReviewPlan, request: Request) -> Response:
         """Only what was missed, warned of and waited for can be broken, by a named person, and never under a hold."""
-        async with _database(request).read_only() as uow:
+        async with database_of(request).read_only() as uow:
             party_id = await store.party_of(uow, plan_id)
         if party_id is None:
             raise NotFound("there is no such plan")
@@ -83,9 +84,3 @@ def build_follow_up_router(desk: FollowingDesk, store: PlanStore) -> APIRouter:
 def _view(desk: FollowingDesk, uow: UnitOfWork, one: Followed) -> FollowUps:
     policy = desk.policies.at(uow.now)
     return FollowUps.of(one, one.standing(policy, uow.now), policy)
-
-
-def _database(request: Request) -> Database:
-    database = request.app.state.database
-    assert isinstance(database, Database)
-    return database

@@ -22,7 +22,7 @@ from services.plans.domain.plan import Change, Plan, PlanState
 from services.plans.domain.protected_minimum import NoProtectedMinimumError, ProtectedMinimumTable
 from services.plans.holds import Holds
 from services.plans.schemas import ProposePlan
-from services.plans.store import PlanStore, load_cases, record_refusal
+from services.plans.store.plans import PlanStore, load_cases, record_refusal
 from shared.database import Database, UnitOfWork
 from shared.ids import entity_id, shard_of
 from shared.money import Money

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from services.plans.cutover_desk import Cutovers, refusal
 from services.plans.cutover_schemas import (
     BeginPlans,
     ImportedPlan,
@@ -17,15 +18,15 @@ from services.plans.cutover_schemas import (
     LeftOutPlans,
     PlansOfCutover,
 )
-from services.plans.cutovers import Cutovers, refusal
-from services.plans.desk import CaseNotOpen, PlanAlreadyActive
 from services.plans.domain.imported import CutoverNotOpen, ImportedHoldEnded, ImportedPlanInFuture, OldPlan
-from shared.database import Database, UnitOfWork
+from services.plans.plan_desk import CaseNotOpen, PlanAlreadyActive
+from shared.database import UnitOfWork
 from shared.security.callers import scope
 from shared.web.commands import command
 from shared.web.openapi import QUESTION, problem_responses
 from shared.web.problem_responses import validation_problem
 from shared.web.problems import NotFound
+from shared.web.state import database_of
 
 _CUT_OVER: Final = [Depends(scope("plans.cut-over"))]
 CutoverId = Annotated[str, Path(description="Name of the cut-over.", min_length=1, max_length=64)]
@@ -59,7 +60,7 @@ def _add_steps(router: APIRouter, cutovers: Cutovers) -> None:
     @router.get("/cutovers/{cutover_id}", responses=problem_responses(NotFound), summary="Plans of a cut-over")
     async def read_cutover(cutover_id: CutoverId, request: Request) -> PlansOfCutover:
         """What is held of it, counted anew from the plans."""
-        database: Database = request.app.state.database
+        database = database_of(request)
         async with database.read_only() as uow:
             return await cutovers.view(uow, cutover_id)
 
