@@ -18,11 +18,12 @@ from services.compliance.domain.packs import PackError
 from services.compliance.domain.rule_changes import first_difference
 from services.compliance.instruments import Instruments
 from services.compliance.rule_archive import read_archived
+from services.compliance.rule_pages import PagesOfRules
 from services.compliance.store.audits import load_contacted_since
 from services.compliance.store.rule_sources import load_parts
 from shared.database import UnitOfWork
 from shared.messaging import Answer, Intent
-from shared.messaging.intents import NewIntent, TimerDue
+from shared.messaging.intents import NewIntent
 
 PAGE: Final = "compliance.rules_hindsight"
 PARTIES_PER_PAGE: Final = 100
@@ -48,17 +49,10 @@ async def follow(uow: UnitOfWork, instruments: Instruments, *, before: str, turn
 
 
 @dataclass(frozen=True)
-class HindsightPages:
+class HindsightPages(PagesOfRules):
     """Judges the contacts of one page of people again, then intends the next page."""
 
-    instruments: Instruments
     kind: str = PAGE
-    batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """A page of other rules is left to the processes that run by them."""
-        mine = self.instruments.book.rule_set
-        return [TimerDue() if intent.payload["rule_set"] == mine else None for intent in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Judge and go on: all or nothing."""

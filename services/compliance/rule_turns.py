@@ -19,12 +19,13 @@ from services.compliance import fact_desk, reconsideration, rule_hindsight
 from services.compliance.domain.local_time import EARLIEST_DATE
 from services.compliance.domain.packs import RuleBook
 from services.compliance.instruments import Instruments
+from services.compliance.rule_pages import PagesOfRules
 from services.compliance.store import rule_turns as store
 from services.compliance.watch import Timer, next_look
 from shared.database import Database, UnitOfWork
 from shared.ids import derived_id
 from shared.messaging import Answer, Intent
-from shared.messaging.intents import NewIntent, TimerDue
+from shared.messaging.intents import NewIntent
 
 WATCH: Final = "compliance.rules_watch"
 PAGE: Final = "compliance.rules_page"
@@ -84,17 +85,10 @@ def rules_watch(instruments: Instruments) -> Timer:
 
 
 @dataclass(frozen=True)
-class RulesPages:
+class RulesPages(PagesOfRules):
     """Judges one page of outstanding permits again, then intends the next page."""
 
-    instruments: Instruments
     kind: str = PAGE
-    batch_size: int = 1
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """A page of other rules is left to the processes that run by them."""
-        mine = self.instruments.book.rule_set
-        return [TimerDue() if intent.payload["rule_set"] == mine else None for intent in intents]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Judge, mark, go on: all or nothing."""

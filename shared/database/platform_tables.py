@@ -224,6 +224,14 @@ CREATE TABLE erased_party (
 )
 """
 
+_SUSPENSIONS = """
+CREATE TABLE heard_suspensions (
+    tenant    text PRIMARY KEY,
+    said_at   timestamptz NOT NULL,
+    suspended text[] NOT NULL
+)
+"""
+
 _PARTITIONED = ("sequence_received", "sequence_issued", "party_key")
 
 _PRIVILEGES: dict[str, tuple[str, ...]] = {
@@ -302,6 +310,17 @@ def unseal_answers(op: Operations) -> None:
     op.execute("DELETE FROM idempotency_key WHERE sealed_answer IS NOT NULL")
     op.execute("ALTER TABLE idempotency_key DROP COLUMN sealed_answer, DROP COLUMN people")
     grant(op, "idempotency_key", "SELECT", "INSERT", "DELETE")
+
+
+def hear_suspensions(op: Operations) -> None:
+    """Keep which outer feeds their reader does not believe (`shared/messaging/disbelieved.py`)."""
+    op.execute(_SUSPENSIONS)
+    grant(op, "heard_suspensions", "SELECT", "INSERT", "UPDATE")
+
+
+def forget_suspensions(op: Operations) -> None:
+    """Drop what `hear_suspensions` made (development only)."""
+    op.execute("DROP TABLE heard_suspensions")
 
 
 def forget_access(op: Operations) -> None:

@@ -8,30 +8,21 @@ from __future__ import annotations
 
 from alembic import op
 
-from shared.database.schema import grant
+from shared.database import platform_tables
 
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-_HEARD = """
-CREATE TABLE heard_suspensions (
-    tenant    text PRIMARY KEY,
-    said_at   timestamptz NOT NULL,
-    suspended text[] NOT NULL
-)
-"""
-
 
 def upgrade() -> None:
     """The core of cases heard before is unknown until they are told anew: any suspension counts for them."""
     op.execute("ALTER TABLE candidate ADD COLUMN core text")
-    op.execute(_HEARD)
-    grant(op, "heard_suspensions", "SELECT", "INSERT", "UPDATE")
+    platform_tables.hear_suspensions(op)
 
 
 def downgrade() -> None:
     """Drop them (development only)."""
-    op.execute("DROP TABLE heard_suspensions")
+    platform_tables.forget_suspensions(op)
     op.execute("ALTER TABLE candidate DROP COLUMN core")
