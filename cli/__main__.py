@@ -2,4 +2,5 @@
 
 from cli.app import app
 
-app(prog_name="doorstep")
+if __name__ == "__main__":  # not in the processes that `worlds` starts
+    app(prog_name="doorstep")

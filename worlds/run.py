@@ -9,7 +9,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing import Pool
+from multiprocessing import get_context
 
 from worlds.changing import Changing
 from worlds.checker import Breach, Checked, check
@@ -88,9 +88,17 @@ def judge_many(first: int, count: int, *, on_progress: Told, processes: int | No
     Ends early once there are breaches enough to look at.
     """
     total = Tally()
+    tasks = list(_tasks(first, count))
+    if len(tasks) == 1:
+        total.add(judge_range(first, count))
+        on_progress(count)
+        return total
+    # A fork of this process would inherit the locks that its other threads hold.
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     # Ctrl-C is this process's to hear: leaving the block ends the others.
-    with Pool(processes or os.cpu_count(), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        for one in pool.imap(_judge_task, _tasks(first, count)):
+    with context.Pool(processes or os.cpu_count(), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        for one in pool.imap(_judge_task, tasks):
             total.add(one)
             on_progress(one.worlds)
             if len(total.breaches) >= _MOST_BREACHES:

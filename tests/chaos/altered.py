@@ -85,7 +85,7 @@ def slow_folds() -> None:
         return loaded
 
     books.load = load_slowly
-    joint_transactions.MOST_RECORDS = 1
+    joint_transactions.MOST_RECORDS = joint_transactions.WORTH_ONE = 1
 
 
 def short_leases() -> None:

@@ -88,7 +88,7 @@ async def test_killed_worker(run: Any, until: Any, reaches: Any) -> None:
             return int(await it.value(f"SELECT count(*) FROM ({ENDED}) AS e", service="compliance"))
 
         async def done() -> set[str]:
-            query = "SELECT id::text FROM intent WHERE done_at IS NOT NULL"
+            query = f"SELECT id::text FROM intent WHERE done_at IS NOT NULL AND kind = '{END_HOLD}'"
             return set(await it.column(query, service="plans"))
 
         await it.platform.start_services(["compliance"], roles=["api", "relay"])

@@ -131,7 +131,8 @@ async def test_pack_shows_who_released_the_rules(desk: Desk, tmp_path: Path, mon
     named = [word for who in ("Ada", "Ben") for word in ("--approver", Approver.open(tmp_path, who).key.fingerprint)]
     key = ["--fingerprint", desk.instruments.log_key.fingerprint]
     checked = await asyncio.to_thread(verify, out, *key, *named)
-    assert (checked.returncode, "31 packs of rules" in checked.stdout) == (0, True), checked.stdout
+    every = f"{len(desk.instruments.book.packs)} packs of rules"
+    assert (checked.returncode, every in checked.stdout) == (0, True), checked.stdout
     checked = await asyncio.to_thread(verify, out, *key, *named[:2])
     assert (checked.returncode, "FAULT pack cn-contact/1: not approved" in checked.stdout) == (1, True), checked.stdout
     assert "the key of Ben was not named" in checked.stdout

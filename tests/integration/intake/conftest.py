@@ -112,12 +112,12 @@ class Service:
     async def published(self) -> list[tuple[str, UUID]]:
         """Types and parties of the outbox, in order."""
         rows = await self.fetch("SELECT key, headers FROM outbox ORDER BY seq")
-        return [(dict(unpack_headers(row[1]))["ce_type"].decode(), bytes(row[0]).decode()) for row in rows]  # type: ignore[misc]
+        return [(_type_of(row[1]), bytes(row[0]).decode()) for row in rows]  # type: ignore[misc]
 
     async def told(self) -> list[tuple[str, dict[str, Any]]]:
         """Types and data of the outbox, in order."""
-        rows = await self.fetch("SELECT value FROM outbox ORDER BY seq")
-        return list(zip(await self.types(), (json.loads(bytes(row[0])) for row in rows), strict=True))
+        rows = await self.fetch("SELECT headers, value FROM outbox ORDER BY seq")
+        return [(_type_of(row[0]), json.loads(bytes(row[1]))) for row in rows]
 
     async def types(self) -> list[str]:
         """Types of the outbox, in order."""
@@ -204,6 +204,10 @@ async def carry_out(intake: Service, handler: IntentHandler) -> int:
             await handler.commit(uow, [(leased[0], TimerDue())])
             await intent_store.finish(uow, [leased[0].id], lease_id=lease_id)
         done += 1
+
+
+def _type_of(headers: bytes) -> str:
+    return dict(unpack_headers(headers))["ce_type"].decode()
 
 
 def record_of(fact: EventData, *, identity: str | None = None, value: bytes | None = None) -> KeptRecord:

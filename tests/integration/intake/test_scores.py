@@ -256,7 +256,7 @@ async def test_score_makes_nothing_happen(intake):
     assert (await score_of(intake))["cure"]["state"] == "available"
     assert await intake.types() == before
     assert {row[0] for row in await intake.fetch("SELECT kind FROM intent")} <= {
-        "day_close", "score_run", "choose_actions", "choose_all_actions",
+        "day_close", "control_totals", "score_run", "choose_actions", "choose_all_actions",
     }  # fmt: skip
 
 
