@@ -350,7 +350,7 @@ async def test_challenger_scores_apart(intake):
     assert (await score_of(intake))["cure"]["because"] == "segment_not_shown", "what is shown does not change by it"
 
 
-def test_changed_challenger_does_not_shadow(intake, tmp_path):
+async def test_changed_challenger_does_not_shadow(intake, tmp_path):
     from services.intake.shadow import load_challengers
 
     for target in TARGETS:
