@@ -15,7 +15,6 @@ import platform as machine
 import random
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,12 +25,11 @@ from uuid import uuid4
 
 import asyncpg
 import psutil
-from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import save
-from benchmarks.loan_events import Load, make_load, overdue_message, publish
+from benchmarks.loan_events import Load, make_load, overdue_message, publish, publish_steadily
 from benchmarks.otlp_sink import OtlpSink
 from benchmarks.watch import CaseWatch
 from benchmarks.written import wait_until_written, written
@@ -45,7 +43,6 @@ _TARGET_OF_FLOOR, _TARGET_OF_USUAL, _TARGET_P99_MS, _TARGET_RSS_MB = 0.15, 25, 2
 _TARGET_OF_SAME_ROWS = 0.5
 _WARM_EVENTS = 100
 _WARM_SECONDS = 5
-_LINGER_MS = 5
 _LEFT_TO_CHOOSE = "SELECT count(*) FROM intent WHERE kind = ANY($1::text[]) AND done_at IS NULL"
 _CHOSEN = """
 SELECT count(*), extract(epoch FROM max(chosen_at) - min(chosen_at))::float8 FROM next_action
@@ -124,6 +121,9 @@ class Bench:
 
     async def latency(self, rate: int, seconds: int) -> None:
         """Open loop: `rate` events/s for `seconds`, after some to warm up (the broker compiles, connections open)."""
+        draw, today = random.Random("latency"), datetime.now(UTC).date()
+        count = rate * (_WARM_SECONDS + seconds)
+        messages = [overdue_message(number, 1, day=today, draw=draw) for number in range(count)]
         async with self._platform() as platform:
             await platform.start_servers()
             await platform.provision()
@@ -133,7 +133,7 @@ class Bench:
             options = platform.kafka.client_options(ADMIN)
             try:
                 async with CaseWatch(options, f"{platform.prefix}case") as watch:
-                    meant = await _send_steadily(options, f"{platform.prefix}loan", rate, _WARM_SECONDS + seconds)
+                    meant = await publish_steadily(options, f"{platform.prefix}loan", messages, rate=rate)
                     await watch.wait_for(len(meant), seconds=60)
                     taken = sorted(
                         (watch.received_at[event] - at) * 1_000 for event, at in meant[rate * _WARM_SECONDS :]
@@ -215,34 +215,6 @@ async def _choose(platform: Platform) -> float:
         await connection.close()
         await platform.stop_service("intake")
     return float(cases / seconds)
-
-
-async def _send_steadily(options: dict[str, Any], topic: str, rate: int, seconds: int) -> list[tuple[str, float]]:
-    """Ids of events with the monotonic moment each was meant to be sent. Late sending does not move the next one.
-
-    A producer that sends each event by itself would take more of the two cores than intake; what it waits for company
-    is part of the latency.
-    """
-    draw = random.Random("latency")
-    today = datetime.now(UTC).date()
-    messages = [overdue_message(number, 1, day=today, draw=draw) for number in range(rate * seconds)]
-    producer = AIOKafkaProducer(**options, enable_idempotence=True, acks="all", linger_ms=_LINGER_MS)
-    await producer.start()
-    start = time.perf_counter() + 0.2
-    meant = []
-    try:
-        for number, message in enumerate(messages):
-            at = start + number / rate
-            meant.append((message.event_id, at))
-            if (wait := at - time.perf_counter()) > 0:
-                await asyncio.sleep(wait)
-            await producer.send(
-                topic, key=message.key, value=message.value, headers=message.headers, partition=message.partition
-            )
-        await producer.flush()
-    finally:
-        await producer.stop()
-    return meant
 
 
 async def _settle(url: str) -> None:

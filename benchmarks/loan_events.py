@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,8 @@ from shared.messaging.partitioning import partition_of
 TENANT, CORE = "bank", "core-bench"
 DUPLICATE_SHARE = 0.05
 REPEATED_PARTY_SHARE = 0.05
+TICK_SECONDS = 0.005
+_BATCH_BYTES = 900_000
 _SAMPLED_SHARE = 0.01
 
 
@@ -124,21 +127,60 @@ def make_load(events: int, *, seed: int = 7, day: date | None = None) -> Load:
 
 async def publish(options: dict[str, Any], topic: str, messages: Sequence[Message]) -> None:
     """Send all messages, batch by batch, in order per partition."""
-    producer = AIOKafkaProducer(**options, enable_idempotence=True, acks="all", max_batch_size=900_000)
+    producer = AIOKafkaProducer(**options, enable_idempotence=True, acks="all", max_batch_size=_BATCH_BYTES)
     await producer.start()
     try:
-        by_partition: dict[int, list[Message]] = {}
-        for message in messages:
-            by_partition.setdefault(message.partition, []).append(message)
-        await asyncio.gather(*(_publish(producer, topic, number, part) for number, part in by_partition.items()))
+        parts = _by_partition(messages)
+        await asyncio.gather(*(_publish(producer, topic, number, part) for number, part in parts.items()))
     finally:
         await producer.stop()
 
 
+async def publish_steadily(
+    options: dict[str, Any], topic: str, messages: Sequence[Message], *, rate: int
+) -> list[tuple[str, float]]:  # fmt: skip
+    """Send `rate` messages a second; ids of events with the monotonic moment at which each was meant to be sent.
+
+    What is due is sent every `TICK_SECONDS` (Kafka's own `linger.ms`), one batch per partition, whatever comes back:
+    late sending does not move the next one, and waiting for the tick counts as latency. Sent one by one, the events
+    would take this process as much of the two cores as intake's.
+    """
+    producer = AIOKafkaProducer(**options, enable_idempotence=True, acks="all", max_batch_size=_BATCH_BYTES)
+    await producer.start()
+    start = time.perf_counter() + 0.2
+    sent: list[asyncio.Future[Any]] = []
+    done = 0
+    try:
+        while done < len(messages):
+            await asyncio.sleep(TICK_SECONDS)
+            due = min(len(messages), int((time.perf_counter() - start) * rate) + 1)
+            if due <= done:
+                continue
+            for partition, part in _by_partition(messages[done:due]).items():
+                sent.append(await producer.send_batch(_batch(producer, part), topic, partition=partition))
+            done = due
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+    return [(message.event_id, start + number / rate) for number, message in enumerate(messages)]
+
+
+def _by_partition(messages: Sequence[Message]) -> dict[int, list[Message]]:
+    found: dict[int, list[Message]] = {}
+    for message in messages:
+        found.setdefault(message.partition, []).append(message)
+    return found
+
+
+def _batch(producer: AIOKafkaProducer, messages: Sequence[Message]) -> Any:
+    batch = producer.create_batch()
+    for message in messages:
+        if batch.append(timestamp=None, key=message.key, value=message.value, headers=message.headers) is None:
+            raise ValueError(f"{len(messages)} messages do not fit into one batch")
+    return batch
+
+
 async def _publish(producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Message]) -> None:
     for start in range(0, len(messages), 500):
-        batch = producer.create_batch()
-        for message in messages[start : start + 500]:
-            if batch.append(timestamp=None, key=message.key, value=message.value, headers=message.headers) is None:
-                raise ValueError("500 messages do not fit into one batch")
+        batch = _batch(producer, messages[start : start + 500])
         await (await producer.send_batch(batch, topic, partition=partition))
