@@ -56,6 +56,7 @@ from services.intake.timeline_desk import GatherTimeline, gather_timeline
 from services.intake.write_back_port import WriteBackPort
 from services.intake.write_backs import WriteBacks
 from shared.access.routes import access_router
+from shared.database import UnitOfWork
 from shared.messaging import IntentHandler, Subscription
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
@@ -100,17 +101,8 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     async def lifespan(runtime: ServiceRuntime) -> AsyncIterator[None]:
         if "worker" in runtime.roles:
             async with runtime.database.unit_of_work() as uow:
-                uow.intend(learn_homes(uow))
                 await begin_use(uow, deciding.strategy)
-                uow.intend(next_sweep(uow, own.time_zone))
-                uow.intend(learn_indexes(uow))
-                uow.intend(gather_timeline(uow))
-                uow.intend(look_at_everybody(uow))
-                uow.intend(next_midnight(uow, own.time_zone))
-                if own.feed_folder is not None:
-                    uow.intend(next_watch(uow))
-                if people_watch is not None:
-                    uow.intend(people_watch.next_round(uow))
+                _intend_what_recurs(uow, own, people_watch)
         try:
             yield
         finally:
@@ -140,6 +132,20 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         lifespan=lifespan,
         suspended_feeds=feed_suspensions.standing,
     )
+
+
+def _intend_what_recurs(uow: UnitOfWork, own: IntakeSettings, people_watch: PeopleWatch | None) -> None:
+    """What runs once for ever, or by the clock: the intents of a process that has them already change nothing."""
+    uow.intend(learn_homes(uow))
+    uow.intend(next_sweep(uow, own.time_zone))
+    uow.intend(learn_indexes(uow))
+    uow.intend(gather_timeline(uow))
+    uow.intend(look_at_everybody(uow))
+    uow.intend(next_midnight(uow, own.time_zone))
+    if own.feed_folder is not None:
+        uow.intend(next_watch(uow))
+    if people_watch is not None:
+        uow.intend(people_watch.next_round(uow))
 
 
 def _api(runtime: ServiceRuntime, settings: ServiceSettings, answering: Sequence[APIRouter]) -> FastAPI:

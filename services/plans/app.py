@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from services.plans.access_desk import give_lists, plans_texts
 from services.plans.api.cutovers import build_cutover_router
@@ -50,25 +50,15 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     opened: list[Database] = []
 
     def build_api(runtime: ServiceRuntime) -> FastAPI:
-        return create_app(
-            ApiDefinition(
-                service="plans",
-                title="Plans",
-                description=_DESCRIPTION,
-                # 2: plans of other systems are `imported`; of them no surplus, table or document is known
-                # 3: a plan can be `broken`
-                version="3.0.0",
-                routers=[
-                    build_router(desk, store),
-                    build_cutover_router(Cutovers(store, compliance)),
-                    build_follow_up_router(following, store),
-                    access_router("plans", plans_texts(), partial(give_lists, cipher)),
-                ],
-                examples=EXAMPLES,
-                settings=settings,
-                database=runtime.database,
-                verifier=TokenVerifier.from_settings(settings, runtime.clock),
-            )
+        return _api(
+            runtime,
+            settings,
+            [
+                build_router(desk, store),
+                build_cutover_router(Cutovers(store, compliance)),
+                build_follow_up_router(following, store),
+                access_router("plans", plans_texts(), partial(give_lists, cipher)),
+            ],
         )
 
     @asynccontextmanager
@@ -100,4 +90,22 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         ],
         lifespan=lifespan,
         on_heartbeats=on_heartbeats,
+    )
+
+
+def _api(runtime: ServiceRuntime, settings: ServiceSettings, answering: Sequence[APIRouter]) -> FastAPI:
+    return create_app(
+        ApiDefinition(
+            service="plans",
+            title="Plans",
+            description=_DESCRIPTION,
+            # 2: plans of other systems are `imported`; of them no surplus, table or document is known
+            # 3: a plan can be `broken`
+            version="3.0.0",
+            routers=answering,
+            examples=EXAMPLES,
+            settings=settings,
+            database=runtime.database,
+            verifier=TokenVerifier.from_settings(settings, runtime.clock),
+        )
     )
