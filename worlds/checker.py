@@ -175,6 +175,20 @@ class _Checker:
         if left and contact.channel == "visit" and contact.purpose != "safety":
             self._breach("a visit to a home that was left, later than F", name)
 
+    def _limit_is_open(self, contact: Contact) -> bool:
+        """Where the audit may miss a limit on visits that the law here finds (ADR 0102): one in a home into which
+        somebody else moved after the visit was told, and one without a permit to who has been found to be another.
+        """
+        if contact.channel != "visit" or contact.told_real is None:
+            return False
+        if self.history.merge is not None and contact.permit_id is None:
+            return True
+        told = contact.told_real
+        return any(
+            one.recorded_real > told for party_id, moved in self.ledger.removals.items() for one in moved
+            if party_id != contact.party_id
+        )  # fmt: skip
+
     def _check_audit(self, contact: Contact) -> None:
         """The audit says of every contact that was told exactly what the law says. Earlier contacts came before."""
         said = self.history.verdicts.get(contact.contact_id)
@@ -188,7 +202,10 @@ class _Checker:
         conduct, harm = self._verdicts(contact)
         self.law_says[contact.contact_id] = Verdict(conduct=conduct, harm=harm)
         self.found.counts["contacts unlawful"] += bool(harm)
-        if (said.conduct - {"other"}, said.harm - {"other"}) != (conduct, harm):
+        audit = (said.conduct - {"other"}, said.harm - {"other"})
+        if self._limit_is_open(contact) and audit == (conduct - {"limit"}, harm - {"limit"}):
+            self.found.counts["limits that are open"] += "limit" in harm
+        elif audit != (conduct, harm):
             detail = f"{name}: law {sorted(conduct)}/{sorted(harm)}, audit {sorted(said.conduct)}/{sorted(said.harm)}"
             self._breach("the audit differs from the law", detail)
 
