@@ -172,7 +172,8 @@ class Bureau:
         if permit is not None and taken_over is not None and taken_over.contact_id != permit.contact_id:
             self._judge_uses(case, taken_over, permit.contact_id)
         self.reconsider(case, moment, arrived=reached)
-        for other in self.sharing.reached_on(counted.keys, case):
+        others = {other.party_id: other for other in self.sharing.reached_on(counted.keys, case)}
+        for other in (others | {one: self.cases[one] for one in case.same}).values():
             self.judge_since(other, contact.started_at, moment)
             if comes_unreserved(counted, permit):
                 self.reconsider(other, moment, arrived=reached)

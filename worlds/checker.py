@@ -176,18 +176,18 @@ class _Checker:
             self._breach("a visit to a home that was left, later than F", name)
 
     def _limit_is_open(self, contact: Contact) -> bool:
-        """Where the audit may miss a limit on visits that the law here finds (ADR 0102): one in a home into which
-        somebody else moved after the visit was told, and one without a permit to who has been found to be another.
+        """Whether somebody else moved into the home after the visit to it was told (ADR 0102): the law here counts
+        homes in which anybody ever lived, the audit those known when it judged, and it does not judge again.
         """
         if contact.channel != "visit" or contact.told_real is None:
             return False
-        if self.history.merge is not None and contact.permit_id is None:
-            return True
-        told = contact.told_real
+        home = self.ledger.aspects(contact).home
         return any(
-            one.recorded_real > told for party_id, moved in self.ledger.removals.items() for one in moved
+            one.home == home and one.recorded_real > contact.told_real
+            for party_id, moved in self.ledger.removals.items()
             if party_id != contact.party_id
-        )  # fmt: skip
+            for one in moved
+        )
 
     def _check_audit(self, contact: Contact) -> None:
         """The audit says of every contact that was told exactly what the law says. Earlier contacts came before."""

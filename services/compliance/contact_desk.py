@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import structs
+
 from services.compliance import (
     announcements,
     duty_cause_desk,
@@ -20,6 +22,7 @@ from services.compliance import (
 )
 from services.compliance.domain.audit import Finding, counted, judge_contact, verdict
 from services.compliance.domain.audited_on import Made, evidence_of, keys_named, keys_of
+from services.compliance.domain.budget_keys import joined
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.duty_causes import begins_notice
@@ -168,9 +171,12 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
     audit.rows.append(row)
     audit.told.append((contact, permit))
     audit.findings += versions_told(contact, findings, standing)
-    made_since = any(one.span.start >= contact.started_at for one in known.facts[contact.party_id].shared)
-    if made_since or comes_unreserved(row.counted, permit):
-        audit.concern_others.append(row.counted)
+    facts = known.facts[contact.party_id]
+    made_since = any(one.span.start >= contact.started_at for one in facts.shared)
+    # Under another id of the person this is one of their own, whatever the permit counted on when it was granted.
+    pairs = joined({"person": facts.keys.get("person", frozenset())})
+    if made_since or pairs or comes_unreserved(row.counted, permit):
+        audit.concern_others.append(structs.replace(row.counted, keys=joined(row.counted.keys, pairs)))
     if begins_notice(instruments.book, evidence.facts, reached=contact.contact, at=contact.started_at):
         audit.begin_notices.append(duty_cause_desk.first_communication(contact, evidence.facts))
     if permit is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.compliance.store.facts import load_facts
 from shared.events.case import CaseIdentity, CaseOpened, CasePartyMerged, CasePartyUnmerged, CaseReleased, CaseSuspended
+from shared.events.contact import ContactRecorded
 from shared.events.stop import PartyStopped
 
 from .conftest import Desk, opened_case, visit_contact, visit_request
@@ -69,6 +70,34 @@ async def test_the_sum_of_contacts_and_the_union_of_holds(desk: Desk) -> None:
     assert (await counted(desk, first), await held(desk, first)) == (2, {"stop_request"})
     (refused,) = await desk.ask(visit_request(first))
     assert refused["decision"] == "deny"
+
+
+async def test_a_contact_told_late_on_a_permit_of_before_is_held_against_those_under_the_other_id(desk: Desk) -> None:
+    homes = ("a" * 32, "b" * 32)
+    first, second = [await desk.open_case(household=home) for home in homes]
+    (permit,) = await desk.ask(visit_request(second))
+    early = visit_contact(second, permit)
+    use = {"used_at": early.started_at.isoformat(), "contact_id": str(early.contact_id)}
+    assert (await desk.post(f"/v1/permits/{permit['permit_id']}/use", use)).status_code == 200
+    await merge(desk, second, first)
+    later = visit_contact(first, None, **at(days=3))
+    await desk.deliver("contact", ("contact.recorded", later))
+    await carry(desk)
+    assert not await limits_found(desk, later)
+    await desk.deliver("contact", ("contact.recorded", early))
+    await carry(desk)
+    assert await limits_found(desk, later)
+
+
+def at(*, days: int) -> dict[str, Any]:
+    """Times of a visit so many days after the usual one."""
+    usual = visit_contact(opened_case(), None)
+    return {name: getattr(usual, name) + timedelta(days=days) for name in ("started_at", "ended_at")}
+
+
+async def limits_found(desk: Desk, contact: ContactRecorded) -> bool:
+    found = await desk.events("compliance.violation_found")
+    return any(one["contact_id"] == str(contact.contact_id) and one["rule"] == "BANK-VISIT-30D" for one in found)
 
 
 async def test_whatever_the_order_the_same_counts(desk: Desk) -> None:
