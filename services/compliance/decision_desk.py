@@ -1,18 +1,18 @@
-"""The desk that answers "may I?": every rule asked, the decision kept and proved, nothing reserved, nothing signed."""
+"""The desk of decisions: the question as the rules see it; each decision kept and proved, whoever made it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from services.compliance import fact_desk, third_person_desk
+from services.compliance import fact_desk
 from services.compliance.domain.budget_keys import Keys, joined, key_of_home, keys_about
 from services.compliance.domain.canonical import Json
 from services.compliance.domain.decisions import Decision
-from services.compliance.domain.facts import Balance, PartyFacts, Question
+from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.hold_scopes import debts_asked
 from services.compliance.domain.judged_on import JudgedOn, packed
 from services.compliance.domain.leaves import NewLeaf
@@ -21,13 +21,12 @@ from services.compliance.domain.rule_records import Key
 from services.compliance.domain.rulings import Earliest
 from services.compliance.domain.third_persons import INQUIRY
 from services.compliance.instruments import Instruments
-from services.compliance.schemas.permits import ContactAsked, DecisionAnswer, Reason, WindowsItem
+from services.compliance.schemas.permits import ContactAsked, Reason, WindowsItem
 from services.compliance.store.audits import SEALED_FACTS, DecisionRow, insert_decisions
-from services.compliance.store.facts import load_facts
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.sealed import DECISION, plain_record
 from shared.database import UnitOfWork
-from shared.ids import entity_id, event_id, shard_of
+from shared.ids import event_id
 from shared.security.party_keys import Plain
 
 
@@ -50,30 +49,6 @@ class _Kept:
     row: DecisionRow
     leaf: NewLeaf
     judged_on: str
-
-
-async def answer_questions(
-    uow: UnitOfWork, instruments: Instruments, asked: Sequence[ContactAsked], balances: Mapping[UUID, Balance]
-) -> list[DecisionAnswer]:
-    """What a permit would be answered now, each question for itself: an allow takes nothing from the next.
-
-    The parties are locked.
-    """
-    known_from = await third_person_desk.opened(uow, asked)
-    facts = await load_facts(uow, instruments.cipher, {one.party_id for one in asked}, named=keys_named_by(asked))
-    ledger = await third_person_desk.ledger_for(uow, known_from, asked)
-    decided = []
-    for one in asked:
-        party = replace(facts[one.party_id], balance=balances.get(one.party_id))
-        party = third_person_desk.known_of(one, party, ledger)
-        judged_on = JudgedOn(question=question_of(one, uow, party), facts=party)
-        decision = judged_on.decide(instruments.book)
-        decision_id = entity_id(shard_of(one.party_id))
-        decided.append(
-            Decided(asked=one, judged_on=judged_on, decision=decision, decision_id=decision_id, dry_run=True)
-        )
-    await keep(uow, instruments, decided)
-    return [_answer(one) for one in decided]
 
 
 def debts_of(asked: WindowsItem | ContactAsked, facts: PartyFacts) -> frozenset[UUID] | None:
@@ -203,16 +178,4 @@ def reason(ruling_document: Mapping[str, Json], earliest: Earliest) -> Reason:
             "earliest_lawful": earliest.at,
             "lawful_after": earliest.after,
         }
-    )
-
-
-def _answer(decided: Decided) -> DecisionAnswer:
-    earliest = decided.decision.earliest or Earliest()
-    return DecisionAnswer(
-        request_id=decided.asked.request_id,
-        decision_id=decided.decision_id,
-        decision=decided.decision.answer.value,
-        reasons=reasons(decided.decision),
-        earliest_lawful=earliest.at,
-        lawful_after=earliest.after,
     )

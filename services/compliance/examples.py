@@ -173,7 +173,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
         "refused": [_TOO_LATE],
     },
     PermitRequest: _VISIT_ASKED | {"replaces": None},
-    ContactAsked: _VISIT_ASKED,
+    ContactAsked: _VISIT_ASKED | {"replaces": None},
     DecisionAnswers: {
         "items": [
             _VERDICT | {

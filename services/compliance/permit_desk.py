@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.compliance import announcements, third_person_desk
-from services.compliance.decision_desk import Decided, keep, keys_named_by, question_of, reasons
+from services.compliance.decision_desk import Decided, keep, reasons
 from services.compliance.domain.budget_keys import Keys, names_of
 from services.compliance.domain.decisions import Decision
-from services.compliance.domain.facts import Balance, PartyFacts, Question
-from services.compliance.domain.judged_on import DeskRefusal, JudgedOn, refused_of_debts
-from services.compliance.domain.lost_devices import stays_counted
-from services.compliance.domain.permits import Permit, PermitState, grant, release
+from services.compliance.domain.facts import Balance, PartyFacts
+from services.compliance.domain.judged_on import JudgedOn
+from services.compliance.domain.permits import Permit, grant, release
 from services.compliance.domain.rulings import Answer, Earliest
 from services.compliance.domain.third_persons import INQUIRY, Ledger
 from services.compliance.instruments import PERMIT_KIND, Instruments
 from services.compliance.permit_life import prove_released
+from services.compliance.question_desk import Known, digest_of, load_known
 from services.compliance.schemas.permits import PermitAnswer, PermitRequest
 from services.compliance.store import permits as store
-from services.compliance.store.facts import load_facts
-from services.compliance.store.lost_devices import load_lost
 from shared.database import UnitOfWork
 from shared.events.compliance import PermitRefused
 from shared.ids import entity_id, shard_of
@@ -47,51 +43,38 @@ async def decide_permits(
 
     The parties are locked; so are, from here on, all keys that the contacts count on.
     """
-    known_from = await third_person_desk.opened(uow, requests)
-    named = keys_named_by(requests)
-    facts = await load_facts(
-        uow, instruments.cipher, {request.party_id for request in requests}, named=named, taking=True
-    )
-    sharing = _sharing(facts, named)
-    ledger = await third_person_desk.ledger_for(uow, known_from, requests)
-    answered = await store.load_answered(
-        uow, instruments.cipher, [(request.party_id, request.request_id) for request in requests]
-    )
-    old = await store.load_permits(
-        uow, instruments.cipher, {request.replaces for request in requests if request.replaces is not None}
-    )
-    lost = await load_lost(uow, [permit.device_id for permit in old.values()])
-    old = {permit_id: permit for permit_id, permit in old.items() if not stays_counted(permit, lost)}
+    known = await load_known(uow, instruments, requests, balances, taking=True)
+    sharing = _sharing(known.facts, known.named)
     outcome = _Outcome()
     asked_of = Counter(request.party_id for request in requests)
     for request in requests:
         asked_of[request.party_id] -= 1
-        known = answered.get(request.request_id)
-        if known is not None and _same(known, request):
-            outcome.answers.append(_granted_answer(known))
+        given = known.given(request)
+        if given is not None:
+            outcome.answers.append(_granted_answer(given))
             continue
-        party = facts[request.party_id]
-        if request.party_id in balances:
-            party = replace(party, balance=balances[request.party_id])
-        replaced = None if request.replaces is None else old.get(request.replaces)
-        party = third_person_desk.known_of(request, party, ledger, replaced=replaced)
-        granted = _decide(uow, instruments, request, party, outcome, reused=known is not None, replaced=replaced)
+        granted = _decide(uow, instruments, request, known.judged_on(request, uow), outcome)
         if granted is not None:
-            answered[request.request_id] = granted
-            if asked_of[request.party_id]:
-                facts[request.party_id] = facts[request.party_id].with_reservation(
-                    granted.permit.reservation(), replacing=request.replaces
-                )
-            for other in _others(granted.permit, sharing):
-                facts[other] = facts[other].with_reservation_of_another(
-                    granted.permit.reservation(), replacing=request.replaces
-                )
-            if replaced is not None:
-                outcome.replaced.append(release(replaced, cause="replaced"))
-                old[replaced.permit_id] = outcome.replaced[-1]
-            _note(ledger, granted.permit, replaced)
+            _take(known, request, granted, outcome, sharing=sharing, asked_again=asked_of[request.party_id] > 0)
     await _save(uow, instruments, outcome)
     return outcome.answers
+
+
+def _take(
+    known: Known, request: PermitRequest, granted: store.GrantedPermit, outcome: _Outcome,
+    *, sharing: Mapping[str, set[UUID]], asked_again: bool,
+) -> None:  # fmt: skip
+    """What the requests that follow in the batch find: this one's reservation, and what it replaces given back."""
+    facts, reservation, replaced = known.facts, granted.permit.reservation(), known.replaced_by(request)
+    known.answered[request.request_id] = granted
+    if asked_again:
+        facts[request.party_id] = facts[request.party_id].with_reservation(reservation, replacing=request.replaces)
+    for other in _others(granted.permit, sharing):
+        facts[other] = facts[other].with_reservation_of_another(reservation, replacing=request.replaces)
+    if replaced is not None:
+        outcome.replaced.append(release(replaced, cause="replaced"))
+        known.old[replaced.permit_id] = outcome.replaced[-1]
+    _note(known.ledger, granted.permit, replaced)
 
 
 def _note(ledger: Ledger | None, granted: Permit, replaced: Permit | None) -> None:
@@ -121,23 +104,13 @@ def _others(permit: Permit, sharing: Mapping[str, set[UUID]]) -> set[UUID]:
 
 
 def _decide(
-    uow: UnitOfWork, instruments: Instruments, request: PermitRequest, facts: PartyFacts, outcome: _Outcome,
-    *, reused: bool, replaced: Permit | None,
-) -> store.GrantedPermit | None:  # fmt: skip
-    refused_by: DeskRefusal | None = None
-    if reused:
-        refused_by = "request_reused"
-    elif request.replaces is not None and not _replaceable(replaced, request):
-        refused_by = "not_replaceable"
-    else:
-        refused_by = refused_of_debts(request.debt_ids or (), request.purpose, facts)
-    question = question_of(request, uow, facts)
-    judged_on = JudgedOn(question=question, facts=facts, replaces=request.replaces, refused_by=refused_by)
+    uow: UnitOfWork, instruments: Instruments, request: PermitRequest, judged_on: JudgedOn, outcome: _Outcome
+) -> store.GrantedPermit | None:
     decision = judged_on.decide(instruments.book)
     decision_id = entity_id(shard_of(request.party_id))
     allowed = decision.answer is Answer.ALLOW
     permit_id = _permit_id(request, outcome) if allowed else None
-    granted = None if permit_id is None else _grant(instruments, request, question, facts, decision_id, permit_id)
+    granted = None if permit_id is None else _grant(instruments, request, judged_on, decision_id, permit_id)
     outcome.decided.append(
         Decided(asked=request, judged_on=judged_on, decision=decision, decision_id=decision_id, permit_id=permit_id)
     )
@@ -156,12 +129,11 @@ def _permit_id(request: PermitRequest, outcome: _Outcome) -> UUID:
 
 
 def _grant(
-    instruments: Instruments, request: PermitRequest, question: Question, facts: PartyFacts, decision_id: UUID,
-    permit_id: UUID,
-) -> store.GrantedPermit:  # fmt: skip
+    instruments: Instruments, request: PermitRequest, judged_on: JudgedOn, decision_id: UUID, permit_id: UUID
+) -> store.GrantedPermit:
     permit = grant(
-        question,
-        facts,
+        judged_on.question,
+        judged_on.facts,
         permit_id=permit_id,
         decision_id=decision_id,
         request_id=request.request_id,
@@ -171,7 +143,7 @@ def _grant(
         third_person=request.contact_point if request.channel == INQUIRY else None,
     )
     token = instruments.permit_key.sign_document(permit.claims(), kind=PERMIT_KIND)
-    return store.GrantedPermit(permit, token, _digest(request))
+    return store.GrantedPermit(permit, token, digest_of(request))
 
 
 def _refusal(uow: UnitOfWork, request: PermitRequest, decision: Decision, decision_id: UUID) -> PermitAnswer:
@@ -206,33 +178,6 @@ def _granted_answer(granted: store.GrantedPermit) -> PermitAnswer:
         reasons=[],
         permit_id=granted.permit.permit_id,
         permit=granted.token,
-    )
-
-
-def _same(known: store.GrantedPermit, request: PermitRequest) -> bool:
-    """Whether the request was answered with a permit that can still be used."""
-    usable = known.permit.state in (PermitState.GRANTED, PermitState.USED) and known.permit.revoked_real is None
-    return usable and known.request_sha256 == _digest(request)
-
-
-# What requests of before could not say: their digests know none of these.
-_ADDED: Final = ("debt_ids", "contact_point", "address", "address_key")
-
-
-def _digest(request: PermitRequest) -> bytes:
-    """What makes a request the same one: everything but the versions, which grow while the asker retries.
-
-    Of fields that were added later only what was said counts.
-    """
-    unsaid = {name for name in _ADDED if getattr(request, name) is None}
-    return hashlib.sha256(request.model_dump_json(exclude={"versions", *unsaid}).encode()).digest()
-
-
-def _replaceable(replaced: Permit | None, request: PermitRequest) -> bool:
-    return (
-        replaced is not None
-        and (replaced.party_id, replaced.channel) == (request.party_id, request.channel)
-        and replaced.state is PermitState.GRANTED
     )
 
 

@@ -18,9 +18,9 @@ from services.compliance.api.asking import (
     refuse_alone,
 )
 from services.compliance.api.surroundings import balances_of, instruments_of
-from services.compliance.decision_desk import answer_questions
 from services.compliance.domain.fact_tasks import FactTask, Owner
 from services.compliance.erased import PartyErased
+from services.compliance.question_desk import answer_questions
 from services.compliance.schemas.fact_tasks import BlockedPartyView, FactTaskView
 from services.compliance.schemas.permits import DecisionAnswer, DecisionAnswers, DecisionQuestions
 from services.compliance.store import fact_tasks as store

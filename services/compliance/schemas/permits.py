@@ -132,6 +132,8 @@ class ContactAsked(_Body):
     versions: dict[Literal["case", "visit", "plan"], int] = Field(
         default_factory=dict, description="Versions that the asker has seen; compliance refuses to decide on less."
     )
+    # Last, whatever is added: digests of requests that were answered follow the order of the fields.
+    replaces: UUID | None = Field(None, description="Unused permit of the party whose reservation this one takes over.")
 
     @model_validator(mode="after")
     def _window_is_a_window(self) -> Self:
@@ -142,8 +144,6 @@ class ContactAsked(_Body):
 
 class PermitRequest(ContactAsked):
     """One contact for which a permit is wanted."""
-
-    replaces: UUID | None = Field(None, description="Unused permit of the party whose reservation this one takes over.")
 
 
 class PermitRequests(_Body):

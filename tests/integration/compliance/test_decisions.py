@@ -8,10 +8,11 @@ import pytest
 
 from services.compliance.fact_desk import WATCH, count_overdue
 from services.compliance.watch import next_look, watch
-from shared.events.case import CaseReleased, CaseSuspended
+from shared.events.case import CaseObligor, CaseReleased, CaseSuspended
 from shared.messaging.intents import Intent, TimerDue
 
 from .conftest import Desk, opened_case, visit_request
+from .test_debts import loan, updated
 
 
 async def may_i(desk: Desk, *items: dict[str, Any]) -> list[dict[str, Any]]:
@@ -50,6 +51,44 @@ async def test_dry_run_answers_as_the_permit_would(desk: Desk) -> None:
     assert asked["decision"] == wanted["decision"] == "deny"
     assert asked["reasons"] == wanted["reasons"]
     assert asked["earliest_lawful"] == wanted["earliest_lawful"]
+
+
+async def test_whatever_the_desk_refuses_itself_a_dry_run_refuses_the_same(desk: Desk) -> None:
+    """Each pair asks first without taking, then takes; only the id of the decision may differ."""
+    owed, sold, guaranteed = loan(), loan(loan_ref="L-2"), loan(loan_ref="L-3")
+    case = await desk.open_case(loans=[owed, sold])
+    await desk.deliver("case", ("case.updated", updated(case, loans=[owed])))
+    surety = CaseObligor(party_id=case.party_id, role="guarantor", liability="secondary")
+    await desk.open_case(loans=[guaranteed.model_copy(update={"obligors": [surety]})])
+    other, mover = await desk.open_case(), await desk.open_case()
+    first = visit_request(mover)
+    (granted,) = await desk.ask(first)
+    now = {"versions": {"case": 2}}
+    later = {"start": "2026-03-02T07:00:00Z", "end": "2026-03-02T09:00:00Z"}
+    scenarios = {
+        "a debt that is not collected any more": visit_request(case, debt_ids=[str(sold.debt_id)], **now),
+        "a guarantor of whom nothing is demanded": visit_request(case, debt_ids=[str(guaranteed.debt_id)], **now),
+        "a debt that is collected": visit_request(case, debt_ids=[str(owed.debt_id)], **now),
+        "a third person nobody can name": visit_request(other, channel="third_party_location"),
+        "a third person": visit_request(other, channel="third_party_location", contact_point="+86 10 5550 0100"),
+        "a permit of nobody": visit_request(other, replaces=str(uuid4())),
+        "somebody else's permit": visit_request(other, replaces=granted["permit_id"]),
+        "the same request": first,
+        "its id for another window": {**first, "window": later},
+        "the visit moved": visit_request(mover, window=later, replaces=granted["permit_id"]),
+        "a second visit": visit_request(mover),
+    }
+    answers = {}
+    for name, asked in scenarios.items():
+        (may,) = await may_i(desk, asked)
+        (taken,) = await desk.ask(asked)
+        answers[name] = rules(taken) or taken["decision"]
+        for said in ("decision", "reasons", "earliest_lawful", "lawful_after"):
+            assert may[said] == taken[said], (name, said)
+    assert answers["a debt that is not collected any more"] == ["DEBT-COLLECTED"]
+    assert "GUARANTOR-DEMAND" in answers["a guarantor of whom nothing is demanded"]
+    assert answers["its id for another window"] == ["BANK-VISIT-30D", "REQUEST-REUSED"]
+    assert answers["the same request"] == answers["the visit moved"] == "allow"
 
 
 @pytest.mark.parametrize("channel", ["visit", "call", "sms", "email", "letter", "third_party_location"])
