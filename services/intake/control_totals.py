@@ -15,7 +15,7 @@ from datetime import date
 from typing import ClassVar, Final
 from uuid import UUID
 
-from services.intake import feed_recalls
+from services.intake import cores_word, feed_recalls
 from services.intake.domain.assessment import Assessment, assess
 from services.intake.domain.book import Book
 from services.intake.domain.control_totals import NOTHING, Totals, differences, is_incident, summed, told_until
@@ -127,8 +127,10 @@ class CompareTotals(TimerHandler):
             log.error("control totals of %s for %s differ", core, day, extra={"reason": named})
         if not self.suspends:
             return  # the books are compared loan by loan after the same close
-        if is_far_off:
-            await feed_recalls.suspend(uow, core, "books_differ", detail=f"{_DETAIL} on {day}: {named}"[:400])
+        contradicting = await cores_word.contradicting(uow, core, loans=max(ours.open_loans, cores.open_loans))
+        if is_far_off or contradicting:
+            detail = f"{_DETAIL} on {day}: {named}" if is_far_off else f"{contradicting} on {day}"
+            await feed_recalls.suspend(uow, core, "books_differ", detail=detail[:400])
         else:
             reason = f"control totals of {day} agree" if not found else f"{_DETAIL} by less than 0.5 % on {day}"
             await feed_suspensions.release(uow, core, "books_differ", by="reconciliation", reason=reason)

@@ -8,6 +8,7 @@ from datetime import date
 from uuid import UUID
 
 from services.intake import consents, identifying, minors
+from services.intake.cores_word import CoresWords
 from services.intake.domain.book import Book
 from services.intake.domain.calendar import check_business_date, latest_possible_date
 from services.intake.domain.conclusion import Circumstances, fold
@@ -107,6 +108,7 @@ class Folding:
         born: dict[UUID, minors.Birth] = {}
         consented: dict[UUID, list[Consent]] = {}
         told: list[loan_facts.Told] = []
+        words = CoresWords()
         circumstances = {
             core: Circumstances(
                 self.policy, closed.get(core), Names(new_id, bound.get(core, {}), self._household_commitment)
@@ -114,11 +116,14 @@ class Folding:
             for core in {core for _, _, core in facts}
         }
         for event, party_id, core in facts:
-            lead = leads.get(party_id, party_id)
-            folded = fold(after[lead], event.data, _trigger(event), circumstances[core], told_of=party_id)
-            after[lead] = folded.book
+            lead, trigger = leads.get(party_id, party_id), _trigger(event)
+            folded = fold(after[lead], event.data, trigger, circumstances[core], told_of=party_id)
+            after[lead], said = folded.book, folded.events
+            if isinstance(event.data, LoanFact):
+                after[lead], more = await words.hear(uow, folded.book, event.data, trigger, circumstances[core])
+                said = [*said, *more] if more else said
             told.append(loan_facts.Told(event, party_id, folded.outcome))
-            for announced in folded.events:
+            for announced in said:
                 uow.emit(announced)
             if folded.outcome is not Outcome.APPLIED:
                 outcomes[InboxKey(event.source, event.id)] = folded.outcome
@@ -133,6 +138,7 @@ class Folding:
         await cards.save(uow, self.cipher, people)
         await minors.follow(uow, born, today)
         await consents.follow(uow, self.cipher, consented)
+        await words.save(uow)
         await loan_facts.keep(uow, told)
         changed = [party_id for party_id, book in after.items() if book is not before[party_id]]
         choose_later(uow, changed, seconds=self.settings.choose_after_seconds)

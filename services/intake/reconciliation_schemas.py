@@ -49,7 +49,8 @@ class OpenDifference(BaseModel):
     party_id: PartyId
     loan_ref: str = Field(description="The core's loan reference.", examples=["L-000042"])
     field: str = Field(
-        description="What differs; `loan`: the core does not know it; `group`: nobody can say who of it is bound.",
+        description="What differs; `loan`: the core does not know it; `group`: nobody can say who of it is bound; "
+        "`stated_…`: what a record states beside its amounts contradicts them.",
         examples=["overdue_minor"],
     )
     ours: str | None = Field(description="What our book says.")

@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from services.intake import feed_recalls
+from services.intake import cores_word, feed_recalls
 from services.intake.core_port import CoreBalance, CorePort
 from services.intake.domain.book import Book
 from services.intake.domain.comparison import FieldDifference, compare, is_incident, marked
@@ -174,16 +174,18 @@ async def _finish(uow: UnitOfWork, run: Run) -> None:
     """Nothing differs, too much differs, or the parties of differences are looked at again."""
     counted = await findings.counted(uow, run.run_id)
     state: findings.RunState = "differs" if counted.differing else "agrees"
-    if is_incident(compared=counted.compared, differing=counted.differing):
-        log.error("books of %s: %d of %d loans differ", run.core, counted.differing, counted.compared)
+    agreed = f"{counted.differing} of {counted.compared} loans differ on {run.business_date}"
+    is_far_off = is_incident(compared=counted.compared, differing=counted.differing)
+    contradicting = await cores_word.contradicting(uow, run.core, loans=counted.compared)
+    if is_far_off or contradicting:
         state = "incident"
     await findings.end(uow, run.run_id, state)
     metrics.count("doorstep.books.compared", outcome=state)
     if state == "incident":
-        detail = f"{counted.differing} of {counted.compared} loans differ on {run.business_date}"
+        detail = agreed if is_far_off or not contradicting else f"{contradicting} on {run.business_date}"
+        log.error("books of %s: %s", run.core, detail)
         await feed_recalls.suspend(uow, run.core, "books_differ", detail=detail)
         return
-    agreed = f"{counted.differing} of {counted.compared} loans differ on {run.business_date}"
     await feed_suspensions.release(uow, run.core, "books_differ", by="reconciliation", reason=agreed)
     parties = await findings.parties_of_open(uow)
     for number in range(0, len(parties), _PAGE):

@@ -45,9 +45,34 @@ class LoanFact(EventData):
     business_date: date = Field(description="The core's business date.", examples=["2026-03-10"])
     core_sequence: int = Field(ge=1, le=2**62, description="Monotone number of the core for this party; gaps allowed.")
     currency: Currency
+    feed: Reference = Field("live", description="Feed the record came from.")
+    schema_fingerprint: Reference | None = Field(
+        None, description="Fingerprint of the schema under which the feed wrote the record, if it has one."
+    )
 
 
-class LoanOverdue(LoanFact):
+class CoreBucket(EventData):
+    """A core's own class of delinquency: its name there, and the days past due that it stands for."""
+
+    name: ShortText = Field(description="The core's name of it.", examples=["31-60"])
+    first_days: int = Field(ge=0, le=40_000, description="Fewest days past due in it.")
+    last_days: int | None = Field(None, ge=0, le=40_000, description="Most days past due in it; none: it is open.")
+
+
+class LoanState(LoanFact):
+    """A fact with the complete state of what is due, and what the core itself makes of it.
+
+    We count days ourselves. What the core says of them is compared, tolerance 0, never taken.
+    """
+
+    core_dpd: int | None = Field(None, ge=0, le=40_000, description="The core's own days past due, if it gives them.")
+    core_bucket: CoreBucket | None = Field(None, description="The core's own bucket, if it gives one.")
+    core_oldest_due_date: date | None = Field(
+        None, description="The core's own date of the oldest item that is past due, if it gives one."
+    )
+
+
+class LoanOverdue(LoanState):
     """A loan is past due: complete state as of `business_date`. Opens or updates the party's case."""
 
     obligors: list[Obligor] = Field(min_length=1, max_length=50, description="Everyone bound by the loan.")
@@ -62,11 +87,9 @@ class LoanOverdue(LoanFact):
     jurisdiction: str = Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="ISO 3166 place.", examples=["CN"])
     balance: AmountMinor = Field(description="Whole outstanding balance, minor units.")
     due_items: list[DueItem] = Field(min_length=1, max_length=600, description="All items due and not settled.")
-    core_dpd: int | None = Field(None, ge=0, le=40_000, description="The core's own days past due, if it gives them.")
     flags: list[Literal["charged_off", "sold", "disputed", "deceased", "insolvent", "represented"]] = Field(
         default_factory=list, max_length=6, description="States the core knows."
     )
-    feed: Reference = Field("live", description="Feed the record came from.")
 
 
 class PaymentReceived(LoanFact):
@@ -95,13 +118,13 @@ class PaymentReversed(LoanFact):
     due_items: list[DueItem] = Field(min_length=1, max_length=600, description="Due items after the reversal.")
 
 
-class LoanCured(LoanFact):
+class LoanCured(LoanState):
     """The core says the loan is no longer past due."""
 
     balance: AmountMinor = Field(description="Balance, minor units.")
 
 
-class StatedFact(LoanFact):
+class StatedFact(LoanState):
     """A change together with the complete state after it."""
 
     value_date: date = Field(description="Date from which the state holds.")

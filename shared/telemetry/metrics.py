@@ -61,6 +61,7 @@ MetricName = Literal[
     "doorstep.score.drift",
     "doorstep.strategy.chosen",
     "doorstep.books.compared",
+    "doorstep.core.words",
     "doorstep.write_backs",
     "doorstep.tapes.missing",
 ]
@@ -167,6 +168,11 @@ METRICS: Final[dict[MetricName, Metric]] = {
     ),
     "doorstep.books.compared": Metric(
         "counter", "{run}", "Comparisons of intake's books with the core's, by what they found; alert on an incident."
+    ),
+    "doorstep.core.words": Metric(
+        "counter",
+        "{record}",
+        "Records that tell days past due beside the amounts, by whether both agree; alert on any that differs.",
     ),
 }
 

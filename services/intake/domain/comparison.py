@@ -22,9 +22,12 @@ from services.intake.domain.policy import DelinquencyPolicy
 ComparedField = Literal[
     "overdue_minor", "balance_minor", "oldest_due_date", "currency", "loan", "group", "obligors", "days_past_due",
     "status", "principal_minor", "interest_minor", "fee_minor", "penalty_minor", "paid_minor",
+    "stated_days_past_due", "stated_oldest_due_date", "stated_bucket",
 ]  # fmt: skip
 PartField = Literal["principal_minor", "interest_minor", "fee_minor", "penalty_minor", "paid_minor"]
 LoanStatus = Literal["open", "closed", "written_off", "sold", "serviced_elsewhere"]
+STATED: Final = frozenset({"stated_days_past_due", "stated_oldest_due_date", "stated_bucket"})
+"""What the core says beside the amounts of one and the same record (`cores_word`): only a newer record settles it."""
 # More than this is no sum of single errors: one of the two sides is wrong as a whole.
 INCIDENT_SHARE: Final = 0.005
 INCIDENT_LOANS: Final = 10
@@ -156,8 +159,19 @@ def marked(book: Book, differences: list[FieldDifference], day: date) -> Book:
 
 
 def _marked(loan: Loan, fields: tuple[str, ...] | None, day: date) -> Loan:
+    return with_disagreement(loan, (*stated_fields(loan), *(fields or ())), day)
+
+
+def stated_fields(loan: Loan) -> tuple[str, ...]:
+    """The fields of `STATED` on which its newest record contradicts itself."""
+    marked_on = None if loan.standing is None else loan.standing.disagreement
+    return () if marked_on is None else tuple(field for field in marked_on.fields if field in STATED)
+
+
+def with_disagreement(loan: Loan, fields: tuple[str, ...], day: date) -> Loan:
+    """The loan marked with the fields that differ; none: freed."""
     standing = loan.standing or Standing()
-    if (standing.disagreement.fields if standing.disagreement else None) == fields:
+    if (standing.disagreement.fields if standing.disagreement else ()) == fields:
         return loan
-    disagreement = None if fields is None else Disagreement(day, fields)
+    disagreement = Disagreement(day, fields) if fields else None
     return replace(loan, standing=replace(standing, disagreement=disagreement))

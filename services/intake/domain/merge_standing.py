@@ -68,7 +68,8 @@ def merge_standing(before: Standing, fact: LoanFact, *, bound: Names) -> Standin
 
 
 def _digest(fact: LoanFact) -> str:
-    return blake2b(fact.model_dump_json().encode(), digest_size=16).hexdigest()
+    content = fact.model_dump_json(exclude={"feed", "schema_fingerprint"})
+    return blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def _ended(before: Standing, ending: Ending) -> Standing:

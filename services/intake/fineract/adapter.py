@@ -218,7 +218,8 @@ class FineractAdapter:
         if snapshot is None:
             return found
         for change in changes:
-            occasion = Occasion(message.business_date, core_sequence(number, change.item), message.raised_at)
+            at = core_sequence(number, change.item)
+            occasion = Occasion(message.business_date, at, message.raised_at, message.fingerprint)
             left = groups.left_by(loan, snapshot.loan, occasion)
             if left is not None:
                 found.append(_Said(self._key(left.party_ref), change, left.fact))

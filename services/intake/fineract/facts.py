@@ -70,11 +70,15 @@ class Tenancy(Struct, frozen=True):
 
 
 class Occasion(Struct, frozen=True):
-    """When and where a fact stands: the core's business date, our number of it, and when the core raised it."""
+    """When and where a fact stands: the core's business date, our number of it, and when the core raised it.
+
+    `fingerprint`: of the writer schema of the event that it follows from; None: it follows from no event.
+    """
 
     business_date: date
     core_sequence: int
     raised_at: datetime
+    fingerprint: str | None = None
 
 
 class Fact(Struct, frozen=True):
@@ -122,6 +126,7 @@ class _Writer:
             "business_date": occasion.business_date,
             "core_sequence": occasion.core_sequence,
             "currency": state.currency,
+            "schema_fingerprint": occasion.fingerprint,
         }
 
     def overdue(self) -> None:

@@ -25,7 +25,7 @@ from services.intake.fineract.table import (
     Meaning,
     concerns_loans,
 )
-from services.intake.fineract.wire import WireError, WireReason, WriterSchemas
+from services.intake.fineract.wire import WireError, WireReason, WriterSchemas, fingerprint_of
 
 _AMOUNT_SCALE: Final = 8
 _KEY_BYTES: Final = 8
@@ -78,6 +78,7 @@ class Change(Struct, frozen=True):
 
 class Message(Struct, frozen=True):
     """One record. `message_id` wraps at 2^32; `key` identifies it: Fineract's tenant and its idempotency key.
+    `fingerprint`: of the writer schema of what it carries.
 
     A bulk message is about one loan, too: the one that its record's key names.
     """
@@ -88,6 +89,7 @@ class Message(Struct, frozen=True):
     type: str
     raised_at: datetime
     business_date: date
+    fingerprint: str
     changes: tuple[Change, ...]
 
 
@@ -128,7 +130,10 @@ class Reader(Struct, frozen=True):
             raise MessageError("bad_envelope", "createdAt or businessDate") from error
         if raised_at.tzinfo is None:
             raised_at = raised_at.replace(tzinfo=self.zone)
-        return Message(int(envelope["id"]), identity, loan_id, name, raised_at.astimezone(UTC), business_date, changes)
+        return Message(
+            int(envelope["id"]), identity, loan_id, name, raised_at.astimezone(UTC), business_date,
+            fingerprint_of(envelope["data"]), changes,
+        )  # fmt: skip
 
     def _bulk(self, raw: bytes, loan_id: int | None) -> tuple[Change, ...]:
         items = self.schemas.read(raw, name=BULK_MESSAGE)["datas"]

@@ -46,6 +46,11 @@ class WriterSchema:
     leading: bool
 
 
+def fingerprint_of(raw: bytes) -> str:
+    """The fingerprint that a value in single-object encoding begins with, as hex in the order of its bytes."""
+    return raw[len(_MARKER) : _HEADER_BYTES].hex()
+
+
 class WriterSchemas:
     """Writer schemas side by side, by fingerprint."""
 

@@ -41,10 +41,11 @@ WHERE f.tenant = $1 AND f.party_id = n.party_id AND f.loan_ref = n.loan_ref AND 
 _CLOSE = """
 UPDATE reconciliation_finding f SET closed_at = $2
 WHERE f.tenant = $1 AND f.party_id = ANY($3::uuid[]) AND f.closed_at IS NULL
-  AND f.field <> 'group'
+  AND f.field <> 'group' AND left(f.field, 7) <> 'stated_'
   AND (f.party_id, f.loan_ref, f.field) NOT IN (SELECT * FROM unnest($4::uuid[], $5::text[], $6::text[]))
 """
-# No comparison opens or closes what a group's loan lacks: the core's balances do not tell it.
+# No comparison with the core's balances opens or closes what these do not tell: who is bound by a group's loan, and
+# what a record stated beside its amounts.
 _RESOLVE = """
 UPDATE reconciliation_finding f SET closed_at = $2
 FROM unnest($3::uuid[], $4::text[]) AS n(party_id, loan_ref)
@@ -53,7 +54,31 @@ WHERE f.tenant = $1 AND f.party_id = n.party_id AND f.loan_ref = n.loan_ref AND 
 """
 _PARTIES = """
 SELECT DISTINCT party_id FROM reconciliation_finding
-WHERE tenant = $1 AND closed_at IS NULL AND field <> 'group' ORDER BY party_id
+WHERE tenant = $1 AND closed_at IS NULL AND field <> 'group' AND left(field, 7) <> 'stated_' ORDER BY party_id
+"""
+_SETTLE_STATED = """
+UPDATE reconciliation_finding f SET closed_at = $2
+FROM unnest($3::uuid[], $4::text[]) AS n(party_id, loan_ref)
+WHERE f.tenant = $1 AND f.party_id = n.party_id AND f.loan_ref = n.loan_ref AND left(f.field, 7) = 'stated_'
+  AND f.closed_at IS NULL
+  AND (f.party_id, f.loan_ref, f.field) NOT IN (SELECT * FROM unnest($5::uuid[], $6::text[], $7::text[]))
+"""
+_SEE_STATED = """
+INSERT INTO reconciliation_finding AS f
+  (tenant, party_id, loan_ref, field, opened_at, run_id, business_date, ours, cores, confirmed_at)
+SELECT $1, party_id, loan_ref, field, $2, $3, business_date, ours, cores, $2
+FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::date[])
+  AS n(party_id, loan_ref, field, ours, cores, business_date)
+ON CONFLICT (tenant, party_id, loan_ref, field) WHERE closed_at IS NULL
+DO UPDATE SET business_date = excluded.business_date, ours = excluded.ours, cores = excluded.cores
+"""
+_COUNT_STATED = """
+SELECT count(*) FROM (
+  SELECT DISTINCT f.party_id, f.loan_ref FROM reconciliation_finding f
+  WHERE f.tenant = $1 AND f.closed_at IS NULL AND left(f.field, 7) = 'stated_'
+    AND ($2::text IS NULL OR EXISTS (
+      SELECT FROM case_file c WHERE c.tenant = $1 AND c.party_id = f.party_id AND c.core = $2))
+  LIMIT $3) AS loans
 """
 _OPEN = """
 SELECT party_id, loan_ref, field, ours, cores, business_date, opened_at, confirmed_at FROM reconciliation_finding
@@ -128,6 +153,25 @@ async def resolve(uow: UnitOfWork, loans: Collection[tuple[UUID, str]]) -> None:
     """It is known who is bound by these loans, or nothing is past due of them."""
     if loans:
         await uow.sql.execute(_RESOLVE, uow.tenant, uow.real_now, *_columns(sorted(loans)))
+
+
+async def see_stated(
+    uow: UnitOfWork, run_id: UUID, found: Mapping[tuple[UUID, str], Sequence[FieldDifference]],
+    *, on: Mapping[tuple[UUID, str], date],
+) -> None:  # fmt: skip
+    """What records state beside their amounts, by party and loan: what differs stands at once, the rest is closed."""
+    rows = sorted(
+        (party_id, *one, on[party_id, one.loan_ref]) for (party_id, _), all_of in found.items() for one in all_of
+    )
+    columns = _columns(rows) if rows else ([], [], [], [], [], [])
+    await uow.sql.execute(_SETTLE_STATED, uow.tenant, uow.real_now, *_columns(sorted(found)), *columns[:3])
+    if rows:
+        await uow.sql.execute(_SEE_STATED, uow.tenant, uow.real_now, run_id, *columns)
+
+
+async def count_stated(uow: UnitOfWork, *, limit: int, core: str | None = None) -> int:
+    """Loans with an open finding of that sort, of one core or of all; no further than `limit`."""
+    return int(await uow.sql.fetchval(_COUNT_STATED, uow.tenant, core, limit))
 
 
 async def parties_of_open(uow: UnitOfWork) -> list[UUID]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from hashlib import blake2b
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -159,6 +161,11 @@ class Agreement(Strict):
     checks: Checks = Checks()
     dates: Dates = Dates()
     content: Claimed
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What a fact names as the form in which it was written."""
+        return blake2b(self.model_dump_json().encode(), digest_size=8).hexdigest()
 
     @property
     def order(self) -> Order:

@@ -16,7 +16,7 @@ from services.intake.tapes.people_contract import PeopleContract
 
 Part = Literal["principal", "interest", "fee", "penalty", "paid"]
 PARTS: Final[tuple[Part, ...]] = ("principal", "interest", "fee", "penalty", "paid")
-# What names the state of a loan or a person. The others may change every night without anything having happened.
+# They change every night without anything having happened; the others name the state of a loan or a person.
 VOLATILE: Final = frozenset({"core_sequence", "business_date", "core_dpd"})
 
 
@@ -46,6 +46,7 @@ class Fields(Strict):
     core_sequence: At | None = None
     business_date: At | None = None
     core_dpd: At | None = None
+    core_oldest_due_date: At | None = None
     operation: At | None = Field(None, description="Deltas: `put` or `remove`, by code list.")
 
 

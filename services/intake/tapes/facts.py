@@ -76,7 +76,6 @@ class LoanOrigin(Origin):
 
     def overdue(self, understood: Understood, row: int) -> Event[EventData]:
         """The row as `loan.overdue`."""
-        core_dpd = int(understood.numbers["core_dpd"][row]) if "core_dpd" in understood.numbers else -1
         flag = understood.text("flag", row) if "flag" in understood.texts else ""
         party_ref = understood.reference("party_ref", row)
         values = {
@@ -93,9 +92,7 @@ class LoanOrigin(Origin):
             "jurisdiction": understood.text("jurisdiction", row),
             "balance": int(understood.minor["balance"][row]),
             "due_items": self._due_items(understood, row),
-            "core_dpd": core_dpd if core_dpd >= 0 else None,
             "flags": [flag] if flag else [],
-            "feed": self.contract.feed,
         }
         identity = f"{self.file_id}:{understood.sheet.numbers[row]}"
         return self._event("loan.overdue", trusted(LoanOverdue, values), identity)
@@ -127,7 +124,10 @@ class LoanOrigin(Origin):
             party_ref,
             understood.text("currency", row),
             self.number_of(understood, row),
-        )
+        ) | {
+            "core_dpd": understood.number("core_dpd", row),
+            "core_oldest_due_date": understood.day("core_oldest_due_date", row),
+        }
 
     def _identity(self, loan_ref: str, party_ref: str, currency: str, number: int) -> dict[str, Any]:
         return {
@@ -138,6 +138,8 @@ class LoanOrigin(Origin):
             "business_date": self.business_date,
             "core_sequence": number,
             "currency": currency,
+            "feed": self.contract.feed,
+            "schema_fingerprint": self.contract.fingerprint,
         }
 
     def _obligors(self, understood: Understood, row: int, party_ref: str) -> list[Obligor]:

@@ -198,7 +198,8 @@ class _Run:
 
         A group is made while the one before it is at work: no row says anything of a loan that another one is about.
         """
-        sheets = fingerprints(self._path, self._contract, self._digest_key, after=self._file.rows_done)
+        file = self._file
+        sheets = fingerprints(self._path, self._contract, self._digest_key, file.business_date, after=file.rows_done)
         async for sheet in _ahead(sheets):
             changed = await self._of_us(sheet, await self._changed(sheet, knowledge, is_first=is_first))
             work = await asyncio.to_thread(work_of, sheet, changed, knowledge, self._origin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.intake.store.tape_rows import Changed
-from services.intake.tapes.columns import references
+from services.intake.tapes.columns import references, whole_numbers
 from services.intake.tapes.contract import VOLATILE, AnyContract
 from services.intake.tapes.facts import LoanOrigin, Origin
 from services.intake.tapes.reading import understood as read
@@ -46,15 +47,24 @@ class Fingerprinted:
         return np.flatnonzero(~self.nameless)
 
 
-def fingerprints(path: Path, contract: AnyContract, key: bytes, *, after: int) -> Iterator[Fingerprinted]:
-    """The sheets of a file behind row `after`. `key` depends on the contract, so that a new one reads all rows anew."""
+def fingerprints(
+    path: Path, contract: AnyContract, key: bytes, business_date: date, *, after: int
+) -> Iterator[Fingerprinted]:
+    """The sheets of a file behind row `after`. `key` depends on the contract, so that a new one reads all rows anew.
+
+    The core's own days past due say when it began to count. That is the same every night, unless it counts otherwise.
+    """
     slots = contract.slots()
+    counts_days = "core_dpd" in slots and slots["core_dpd"].value is None
     told = [slot for slot, source in slots.items() if source.value is None and slot not in VOLATILE]
     for sheet in read_sheets(path, contract):
         if sheet.numbers[-1] <= after:
             continue
         rest = sheet.take(np.flatnonzero(sheet.numbers > after))
-        joined = pc.binary_join_element_wise(*(rest.columns[slot] for slot in told), b"\x1f").to_pylist()
+        columns = [rest.columns[slot] for slot in told]
+        if counts_days:
+            columns.append(_counted_from(rest.columns["core_dpd"], business_date))
+        joined = pc.binary_join_element_wise(*columns, b"\x1f").to_pylist()
         nameless = np.zeros(rest.count, bool)
         nameless[list(references(rest.columns[contract.subject]) | rest.broken)] = True
         yield Fingerprinted(
@@ -63,6 +73,11 @@ def fingerprints(path: Path, contract: AnyContract, key: bytes, *, after: int) -
             [blake2b(row, digest_size=_DIGEST_BYTES, key=key).hexdigest() for row in joined],
             nameless,
         )
+
+
+def _counted_from(days_past_due: pa.Array, business_date: date) -> pa.Array:
+    days, _ = whole_numbers(days_past_due)
+    return pa.array(np.where(days > 0, business_date.toordinal() - days, days)).cast(pa.string()).cast(pa.binary())
 
 
 @dataclass(frozen=True)

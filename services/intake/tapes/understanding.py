@@ -89,6 +89,16 @@ class Understood:
         """A text of a row."""
         return self.texts[slot].at(row) or ""
 
+    def number(self, slot: str, row: int) -> int | None:
+        """A whole number of a row; None where there is none, or the file has no such place."""
+        found = int(self.numbers[slot][row]) if slot in self.numbers else -1
+        return None if found < 0 else found
+
+    def day(self, slot: str, row: int) -> date | None:
+        """A date of a row; None where there is none, or the file has no such place."""
+        found = self.dates[slot].at(row) if slot in self.dates else None
+        return None if found is NO_DATE else found
+
     def reference(self, slot: str, row: int) -> str:
         """A reference of a row that was not refused."""
         if (values := self._references.get(slot)) is None:
@@ -217,9 +227,9 @@ class Reading:
 
 class _LoanReading(Reading):
     longest_age_days: ClassVar[Mapping[str, int]] = dict.fromkeys(
-        ("due_date", "originated_on", "business_date"), _LONGEST_AGE_DAYS
+        ("due_date", "originated_on", "business_date", "core_oldest_due_date"), _LONGEST_AGE_DAYS
     )
-    optional_dates: ClassVar[frozenset[str]] = frozenset({"due_date"})
+    optional_dates: ClassVar[frozenset[str]] = frozenset({"due_date", "core_oldest_due_date"})
     words: ClassVar[Mapping[str, frozenset[str]]] = _WORDS
 
     def __init__(self, sheet: Sheet, contract: Contract, business_date: date) -> None:
