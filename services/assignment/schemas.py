@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, time
+from functools import cache
 from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
@@ -17,8 +18,14 @@ from shared.moments import Moment
 from shared.money import Money
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """All IANA zones. They are looked for on disk, which takes longer than all else that a batch needs."""
+    return frozenset(available_timezones())
+
+
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError("is not an IANA time zone")
     return str(ZoneInfo(name))
 
@@ -56,6 +63,12 @@ class CollectorBody(_Body):
     languages: list[Language] = Field(min_length=1, max_length=20, description="Languages spoken.")
     certificates: list[CertificateBody] = Field(default_factory=list, max_length=50, description="Certificates held.")
     active: bool = Field(True, description="False: not sent out.")
+
+    @model_validator(mode="after")
+    def _each_certificate_once(self) -> Self:
+        if len({(each.kind, each.reference, each.valid_from) for each in self.certificates}) != len(self.certificates):
+            raise ValueError("a certificate appears twice")
+        return self
 
     def collector(self, collector_id: UUID) -> Collector:
         """The domain's collector."""

@@ -1,11 +1,12 @@
-"""What no route has to think about: body size, slow bodies, NUL characters, and the time a request may take."""
+"""What no route has to think about: body size, slow bodies, text that nobody can keep, and the time a request takes."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,11 +17,16 @@ from shared.web.problems import (
     BodyTooLarge,
     FieldError,
     InvalidRequest,
+    MalformedBody,
     Problem,
     TemporarilyUnavailable,
 )
 
-NUL_DETAIL = "contains the NUL character"
+NUL_DETAIL: Final = "contains the NUL character"
+SURROGATE_DETAIL: Final = "contains half of a surrogate pair"
+# How JSON can smuggle in what is no text: NUL, and halves of pairs. Whole pairs are looked at and found innocent.
+_SUSPECT: Final = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class _ClientGoneError(Exception):
@@ -63,7 +69,7 @@ class RequestLimits:
             async with asyncio.timeout(self._body_timeout_seconds) as limit:
                 body = await self._read(headers, receive)
                 received = True
-                _refuse_nul_in_json(headers, body)
+                _refuse_what_is_no_text(headers, body)
                 limit.reschedule(now() + self._request_timeout_seconds)
                 await self._app(scope, _Replay(body, receive), watched_send)
         except _ClientGoneError:
@@ -122,28 +128,49 @@ def _refuse_nul_in_address(scope: Scope) -> None:
         raise InvalidRequest(errors=[FieldError("query", "", "nul", NUL_DETAIL)])
 
 
-def _refuse_nul_in_json(headers: Headers, body: bytes) -> None:
-    """PostgreSQL's text cannot hold NUL: refused here once, rather than failing in some column later."""
-    if b"\\u0000" not in body or "json" not in headers.get("content-type", "json"):
+def _refuse_what_is_no_text(headers: Headers, body: bytes) -> None:
+    """JSON is UTF-8 (RFC 8259); PostgreSQL's text holds no NUL, and UTF-8 no half of a surrogate pair: refused here
+    once, rather than failing in some column or digest later.
+    """
+    if not body or "json" not in headers.get("content-type", "json"):
+        return
+    if b"\x00" in body or not _is_utf8(body):
+        raise MalformedBody(errors=[FieldError("body", "", "json_invalid", "is not JSON in UTF-8")])
+    if not _SUSPECT.search(body):
         return
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return  # the app answers for what is not JSON
-    errors = [FieldError("body", pointer, "nul", NUL_DETAIL) for pointer in _nul_pointers(document)]
+    errors = [FieldError("body", pointer, kind, detail) for pointer, kind, detail in _no_texts(document)]
     if errors:
         raise InvalidRequest(errors=errors[:50])
 
 
-def _nul_pointers(document: Any) -> Iterator[str]:
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _no_texts(document: Any) -> Iterator[tuple[str, str, str]]:
+    """Where something is no text, which kind of thing, and how to say so; of a name, where its object is."""
     pending: list[tuple[str, Any]] = [("", document)]
     while pending:
         pointer, value = pending.pop()
-        if isinstance(value, str) and "\x00" in value:
-            yield pointer
+        if isinstance(value, str) and (refused := _no_text(value)):
+            yield pointer, *refused
         elif isinstance(value, list):
             pending += [(f"{pointer}/{index}", item) for index, item in enumerate(value)]
         elif isinstance(value, dict):
-            if any("\x00" in name for name in value):
-                yield pointer
-            pending += [(f"{pointer}/{name}", item) for name, item in value.items() if "\x00" not in name]
+            wrong = {name: refused for name in value if (refused := _no_text(name))}
+            yield from ((pointer, *refused) for refused in wrong.values())
+            pending += [(f"{pointer}/{name}", item) for name, item in value.items() if name not in wrong]
+
+
+def _no_text(text: str) -> tuple[str, str] | None:
+    if "\x00" in text:
+        return "nul", NUL_DETAIL
+    return ("surrogate", SURROGATE_DETAIL) if _SURROGATE.search(text) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -50,14 +50,20 @@ def _add_collectors(router: APIRouter) -> None:
         summary="Register or replace collectors with their certificates",
     )
     async def register_collectors(body: CollectorBatch, request: Request) -> Response:
-        """Each collector is sent whole; certificates that are left out are forgotten."""
+        """Each collector is sent whole; certificates that are left out are forgotten. A staff number has one holder."""
 
         async def handle(uow: UnitOfWork) -> CollectorViews:
             collectors = [
                 each.collector(each.collector_id or derived_id("collector", uow.tenant, each.staff_ref))
                 for each in body.items
             ]
+            _require_unique("collector_id", [each.collector_id for each in collectors])
             _require_unique("staff_ref", [each.staff_ref for each in collectors])
+            await staff.alone(uow)
+            holders = await staff.staff_ref_holders(uow, [each.staff_ref for each in collectors])
+            for index, each in enumerate(collectors):
+                if holders.get(each.staff_ref, each.collector_id) != each.collector_id:
+                    raise _refused(index, "staff_ref", "staff_ref_taken", "is the number of another collector")
             await staff.save_collectors(uow, collectors)
             return CollectorViews(items=[CollectorView.of(each, uow.now.date()) for each in collectors])
 
@@ -92,9 +98,11 @@ def _add_pairs(router: APIRouter) -> None:
 
         async def handle(uow: UnitOfWork) -> PairViews:
             pairs = [each.pair(each.pair_id or derived_id("pair", uow.tenant, each.device_id)) for each in body.items]
+            _require_unique("pair_id", [pair.pair_id for pair in pairs])
+            _require_unique("device_id", [pair.device_id for pair in pairs])
+            await staff.alone(uow)
             known = await staff.load_collectors(uow, [member for pair in pairs for member in pair.collectors])
             holders = await staff.device_holders(uow, [pair.device_id for pair in pairs])
-            _require_unique("device_id", [pair.device_id for pair in pairs])
             for index, pair in enumerate(pairs):
                 if not set(pair.collectors) <= known.keys():
                     raise _refused(index, "collectors", "unknown_collector", "names a collector who is not registered")
@@ -114,8 +122,8 @@ def _add_pairs(router: APIRouter) -> None:
         return page.page(rows, list_name="pairs", key=lambda each: (each.pair_id,), item=PairView.of)
 
 
-def _require_unique(field: str, values: Sequence[str]) -> None:
-    seen: set[str] = set()
+def _require_unique(field: str, values: Sequence[Hashable]) -> None:
+    seen: set[Hashable] = set()
     for index, value in enumerate(values):
         if value in seen:
             raise _refused(index, field, "repeated", "appears twice in the batch")

@@ -52,6 +52,9 @@ SELECT * FROM pair WHERE tenant = $1 AND ($2::uuid IS NULL OR pair_id > $2) ORDE
 _PAIRS = """
 SELECT * FROM pair WHERE tenant = $1 AND ($2::uuid[] IS NULL OR pair_id = ANY($2)) AND active ORDER BY pair_id
 """
+# What two registrations would both find free, both would take.
+_ALONE = "SELECT pg_advisory_xact_lock(2, hashtext($1 || '/staff'))"
+_STAFF_REF_HOLDERS = "SELECT staff_ref, collector_id FROM collector WHERE tenant = $1 AND staff_ref = ANY($2::text[])"
 _DEVICE_HOLDERS = "SELECT device_id, pair_id FROM pair WHERE tenant = $1 AND device_id = ANY($2::text[]) AND active"
 
 
@@ -106,6 +109,17 @@ async def load_pairs(uow: UnitOfWork, pair_ids: Sequence[UUID] | None = None) ->
 async def pair_page(uow: UnitOfWork, *, after: UUID | None, limit: int) -> list[Pair]:
     """Pairs in order of id, inactive ones included."""
     return [_pair(row) for row in await uow.sql.fetch(_PAIR_PAGE, uow.tenant, after, limit)]
+
+
+async def alone(uow: UnitOfWork) -> None:
+    """Until the commit nobody else registers collectors or pairs of this tenant."""
+    await uow.sql.execute(_ALONE, uow.tenant)
+
+
+async def staff_ref_holders(uow: UnitOfWork, staff_refs: Iterable[str]) -> dict[str, UUID]:
+    """Which collector, active or not, has each staff number."""
+    rows = await uow.sql.fetch(_STAFF_REF_HOLDERS, uow.tenant, sorted(set(staff_refs)))
+    return {row["staff_ref"]: row["collector_id"] for row in rows}
 
 
 async def device_holders(uow: UnitOfWork, device_ids: Iterable[str]) -> dict[str, UUID]:

@@ -98,6 +98,27 @@ async def test_nul_in_body_is_named(small: httpx.AsyncClient, content: bytes, po
     }
 
 
+@pytest.mark.parametrize("content", [b'{"phone":"\\ud800"}', b'{"phone":"\\uDC00\\uD83D"}'])
+async def test_half_of_a_pair_is_named(small: httpx.AsyncClient, content: bytes) -> None:
+    response = await small.post("/v1/echo", content=content)
+    assert response.status_code == 422
+    assert [(error["pointer"], error["kind"]) for error in response.json()["errors"]] == [("/phone", "surrogate")]
+
+
+async def test_whole_pair_is_text(small: httpx.AsyncClient) -> None:
+    response = await small.post("/v1/echo", content=b'{"amount":{"amount_minor":5},"phone":"\\ud83d\\ude00"}')
+    assert [error["kind"] for error in response.json()["errors"]] == ["string_pattern_mismatch"]
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"phone":"\xed\xa0\x80"}', b'{"phone":"\xff"}', '{"phone":"1"}'.encode("utf-16"), b"[]\x00"]
+)
+async def test_other_encodings_than_utf8(small: httpx.AsyncClient, content: bytes) -> None:
+    response = await small.post("/v1/echo", content=content)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["detail"] == "is not JSON in UTF-8"
+
+
 async def test_escaped_backslash_before_u0000_is_not_nul(small: httpx.AsyncClient) -> None:
     response = await small.post("/v1/echo", content=b'{"amount":{"amount_minor":5},"phone":"\\\\u0000"}')
     assert [error["kind"] for error in response.json()["errors"]] == ["string_pattern_mismatch"]
