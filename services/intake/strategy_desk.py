@@ -159,7 +159,9 @@ class ChooseActions(GivesWay, TimerHandler):
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
         """Choose once for each party of all intents."""
-        causes = {UUID(party): str(intent.id) for intent, _ in answered for party in intent.payload["parties"]}
+        causes: dict[UUID, str] = {}
+        for intent, _ in answered:
+            causes |= dict.fromkeys(map(UUID, intent.payload["parties"]), str(intent.id))
         await uow.lock_parties(causes)
         await self.deciding.decide(uow, causes)
 
