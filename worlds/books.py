@@ -41,7 +41,7 @@ def book_of(stricter_from: date | None) -> RuleBook:
 
 def sort_of_rule(book: RuleBook, rule_id: str) -> str:
     """What sort of breach a finding of that rule is, in the checker's words."""
-    if rule_id == "DEBT-COLLECTED":
+    if rule_id in ("DEBT-COLLECTED", "DEBT-TRANSFERRED"):
         return "debt"
     return "permit" if rule_id.startswith("PERMIT-") else _sorts(book.rule_set)[rule_id]
 

@@ -83,6 +83,7 @@ class Bureau:
             history_known_from=case.history_known_from,
             holds=(*case.holds, *self._holds_of_others(case), *self.sharing.reaching(case)),
             debts=frozenset(case.debts) | case.debts_of_others,
+            transferred=case.sold,
             counted=tuple(counted),
             keys=case.keys(),
             shared=shared.counted,

@@ -166,6 +166,9 @@ class _Checker:
         sold = any(grant.asked_real < one.reached_real < long_ago for one in sales)
         if sold and contact.purpose in law.COLLECTING:
             self._breach("a contact for a loan that was sold, later than F", name)
+        named = {one.debt for one in sales if grant.asked_real < one.reached_real < long_ago} & (grant.debts or set())
+        if named and contact.purpose == "plan_service":
+            self._breach("a plan for a loan that was sold served, later than F", name)
         merge = self.history.merge
         words = () if merge is None else (merge.reached_real, merge.parted_reached)
         told_of = merge is not None and contact.party_id in (merge.survivor, merge.merged)

@@ -79,12 +79,12 @@ class Ledger(Standing):
         for stop in self.stops_of(asked.party_id, known_by=asked.asked_real):
             if stop.recorded_real <= asked.asked_real and self._touches(self._as_of(stop, asked), person, asked):
                 yield "case" if stop.kind == "cured" else "stop"
-        if asked.purpose in law.COLLECTING:
-            owed = self.owed(asked.party_id, known_by=asked.asked_real)
-            if not owed or self._given_up(asked.party_id, known_by=asked.asked_real):
-                yield "case"
-            if asked.debts is not None and not asked.debts <= owed:
-                yield "debt"
+        owed = self.owed(asked.party_id, known_by=asked.asked_real)
+        over = not owed or self._given_up(asked.party_id, known_by=asked.asked_real)
+        if asked.purpose in law.COLLECTING and over:
+            yield "case"
+        if asked.purpose in law.UNASKED and asked.debts is not None and not asked.debts <= owed:
+            yield "debt"
         known_by = asked.asked_real
         of_all = [one for one in self.everything if one.told_real and one.told_real <= known_by]
         replaced = asked.replaces if isinstance(asked, Refusal) else None  # of a grant it is given back by then

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
-from shared.events.case import CaseLoan, CaseOpened
+from shared.events.case import CaseLoan, CaseOpened, EndingKind
 
 Role = Literal["borrower", "co_borrower", "guarantor"]
 Liability = Literal["full", "joint", "secondary"]
+_TRANSFERS: Final[frozenset[EndingKind]] = frozenset({"sold", "servicing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Obligor:
 class Debt:
     """One debt as the case of `case_party_id` states it. `is_overdue`: it is collected now; kept when it no longer is.
 
-    `obligors` holds at least the party of the case, in order of id.
+    `is_transferred`: it was sold or is serviced by somebody else, so we contact nobody about it. `obligors` holds at
+    least the party of the case, in order of id.
     """
 
     debt_id: UUID
@@ -36,6 +38,7 @@ class Debt:
     is_overdue: bool
     originated_on: date | None
     obligors: tuple[Obligor, ...]
+    is_transferred: bool = False
 
     @property
     def key(self) -> str:
@@ -45,6 +48,11 @@ class Debt:
     def liability_of(self, party_id: UUID) -> Liability | None:
         """How far the party is liable for it; None: not at all."""
         return next((one.liability for one in self.obligors if one.party_id == party_id), None)
+
+
+def transferred_by(cause: str) -> bool:
+    """Whether a loan that ended so is another's from then on."""
+    return cause in _TRANSFERS
 
 
 def only_guaranteed(debts: Sequence[Debt], party_id: UUID) -> frozenset[UUID]:

@@ -256,6 +256,8 @@ class PartyFacts:
     """All debts that the person is known to be bound by, whether they are overdue or not."""
     guaranteed: frozenset[UUID] = frozenset()
     """Those of them of which the person only stands surety, and nothing is demanded."""
+    transferred: frozenset[UUID] = frozenset()
+    """Those of them that are another's now, by sale or because somebody else services them."""
     collected_since: date | None = None
     """No debt that is collected now is older; None: not known."""
     keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)

@@ -23,13 +23,13 @@ from services.compliance.domain.decisions import Decision, decide, encoded_recor
 from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.holds import COLLECTING
 from services.compliance.domain.packs import FactRule, RuleBook
-from services.compliance.domain.rulings import Answer, Earliest, deny_after
+from services.compliance.domain.rulings import Answer, Earliest, Ruling, deny_after
 from shared.events.contact import Purpose
 
 FORMAT: Final = 1
 # Begins no base64, so that it tells what follows from what zlib packed.
 _LZ4: Final = "lz4:"
-DeskRefusal = Literal["request_reused", "not_replaceable", "nothing_demanded", "not_collected"]
+DeskRefusal = Literal["request_reused", "not_replaceable", "nothing_demanded", "transferred", "not_collected"]
 
 REUSED: Final = FactRule(
     id="REQUEST-REUSED",
@@ -55,10 +55,17 @@ COLLECTED: Final = FactRule(
     citation="Doorstep: nothing is collected of a debt that is paid, closed or sold, whatever else the person owes",
     purposes_blocked=("collection", "appointment_admin"),
 )
+TRANSFERRED: Final = FactRule(
+    id="DEBT-TRANSFERRED",
+    kind="window_fits",
+    citation="Doorstep: of a debt that was sold, or that somebody else services, nothing is collected or planned",
+    purposes_blocked=("collection", "appointment_admin", "plan_service"),
+)
 _DESK_RULES: Final[Mapping[DeskRefusal, tuple[FactRule, str]]] = {
     "request_reused": (REUSED, "the request id was used before, for another contact or a spent permit"),
     "not_replaceable": (REPLACES, "the permit to be replaced is not this party's, or is not unused"),
     "nothing_demanded": (DEMANDED, "nothing has been demanded of this guarantor of the debt"),
+    "transferred": (TRANSFERRED, "a debt that was named is another's now"),
     "not_collected": (COLLECTED, "a debt that was named is not collected any more"),
 }
 
@@ -67,9 +74,17 @@ def refused_of_debts(named: Iterable[UUID], purpose: Purpose, facts: PartyFacts)
     """Why nobody is contacted about the debts that were named; None: no debt stands in the way."""
     if not facts.guaranteed.isdisjoint(named):
         return "nothing_demanded"
+    if purpose in TRANSFERRED.purposes_blocked and not facts.transferred.isdisjoint(named):
+        return "transferred"
     collected = facts.keys.get("debt", frozenset())
     idle = any(one in facts.debts and str(one) not in collected for one in named)
     return "not_collected" if idle and purpose in COLLECTING else None
+
+
+def ruling_of(refused_by: DeskRefusal) -> Ruling:
+    """The desk's own refusal as a ruling, beside those of the rules."""
+    rule, detail = _DESK_RULES[refused_by]
+    return deny_after(rule, "never", detail)
 
 
 class UnreadableFactsError(ValueError):
@@ -94,8 +109,7 @@ class JudgedOn:
         decision = decide(self.question, self.facts.without(self.replaces), book)
         if self.refused_by is None:
             return decision
-        rule, detail = _DESK_RULES[self.refused_by]
-        return Decision(Answer.DENY, (*decision.rulings, deny_after(rule, "never", detail)), Earliest(after="never"))
+        return Decision(Answer.DENY, (*decision.rulings, ruling_of(self.refused_by)), Earliest(after="never"))
 
     def record(
         self, decision: Decision, content: bytes, *, book: RuleBook, decision_id: UUID, request: dict[str, Json]

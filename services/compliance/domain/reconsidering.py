@@ -17,6 +17,7 @@ from uuid import UUID
 from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.decisions import decide
 from services.compliance.domain.facts import Counted, PartyFacts, Question, ThirdPersonAsked
+from services.compliance.domain.judged_on import refused_of_debts, ruling_of
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.permits import Permit, PermitState
 from services.compliance.domain.rulings import Answer, Ruling
@@ -85,6 +86,9 @@ def refused_now(
 
 def _refusing(permit: Permit, facts: PartyFacts, book: RuleBook, *, now: datetime, real_now: datetime) -> Ruling | None:
     """The rule for which the permit would not be granted now: one that denies before one that lacks a fact."""
+    refused_by = refused_of_debts(permit.debts or (), permit.purpose, facts)
+    if refused_by is not None:
+        return ruling_of(refused_by)
     question = Question(
         party_id=permit.party_id,
         case_id=permit.case_id,

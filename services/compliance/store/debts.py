@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -15,6 +15,9 @@ from services.compliance.domain.same_persons import Same, others_of, standing
 from shared.database import UnitOfWork
 
 _NOBODY: Final[Same] = MappingProxyType({})
+# By party, loans that are another's now; None: all that were collected until now.
+Transferred = Mapping[UUID, Collection[UUID] | None]
+_NONE: Final[Transferred] = MappingProxyType({})
 
 # OFFSET keeps the planner from joining the other way round, which reads the whole table, large as the portfolio.
 _OF_PARTIES = """
@@ -29,15 +32,18 @@ _OF_IDS = """
 SELECT * FROM debt WHERE tenant = $1 AND debt_id = ANY($2::uuid[]) ORDER BY debt_id, case_party_id
 """
 _SAVE = """
-INSERT INTO debt (tenant, debt_id, case_party_id, loan_id, is_overdue, originated_on, obligors, roles, liabilities)
+INSERT INTO debt (tenant, debt_id, case_party_id, loan_id, is_overdue, originated_on, obligors, roles, liabilities,
+                  is_transferred)
 SELECT $1, d.debt_id, d.case_party_id, d.loan_id, d.is_overdue, d.originated_on,
-       string_to_array(d.obligors, ',')::uuid[], string_to_array(d.roles, ','), string_to_array(d.liabilities, ',')
-FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::date[], $7::text[], $8::text[], $9::text[])
-  AS d(debt_id, case_party_id, loan_id, is_overdue, originated_on, obligors, roles, liabilities)
+       string_to_array(d.obligors, ',')::uuid[], string_to_array(d.roles, ','), string_to_array(d.liabilities, ','),
+       d.is_transferred
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::date[], $7::text[], $8::text[], $9::text[], $10::bool[])
+  AS d(debt_id, case_party_id, loan_id, is_overdue, originated_on, obligors, roles, liabilities, is_transferred)
 ORDER BY d.debt_id, d.case_party_id
 ON CONFLICT (tenant, debt_id, case_party_id) DO UPDATE
 SET loan_id = excluded.loan_id, is_overdue = excluded.is_overdue, originated_on = excluded.originated_on,
-    obligors = excluded.obligors, roles = excluded.roles, liabilities = excluded.liabilities
+    obligors = excluded.obligors, roles = excluded.roles, liabilities = excluded.liabilities,
+    is_transferred = excluded.is_transferred
 """
 _BIND = """
 INSERT INTO liable_party (tenant, party_id, debt_id, case_party_id, known_real)
@@ -92,17 +98,19 @@ async def load_liable(uow: UnitOfWork, debt_ids: Iterable[UUID]) -> dict[UUID, t
     return {debt_id: tuple(bound[one] for one in sorted(bound)) for debt_id, bound in found.items()}
 
 
-async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> set[UUID]:
+async def save_debts(
+    uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]], *, transferred: Transferred = _NONE
+) -> set[UUID]:
     """Keep what the cases of these parties (which are locked) say now: a debt they no longer name is not overdue.
 
-    What has not changed is not written. Returns the debts of several people for which others are liable than was
-    known, or differently.
+    `transferred`: what is another's now; a loan that the case names all the same is not. What has not changed is not
+    written. Returns the debts of several people for which others are liable than was known, or differently.
     """
-    if not told:
+    if not told and not transferred:
         return set()
     known = {
         (party_id, debt.debt_id): debt
-        for party_id, debts in (await load_debts(uow, told)).items()
+        for party_id, debts in (await load_debts(uow, {*told, *transferred})).items()
         for debt in debts
         if debt.case_party_id == party_id
     }
@@ -110,8 +118,13 @@ async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> se
     settled = {
         place: replace(debt, is_overdue=False)
         for place, debt in known.items()
-        if debt.is_overdue and place not in now
+        if debt.is_overdue and place not in now and place[0] in told
     }  # fmt: skip
+    settled |= {
+        place: replace(debt, is_overdue=False, is_transferred=True)
+        for place, debt in known.items()
+        if place not in now and _moves(debt, transferred.get(place[0], ()))
+    }
     changed = [debt for place, debt in sorted((settled | now).items()) if known.get(place) != debt]
     before = {_binding(debt, one) for debt in known.values() for one in debt.obligors}
     after = {_binding(debt, one) for debt in (known | settled | now).values() for one in debt.obligors}
@@ -126,6 +139,10 @@ async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]]) -> se
         if _liable(known.get(place)) != (liable := _liable(debt))
         and max(len(liable), len(_liable(known.get(place)))) > 1
     }
+
+
+def _moves(debt: Debt, loans: Collection[UUID] | None) -> bool:
+    return debt.is_overdue if loans is None else debt.loan_id in loans
 
 
 def _liable(debt: Debt | None) -> frozenset[tuple[UUID, str]]:
@@ -149,6 +166,7 @@ async def _save(uow: UnitOfWork, debts: Sequence[Debt]) -> None:
             [",".join(str(bound.party_id) for bound in one.obligors) for one in debts],
             [",".join(bound.role for bound in one.obligors) for one in debts],
             [",".join(bound.liability for bound in one.obligors) for one in debts],
+            [one.is_transferred for one in debts],
         )
 
 
@@ -161,4 +179,5 @@ def _debt(row: asyncpg.Record) -> Debt:
         is_overdue=row["is_overdue"],
         originated_on=row["originated_on"],
         obligors=tuple(Obligor(*one) for one in bound),
+        is_transferred=row["is_transferred"],
     )

@@ -352,6 +352,7 @@ def _facts(
         party_id=party_id, holds=tuple(holds), freshness=freshness, counted=tuple(budget.counted), keys=budget.keys,
         shared=budget.shared, sharers_known_from=budget.sharers_known_from,
         debts=frozenset(debt.debt_id for debt in budget.debts), guaranteed=only_guaranteed(budget.debts, party_id),
+        transferred=frozenset(debt.debt_id for debt in budget.debts if debt.is_transferred),
         collected_since=oldest([debt for debt in budget.debts if debt.is_overdue]), **of_case,
     )  # fmt: skip
 

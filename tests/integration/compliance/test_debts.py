@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from services.compliance.domain.debts import Obligor
 from services.compliance.store.debts import load_debts, load_liable
 from services.compliance.store.facts import load_cases
-from shared.events.case import CaseCured, CaseLoan, CaseObligor, CaseOpened, CaseUpdated
+from shared.events.case import CaseClosed, CaseCured, CaseLoan, CaseLoanCured, CaseObligor, CaseOpened, CaseUpdated
 from shared.money import Money
 
 from .conftest import Desk, visit_request
@@ -76,6 +76,58 @@ async def test_what_is_paid_is_kept_and_no_longer_overdue(desk: Desk) -> None:
     async with desk.database.read_only() as uow:
         debts = (await load_debts(uow, [case.party_id]))[case.party_id]
     assert not any(one.is_overdue for one in debts)
+
+
+def plan_message(case: CaseOpened, *loans: CaseLoan, **changes: Any) -> dict[str, Any]:
+    """An SMS about a plan for these loans."""
+    about = [str(one.debt_id) for one in loans]
+    values = {"channel": "sms", "purpose": "plan_service", "debt_ids": about or None, "duration_minutes": 0}
+    return visit_request(case, **(values | changes))
+
+
+async def granted(desk: Desk, asked: dict[str, Any]) -> str:
+    (answer,) = await desk.ask(asked)
+    assert answer["decision"] == "allow", answer
+    return answer["permit_id"]  # type: ignore[no-any-return]
+
+
+async def revoked_for(desk: Desk, permit_id: str) -> str | None:
+    return (await desk.get(f"/v1/permits/{permit_id}")).json()["revoke_cause"]  # type: ignore[no-any-return]
+
+
+async def test_a_plan_is_not_served_any_more_for_a_debt_that_is_sold(desk: Desk) -> None:
+    kept, gone = loan(), loan(loan_ref="L-2")
+    case = await desk.open_case(loans=[kept, gone])
+    of_kept, of_gone = [await granted(desk, plan_message(case, one)) for one in (kept, gone)]
+    sale = CaseLoanCured(
+        case_id=case.case_id, party_id=case.party_id, version=3, loan_id=gone.loan_id, cause="sold",
+        business_date=date(2026, 3, 2),
+    )  # fmt: skip
+    await desk.deliver("case", ("case.updated", updated(case, loans=[kept])), ("case.loan_cured", sale))
+    assert await revoked_for(desk, of_gone) == "DEBT-TRANSFERRED"
+    assert await revoked_for(desk, of_kept) is None
+    (refused,) = await desk.ask(plan_message(case, gone))
+    assert [one["rule"] for one in refused["reasons"]] == ["DEBT-TRANSFERRED"]
+    bought_back = updated(case, loans=[kept, gone], version=4)
+    await desk.deliver("case", ("case.updated", bought_back))
+    await granted(desk, plan_message(case, gone))
+
+
+async def test_what_is_paid_is_still_served_and_the_last_debt_sold_is_not(desk: Desk) -> None:
+    paid, gone = loan(), loan(loan_ref="L-2")
+    case = await desk.open_case(loans=[paid, gone])
+    of_paid, of_gone = [await granted(desk, plan_message(case, one)) for one in (paid, gone)]
+    cured = CaseLoanCured(
+        case_id=case.case_id, party_id=case.party_id, version=3, loan_id=paid.loan_id, cause="paid",
+        business_date=date(2026, 3, 2),
+    )  # fmt: skip
+    await desk.deliver("case", ("case.updated", updated(case, loans=[gone])), ("case.loan_cured", cured))
+    closed = CaseClosed(
+        case_id=case.case_id, party_id=case.party_id, version=4, cause="sold", business_date=date(2026, 3, 2),
+        overdue_totals=[],
+    )  # fmt: skip
+    await desk.deliver("case", ("case.closed", closed))
+    assert (await revoked_for(desk, of_paid), await revoked_for(desk, of_gone)) == (None, "DEBT-TRANSFERRED")
 
 
 async def test_loans_without_a_debts_id_leave_the_debts_unknown(desk: Desk) -> None:

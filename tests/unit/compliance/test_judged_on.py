@@ -168,4 +168,8 @@ def test_nothing_is_collected_of_a_debt_that_is_not_collected_any_more() -> None
     assert refused_of_debts([owed, sold], "collection", known) == "not_collected"
     assert refused_of_debts([sold], "reply", known) is None
     assert refused_of_debts([owed, strange], "collection", known) is None
+    moved = replace(known, transferred=frozenset({sold}))
+    assert refused_of_debts([owed, sold], "plan_service", moved) == "transferred"
+    assert refused_of_debts([owed], "plan_service", moved) is None
+    assert refused_of_debts([sold], "statutory_notice", moved) is None, "that it was sold must be told"
     assert refused_of_debts([owed], "reply", facts(guaranteed=frozenset({owed}))) == "nothing_demanded"
