@@ -85,14 +85,14 @@ class Shelf:
     @asynccontextmanager
     async def opened(
         self, settings: ServiceSettings, clock: Clock, *, service: str, pool_size: int = 12,
-        pool_timeout_seconds: float = 10,
+        longest_wait_seconds: int = 10,
     ) -> AsyncIterator[Database]:  # fmt: skip
         """`Database.open` over the connections that an earlier test of this worker left, if there are any."""
-        place = (settings.database_url.get_secret_value(), service, f"{pool_size} for {pool_timeout_seconds}")
+        place = (settings.database_url.get_secret_value(), service, f"{pool_size} for {longest_wait_seconds}")
         engine = self._engines.pop(place, None)
         if engine is None:
             database = await Database.open(
-                settings, clock, service=service, pool_size=pool_size, pool_timeout_seconds=pool_timeout_seconds
+                settings, clock, service=service, pool_size=pool_size, longest_wait_seconds=longest_wait_seconds
             )
             self._note_backends(database)
         else:

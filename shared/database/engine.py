@@ -23,8 +23,6 @@ from shared.settings import ServiceSettings
 
 _SERVER_SETTINGS = {
     "timezone": "UTC",
-    "statement_timeout": "30s",
-    "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
     # Set-wise statements over arrays look expensive to the planner; compiling them costs more than running them.
     "jit": "off",
@@ -72,19 +70,28 @@ class Database:
         *,
         service: str,
         pool_size: int = 12,
-        pool_timeout_seconds: float = 10,
+        longest_wait_seconds: int = 10,
     ) -> Self:
-        """Open the pool; no connection is made yet, so a service starts while its database is away."""
+        """Open the pool; no connection is made yet, so a service starts while its database is away.
+
+        `longest_wait_seconds`: for a connection, and for a lock; a statement may take three times as long.
+        """
+        statement_seconds = 3 * longest_wait_seconds
         url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
         engine = create_async_engine(
             url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=pool_timeout_seconds,
+            pool_timeout=longest_wait_seconds,
             connect_args={
                 "timeout": 10,
-                "command_timeout": 35,
-                "server_settings": _SERVER_SETTINGS | {"application_name": service},
+                "command_timeout": statement_seconds + 5,
+                "server_settings": _SERVER_SETTINGS
+                | {
+                    "application_name": service,
+                    "statement_timeout": f"{statement_seconds}s",
+                    "lock_timeout": f"{longest_wait_seconds}s",
+                },
             },
         )
         sqlalchemy_event.listen(engine.sync_engine, "checkout", _refuse_closed)

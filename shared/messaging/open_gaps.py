@@ -33,7 +33,7 @@ WHERE gap.recorded_at < $1 AND NOT EXISTS (
     SELECT FROM intent
     WHERE kind = $2 AND key = concat_ws('|', gap.topic, gap.source, gap.aggregate_type, gap.aggregate_id, gap.received)
 )
-ORDER BY gap.recorded_at LIMIT 1000
+ORDER BY gap.recorded_at, gap.topic, gap.source, gap.aggregate_type, gap.aggregate_id LIMIT 1000
 """  # noqa: S608 - the inner query is a constant
 
 _LIST = f"""

@@ -24,7 +24,7 @@ WHERE l.tenant = $1 AND l.party_id = $2 ORDER BY d.originated_on, d.loan_id
 """,
     "told": """
 SELECT party_id, name, as_of, owner, value, reference, sealed_word, ARRAY[told_by] AS staff FROM dossier_entry
-WHERE tenant = $1 AND party_id = $2 ORDER BY as_of, recorded_real
+WHERE tenant = $1 AND party_id = $2 ORDER BY as_of, recorded_real, name
 """,
     "history": """
 SELECT known_from, cutover_id FROM attested_history WHERE tenant = $1 AND party_id = $2

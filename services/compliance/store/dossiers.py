@@ -19,7 +19,10 @@ from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
 
 _QUOTA_SPACE = 5
-_LOAD = "SELECT * FROM dossier_entry WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY as_of, recorded_real"
+_LOAD = """
+SELECT * FROM dossier_entry
+WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY as_of, recorded_real, party_id, name
+"""
 _INSERT = """
 INSERT INTO dossier_entry
   (tenant, party_id, name, as_of, recorded_real, recorded_at, sealed_word, owner, told_by, leaf_id)

@@ -71,7 +71,7 @@ WHERE e.party_id = ANY($1::uuid[]) AND e.kind IN ('permit_use', 'release', 'revo
 """
 _PARTY_OF_CASE = """
 SELECT party_id FROM party_fact WHERE tenant = $1 AND case_id = $2
-UNION SELECT party_id FROM permit WHERE tenant = $1 AND case_id = $2 LIMIT 1
+UNION SELECT party_id FROM permit WHERE tenant = $1 AND case_id = $2 ORDER BY party_id LIMIT 1
 """
 _KNOWN_PARTY = """
 SELECT EXISTS (SELECT FROM log_entry WHERE party_id = $2)

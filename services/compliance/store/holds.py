@@ -16,9 +16,10 @@ from services.compliance.domain.same_persons import Same, holds_of_others, other
 from shared.database import UnitOfWork
 
 _NOBODY: Final[Same] = MappingProxyType({})
-_OF_PARTIES = "SELECT * FROM hold WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY recorded_real"
+_OF_PARTIES = "SELECT * FROM hold WHERE tenant = $1 AND party_id = ANY($2::uuid[]) ORDER BY recorded_real, hold_id"
 _OF_KINDS = """
-SELECT * FROM hold WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND kind = ANY($3::text[]) ORDER BY recorded_real
+SELECT * FROM hold WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND kind = ANY($3::text[])
+ORDER BY recorded_real, hold_id
 """
 _BY_ID = "SELECT * FROM hold WHERE hold_id = $2 AND tenant = $1"
 _INSERT = """

@@ -17,11 +17,11 @@ _UNDER_RULE = """
 SELECT c.party_id, c.contact_id, c.channel, c.started_at, d.decision_id, d.record, d.sealed_record,
        coalesce((SELECT f.state FROM finding f
                  WHERE f.tenant = $1 AND f.contact_id = c.contact_id AND f.rule = $2
-                 ORDER BY f.opened_real DESC LIMIT 1), 'none') AS finding
+                 ORDER BY f.opened_real DESC, f.finding_id LIMIT 1), 'none') AS finding
 FROM contact_audit c
 LEFT JOIN permit p ON p.tenant = c.tenant AND p.party_id = c.party_id AND p.permit_id = c.permit_id
 LEFT JOIN decision d ON d.tenant = c.tenant AND d.party_id = c.party_id AND d.decision_id = p.decision_id
-WHERE c.tenant = $1 AND c.started_at >= $3 AND c.started_at < $4 ORDER BY c.started_at
+WHERE c.tenant = $1 AND c.started_at >= $3 AND c.started_at < $4 ORDER BY c.started_at, c.contact_id
 """
 _PAGE = 500
 _NOT_ASKED = "not asked"

@@ -18,9 +18,15 @@ from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
 
 _MINUTE = timedelta(minutes=1)
-_ACTIVE = "SELECT * FROM permit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used')"
+_ACTIVE = """
+SELECT * FROM permit WHERE tenant = $1 AND party_id = ANY($2::uuid[]) AND state IN ('granted', 'used')
+ORDER BY party_id, permit_id
+"""
 _OF_PERMITS = "SELECT * FROM permit WHERE tenant = $1 AND permit_id = ANY($2::uuid[])"
-_OF_SUBJECTS = "SELECT * FROM permit WHERE tenant = $1 AND subject_id = ANY($2::uuid[]) AND state = 'granted'"
+_OF_SUBJECTS = """
+SELECT * FROM permit WHERE tenant = $1 AND subject_id = ANY($2::uuid[]) AND state = 'granted'
+ORDER BY party_id, permit_id
+"""
 _ON_DEVICE = """
 SELECT * FROM permit WHERE tenant = $1 AND device_id = $2 AND state = 'granted' ORDER BY window_start, permit_id
 """

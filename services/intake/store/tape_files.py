@@ -22,7 +22,7 @@ SELECT * FROM tape_file WHERE tenant = $1 AND feed = $2 AND repairs IS NULL AND 
 ORDER BY sequence DESC LIMIT 1
 """
 _LOADING = "SELECT file_id FROM tape_file WHERE tenant = $1 AND feed = $2 AND state = 'loading'"
-_FILES = "SELECT * FROM tape_file WHERE tenant = $1 AND feed = $2 ORDER BY started_at DESC LIMIT $3"
+_FILES = "SELECT * FROM tape_file WHERE tenant = $1 AND feed = $2 ORDER BY started_at DESC, file_id LIMIT $3"
 _RECORD = """
 INSERT INTO tape_file (tenant, file_id, feed, core, business_date, sequence, sha256, repairs, contract_version,
                        contract_sha256, approved_by, watermark, position_number, state, total_rows, overdue_rows,

@@ -31,7 +31,8 @@ ORDER BY m.handed_real, m.message_id LIMIT $4
 """
 _DOOR: Final = """
 SELECT to_jsonb(visit)::text AS row FROM visit
-WHERE tenant = $1 AND door_code = $2 AND state IN ('assigned', 'en_route', 'checked_in') LIMIT 1
+WHERE tenant = $1 AND door_code = $2 AND state IN ('assigned', 'en_route', 'checked_in')
+ORDER BY visit_id LIMIT 1
 """
 _COLLECTORS: Final = "SELECT collector_id, name, photo_ref FROM collector WHERE collector_id = ANY($1::uuid[])"
 _ALARMS: Final = """

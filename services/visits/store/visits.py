@@ -34,7 +34,7 @@ _BY_IDS: Final = "SELECT to_jsonb(visit)::text AS row FROM visit WHERE tenant = 
 _OF_COLLECTOR: Final = """
 SELECT to_jsonb(visit)::text AS row FROM visit
 WHERE tenant = $1 AND crew @> ARRAY[$2::uuid] AND state IN ('assigned', 'en_route', 'checked_in')
-ORDER BY state = 'checked_in' DESC, state = 'en_route' DESC, window_start LIMIT 1
+ORDER BY state = 'checked_in' DESC, state = 'en_route' DESC, window_start, visit_id LIMIT 1
 """
 
 

@@ -1,5 +1,6 @@
 """Compliance on a real database: handlers called as the runtime calls them, the API over ASGI, both clocks by hand."""
 
+import json
 import shutil
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,11 @@ CREW = [uuid4(), uuid4()]
 HANDLERS = {
     "case": fold_cases, "stop": apply_stops, "visit": follow_visits, "plan": follow_plans, "contact": audit_contacts
 }  # fmt: skip
+
+_LEAVES = """
+SELECT leaf FROM log_entry LEFT JOIN log_leaf USING (leaf_id) LEFT JOIN log_pending USING (leaf_id)
+WHERE kind = $1 AND (generation IS NULL OR generation = log_generation()) ORDER BY leaf_index NULLS LAST, place
+"""
 
 
 @dataclass
@@ -158,6 +164,12 @@ class Desk:
             if name.encode() in bytes(row["headers"]):
                 found.append(httpx.Response(200, content=bytes(row["value"])).json())
         return found
+
+    async def leaves(self, kind: str) -> list[dict[str, Any]]:
+        """What the leaves of a kind say, in the order in which they were appended: many share one moment."""
+        async with self.database.read_only() as uow:
+            rows = await uow.sql.fetch(_LEAVES, kind)
+        return [json.loads(row["leaf"]) for row in rows]
 
     async def tell(self, party_id: UUID, *, as_of: datetime | None = None, **facts: Any) -> None:
         """Facts about a party, each told by its owner."""
@@ -299,8 +311,8 @@ async def desk(service_settings: Any, shelf: Shelf) -> AsyncIterator[Desk]:
     runtime = ServiceRuntime(define(settings), roles=("api",))
     instruments = Instruments.open(settings)
     balances = KnownBalances(clock)
-    # Hundreds of callers at once wait for one of these connections, however busy the machine is with other tests.
-    pool = {"pool_size": 20, "pool_timeout_seconds": 120}
+    # Hundreds of callers at once wait for these connections and for each other's locks, however busy the machine is.
+    pool = {"pool_size": 20, "longest_wait_seconds": 120}
     async with shelf.opened(settings, clock, service="compliance", **pool) as database:
         runtime.clock, runtime.database = clock, database
         app = api.build(runtime, instruments=instruments, balances=balances, verifier=verifier)

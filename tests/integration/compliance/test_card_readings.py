@@ -37,9 +37,7 @@ async def test_a_reading_on_a_permit_is_a_leaf_and_no_finding(desk: Desk) -> Non
     case, permit = await permitted(desk)
     await read(desk, case, permit["permit_id"])
     assert (await desk.get("/v1/findings", party_id=str(case.party_id))).json()["items"] == []
-    async with desk.database.read_only() as uow:
-        rows = await uow.sql.fetch("SELECT leaf FROM log_entry WHERE kind = 'card_reading'")
-    [leaf] = [json.loads(row["leaf"]) for row in rows]
+    [leaf] = await desk.leaves("card_reading")
     assert (leaf["purpose"], leaf["fields"]) == ("visit", ["home", "name"])
     assert "collector-1" not in json.dumps(leaf)
 

@@ -1,7 +1,6 @@
 """Feeds of reported contacts: numbers without gaps, days closed by a total, silence that closes channels."""
 
 import asyncio
-import json
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -168,7 +167,7 @@ async def test_total_that_the_source_did_not_sign_closes_no_day_and_is_a_finding
     assert (await desk.get("/v1/feeds")).json()["items"][0]["closed_day"] is None
     assert (await desk.post("/v1/feeds/dialler-1/days", good)).status_code == 200
     assert await unsigned(desk) == [("remedied", False)]
-    (closed,) = await leaves(desk, "feed_day")
+    (closed,) = await desk.leaves("feed_day")
     assert (closed["key"], closed["signature"]) == (terms("dialler-1")["total_key"], good["signature"])
 
 
@@ -191,12 +190,6 @@ async def test_feed_is_declared_with_a_key_and_a_reason(desk: Desk, missing: str
     body = {name: value for name, value in terms("dialler-1").items() if name != missing}
     assert (await desk.post("/v1/feeds", body)).status_code == 422
     assert (await desk.post("/v1/feeds", terms("dialler-1", total_key="dialler+00+AAAA"))).status_code == 422
-
-
-async def leaves(desk: Desk, kind: str) -> list[dict[str, Any]]:
-    async with desk.database.read_only() as uow:
-        rows = await uow.sql.fetch("SELECT leaf FROM log_entry WHERE kind = $1 ORDER BY recorded_at, leaf_id", kind)
-    return [json.loads(row["leaf"]) for row in rows]
 
 
 async def test_who_closes_old_days_only_stays_behind(desk: Desk) -> None:
@@ -249,7 +242,7 @@ async def test_closing_and_reopening_a_feed_takes_a_named_person_and_a_leaf(desk
     again = await desk.post("/v1/feeds/dialler-1/reopen", {"reason": "needed-again"}, by="li-wei", client="auditor")
     assert not again.json()["closed"]
     assert (await report(desk, message(case)))[0]["status"] == "recorded"
-    steps = [(one["step"], one["reason"], one["by_whom"]) for one in await leaves(desk, "feed")]
+    steps = [(one["step"], one["reason"], one["by_whom"]) for one in await desk.leaves("feed")]
     assert steps[0][:2] == ("declared", "test-1")
     assert [one for one in steps if one[0] != "declared"] == [
         ("closed", "decommission-17", "li-wei"), ("reopened", "needed-again", "li-wei"),

@@ -1,6 +1,5 @@
 """Duties over HTTP: owed, overdue with a finding, done by a person's word, which is a leaf."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,9 +39,7 @@ async def test_an_overdue_duty_is_a_finding_until_a_person_records_it(desk: Desk
         done = await desk.post(f"/v1/duties/{RULE}/done", body, by="auditor-3", client="auditor")
         assert (done.status_code, done.json()["due_on"]) == (200, "2028-02-01"), done.text
     assert ((await duty(desk))["late"], await findings(desk)) == (0, [("duty:institution", "remedied")])
-    async with desk.database.read_only() as uow:
-        rows = await uow.sql.fetch("SELECT leaf FROM log_entry WHERE kind = 'duty'")
-    [leaf] = [json.loads(row["leaf"]) for row in rows]
+    [leaf] = await desk.leaves("duty")
     assert (leaf["rule"], leaf["subject"], leaf["by_whom"]) == (RULE, "agency-7", "auditor-3")
 
 

@@ -121,7 +121,7 @@ async def test_permits_tokens_and_other_people_stay_out(desk: Desk, pack: Pack) 
     [("contacts.jsonl", "contact is left out"), ("decisions.jsonl", "decision is left out"),
      ("permits.jsonl", "permit is left out"), ("findings.jsonl", "finding of"), ("openings.jsonl", "opening of")],
 )  # fmt: skip
-def test_record_left_out_is_named(copy: Copy, name: str, expected: str) -> None:
+async def test_record_left_out_is_named(copy: Copy, name: str, expected: str) -> None:
     rewrite(copy, name, lambda documents: documents.__delitem__(0))
     (fault, *_) = copy.faults()
     assert fault.startswith("leaf ")
@@ -129,7 +129,7 @@ def test_record_left_out_is_named(copy: Copy, name: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_leaf_left_out_of_the_chain_is_named(copy: Copy, place: int) -> None:
+async def test_leaf_left_out_of_the_chain_is_named(copy: Copy, place: int) -> None:
     """The first, the middle and the last leaf of the person, with everything that mentions it."""
     read = verify_log.read_pack(verify_log.Files.of(copy.folder))
     chain = [index for index, leaf, _ in read.shown() if "party" in json.loads(leaf)]
@@ -145,7 +145,7 @@ def test_leaf_left_out_of_the_chain_is_named(copy: Copy, place: int) -> None:
     assert any("left out" in fault for fault in copy.faults())
 
 
-def test_manifest_left_out_is_named(copy: Copy) -> None:
+async def test_manifest_left_out_is_named(copy: Copy) -> None:
     """Without its last manifests a chain says nothing about its end."""
 
     def drop(documents: list[dict[str, Any]]) -> None:
@@ -157,7 +157,7 @@ def test_manifest_left_out_is_named(copy: Copy) -> None:
     assert copy.faults() == ["no manifest covers the person's chain: the pack is not shown to be complete"]
 
 
-def test_what_a_manifest_says_is_proved(copy: Copy) -> None:
+async def test_what_a_manifest_says_is_proved(copy: Copy) -> None:
     """The person's entry of each manifest, by its path: changed or left out, the leaf is named."""
     assert len((copy.folder / "manifests.jsonl").read_text().splitlines()) == 2
     whole = (copy.folder / "manifests.jsonl").read_bytes()
@@ -168,7 +168,7 @@ def test_what_a_manifest_says_is_proved(copy: Copy) -> None:
     assert any("nothing that shows its absence" in fault for fault in copy.faults())
 
 
-def test_changed_leaf_is_named(copy: Copy) -> None:
+async def test_changed_leaf_is_named(copy: Copy) -> None:
     def change(documents: list[dict[str, Any]]) -> None:
         leaf = base64.b64decode(documents[1]["leaf"]).replace(b"collection", b"statutory!")
         documents[1]["leaf"] = base64.b64encode(leaf).decode()
@@ -178,12 +178,12 @@ def test_changed_leaf_is_named(copy: Copy) -> None:
     assert copy.faults() == [f"leaf {index}: is not what the signed tree holds there"]
 
 
-def test_reordered_leaves_are_named(copy: Copy) -> None:
+async def test_reordered_leaves_are_named(copy: Copy) -> None:
     rewrite(copy, "chain.jsonl", lambda documents: documents.reverse())
     assert any("out of order" in fault for fault in copy.faults())
 
 
-def test_leaves_at_each_other_s_places_are_named(copy: Copy) -> None:
+async def test_leaves_at_each_other_s_places_are_named(copy: Copy) -> None:
     def swap(documents: list[dict[str, Any]]) -> None:
         documents[0]["leaf"], documents[1]["leaf"] = documents[1]["leaf"], documents[0]["leaf"]
 
@@ -191,7 +191,7 @@ def test_leaves_at_each_other_s_places_are_named(copy: Copy) -> None:
     assert len([fault for fault in copy.faults() if "not what the signed tree holds" in fault]) == 2
 
 
-def test_changed_opening_is_named(copy: Copy) -> None:
+async def test_changed_opening_is_named(copy: Copy) -> None:
     rewrite(copy, "openings.jsonl", lambda documents: documents[0].update(value=base64.b64encode(b"no").decode()))
     (fault,) = copy.faults()
     assert fault.startswith("openings.jsonl line 1 (leaf ")
@@ -199,19 +199,19 @@ def test_changed_opening_is_named(copy: Copy) -> None:
 
 
 @pytest.mark.parametrize(("name", "column"), [("contacts.jsonl", "verdict"), ("decisions.jsonl", "answer")])
-def test_row_that_says_otherwise_is_named(copy: Copy, name: str, column: str) -> None:
+async def test_row_that_says_otherwise_is_named(copy: Copy, name: str, column: str) -> None:
     rewrite(copy, name, lambda documents: documents[0].update({column: "lawful?"}))
     (fault,) = copy.faults()
     assert fault.startswith(f"{name} line 1: {column} is not what leaf ")
 
 
-def test_contact_s_record_is_held_against_its_commitment(copy: Copy) -> None:
+async def test_contact_s_record_is_held_against_its_commitment(copy: Copy) -> None:
     rewrite(copy, "contacts.jsonl", lambda documents: documents[0]["record"].update(identity_shown=True))
     (fault,) = copy.faults()
     assert "is not the one it commits to" in fault
 
 
-def test_altered_file_is_named(copy: Copy) -> None:
+async def test_altered_file_is_named(copy: Copy) -> None:
     for name in ("index.html", "holds.jsonl"):
         (copy.folder / name).write_bytes((copy.folder / name).read_bytes() + b" ")
     (copy.folder / "more.txt").write_text("x")

@@ -92,7 +92,9 @@ async def test_states_facts_and_complaints_are_proved(desk: Desk, pack: Pack) ->
         ("permits.jsonl", {"used_at": "2026-01-01T00:00:00Z"}, "used_at is not what the leaves"),
     ],
 )
-def test_other_words_facts_or_states_are_named(copy: Copy, name: str, changes: dict[str, Any], expected: str) -> None:
+async def test_other_words_facts_or_states_are_named(
+    copy: Copy, name: str, changes: dict[str, Any], expected: str
+) -> None:
     rewrite(copy, name, lambda documents: documents[0].update(changes))
     assert any(fault.startswith(f"{name} line 1") and expected in fault for fault in copy.faults())
 
@@ -101,7 +103,7 @@ def test_other_words_facts_or_states_are_named(copy: Copy, name: str, changes: d
     ("name", "expected"),
     [("complaints.jsonl", "its complaint is left out"), ("facts.jsonl", "the facts it was judged on are left out")],
 )
-def test_what_is_left_out_is_named(copy: Copy, name: str, expected: str) -> None:
+async def test_what_is_left_out_is_named(copy: Copy, name: str, expected: str) -> None:
     rewrite(copy, name, lambda documents: documents.pop(0))
     (fault,) = copy.faults()
     assert expected in fault
@@ -138,7 +140,9 @@ async def test_recall_and_change_after_the_checkpoint(desk: Desk, tmp_path: Path
         ({"decision_id": str(UUID(int=1))}, "decision_id is not what the leaves of the permit say"),
     ],
 )
-def test_saying_changed_later_hides_nothing_that_leaves_say(copy: Copy, changes: dict[str, Any], expected: str) -> None:
+async def test_saying_changed_later_hides_nothing_that_leaves_say(
+    copy: Copy, changes: dict[str, Any], expected: str
+) -> None:
     recorded = next(number for number, row in enumerate(rows(copy, "permits.jsonl")) if row["state"] == "recorded")
     forged = {"changed_later": True, **changes}
     rewrite(copy, "permits.jsonl", lambda documents: documents[recorded].update(forged))

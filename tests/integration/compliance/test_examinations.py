@@ -132,11 +132,7 @@ async def test_each_read_is_a_row_and_hourly_a_leaf(desk: Desk, examiner: dict[s
     for _ in range(2):
         async with desk.database.unit_of_work() as uow:
             await watch.commit(uow, [(None, TimerDue())])  # type: ignore[list-item]
-    async with desk.database.read_only() as uow:
-        rows = await uow.sql.fetch(
-            "SELECT leaf FROM log_entry WHERE kind = 'examination' ORDER BY recorded_at, leaf_id"
-        )
-    leaves = [json.loads(row["leaf"]) for row in rows]
+    leaves = await desk.leaves("examination")
     (leaf,) = [one for one in leaves if one["action"] == "read"]
     assert (leaf["reads"], leaf["sha256"]) == (2, digest_of(reads))
     assert EXAMINER not in json.dumps(leaves)

@@ -1,6 +1,5 @@
 """Each sort of record ends by its own minimum; the person, and the key, when nothing is kept any more."""
 
-import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,12 +7,6 @@ from uuid import UUID
 from services.compliance.domain.keeping import RESTRICTED_FOR
 from tests.integration.compliance.conftest import NOW, Desk
 from tests.integration.compliance.test_rights import FIVE_YEARS, look, visited
-
-
-async def leaves(desk: Desk, kind: str) -> list[dict[str, Any]]:
-    async with desk.database.read_only() as uow:
-        rows = await uow.sql.fetch("SELECT leaf FROM log_entry WHERE kind = $1 ORDER BY recorded_at, leaf_id", kind)
-    return [json.loads(row["leaf"]) for row in rows]
 
 
 def kind_of(response: Any) -> tuple[int, str]:
@@ -38,7 +31,7 @@ async def test_sorts_are_restricted_then_deleted_and_the_key_goes_last(desk: Des
     gone = await desk.get(read)
     assert (kind_of(gone), gone.json()["rule"]) == ((410, "records-deleted"), "CN-CFC2024-5Y")
     assert kind_of(await desk.get(f"/v1/permits/{permit['permit_id']}")) == (410, "records-deleted")
-    (deletion,) = await leaves(desk, "retention")
+    (deletion,) = await desk.leaves("retention")
     assert [(one["records"], one["rule"], one["count"]) for one in deletion["deleted"]] == [
         ("contact", "CN-CFC2024-5Y", 1), ("decision", "CN-CFC2024-5Y", 1), ("permit", "CN-CFC2024-5Y", 1)
     ]  # fmt: skip
@@ -47,7 +40,7 @@ async def test_sorts_are_restricted_then_deleted_and_the_key_goes_last(desk: Des
     words = next(one["rows"][0]["words"]["en"] for one in given["lists"] if one["name"] == "decisions")
     assert "cannot be read any more" in words
     await look(desk)  # what was deleted is not deleted again
-    assert len(await leaves(desk, "retention")) == 1
+    assert len(await desk.leaves("retention")) == 1
     desk.clock.business = NOW + FIVE_YEARS + timedelta(days=740)
     await look(desk)
     assert kind_of(await desk.get("/v1/facts", party_id=str(case.party_id))) == (403, "party-restricted")
@@ -84,7 +77,7 @@ async def test_claim_frees_what_was_restricted(desk: Desk) -> None:
     assert (await desk.get(f"/v1/decisions/{permit['decision_id']}")).status_code == 200
     desk.clock.business += RESTRICTED_FOR + timedelta(days=1)
     await look(desk)
-    assert await leaves(desk, "retention") == []
-    assert [one.get("records") for one in await leaves(desk, "restriction") if one["step"] == "freed"] == [
+    assert await desk.leaves("retention") == []
+    assert [one.get("records") for one in await desk.leaves("restriction") if one["step"] == "freed"] == [
         None, ["contact", "decision", "permit", "fact"]
     ]  # fmt: skip

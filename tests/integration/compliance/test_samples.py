@@ -22,12 +22,6 @@ async def keep_up(desk: Desk, *, at: datetime | None = None) -> None:
         await sample_desk.keep_up(uow, desk.instruments)
 
 
-async def leaves(desk: Desk, kind: str) -> list[dict[str, Any]]:
-    async with desk.database.read_only() as uow:
-        rows = await uow.sql.fetch("SELECT leaf FROM log_entry WHERE kind = $1 ORDER BY leaf_id", kind)
-    return [json.loads(row["leaf"]) for row in rows]
-
-
 async def samples(desk: Desk, **which: str) -> list[dict[str, Any]]:
     return (await desk.get("/v1/samples", **which)).json()["items"]  # type: ignore[no-any-return]
 
@@ -54,8 +48,8 @@ async def judge(desk: Desk, sample: dict[str, Any], verdict: str = "agree", by: 
 
 async def test_seed_is_committed_before_the_day_ends_and_revealed_after(desk: Desk) -> None:
     await drawn_day(desk)
-    commitment = next(one for one in await leaves(desk, "sample_seed") if one["day"] == "2026-03-02")
-    (revealed,) = await leaves(desk, "sample_draw")
+    commitment = next(one for one in await desk.leaves("sample_seed") if one["day"] == "2026-03-02")
+    (revealed,) = await desk.leaves("sample_draw")
     assert commitment["commitment"] == commitment_of(bytes.fromhex(revealed["seed"]))
     assert commitment["occurred_at"] < "2026-03-03" < revealed["occurred_at"]
     assert "seed" not in commitment
@@ -63,8 +57,8 @@ async def test_seed_is_committed_before_the_day_ends_and_revealed_after(desk: De
 
 async def test_sample_can_be_drawn_again_from_the_leaves(desk: Desk) -> None:
     await drawn_day(desk, 25)
-    (revealed,) = await leaves(desk, "sample_draw")
-    population = [UUID(one["decision_id"]) for one in await leaves(desk, "decision") if one["answer"] == "allow"]
+    (revealed,) = await desk.leaves("sample_draw")
+    population = [UUID(one["decision_id"]) for one in await desk.leaves("decision") if one["answer"] == "allow"]
     again = draw(bytes.fromhex(revealed["seed"]), population, 10)
     assert revealed["decisions"] == {"population": 25, "drawn": [str(one) for one in again]}
     assert {one["subject_id"] for one in await samples(desk)} == {str(one) for one in again}
@@ -83,13 +77,13 @@ async def test_dry_runs_and_denials_are_not_drawn(desk: Desk) -> None:
 async def test_day_is_drawn_once(desk: Desk) -> None:
     await drawn_day(desk)
     await keep_up(desk)
-    assert len(await leaves(desk, "sample_draw")) == 1
+    assert len(await desk.leaves("sample_draw")) == 1
 
 
 async def test_day_is_not_drawn_before_its_last_decisions_are_committed(desk: Desk) -> None:
     await keep_up(desk)
     await keep_up(desk, at=datetime(2026, 3, 3, 0, 5, tzinfo=UTC))
-    assert await leaves(desk, "sample_draw") == []
+    assert await desk.leaves("sample_draw") == []
 
 
 async def test_seed_committed_too_late_is_a_finding(desk: Desk) -> None:
@@ -112,7 +106,7 @@ async def test_agreement_is_kept_with_its_leaf(desk: Desk) -> None:
     assert response.status_code == 200, response.text
     assert (response.json()["state"], response.json()["judged_by"]) == ("judged", "auditor-3")
     assert await samples(desk, state="open") == []
-    (leaf,) = await leaves(desk, "sample_judgement")
+    (leaf,) = await desk.leaves("sample_judgement")
     assert (leaf["verdict"], "reason" in leaf["committed"], REASON in json.dumps(leaf)) == ("agree", True, False)
     assert (await desk.get("/v1/findings", rule="SAMPLE-DISAGREED")).json()["items"] == []
 

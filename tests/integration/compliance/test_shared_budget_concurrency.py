@@ -127,7 +127,7 @@ async def test_without_the_locks_of_the_keys_limits_are_passed(desk: Desk, monke
     both = asyncio.Barrier(2)
 
     async def no_lock(uow: UnitOfWork, names: Iterable[str]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await both.wait()
 
     monkeypatch.setattr(fact_store, "lock_keys", no_lock)

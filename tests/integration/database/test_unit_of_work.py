@@ -123,7 +123,7 @@ async def test_locks_of_parties_exclude_each_other(database: Database) -> None:
         waiting = asyncio.create_task(other())
         await asyncio.sleep(0.2)
         assert not waiting.done()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await waiting
 
 
@@ -184,10 +184,12 @@ async def test_only_what_is_due_wakes_the_worker(database: Database, seconds: in
 
 async def test_connections_killed_by_the_server_are_replaced(database: Database, postgres: str) -> None:
     async with database.read_only() as uow:
-        pid = await uow.sql.fetchval("SELECT pg_backend_pid()")
+        pid, connection = await uow.sql.fetchval("SELECT pg_backend_pid()"), uow.sql
     admin = await asyncpg.connect(postgres)
     await admin.execute("SELECT pg_terminate_backend($1)", pid)
     await admin.close()
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(60):
+        while not connection.is_closed():  # noqa: ASYNC110 - the loop sees the end of the socket
+            await asyncio.sleep(0.01)
     async with database.read_only() as uow:
         assert await uow.sql.fetchval("SELECT pg_backend_pid()") != pid

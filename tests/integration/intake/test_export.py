@@ -143,14 +143,14 @@ async def test_a_moment_that_is_no_longer_held_is_begun_anew(intake, tmp_path, s
 
 
 async def test_few_moments_are_held_and_none_for_long(intake):
-    held = HeldSnapshots(intake.database, held_seconds=0.2)
+    held = HeldSnapshots(intake.database, held_seconds=3)
     names = [(await held.hold()).name for _ in range(3)]
     with pytest.raises(TemporarilyUnavailable):
         await held.hold()
     async with held.reading(names[0]) as uow:
         assert await uow.sql.fetchval("SELECT count(*) FROM case_file") == 0
     held.release(names[1])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while held.held:  # noqa: ASYNC110 - the server of the database ends them
             await asyncio.sleep(0.02)
 

@@ -17,7 +17,7 @@ from tests.integration.assignment.test_process import running
 from tests.integration.intake.conftest import record_of
 from tests.unit.intake.facts import due, overdue, person
 
-_SECONDS = 15
+_SECONDS = 30
 """On a machine that does much else; a quiet one takes a tenth (see the ADR on choices)."""
 
 

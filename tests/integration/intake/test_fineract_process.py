@@ -54,10 +54,7 @@ async def test_records_of_fineract_become_cases(service_settings, topics, kafka,
         async with running(define(settings)) as (runtime, http):
             await ready(http)
             opened = await _opened(options, f"{prefix}case")
-            async with runtime.database.read_only() as uow:
-                letters = await uow.sql.fetch("SELECT topic, reason FROM dead_letter")
-                facts = await uow.sql.fetchval("SELECT count(*) FROM outbox WHERE topic = 'loan'")
-                beats = await uow.sql.fetchval("SELECT count(*) FROM heartbeat_turn")
+            letters, facts, beats = await _taken_in(runtime.database, records=len(records))
     assert len(opened) == _LOANS
     assert all(source == "fineract" for source in opened.values())
     assert [tuple(row) for row in letters] == [("fineract", "unknown_fingerprint")]
@@ -78,6 +75,20 @@ async def test_another_broker_is_read_from_its_beginning(intake, kafka, prefix, 
     assert [tuple(row) for row in rows] == [(cluster_id, 0)]
     async with intake.database.read_only() as uow:
         assert set((await store.load_numbers(uow, "fineract")).values()) == {6 * 2**32}
+
+
+async def _taken_in(database, *, records):
+    """Letters, facts and heartbeats, once so many of Fineract's records were read and a heartbeat was sent."""
+    async with asyncio.timeout(60):
+        while True:
+            async with database.read_only() as uow:
+                read = await uow.sql.fetchval("SELECT sum(next_offset) FROM consumer_position WHERE topic = 'fineract'")
+                beats = await uow.sql.fetchval("SELECT count(*) FROM heartbeat_turn")
+                letters = await uow.sql.fetch("SELECT topic, reason FROM dead_letter")
+                facts = await uow.sql.fetchval("SELECT count(*) FROM outbox WHERE topic = 'loan'")
+            if read == records and beats:
+                return letters, facts, beats
+            await asyncio.sleep(0.05)
 
 
 async def _send(options, topic, records):

@@ -256,7 +256,7 @@ async def _running(*loops: Loop) -> AsyncIterator[None]:
     finally:
         for loop in loops:
             loop.stop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asyncio.gather(*tasks)
 
 
@@ -293,9 +293,9 @@ def publish(kafka: KafkaAccess, prefix: str) -> Callable[..., Awaitable[None]]:
 
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[None]]:
-    """`await eventually(check)` waits until the awaitable check is true (20 s at most)."""
+    """`await eventually(check)` waits until the awaitable check is true (a minute at most)."""
 
-    async def wait(check: Callable[[], Awaitable[Any]], *, seconds: float = 20) -> None:
+    async def wait(check: Callable[[], Awaitable[Any]], *, seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not await check():  # noqa: ASYNC110 - what is awaited happens in a database
                 await asyncio.sleep(0.05)

@@ -38,8 +38,9 @@ async def test_events_are_read_once_and_positions_kept(
 
 
 async def test_express_topics_are_read_first(
-    bench: Any, topics: Any, publish: Any, record: Any, running: Any, eventually: Any, pulse: Any
+    bench: Any, topics: Any, publish: Any, record: Any, running: Any, eventually: Any, pulse: Any, monkeypatch: Any
 ) -> None:
+    monkeypatch.setattr("shared.messaging.express._AT_START_SECONDS", 60)
     await topics("case", "stop")
     visits = await bench("visits", kafka=True)
     stopped = uuid4()
@@ -93,7 +94,7 @@ async def test_a_refused_topic_fails_loudly(bench: Any, topics: Any, kafka: Kafk
     plans = await bench("visits", kafka=True)
     [group, *_] = loops(plans, pulse, topic="loan", types=frozenset({"loan.overdue"}), monotone_types=frozenset())
     with pytest.raises(TopicAuthorizationFailedError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await group.run()
 
 

@@ -205,7 +205,7 @@ async def test_what_is_intended_while_the_worker_runs_is_carried_out_and_it_ends
     await intend(plans, "a")
     await eventually(carried_out)
     worker.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await running
 
 
@@ -240,7 +240,7 @@ async def test_what_follows_from_facts_waits_until_those_at_hand_are_read(bench:
     await asyncio.sleep(0.3)
     waited = not handler.worked.is_set()
     plans.database.backlog.note("loan/1", behind=False)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await handler.worked.wait()
     worker.stop()
     await running

@@ -52,7 +52,7 @@ async def answer(port: int, *parts: bytes) -> str:
     for part in parts:
         writer.write(part)
     await writer.drain()
-    line = await asyncio.wait_for(reader.readline(), 5)
+    line = await asyncio.wait_for(reader.readline(), 60)
     writer.close()
     return line.decode().split()[1]
 

@@ -15,7 +15,7 @@ async def test_at_the_start_bulk_waits_until_express_has_caught_up() -> None:
     await asyncio.sleep(0.4)  # longer than it waits later
     assert not turn.done()
     gate.caught_up(True)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         await turn
 
 
@@ -25,22 +25,21 @@ async def test_a_later_backlog_holds_bulk_up_only_briefly() -> None:
     await gate.wait_turn()
     gate.caught_up(False)
     began = time.monotonic()
-    await gate.wait_turn()
-    assert 0.2 < time.monotonic() - began < 5
+    async with asyncio.timeout(30):
+        await gate.wait_turn()
+    assert time.monotonic() - began > 0.2
 
 
 async def test_the_wait_at_the_start_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(express, "_AT_START_SECONDS", 0.1)
     gate = ExpressGate(has_express=True)
     began = time.monotonic()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await gate.wait_turn()
     assert time.monotonic() - began >= 0.1
 
 
 async def test_without_express_topics_nobody_waits() -> None:
     gate = ExpressGate(has_express=False)
-    began = time.monotonic()
-    async with asyncio.timeout(5):
-        await gate.wait_turn()
-    assert time.monotonic() - began < 0.1
+    with pytest.raises(StopIteration):
+        gate.wait_turn().send(None)  # it never gave the loop away

@@ -15,11 +15,14 @@ from shared.security.callers import Caller, scope
 BODY = {"amount": {"amount_minor": 5}, "phone": "+8613800000000"}
 
 
+def client_of(app: FastAPI, token: str) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://visits.test", headers=headers)
+
+
 @pytest.fixture
 async def small(make_app: Callable[..., FastAPI], token: str) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(make_app(body_limit_bytes=1000, body_timeout_seconds=0.1))
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://visits.test", headers=headers) as client:
+    async with client_of(make_app(body_limit_bytes=1000), token) as client:
         yield client
 
 
@@ -68,13 +71,14 @@ async def test_chunked_size_within_limit_passes(small: httpx.AsyncClient) -> Non
     assert response.status_code == 400  # blanks are not JSON, but they were read
 
 
-async def test_slow_body(small: httpx.AsyncClient) -> None:
+async def test_slow_body(make_app: Callable[..., FastAPI], token: str) -> None:
     async def slow() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.sleep(5)
         yield b"}"
 
-    response = await small.post("/v1/echo", content=slow())
+    async with client_of(make_app(body_timeout_seconds=0.1), token) as client:
+        response = await client.post("/v1/echo", content=slow())
     assert response.status_code == 408
 
 
@@ -136,15 +140,14 @@ async def test_request_that_takes_too_long(make_app: Callable[..., FastAPI], tok
     async def slow(caller: Annotated[Caller, Depends(scope("visits.read"))]) -> None:
         await asyncio.sleep(5)
 
-    transport = httpx.ASGITransport(make_app(router, request_timeout_seconds=0.1))
-    async with httpx.AsyncClient(transport=transport, base_url="http://visits.test") as client:
-        response = await client.get("/v1/slow", headers={"Authorization": f"Bearer {token}"})
+    async with client_of(make_app(router, request_timeout_seconds=0.1), token) as client:
+        response = await client.get("/v1/slow")
     assert response.status_code == 503
     assert response.headers["retry-after"] == "1"
 
 
 async def _stream(make_app: Callable[..., FastAPI], token: str, *pauses_seconds: float) -> httpx.Response:
-    """What comes of an answer in parts, after these pauses, where each may take a fifth of a second."""
+    """What comes of an answer in parts, after these pauses, where each may take a second."""
     router = APIRouter()
 
     @router.get("/v1/parts")
@@ -156,15 +159,14 @@ async def _stream(make_app: Callable[..., FastAPI], token: str, *pauses_seconds:
 
         return StreamingResponse(content())
 
-    transport = httpx.ASGITransport(make_app(router, request_timeout_seconds=0.2))
-    async with httpx.AsyncClient(transport=transport, base_url="http://visits.test") as client:
-        return await client.get("/v1/parts", headers={"Authorization": f"Bearer {token}"})
+    async with client_of(make_app(router, request_timeout_seconds=1), token) as client:
+        return await client.get("/v1/parts")
 
 
 async def test_long_stream_is_not_cut(make_app: Callable[..., FastAPI], token: str) -> None:
     """Together longer than a request may take; no part is."""
-    response = await _stream(make_app, token, *[0.05] * 6)
-    assert (response.status_code, response.content) == (200, b"part" * 6)
+    response = await _stream(make_app, token, *[0.15] * 8)
+    assert (response.status_code, response.content) == (200, b"part" * 8)
 
 
 async def test_stream_that_stalls_is_cut(make_app: Callable[..., FastAPI], token: str) -> None:
