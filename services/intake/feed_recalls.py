@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final
+from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from services.intake.domain.announcement import stopped
@@ -17,44 +17,33 @@ from services.intake.domain.trigger import Trigger
 from services.intake.store import feed_suspensions, permits
 from services.intake.store.feed_suspensions import SuspensionCause
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, NewIntent, TimerHandler
-
-RECALL_PLANNED: Final = "recall_planned_of_feed"
-_PAGE: Final = 500
-_SECOND_LOOK: Final = timedelta(seconds=60)
+from shared.messaging.core_rounds import CoreRound
 
 
 async def suspend(uow: UnitOfWork, core: str, cause: SuspensionCause, *, detail: str) -> None:
     """The core's feed is suspended; what is planned with its people is recalled, once for each suspension."""
     if await feed_suspensions.suspend(uow, core, cause, detail=detail):
-        for due_at in (uow.real_now, uow.real_now + _SECOND_LOOK):
-            uow.intend(_look(uow, core, found_at=due_at))
-
-
-def _look(uow: UnitOfWork, core: str, *, found_at: datetime, after: UUID | None = None) -> NewIntent:
-    payload: dict[str, Any] = {"core": core, "found_at": found_at.isoformat(), "after": after and str(after)}
-    key = f"{uow.tenant}|{core}|{found_at.isoformat()}|{after or ''}"
-    return NewIntent(kind=RECALL_PLANNED, key=key, due_at=max(found_at, uow.real_now), payload=payload)
+        RecallPlanned.begin(uow, core)
 
 
 @dataclass(frozen=True)
-class RecallPlanned(TimerHandler):
+class RecallPlanned(CoreRound):
     """Intent handler: everybody of the core with a permit that can still be used is stopped, page by page."""
 
-    kind: ClassVar[str] = RECALL_PLANNED
-    batch_size: ClassVar[int] = 1
+    kind: ClassVar[str] = "recall_planned_of_feed"
 
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Stop a page of people; the next page is an intent of the same transaction."""
-        for intent, _ in answered:
-            core, after = intent.payload["core"], intent.payload["after"]
-            if core not in await feed_suspensions.standing(uow):
-                continue
-            found_at = datetime.fromisoformat(intent.payload["found_at"])
-            page = await permits.planned_of(uow, core, after=after and UUID(after), limit=_PAGE)
-            await uow.lock_parties(page)
-            trigger = Trigger("feed_suspended", str(intent.id), uow.now, found_at)
-            for party_id in page:
-                uow.emit(stopped(party_id, "feed_suspended", "party", trigger, reference=f"feed:{core}"))
-            if len(page) == _PAGE:
-                uow.intend(_look(uow, core, found_at=found_at, after=page[-1]))
+    async def stands(self, uow: UnitOfWork, core: str) -> bool:
+        """As we ourselves keep it."""
+        return core in await feed_suspensions.standing(uow)
+
+    async def people(self, uow: UnitOfWork, core: str, *, after: UUID | None, limit: int) -> list[UUID]:
+        """With a permit whose window is not over."""
+        return await permits.planned_of(uow, core, after=after, limit=limit)
+
+    async def take_back(
+        self, uow: UnitOfWork, core: str, page: Sequence[UUID], *, cause_id: str, found_at: datetime
+    ) -> None:
+        """Stop them."""
+        trigger = Trigger("feed_suspended", cause_id, uow.now, found_at)
+        for party_id in page:
+            uow.emit(stopped(party_id, "feed_suspended", "party", trigger, reference=f"feed:{core}"))

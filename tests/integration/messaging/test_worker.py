@@ -70,6 +70,13 @@ async def test_the_same_decision_twice_is_one_intent(bench: Any) -> None:
     assert await plans.rows("SELECT count(*) FROM intent") == [(1,)]
 
 
+@pytest.fixture
+def far_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is postponed is not due again within a test, however long that takes."""
+    monkeypatch.setattr("shared.messaging.worker.backoff_seconds", lambda *_, **__: 3600.0)
+
+
+@pytest.mark.usefixtures("far_off")
 async def test_no_answer_is_tried_again_with_the_same_id(bench: Any, pulse: Any) -> None:
     plans = await bench()
     await intend(plans, "a")
@@ -177,6 +184,7 @@ async def test_a_late_answer_after_the_lease_ran_out_is_dropped(bench: Any, puls
     assert (handler.committed, len(other.committed)) == ([], 1)
 
 
+@pytest.mark.usefixtures("far_off")
 async def test_only_kinds_with_something_to_lease_are_due(bench: Any, pulse: Any) -> None:
     plans = await bench()
     await intend(plans, "a")
