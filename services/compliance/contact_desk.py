@@ -105,7 +105,7 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     known = _Known(
         facts=untold.facts,
         sharers=untold.sharers,
-        dossiers=await load_dossiers(uow, instruments.cipher, parties),
+        dossiers=await load_dossiers(uow, instruments.cipher, parties, same=untold.same),
         places=await load_places(uow, parties),
         made=await load_made(uow, parties),
         permits=permits,

@@ -14,7 +14,15 @@ from uuid import UUID
 
 from services.compliance import duty_cause_desk, fact_desk, hindsight, reconsideration, sharing_desk
 from services.compliance.domain.canonical import Json, canonical, format_time
-from services.compliance.domain.dossier import CIRCUMSTANCES, DEBT_NOTICE, MISSED_AS, Dossier, DossierEntry, DossierName
+from services.compliance.domain.dossier import (
+    CIRCUMSTANCES,
+    DEBT_NOTICE,
+    MISSED_AS,
+    REFUSED_BY,
+    Dossier,
+    DossierEntry,
+    DossierName,
+)
 from services.compliance.domain.facts import Inconvenient, PartyFacts, Question
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.domain.local_time import Span, hours_on, local_date
@@ -104,6 +112,8 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, fresh: Sequence[Dossi
     await reconsideration.reconsider(uow, instruments, told)
     past = [(one.party_id, hindsight.Since(one.as_of)) for one in fresh if one.as_of < uow.now]
     await hindsight.judge_since(uow, instruments, past)
+    binding = [one for one in fresh if one.name == "preferences" or one.name in REFUSED_BY]
+    await sharing_desk.follow_other_ids(uow, [(one.party_id, one.as_of, uow.real_now) for one in binding])
     laws = [(one.party_id, one.as_of) for one in fresh if one.name in CIRCUMSTANCES]
     await sharing_desk.follow_laws(uow, laws, arrived_real=uow.real_now)
 

@@ -72,7 +72,7 @@ async def judge_since(
     )
     named = keys_named(contacts, permits.values())
     untold = await load_facts_untold(uow, instruments.cipher, again, named=named)
-    dossiers = await load_dossiers(uow, instruments.cipher, again)
+    dossiers = await load_dossiers(uow, instruments.cipher, again, same=untold.same)
     places = await load_places(uow, again)
     made = await load_made(uow, again)
     standing = await load_of_contacts(uow, [one.contact_id for one in contacts])

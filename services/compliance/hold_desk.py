@@ -27,7 +27,6 @@ from services.compliance.domain.holds import (
 )
 from services.compliance.domain.leaves import LeafKind, NewLeaf
 from services.compliance.domain.recalls import recall_of
-from services.compliance.domain.same_persons import pair_key, standing
 from services.compliance.domain.shown_holds import COMPLAINED, ShownHold, reaching_holds, to_collections
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import recall
@@ -137,17 +136,9 @@ async def place(uow: UnitOfWork, instruments: Instruments, new: Sequence[NewHold
     await recall(uow, instruments, recalls)
     await hindsight.judge_under_holds(uow, instruments, [hold for hold, _ in fresh])
     await moratorium_desk.follow_holds(uow, [(hold, one.fact_arrived_real) for hold, one in fresh])
-    await _follow_to_other_ids(uow, fresh)
+    reached = [(hold.party_id, hold.valid_from, one.fact_arrived_real) for hold, one in fresh]
+    await sharing_desk.follow_other_ids(uow, reached)
     return holds
-
-
-async def _follow_to_other_ids(uow: UnitOfWork, fresh: Sequence[tuple[Hold, NewHold]]) -> None:
-    """Whoever is one person with the party is looked at, too: permits and contacts stand under either id."""
-    same = await load_same(uow, {hold.party_id for hold, _ in fresh}) if fresh else {}
-    for hold, one in fresh:
-        names = [f"person:{pair_key(hold.party_id, other)}" for other in sorted(standing(same, hold.party_id))]
-        if names:
-            sharing_desk.follow_keys(uow, names, since=hold.valid_from, arrived_real=one.fact_arrived_real)
 
 
 async def end(uow: UnitOfWork, instruments: Instruments, ends: Sequence[EndHolds]) -> list[Hold]:

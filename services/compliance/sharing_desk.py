@@ -14,10 +14,12 @@ from uuid import UUID
 from services.compliance import hindsight, reconsideration
 from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.facts import Counted
+from services.compliance.domain.same_persons import pair_key, standing
 from services.compliance.instruments import Instruments
 from services.compliance.store.budget_keys import load_sharers, lock_keys
 from services.compliance.store.facts import load_names_shared
 from services.compliance.store.permits import parties_inquiring
+from services.compliance.store.same_persons import load_same
 from services.compliance.watch import Timer
 from shared.database import UnitOfWork
 from shared.ids import event_id
@@ -59,6 +61,18 @@ async def follow_laws(uow: UnitOfWork, changed: Iterable[tuple[UUID, datetime]],
     for first in range(0, len(names), _NAMES_AT_ONCE):
         page = names[first : first + _NAMES_AT_ONCE]
         follow_keys(uow, page, since=min(since.values()), arrived_real=arrived_real)
+
+
+async def follow_other_ids(uow: UnitOfWork, changed: Sequence[tuple[UUID, datetime, datetime]]) -> None:
+    """Intend to look at whoever is one person with one of these: permits and contacts stand under either id.
+
+    `changed`: who, since when (business time) what keeps them from contact has been so, and when (real time) it came.
+    """
+    same = await load_same(uow, {party_id for party_id, _, _ in changed}) if changed else {}
+    for party_id, since, arrived_real in changed:
+        names = [f"person:{pair_key(party_id, other)}" for other in sorted(standing(same, party_id))]
+        if names:
+            follow_keys(uow, names, since=since, arrived_real=arrived_real)
 
 
 def follow_third_persons(uow: UnitOfWork, *, arrived_real: datetime, after: UUID = _FIRST) -> None:

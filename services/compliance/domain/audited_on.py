@@ -169,6 +169,7 @@ def _learnt(
     moments = [one.recorded_real for one in facts.holds]
     moments += [one.recorded_real for one in places]
     moments += [one.recorded_real for one in dossier.entries if one.as_of <= at]
+    moments += [moment for one in dossier.others for moment in one.learnt(at=at)]
     moments += [one.recorded_real for one in dossier.overrides]
     moments += [since for one in before if (since := one.one_person_since) is not None]
     moments += [told for one in facts.shared if (told := one.told_real) is not None]

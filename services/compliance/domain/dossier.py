@@ -39,6 +39,11 @@ CIRCUMSTANCES: Final[Mapping[str, tuple[str, ...]]] = {
     "place": get_args(PlaceKind),
     "recipient": get_args(Recipient),
 }
+# What a person consents to or refuses themself, whichever of their ids they are spoken to under: the word that closes.
+REFUSED_BY: Final[Mapping[str, bool]] = {
+    "electronic_consent": False, "employer_permits": False, "place_consented": False, "visit_permitted": False,
+    "work_calls_accepted": False, "work_refusal_written": True,
+}  # fmt: skip
 # The name under which a rule misses it, where that is not its own.
 MISSED_AS: Final[Mapping[str, str]] = {"preferences": "preferences.read", "letter": "letter.template_approved"}
 # A request covers one contact within 7 days.
@@ -103,12 +108,42 @@ class GivenOverride:
         return replace(self.override, valid=Span(valid.start, min(valid.end, max(valid.start, self.ended_at))))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherId:
+    """What was told of another id of the person and may be meant of them: it can close here, and never opens.
+
+    `since_real`: both are known to be one since then; None: nobody knows. `stands`: they are one now.
+    """
+
+    entries: tuple[DossierEntry, ...]
+    since_real: datetime | None
+    stands: bool
+
+    def heard(self, known_by: datetime | None) -> list[DossierEntry]:
+        """Those of them that were known to be about the person by that real time (None: now)."""
+        return [one for one in self.entries if known_by is None or self._known_since(one) <= known_by]
+
+    def learnt(self, *, at: datetime) -> list[datetime]:
+        """When (real time) each was known to be about the person, of those that bear on the business time `at`."""
+        return [self._known_since(one) for one in self.entries if one.as_of <= at]
+
+    def is_replaced(self, entry: DossierEntry, own: DossierEntry | None) -> bool:
+        """Whether the person's own later word, told since both are known to be one, stands in its place."""
+        if own is None or self.since_real is None or own.recorded_real < self.since_real:
+            return False
+        return (own.as_of, own.recorded_real) >= (entry.as_of, entry.recorded_real)
+
+    def _known_since(self, entry: DossierEntry) -> datetime:
+        return max(entry.recorded_real, self.since_real or entry.recorded_real)
+
+
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """Everything ever told of a person."""
+    """Everything ever told of a person. `others`: what was told of their other ids and binds them."""
 
     entries: tuple[DossierEntry, ...] = ()
     overrides: tuple[GivenOverride, ...] = ()
+    others: tuple[OtherId, ...] = ()
 
     def circumstances(self, *, at: datetime, known_by: datetime | None = None) -> Circumstances:
         """What stood at the business time `at` of what decides which rules apply, as far as it was known by that real
@@ -121,11 +156,13 @@ class Dossier:
 
         `facts`: without anything told.
         """
-        if not self.entries and not self.overrides:  # as with most people
+        if not (self.entries or self.overrides or self.others):  # as with most people
             told = _told_by({}, facts.counted, at=at)
             return replace(facts, told=told) if told else facts
         heard = self._heard(known_by)
         standing = standing_of(heard, at=at)
+        wished = self._wishes(standing.get("preferences"), at=at, known_by=known_by)
+        standing |= self._refused(standing, at=at, known_by=known_by)
         overrides: dict[str, tuple[Override, ...]] = {}
         for given in self.overrides:
             if known_by is None or given.recorded_real <= known_by:
@@ -135,11 +172,50 @@ class Dossier:
             circumstances=_circumstances(standing),
             told=_told_by(standing, facts.counted, at=at),
             overrides=overrides,
-            inconvenient=_inconvenient(standing.get("preferences")),
+            inconvenient=wished,
             letter=_letter(standing.get("letter")),
             requested=_requested(heard, at),
             counted=_with_places(facts.counted, heard),
         )
+
+    def _of_others(
+        self, standing: Mapping[str, DossierEntry], *, at: datetime, known_by: datetime | None
+    ) -> list[tuple[OtherId, DossierEntry]]:
+        """The last words under each other id that no later one of the person's own has replaced."""
+        return [
+            (other, entry)
+            for other in self.others
+            for name, entry in standing_of(other.heard(known_by), at=at).items()
+            if not other.is_replaced(entry, standing.get(name))
+        ]
+
+    def _wishes(
+        self, own: DossierEntry | None, *, at: datetime, known_by: datetime | None
+    ) -> tuple[Inconvenient, ...] | None:
+        """All that the person called inconvenient under any id; None: not known, for what may be another's tells too
+        little.
+        """
+        found = [] if own is None else [own]
+        known = own is not None
+        standing: dict[str, DossierEntry] = {} if own is None else {own.name: own}
+        for other, entry in self._of_others(standing, at=at, known_by=known_by):
+            if entry.name == "preferences":
+                found.append(entry)
+                known = known or other.stands
+        wishes = (one for entry in found for one in cast(tuple[Inconvenient, ...], entry.value))
+        return tuple(dict.fromkeys(wishes)) if known else None
+
+    def _refused(
+        self, standing: Mapping[str, DossierEntry], *, at: datetime, known_by: datetime | None
+    ) -> dict[str, DossierEntry]:
+        """What the person refused under another id: consent given under this one does not pass it."""
+        found: dict[str, DossierEntry] = {}
+        for _, entry in self._of_others(standing, at=at, known_by=known_by):
+            if entry.name in REFUSED_BY and entry.value is REFUSED_BY[entry.name]:
+                known = found.get(entry.name, standing.get(entry.name))
+                if known is None or known.value is not entry.value or known.as_of < entry.as_of:
+                    found[entry.name] = entry
+        return found
 
     def _heard(self, known_by: datetime | None) -> list[DossierEntry]:
         return [one for one in self.entries if known_by is None or one.recorded_real <= known_by]
@@ -205,10 +281,6 @@ def _told_by(standing: Mapping[str, DossierEntry], counted: Iterable[Counted], *
 def _told(name: str, as_of: datetime, *, value: bool) -> Told:
     limit = age_limit(name)
     return Told(value=value, as_of=as_of, until=None if limit is None else as_of + limit)
-
-
-def _inconvenient(entry: DossierEntry | None) -> tuple[Inconvenient, ...] | None:
-    return None if entry is None else cast(tuple[Inconvenient, ...], entry.value)
 
 
 def _letter(entry: DossierEntry | None) -> frozenset[str] | None:

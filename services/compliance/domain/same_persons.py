@@ -12,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.compliance.domain.audited_on import Made
+from services.compliance.domain.dossier import REFUSED_BY, Dossier, OtherId
 from services.compliance.domain.holds import Hold
 from shared.ids import derived_id
 
@@ -102,6 +103,24 @@ def holds_of_others(same: Iterable[SamePerson], holds: Mapping[UUID, Sequence[Ho
         for hold in holds.get(other.party_id, ())
         if other.shares(hold.recorded_real)
     ]
+
+
+def dossier_of(own: Dossier, same: Iterable[SamePerson], others: Mapping[UUID, Dossier]) -> Dossier:
+    """The person's dossier with the wishes and refusals under their other ids that are theirs, too."""
+    told = [
+        OtherId(
+            entries=tuple(
+                one
+                for one in others[other.party_id].entries
+                if (one.name == "preferences" or one.name in REFUSED_BY) and other.shares(one.recorded_real)
+            ),
+            since_real=other.since_real,
+            stands=other.stands,
+        )
+        for other in same
+        if other.party_id in others
+    ]
+    return replace(own, others=tuple(one for one in told if one.entries))
 
 
 def made_of_others(same: Iterable[SamePerson], made: Mapping[UUID, Sequence[Made]]) -> list[Made]:

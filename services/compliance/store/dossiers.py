@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -14,10 +15,12 @@ from services.compliance.domain.canonical import Json
 from services.compliance.domain.dossier import Dossier, DossierEntry, GivenOverride
 from services.compliance.domain.facts import Inconvenient, Override
 from services.compliance.domain.local_time import Span
+from services.compliance.domain.same_persons import Same, dossier_of, others_of
 from services.compliance.store.sealed import open_words, plain_word
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
 
+_NOBODY: Final[Same] = MappingProxyType({})
 _QUOTA_SPACE = 5
 _LOAD = """
 SELECT * FROM dossier_entry
@@ -67,9 +70,14 @@ class KeptOverride:
     leaf_id: UUID
 
 
-async def load_dossiers(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, Dossier]:
-    """Everything told of each party; those of whom nothing was told, or who were erased, have an empty dossier."""
-    ids = sorted(set(party_ids))
+async def load_dossiers(
+    uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], *, same: Same = _NOBODY
+) -> dict[UUID, Dossier]:
+    """Everything told of each party; those of whom nothing was told, or who were erased, have an empty dossier.
+
+    `same`: other ids of the parties: what was wished or refused under these binds them, too.
+    """
+    ids = sorted(set(party_ids) | others_of(same))
     entries: dict[UUID, list[DossierEntry]] = {party_id: [] for party_id in ids}
     overrides: dict[UUID, list[GivenOverride]] = {party_id: [] for party_id in ids}
     rows = await uow.sql.fetch(_LOAD, uow.tenant, ids)
@@ -78,7 +86,8 @@ async def load_dossiers(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterabl
             entries[row["party_id"]].append(_entry(row, *word))
     for row in await uow.sql.fetch(_OVERRIDES, uow.tenant, ids):
         overrides[row["party_id"]].append(_override(row))
-    return {party_id: Dossier(tuple(entries[party_id]), tuple(overrides[party_id])) for party_id in ids}
+    found = {party_id: Dossier(tuple(entries[party_id]), tuple(overrides[party_id])) for party_id in ids}
+    return found | {party_id: dossier_of(found[party_id], others, found) for party_id, others in same.items()}
 
 
 async def insert_entries(

@@ -167,7 +167,7 @@ async def load_facts(
     reserved, so all keys are locked before what counts on them is read.
     """
     facts, ties = await _load(uow, party_ids, counted=True, named=named, taking=taking)
-    dossiers = await load_dossiers(uow, cipher, {*facts, *ties.cases})
+    dossiers = await load_dossiers(uow, cipher, {*facts, *ties.cases}, same=ties.same)
     circumstances = {other: dossiers[other].circumstances(at=uow.now) for other in ties.cases}
     told = {party_id: dossiers[party_id].applied_to(known, at=uow.now) for party_id, known in facts.items()}
     if not ties.links:  # as with most people: nobody shares a key with them
@@ -183,10 +183,11 @@ async def load_facts(
 
 
 class Untold(NamedTuple):
-    """The facts of people without what was told of them, and everybody who shares a key with each of them."""
+    """The facts of people without what was told of them, everybody who shares a key with each, and their other ids."""
 
     facts: dict[UUID, PartyFacts]
     sharers: dict[UUID, tuple[PastSharer, ...]]
+    same: Same
 
 
 async def load_facts_untold(
@@ -200,7 +201,7 @@ async def load_facts_untold(
     facts, ties = await _load(uow, party_ids, counted=False, named=named, taking=False)
     shared = {party_id: ties.others(party_id) for party_id in facts}
     unresolved = {other: case.unresolved for other, case in ties.cases.items()}
-    return Untold(facts, await load_past_sharers(uow, cipher, shared, unresolved))
+    return Untold(facts, await load_past_sharers(uow, cipher, shared, unresolved), ties.same)
 
 
 async def load_names_shared(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[str]:

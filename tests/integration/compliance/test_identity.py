@@ -218,3 +218,57 @@ async def test_three_ids_of_one_person_count_together_and_any_of_them_ends_a_hol
     assert await held(desk, first) == {"insolvency"}, "the id under which it stands is not locked yet"
     await carry(desk)
     assert await held(desk, first) == await held(desk, third) == set()
+
+
+async def unmerge(desk: Desk, merged: CaseOpened, survivor: CaseOpened) -> None:
+    for own in (merged, survivor):
+        await desk.deliver("case", told(CasePartyUnmerged, own, merged, survivor, version=2))
+
+
+async def wish(desk: Desk, case: CaseOpened, *channels: str) -> None:
+    said = [{"wish": "never", "channels": list(channels)}] if channels else []
+    body = {"party_id": str(case.party_id), "wishes": said, "told_at": desk.clock.business.isoformat()}
+    assert (await desk.post("/v1/preferences", body)).status_code == 200
+
+
+async def refusals(desk: Desk, case: CaseOpened) -> list[str]:
+    """What refuses an evening call in London."""
+    (answer,) = await desk.ask(london_call(case))
+    return [one["rule"] for one in answer["reasons"]]
+
+
+def london_call(case: CaseOpened) -> dict[str, Any]:
+    window = {"start": "2026-03-02T16:00:00Z", "end": "2026-03-02T16:30:00Z"}
+    return visit_request(case, channel="call", jurisdiction="GB", time_zones=["Europe/London"], window=window)
+
+
+async def londoners(desk: Desk) -> list[CaseOpened]:
+    return [await desk.open_case(jurisdiction="GB", time_zones=["Europe/London"]) for _ in range(2)]
+
+
+async def test_a_wish_under_another_id_binds_while_both_are_one_person(desk: Desk) -> None:
+    first, second = await londoners(desk)
+    await wish(desk, second, "call")
+    await wish(desk, first)
+    desk.clock.real += timedelta(seconds=1)
+    await merge(desk, second, first)
+    assert await refusals(desk, first) == ["UK-CONC-TIMES-WISH"]
+    await unmerge(desk, second, first)
+    assert await refusals(desk, first) == []
+
+
+async def test_a_wish_told_later_under_another_id_revokes_what_was_granted(desk: Desk) -> None:
+    first, second = await londoners(desk)
+    for case in (first, second):
+        await wish(desk, case)
+    await merge(desk, second, first)
+    (granted,) = await desk.ask(london_call(first))
+    desk.clock.business += timedelta(minutes=1)
+    await wish(desk, second, "call")
+    await carry(desk)
+    permit = (await desk.get(f"/v1/permits/{granted['permit_id']}")).json()
+    assert permit["revoke_cause"] == "UK-CONC-TIMES-WISH"
+    desk.clock.real += timedelta(seconds=1)
+    desk.clock.business += timedelta(minutes=1)
+    await wish(desk, first)
+    assert "UK-CONC-TIMES-WISH" not in await refusals(desk, first), "the person's own later word stands in its place"

@@ -1,12 +1,19 @@
 """The other ids of a person: over as many pairs as join them, and only as far as every pair shares."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from services.compliance.domain.audited_on import Made
-from services.compliance.domain.facts import Counted
+from services.compliance.domain.dossier import REFUSED_BY, Dossier, DossierEntry
+from services.compliance.domain.facts import Counted, Inconvenient, PartyFacts
 from services.compliance.domain.local_time import Span
-from services.compliance.domain.same_persons import SamePerson, group_of, made_of_others
+from services.compliance.domain.same_persons import SamePerson, dossier_of, group_of, made_of_others
+
+from .conftest import facts
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 T = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -66,3 +73,89 @@ def test_contacts_under_the_other_id_were_somebody_else_s_until_both_were_known_
     assert [known and (known.of_another, known.lawful) for known in then] == [(True, None), (False, True)]
     assert one.as_known_by(hours(1)) is None
     assert made_of_others([SamePerson(B, False, hours(3), hours(8))], made) == []
+
+
+def told(party_id: UUID, name: Any, value: Any, *, hour: int, recorded: int | None = None) -> DossierEntry:
+    moment = hours(hour if recorded is None else recorded)
+    return DossierEntry(
+        party_id=party_id, name=name, value=value, as_of=hours(hour), recorded_real=moment, owner="core"
+    )  # fmt: skip
+
+
+def no(channel: Any) -> tuple[Inconvenient, ...]:
+    return (Inconvenient(channels=frozenset({channel})),)
+
+
+def seen(own: list[DossierEntry], other: SamePerson, theirs: list[DossierEntry], **when: Any) -> PartyFacts:
+    """What is known of A, at the tenth hour if nothing else is said."""
+    dossier = dossier_of(Dossier(tuple(own)), [other], {B: Dossier(tuple(theirs))})
+    return dossier.applied_to(facts(), **({"at": hours(10)} | when))
+
+
+ONE = SamePerson(B, stands=True, since_real=hours(5), until_real=None)
+PARTED = SamePerson(B, stands=False, since_real=hours(5), until_real=hours(7))
+
+
+def test_wishes_under_both_ids_add_up_until_the_person_says_it_anew() -> None:
+    own, theirs = told(A, "preferences", no("call"), hour=1), told(B, "preferences", no("sms"), hour=2)
+    assert seen([own], ONE, [theirs]).inconvenient == (*no("call"), *no("sms"))
+    assert seen([own], ONE, [theirs], known_by=hours(4)).inconvenient == no("call"), "nobody knew that they are one"
+    assert seen([own, told(A, "preferences", (), hour=6)], ONE, [theirs]).inconvenient == ()
+    assert seen([own, told(A, "preferences", (), hour=3)], ONE, [theirs]).inconvenient == no("sms"), "another's, then"
+    assert seen([], ONE, [theirs]).inconvenient == no("sms")
+
+
+def test_after_they_parted_only_what_was_told_meanwhile_may_be_theirs() -> None:
+    before, meanwhile, since = (told(B, "preferences", no("sms"), hour=hour) for hour in (4, 6, 8))
+    own = told(A, "preferences", no("call"), hour=1)
+    assert seen([own], PARTED, [before]).inconvenient == seen([own], PARTED, [since]).inconvenient == no("call")
+    assert seen([own], PARTED, [meanwhile]).inconvenient == (*no("call"), *no("sms"))
+    assert seen([], PARTED, [meanwhile]).inconvenient is None, "it may have been another's: too little is known"
+
+
+def test_a_refusal_under_another_id_goes_before_consent_under_this_one() -> None:
+    consents, refuses = told(A, "electronic_consent", True, hour=1), told(B, "electronic_consent", False, hour=2)
+    assert not seen([consents], ONE, [refuses]).told["electronic_consent"].value
+    assert not seen([], ONE, [refuses]).told["electronic_consent"].value
+    assert seen([told(A, "electronic_consent", True, hour=6)], ONE, [refuses]).told["electronic_consent"].value
+    assert "electronic_consent" not in seen([], ONE, [told(B, "electronic_consent", True, hour=2)]).told
+    written = told(B, "work_refusal_written", True, hour=2)
+    assert seen([], ONE, [written]).told["work_refusal_written"].value
+
+
+_NAMES = (
+    "preferences",
+    "electronic_consent",
+    "work_refusal_written",
+    "collector_badged",
+    "product",
+    "customer_request",
+)
+_VALUES = {
+    "preferences": st.sampled_from([(), no("call"), no("sms")]), "product": st.sampled_from(["card", "consumer"]),
+    "customer_request": st.just(frozenset({"call"})),
+}  # fmt: skip
+
+
+@st.composite
+def words(draw: st.DrawFn, party_id: UUID) -> DossierEntry:
+    name = draw(st.sampled_from(_NAMES))
+    value = draw(_VALUES.get(name, st.booleans()))
+    return told(party_id, name, value, hour=draw(st.integers(0, 9)), recorded=draw(st.integers(0, 9)))
+
+
+@settings(max_examples=60)
+@given(st.lists(words(A), max_size=4), st.lists(words(B), max_size=4), st.sampled_from([ONE, PARTED]))
+def test_what_was_told_of_another_id_never_opens_anything(
+    own: list[DossierEntry], theirs: list[DossierEntry], other: SamePerson
+) -> None:
+    alone, joint = seen(own, other, []), seen(own, other, theirs)
+    assert (joint.overrides, joint.requested, joint.circumstances) == (
+        alone.overrides, alone.requested, alone.circumstances
+    )  # fmt: skip
+    if alone.inconvenient is not None:
+        assert joint.inconvenient is not None
+        assert set(alone.inconvenient) <= set(joint.inconvenient)
+    for name in alone.told.keys() | joint.told.keys():
+        if joint.told.get(name) != alone.told.get(name):
+            assert joint.told[name].value is REFUSED_BY[name]
