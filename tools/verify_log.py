@@ -13,7 +13,7 @@ last checkpoint, each party's chain of leaves, and every manifest against the le
 
 Of an evidence pack (`./doorstep evidence`) besides: every file against SHA256SUMS, the inclusion proof of each leaf,
 every opening against its commitment, that each row is what its leaf says and none is left out, that whatever no longer
-opens was deleted by a rule of retention, or erased with the person, as a leaf says, that facts are those
+opens was deleted by a rule of retention, or erased with the person, as a leaf says, that facts and frames are those
 that the record of their decision names, that a permit's state is what its leaves say, and that a person's chain reaches
 the manifests: only then the pack is complete.
 
@@ -1196,8 +1196,9 @@ def _seconds(moment: str) -> float:
 
 # --- Evidence packs: the files of a person, a case or a period, described in docs/evidence-pack.md
 
-# The first form holds no complaints and no facts; the first two do not say by which leaf records ended.
-PACK_FORMATS = ("doorstep-evidence-1", "doorstep-evidence-2", "doorstep-evidence-3")
+# The first form holds no complaints and no facts; the first two do not say by which leaf records ended; before the
+# fourth every record of a decision said everything itself.
+PACK_FORMATS = ("doorstep-evidence-1", "doorstep-evidence-2", "doorstep-evidence-3", "doorstep-evidence-4")
 SUMS, UNSUMMED = "SHA256SUMS", {"SHA256SUMS", "custody.jsonl", "custody-leaf.json"}
 # Which columns of a row the leaf says itself; `occurred_at` is the leaf's.
 ROWS_OF = {
@@ -1253,6 +1254,11 @@ class Pack:
     def has_endings(self) -> bool:
         """Whether what no longer opens names the leaf by which it ended."""
         return bool(self.header["format"] not in PACK_FORMATS[:2])
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether it holds what records of decisions name and do not say themselves."""
+        return bool(self.header["format"] not in PACK_FORMATS[:3])
 
     def opens(self, kind: str, name: str) -> bool:
         """Whether that field of a leaf in scope must be opened."""
@@ -1909,7 +1915,18 @@ def check_given(pack: Pack, given: dict[str, Any], report: Report) -> None:
             report.problems.append(f"given: what {service} gave is not what leaf {index} commits to")
 
 
+def _read_frames(pack: Pack, problems: list[str]) -> set[str]:
+    """The digests of the frames in the pack: what records of decisions name, and do not say themselves."""
+    found: set[str] = set()
+    for number, line in enumerate(pack.files.documents("frames.jsonl") if pack.has_frames else (), start=1):
+        if hashlib.sha256(line["frame"].encode()).hexdigest() != line["sha256"]:
+            problems.append(f"frames.jsonl line {number}: its text is not the one of SHA-256 {line['sha256'][:16]}")
+        found.add(line["sha256"])
+    return found
+
+
 def _check_openings(pack: Pack, catalogue: Catalogue, chains: Collection[str], report: Report) -> None:
+    frames = _read_frames(pack, report.problems)
     for number, line in enumerate(pack.files.documents("openings.jsonl"), start=1):
         index, name = line["index"], line["name"]
         where = f"openings.jsonl line {number} (leaf {index}, {name})"
@@ -1938,7 +1955,10 @@ def _check_openings(pack: Pack, catalogue: Catalogue, chains: Collection[str], r
         if name == "record" and record["kind"] == "contact":
             catalogue.keep(index, hashlib.sha256(_canonical(json.loads(value))).digest())
         elif name == "record" and record["kind"] == "decision":
-            catalogue.keep(index, bytes.fromhex(json.loads(value).get("judged_on") or ""))
+            said = json.loads(value)
+            catalogue.keep(index, bytes.fromhex(said.get("judged_on") or ""))
+            if "frame" in said and said["frame"] not in frames:
+                report.problems.append(f"{where}: the frame {said['frame'][:16]} that it names is left out")
         elif record["kind"] == "complaint":
             catalogue.words[index, name] = hashlib.sha256(value).digest()[:16]
     for index, name in catalogue.unopened():

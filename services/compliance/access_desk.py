@@ -24,6 +24,7 @@ from services.compliance.instruments import Instruments
 from services.compliance.restricted import demand_reason
 from services.compliance.store import access as store
 from services.compliance.store.evidence import knows_party
+from services.compliance.store.frames import load_told
 from services.compliance.store.keeping import load_holdings
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.sealed import CONTACT, DECISION, open_records, open_terms, open_words
@@ -125,8 +126,11 @@ async def _readable(uow: UnitOfWork, instruments: Instruments, name: str, found:
         ]
     elif name in ("contacts", "decisions"):
         records = await open_records(uow, instruments.cipher, found, CONTACT if name == "contacts" else DECISION)
-        tell = _contact if name == "contacts" else _decision(instruments)
-        rows = [tell(row, record) for row, record in zip(rows, records, strict=True)]
+        if name == "contacts":
+            rows = [_contact(row, record) for row, record in zip(rows, records, strict=True)]
+        else:
+            tell = _decision(instruments)
+            rows = [tell(row, record) for row, record in zip(rows, await load_told(uow, records), strict=True)]
     elif name == "permits":
         terms = await open_terms(uow, instruments.cipher, found)
         rows = [
@@ -162,10 +166,9 @@ def _contact(row: Row, record: bytes | None) -> Row:
 def _decision(instruments: Instruments) -> Any:
     kinds, texts = rule_kinds(instruments.book), explanation_texts()
 
-    def tell(row: Row, record: bytes | None) -> Row:
-        if record is None:
+    def tell(row: Row, kept: Mapping[str, Any] | None) -> Row:
+        if kept is None:
             return row | {"words": {one: compliance_texts().said("erased_value", language=one) for one in LANGUAGES}}
-        kept: Mapping[str, Any] = json.loads(record)
         return row | {
             "words": {one: explain(kept, texts, kinds, voice="customer", language=one) for one in LANGUAGES},
             "rules_that_refused": [one["rule"] for one in kept["rules"] if one["answer"] != "allow"],

@@ -152,6 +152,7 @@ async def keep(uow: UnitOfWork, instruments: Instruments, decided: Sequence[Deci
     """Append the decisions and their leaves; what they could not know becomes somebody's task."""
     # Written once all are decided: taking turns, deciding and writing push each other out of the processor's caches.
     made = [_kept(uow, instruments, one) for one in decided]
+    await instruments.frames.keep(uow, [frame for one in decided if (frame := one.decision.frame) is not None])
     plain = [plain_record(one.row.party_id, DECISION, one.row.record) for one in made]
     plain += [Plain(one.row.party_id, SEALED_FACTS, one.judged_on) for one in made]
     sealed = await instruments.cipher.seal_many(uow, plain)

@@ -10,6 +10,7 @@ import hashlib
 from typing import Any, Final
 
 from services.compliance.domain.canonical import canonical
+from services.compliance.domain.frames import shortened
 from services.compliance.examples_card_readings import CARD_READINGS
 from services.compliance.examples_cutovers import CUTOVERS
 from services.compliance.examples_dossiers import DOSSIERS
@@ -113,6 +114,10 @@ _RECORD: Final[dict[str, Any]] = {
         "case_version": 2, "zones": ["Asia/Shanghai"], "history_known_from": "2025-01-01", "holds": [], "counted": 0,
     },
     "rule_set": DIGEST, "decided_at": "2026-03-11T00:30:02Z", "recorded_at": "2026-03-11T00:30:02Z",
+}  # fmt: skip
+_FRAME: Final = canonical({"format": 2, "rules": [_HOURS]})
+_HASHED: Final = _RECORD | {
+    "format": 2, "frame": hashlib.sha256(_FRAME).hexdigest(), "rules": shortened(_RECORD["rules"], _FRAME),
 }  # fmt: skip
 # The commitments stand for HMACs; everything else of the leaf is as the log writes it.
 _LEAF: Final[dict[str, Any]] = {
@@ -259,9 +264,9 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     },
     StopAccepted: {"hold_id": HOLD},
     DecisionView: {
-        "decision_id": DECISION, "record": _RECORD, "record_canonical": canonical(_RECORD).decode(),
-        "record_sha256": hashlib.sha256(canonical(_RECORD)).hexdigest(), "permit_id": None, "leaf_id": LEAF,
-        "leaf_index": 1,
+        "decision_id": DECISION, "record": _RECORD, "record_canonical": canonical(_HASHED).decode(),
+        "frame_canonical": _FRAME.decode(), "record_sha256": hashlib.sha256(canonical(_HASHED)).hexdigest(),
+        "permit_id": None, "leaf_id": LEAF, "leaf_index": 1,
     },
     FindingView: _FINDING,
     FindingDetail: _FINDING | {

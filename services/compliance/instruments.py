@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 
@@ -16,6 +16,7 @@ from services.compliance.log.origin import origin_of
 from services.compliance.log.witnesses import Witness
 from services.compliance.rule_archive import RulePart, present_parts
 from services.compliance.rule_book import read_releases, registered_approvers, rule_book
+from services.compliance.store.frames import KeptFrames
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from shared.security.signing import SigningKey
@@ -60,6 +61,7 @@ class Instruments:
     older_log_keys: tuple[NoteKey, ...] = ()
     witnesses: tuple[Witness, ...] = ()
     witnesses_required: int = 0
+    frames: KeptFrames = field(default_factory=KeptFrames)
 
     def contact_point_commitment(self, contact_point: str) -> str:
         """What a number, e-mail or address has in common with itself, and nobody can read it from (HMAC, 16 bytes)."""

@@ -124,7 +124,7 @@ class Replayer:
         rules = await self._rules_of(rule_set)
         if rules is None:
             return "rules_not_kept", rule_set
-        again = replay(record, facts, rules.book)
+        again = replay(record, facts, rules.book, frame=opened.decision.frame)
         if again.state == "damaged" or not rules.changed_code:
             return again.state, again.detail
         state: Outcome = "identical_by_other_code" if again.state == "identical" else "differs_by_other_code"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, date, timedelta
@@ -144,8 +143,7 @@ async def _deciders(uow: UnitOfWork, cipher: PartyCipher, sample: Sample) -> set
         overrides = [sample.subject_id]
     else:
         found = await find_decision(uow, cipher, sample.subject_id)
-        rules = [] if found is None or found.record is None else json.loads(found.record).get("rules", [])
-        values = [one["values"] for one in rules]
+        values = [] if found is None else [one["values"] for one in found.told().get("rules", [])]
         overrides = [UUID(one["evidence"]) for one in values if one.get("overridden_by") == "supervisor"]
     kept = [await find_override(uow, override_id) for override_id in overrides]
     return {one.by_whom for one in kept if one is not None}

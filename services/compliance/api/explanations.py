@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -59,7 +58,7 @@ async def explain_decision(
         if found.record is None:
             await refuse_gone(uow, instruments_of(request).cipher, found.party_id, "decision")
         await refuse_restricted(uow, instruments_of(request).book, found.party_id, "decision")
-        record = json.loads(found.record)
+        record = found.told()
         _refuse_foreign(caller_of(request), voice, record)
         # The collector learns no fact of the person, and no hold.
         told = Otherwise() if voice == "collector" else await otherwise(uow, instruments_of(request), found)

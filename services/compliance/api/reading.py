@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 from uuid import UUID
 
@@ -35,7 +34,7 @@ router = APIRouter(prefix="/v1", tags=["reading"], dependencies=[Depends(scope("
 async def read_decision(
     request: Request, decision_id: Annotated[UUID, Path(description="The decision.")]
 ) -> DecisionView:
-    """Every rule that was asked, with citation and values, exactly as it was hashed into the log."""
+    """Every rule that was asked, with citation and values, and the bytes that were hashed into the log."""
     async with database_of(request).read_only() as uow:
         found = await find_decision(uow, instruments_of(request).cipher, decision_id)
         if found is None:
@@ -45,8 +44,9 @@ async def read_decision(
         await refuse_restricted(uow, instruments_of(request).book, found.party_id, "decision")
         return DecisionView(
             decision_id=decision_id,
-            record=json.loads(found.record),
+            record=found.told(),
             record_canonical=found.record.decode(),
+            frame_canonical=None if found.frame is None else found.frame.decode(),
             record_sha256=found.record_sha256.hex(),
             permit_id=found.permit_id,
             leaf_id=found.leaf_id,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,6 +15,7 @@ from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.compiled.asked import Asked
 from services.compliance.domain.compiled.plan import plans_of
 from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.frames import FORMAT, Frame, shortened
 from services.compliance.domain.judging import Stage, applicable, judge, judge_rule
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
@@ -35,11 +37,15 @@ _NONE: Final = ()
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer with all rulings. `earliest` is None for an allow."""
+    """The answer with all rulings. `earliest` is None for an allow.
+
+    `frame`: what its record need not say; None where the plain functions decided.
+    """
 
     answer: Answer
     rulings: tuple[Ruling, ...]
     earliest: Earliest | None
+    frame: Frame | None = field(default=None, compare=False, repr=False)
 
     @property
     def refusals(self) -> tuple[Ruling, ...]:
@@ -57,7 +63,7 @@ def decide(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stag
     plan = plans.of(asked)
     rulings, refusals = plan.judge(asked)
     if not refusals:
-        return Decision(_ALLOW, rulings, None)
+        return Decision(_ALLOW, rulings, None, plan.frame)
 
     def refusing_at(moment: datetime) -> list[Ruling]:
         later = asked.during(Span(moment, moment + question.duration))
@@ -65,7 +71,7 @@ def decide(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stag
         # Had a timeless rule refused, nobody would ask about a later moment.
         return plan_then.refusing(later, timed=plan_then is plan)
 
-    return _refused(question, rulings, refusals, refusing_at)
+    return _refused(question, rulings, refusals, refusing_at, plan.frame)
 
 
 def decide_plainly(question: Question, facts: PartyFacts, book: RuleBook, *, stage: Stage = "grant") -> Decision:
@@ -86,14 +92,14 @@ def behind(refusals: Iterable[Ruling]) -> bool:
 
 def _refused(
     question: Question, rulings: tuple[Ruling, ...], refusals: Sequence[Ruling],
-    refusing_at: Callable[[datetime], Sequence[Ruling]],
+    refusing_at: Callable[[datetime], Sequence[Ruling]], frame: Frame | None = None,
 ) -> Decision:  # fmt: skip
     answer = Answer.NEEDS_FACT
     for ruling in refusals:
         if ruling.answer is _DENY and not behind(refusals):
             answer = _DENY
             break
-    return Decision(answer, rulings, _earliest(question.span.start, refusals, refusing_at))
+    return Decision(answer, rulings, _earliest(question.span.start, refusals, refusing_at), frame)
 
 
 def _earliest(
@@ -128,12 +134,19 @@ def record(
     decision_id: UUID,
     request: dict[str, Json],
     judged_on: str | None = None,
+    frame: bytes | None = None,
 ) -> dict[str, Json]:
     """The decision record: what was asked, every rule with citation and values, the facts' versions, both times.
 
-    `judged_on`: SHA-256 (hexadecimal) of all that was looked at, where that is kept (`domain.judged_on`).
+    `judged_on`: SHA-256 (hexadecimal) of all that was looked at, where that is kept (`domain.judged_on`). `frame`: what
+    is left out of the rules (`domain.frames`); None as in the records of before frames.
     """
+    rules = [ruling.document() for ruling in decision.rulings]
+    named: dict[str, Json] = {}
+    if frame is not None:
+        named = {"format": FORMAT, "frame": hashlib.sha256(frame).hexdigest()}
     return {
+        **named,
         "decision_id": str(decision_id),
         "party_id": str(question.party_id),
         "answer": decision.answer.value,
@@ -150,12 +163,13 @@ def record(
         "rule_set": book.rule_set,
         "decided_at": format_time(question.now),
         "recorded_at": format_time(question.real_now),
-        "rules": [ruling.document() for ruling in decision.rulings],
+        "rules": rules if frame is None else shortened(rules, frame),
     }
 
 
 def encoded_record(
     decision: Decision,
+    frame: Frame,
     *,
     question: Question,
     facts: PartyFacts,
@@ -164,11 +178,10 @@ def encoded_record(
     request: dict[str, Json],
     judged_on: str | None = None,
 ) -> bytes:
-    """The record's canonical bytes. Rulings bring their own, so that a ruling given a thousand times is written once.
+    """The canonical bytes of the record that names `frame`, the decision's own.
 
     The names stand in their order here; tests hold it against `record`.
     """
-    # The rulings' bytes, most of a record, come last and are copied once.
     head = _IN_ORDER.encode(
         _Head(
             decision.answer,
@@ -182,6 +195,8 @@ def encoded_record(
                 _names_of_holds(facts) if facts.holds else _NONE,
                 question.candidate_zones(facts),
             ),
+            FORMAT,
+            frame.sha256,
             judged_on,
             question.party_id,
             format_time(question.real_now),
@@ -189,8 +204,7 @@ def encoded_record(
             book.rule_set,
         )
     )
-    rules = b",".join([ruling.bytes_kept or ruling.encoded() for ruling in decision.rulings])
-    return b'%b,"rules":[%b]}' % (head[:-1], rules)
+    return b'%b,"rules":%b}' % (head[:-1], frame.encoded(decision.rulings))
 
 
 class _FactsNamed(msgspec.Struct, frozen=True, gc=False):
@@ -214,6 +228,8 @@ class _Head(msgspec.Struct, frozen=True, gc=False):
     decision_id: UUID
     earliest_lawful: Json
     facts: _FactsNamed
+    format: int
+    frame: str
     judged_on: str | None
     party_id: UUID
     recorded_at: str

@@ -18,8 +18,8 @@ from uuid import UUID
 import lz4.block
 import msgspec
 
-from services.compliance.domain.canonical import Json
-from services.compliance.domain.decisions import Decision, decide, encoded_record
+from services.compliance.domain.canonical import Json, canonical
+from services.compliance.domain.decisions import Decision, decide, encoded_record, record
 from services.compliance.domain.facts import Counted, PartyFacts, Question
 from services.compliance.domain.holds import COLLECTING
 from services.compliance.domain.packs import FactRule, RuleBook
@@ -109,15 +109,34 @@ class JudgedOn:
         decision = decide(self.question, self.facts.without(self.replaces), book)
         if self.refused_by is None:
             return decision
-        return Decision(Answer.DENY, (*decision.rulings, ruling_of(self.refused_by)), Earliest(after="never"))
+        rulings = (*decision.rulings, ruling_of(self.refused_by))
+        return Decision(Answer.DENY, rulings, Earliest(after="never"), decision.frame)
 
     def record(
         self, decision: Decision, content: bytes, *, book: RuleBook, decision_id: UUID, request: dict[str, Json]
     ) -> bytes:
-        """The decision's canonical record, which names `content`, the encoded form of this, by its digest."""
+        """The record of a decision that was made by `decide`. It names `content`, the encoded form of this, by its
+        digest. Raises ValueError for one that was made otherwise.
+        """
+        if decision.frame is None:
+            raise ValueError("the plain functions' decisions are not recorded")
         return encoded_record(
-            decision, question=self.question, facts=self.facts, book=book, decision_id=decision_id, request=request,
-            judged_on=hashlib.sha256(content).hexdigest(),
+            decision, decision.frame, question=self.question, facts=self.facts, book=book, decision_id=decision_id,
+            request=request, judged_on=hashlib.sha256(content).hexdigest(),
+        )  # fmt: skip
+
+    def record_again(
+        self, decision: Decision, content: bytes, *, book: RuleBook, decision_id: UUID, request: dict[str, Json],
+        frame: bytes | None,
+    ) -> bytes:  # fmt: skip
+        """The same with the frame that a record of before names, whichever would be named today; None: with none."""
+        if decision.frame is not None and decision.frame.content == frame:
+            return self.record(decision, content, book=book, decision_id=decision_id, request=request)
+        return canonical(
+            record(
+                decision, question=self.question, facts=self.facts, book=book, decision_id=decision_id,
+                request=request, judged_on=hashlib.sha256(content).hexdigest(), frame=frame,
+            )
         )  # fmt: skip
 
     def encoded(self) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.frames import FrameError, told
 from services.compliance.domain.judged_on import JudgedOn, UnreadableFactsError, named_by
 from services.compliance.domain.packs import Pack, RuleBook
 from services.compliance.domain.rulings import Answer
@@ -42,26 +43,29 @@ class Replayed:
     detail: str = ""
 
 
-def replay(record: bytes, facts: bytes, book: RuleBook) -> Replayed:
+def replay(record: bytes, facts: bytes, book: RuleBook, *, frame: bytes | None = None) -> Replayed:
     """Judge the decision again on the facts that were kept, under `book`, the rules that the record names.
 
-    `damaged`: the facts are not those that the record names by their digest, or cannot be read. Raises ValueError when
-    the record names other rules.
+    `frame`: the one that the record names; None where it names none, or it is not kept. `damaged`: facts or frame are
+    not those that the record names by their digest, or cannot be read. Raises ValueError when the record names other
+    rules.
     """
     kept: Mapping[str, Any] = json.loads(record)
     if kept["rule_set"] != book.rule_set:
         raise ValueError("the record names other rules")
+    frame = frame if "frame" in kept else None
     try:
         judged_on = named_by(kept, facts)
-    except UnreadableFactsError as error:
+        before = told(kept, frame)
+    except (UnreadableFactsError, FrameError) as error:
         return Replayed("damaged", None, str(error))
     decision = judged_on.decide(book)
-    again = judged_on.record(
-        decision, facts, book=book, decision_id=UUID(kept["decision_id"]), request=kept["request"]
-    )  # fmt: skip
+    again = judged_on.record_again(
+        decision, facts, book=book, decision_id=UUID(kept["decision_id"]), request=kept["request"], frame=frame
+    )
     if again == record:
         return Replayed("identical", again)
-    return Replayed("differs", again, ", ".join(_differing(kept, json.loads(again))))
+    return Replayed("differs", again, ", ".join(_differing(before, told(json.loads(again), frame))))
 
 
 def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -40,38 +40,38 @@ class Ruling:
     values: Mapping[str, Json] = field(default_factory=dict)
     earliest: Earliest = Earliest()
     bytes_kept: bytes = field(default=b"", init=False, repr=False, compare=False)
-    """The canonical bytes of its document, once they were asked for."""
+    """The canonical bytes of `said`, once they were asked for."""
 
     @property
     def refuses(self) -> bool:
         """Whether it stands in the way."""
         return self.answer is not Answer.ALLOW
 
-    def document(self) -> dict[str, Json]:
-        """Its form in the decision record."""
-        document: dict[str, Json] = {
-            "rule": self.rule.id,
-            "citation": self.rule.citation,
-            "answer": self.answer.value,
-            "values": dict(self.values),
-        }
+    def said(self) -> dict[str, Json]:
+        """Its answer, with the values; of a refusal also why, and until when."""
+        said: dict[str, Json] = {"answer": self.answer.value, "values": dict(self.values)}
         if self.refuses:
-            document["detail"] = self.detail
-            document["earliest_lawful"] = earliest_document(self.earliest)
-            if self.rule.override != "none":
-                document["override"] = self.rule.override
+            said["detail"] = self.detail
+            said["earliest_lawful"] = earliest_document(self.earliest)
+        return said
+
+    def document(self) -> dict[str, Json]:
+        """What it said, beside what its rule says always; how it can be passed only where it refuses."""
+        document: dict[str, Json] = {"rule": self.rule.id, "citation": self.rule.citation, **self.said()}
+        if self.refuses and self.rule.override != "none":
+            document["override"] = self.rule.override
         if self.rule.confidence is not None:
             document["confidence"] = self.rule.confidence
         return document
 
     def encoded(self) -> bytes:
-        """The canonical bytes of its document."""
+        """The canonical bytes of `said`."""
         if not self.bytes_kept:
-            self.keep_bytes(canonical(self.document()))
+            self.keep_bytes(canonical(self.said()))
         return self.bytes_kept
 
     def keep_bytes(self, content: bytes) -> None:
-        """`content` is the canonical form of its document, got in another way."""
+        """`content` is the canonical form of `said`, got in another way."""
         object.__setattr__(self, "bytes_kept", content)
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from services.compliance.evidence.endings import Ending, load_endings
 from services.compliance.evidence.scope import Scope
 from services.compliance.store import evidence as store
+from services.compliance.store.frames import frame_named
 from services.compliance.store.leaves import load_chain_salt, load_openings
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
@@ -21,12 +22,13 @@ Document = dict[str, Any]
 
 async def openings(
     uow: UnitOfWork, cipher: PartyCipher, scope: Scope, leaves: Sequence[tuple[store.EvidenceLeaf, Document]], *,
-    size: int, ended_by: set[int],
+    size: int, ended_by: set[int], frames: set[str],
 ) -> list[Document]:  # fmt: skip
     """One line for each committed field in scope of these leaves (with their parsed documents), in their order.
 
     `state` says `open`; `deleted` or `erased` by a leaf of the first `size`, which is added to `ended_by`; `not_kept`
-    when the leaf is older than keeping values. Raises NotYetSealed.
+    when the leaf is older than keeping values. The `frames` that opened records name are added to them. Raises
+    NotYetSealed.
     """
     wanted = [
         (leaf, document)
@@ -37,6 +39,7 @@ async def openings(
     leaf_ids = [leaf.leaf_id for leaf, _ in wanted]
     kept = await load_openings(uow, cipher, parties, leaf_ids)
     records = await store.decision_records(uow, cipher, parties, leaf_ids)
+    frames |= {name for record in records.values() if (name := frame_named(record)) is not None}
     endings = await load_endings(uow, parties, size=size)
     lines: list[Document] = []
     for leaf, document in wanted:

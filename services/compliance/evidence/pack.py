@@ -23,12 +23,13 @@ from services.compliance.evidence.tables import Progress, write_tables
 from services.compliance.log.note import NoteKey
 from services.compliance.store import evidence as store
 from services.compliance.store import log as log_store
+from services.compliance.store.frames import load_named
 from services.compliance.store.leaves import subject_of
 from services.compliance.store.log import StoredCheckpoint
 from shared.database import Database, UnitOfWork
 from shared.security.party_keys import PartyCipher
 
-FORMAT: Final = "doorstep-evidence-3"
+FORMAT: Final = "doorstep-evidence-4"
 BATCH: Final = 1_000
 
 
@@ -68,6 +69,7 @@ class _Plan:
     other_permits: set[UUID] = field(default_factory=set)
     other_leaves: set[int] = field(default_factory=set)
     ended_by: set[int] = field(default_factory=set)
+    frames: set[str] = field(default_factory=set)
 
 
 async def write_pack(
@@ -90,6 +92,7 @@ async def write_pack(
                 other_permits=plan.other_permits,
             )  # fmt: skip
             await _write_later(uow, plan, files)
+            await _write_frames(uow, plan, files)
             _write_header(archive, scope, plan, files, uow.real_now, await proofs.left_edge(uow, plan.first))
         page.write(files, scope, plan.head)
     return Pack(folder=folder, digest=files.digest, tree_size=plan.head.size, counts=files.counts)
@@ -159,7 +162,9 @@ async def _write_chain(
             lines.add(entry)
     await _write_leaves(uow, [*plan.chain, *parts, *await store.foundations(uow, size)], plan, files, on_progress)
     with files.lines("openings.jsonl") as lines:
-        opened = await openings(uow, archive.cipher, scope, documents, size=size, ended_by=plan.ended_by)
+        opened = await openings(
+            uow, archive.cipher, scope, documents, size=size, ended_by=plan.ended_by, frames=plan.frames
+        )
         _withhold(scope, plan, documents, opened)
         for line in opened:
             if line["index"] not in plan.other_leaves:
@@ -216,8 +221,9 @@ async def _write_range(
                     hashes.add_text(leaf.hash.hex())
             documents = [(leaf, json.loads(leaf.content)) for leaf in leaves if leaf.party_id is not None]
             for line in await openings(
-                uow, archive.cipher, scope, documents, size=plan.newest.size, ended_by=plan.ended_by
-            ):
+                uow, archive.cipher, scope, documents, size=plan.newest.size, ended_by=plan.ended_by,
+                frames=plan.frames,
+            ):  # fmt: skip
                 opened.add(line)
             on_progress("leaves", leaves[-1].index + 1 - plan.first)
     await _write_leaves(uow, await store.foundations(uow, plan.first), plan, files, on_progress)
@@ -246,6 +252,13 @@ async def _write_later(uow: UnitOfWork, plan: _Plan, files: PackFolder) -> None:
         for index, leaf in ordered:
             path = [_base64(value) for value in paths[index]]
             lines.add({"index": index, "leaf": _base64(leaf.content), "path": path})
+
+
+async def _write_frames(uow: UnitOfWork, plan: _Plan, files: PackFolder) -> None:
+    """What the opened records of decisions name by its digest, and do not say themselves."""
+    with files.lines("frames.jsonl") as lines:
+        for name, content in (await load_named(uow, plan.frames)).items():
+            lines.add({"sha256": name, "frame": content.decode()})
 
 
 def _write_header(

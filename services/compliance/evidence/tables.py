@@ -18,6 +18,7 @@ from services.compliance.evidence.rows import document_of, is_of_scope
 from services.compliance.evidence.scope import Scope
 from services.compliance.store import evidence as store
 from services.compliance.store.audits import SEALED_FACTS
+from services.compliance.store.frames import load_told
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher, Sealed
 
@@ -79,6 +80,9 @@ async def examined(uow: UnitOfWork, cipher: PartyCipher, name: str, rows: Sequen
         documents = await _facts(uow, cipher, rows, deleted)
     else:
         documents = await _with_words(uow, cipher, name, rows, [document_of(row) for row in rows])
+        if name == "decisions":
+            for document, record in zip(documents, await load_told(uow, [row["record"] for row in rows]), strict=True):
+                document["record"] = record
     return [
         document if words is None else document | {"deleted": words}
         for words, document in zip(deleted, documents, strict=True)

@@ -9,11 +9,17 @@ from pydantic import BaseModel, Field, JsonValue
 
 
 class DecisionView(BaseModel):
-    """A decision with every rule, citation and value, exactly as it was hashed."""
+    """A decision with every rule, citation and value, and the bytes that were hashed."""
 
     decision_id: UUID = Field(description="The decision.")
-    record: dict[str, JsonValue] = Field(description="The record.")
+    record: dict[str, JsonValue] = Field(description="The record, with what its frame says of each rule.")
     record_canonical: str = Field(description="The canonical JSON whose commitment is in the log.")
+    frame_canonical: str | None = Field(
+        None,
+        description="The canonical JSON whose SHA-256 the record names as its frame: the rules in their order, with "
+        "citations and usual answers, of which the record says only what was otherwise, by their places. Null where "
+        "the record says everything itself.",
+    )
     record_sha256: str = Field(description="SHA-256 of the canonical JSON, hexadecimal.", pattern="^[0-9a-f]{64}$")
     permit_id: UUID | None = Field(description="The permit that it granted; null for a refusal and for a dry run.")
     leaf_id: UUID = Field(description="Its leaf.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from msgspec import structs
@@ -13,10 +14,12 @@ from msgspec import structs
 from services.compliance.domain.audited_on import Made
 from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.facts import Counted
+from services.compliance.domain.frames import told
 from services.compliance.domain.rulings import Answer
 from services.compliance.domain.same_persons import made_of_others, others_of
 from services.compliance.store.budget_keys import reach
 from services.compliance.store.counted import counted_of
+from services.compliance.store.frames import load_frames
 from services.compliance.store.same_persons import load_same
 from services.compliance.store.sealed import CONTACT, DECISION, open_records, plain_record
 from shared.database import UnitOfWork
@@ -104,8 +107,8 @@ class DecisionRow:
 class KeptDecision:
     """A decision as it is read again: its canonical record with digest and leaf, and its permit if it was granted one.
 
-    `record` None: the person was erased. `sealed_facts`: what it was judged on; None where it was recorded before that
-    was kept.
+    `record` None: the person was erased. `frame`: the one that the record names, if any. `sealed_facts`: what it was
+    judged on; None where it was recorded before that was kept.
     """
 
     party_id: UUID
@@ -114,6 +117,11 @@ class KeptDecision:
     leaf_id: UUID
     sealed_facts: bytes | None
     permit_id: UUID | None
+    frame: bytes | None = None
+
+    def told(self) -> dict[str, Any]:
+        """What the record says, with all that its frame says; nothing of the erased. Raises FrameError."""
+        return {} if self.record is None else told(json.loads(self.record), self.frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +181,7 @@ async def find_decision(uow: UnitOfWork, cipher: PartyCipher, decision_id: UUID)
     if row is None:
         return None
     (record,) = await open_records(uow, cipher, [row], DECISION)
+    frames = await load_frames(uow, [record])
     return KeptDecision(
         party_id=row["party_id"],
         record=record,
@@ -180,6 +189,7 @@ async def find_decision(uow: UnitOfWork, cipher: PartyCipher, decision_id: UUID)
         leaf_id=row["leaf_id"],
         sealed_facts=row["sealed_facts"],
         permit_id=row["permit_id"],
+        frame=next(iter(frames.values()), None),
     )
 
 

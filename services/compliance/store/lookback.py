@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from services.compliance.store.frames import load_told
 from services.compliance.store.sealed import DECISION, open_records
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
@@ -49,7 +50,8 @@ async def contacts_under(
     """Every contact in [since, until) (business time) to which the rule was applied, as a stream, oldest first."""
     cursor = await uow.sql.cursor(_UNDER_RULE, uow.tenant, rule, since, until)
     while page := await cursor.fetch(_PAGE):
-        for row, record in zip(page, await open_records(uow, cipher, page, DECISION), strict=True):
+        records = await load_told(uow, await open_records(uow, cipher, page, DECISION))
+        for row, record in zip(page, records, strict=True):
             answer = _answer(rule, row["decision_id"], record)
             if answer != _NOT_ASKED or row["finding"] != "none":
                 yield ContactUnderRule(
@@ -63,9 +65,9 @@ async def contacts_under(
                 )
 
 
-def _answer(rule: str, decision_id: UUID | None, record: bytes | None) -> str:
+def _answer(rule: str, decision_id: UUID | None, record: Mapping[str, Any] | None) -> str:
     if decision_id is None:
         return _NOT_ASKED
     if record is None:
         return "erased"
-    return next((one["answer"] for one in json.loads(record)["rules"] if one["rule"] == rule), _NOT_ASKED)
+    return next((one["answer"] for one in record["rules"] if one["rule"] == rule), _NOT_ASKED)

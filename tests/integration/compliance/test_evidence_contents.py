@@ -86,6 +86,7 @@ async def test_states_facts_and_complaints_are_proved(desk: Desk, pack: Pack) ->
         ("complaints.jsonl", {"state": "closed"}, "state is not what leaf"),
         ("complaints.jsonl", {"answer_by": "2031-01-01T00:00:00Z"}, "answer_by is not what leaf"),
         ("facts.jsonl", {"facts": "{}"}, "the facts are not those that the record"),
+        ("frames.jsonl", {"frame": "{}"}, "its text is not the one of SHA-256"),
         ("facts.jsonl", {"state": "not_kept"}, "names facts, and they are not opened"),
         ("permits.jsonl", {"state": "granted"}, "state is not what the leaves of the permit say"),
         ("permits.jsonl", {"release_cause": "other"}, "release_cause is not what the leaves"),
@@ -107,6 +108,11 @@ async def test_what_is_left_out_is_named(copy: Copy, name: str, expected: str) -
     rewrite(copy, name, lambda documents: documents.pop(0))
     (fault,) = copy.faults()
     assert expected in fault
+
+
+def test_frame_that_a_record_names_is_not_left_out(copy: Copy) -> None:
+    rewrite(copy, "frames.jsonl", lambda documents: documents.clear())
+    assert {"that it names is left out" in fault for fault in copy.faults()} == {True}
 
 
 async def test_recall_and_change_after_the_checkpoint(desk: Desk, tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
+from services.compliance.domain.canonical import canonical
 from services.compliance.rule_book import sources_of
 from services.compliance.rule_sets import record_rule_set
+from services.compliance.store.frames import load_told
 from services.compliance.store.leaves import erase_people
 from services.compliance.store.sealed import DECISION, open_records
 
@@ -79,6 +81,28 @@ async def test_changed_record_is_found(desk: Desk, past: list[UUID]) -> None:
     done, found = await replay(desk)
     assert (done.exit_code, found["decisions"]) == (1, {"identical": 6, "differs": 1})
     assert "answer" in found["examples"][0]["detail"]
+
+
+async def test_record_of_before_frames_is_read_explained_and_judged_again(desk: Desk, past: list[UUID]) -> None:
+    old = uuid4()
+    async with desk.database.unit_of_work() as uow:
+        row = await uow.sql.fetchrow("SELECT * FROM decision WHERE party_id = $1 AND NOT dry_run", past[1])
+        (record,) = await load_told(uow, await open_records(uow, desk.instruments.cipher, [row], DECISION))
+        assert record is not None
+        await uow.sql.execute(
+            f"INSERT INTO decision ({_COLUMNS}, decision_id, record, sealed_facts) "
+            f"SELECT {_COLUMNS}, $2, $3, sealed_facts FROM decision WHERE decision_id = $1",
+            row["decision_id"], old, canonical(record),
+        )  # fmt: skip
+    (shown, new), (said, now) = [
+        [(await desk.get(f"/v1/decisions/{one}{path}")).json() for one in (old, row["decision_id"])]
+        for path in ("", "/explain?voice=auditor")
+    ]
+    assert (shown["record"], shown["frame_canonical"]) == (json.loads(shown["record_canonical"]), None)
+    assert (shown["record"], said["text"], said["rules"]) == (new["record"], now["text"], now["rules"])
+    assert json.loads(new["record_canonical"])["frame"] == hashlib.sha256(new["frame_canonical"].encode()).hexdigest()
+    done, found = await replay(desk)
+    assert (done.exit_code, found["decisions"]) == (0, {"identical": 7})
 
 
 async def test_decisions_of_rules_never_kept_are_named(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """The compiled rules answer, to the byte, what the plain functions answer: over all packs, places and channels."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from services.compliance.domain.canonical import canonical
 from services.compliance.domain.decisions import Stage, decide, decide_plainly, encoded_record, record
 from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.frames import told
 from services.compliance.domain.history import Counter
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.rules.applicability import concerned
@@ -58,7 +60,12 @@ def compare(question: Question, facts: PartyFacts, *, stage: Stage, moves: list[
             "decision_id": CASE,
             "request": {"a": "ü"},
         }
-        assert encoded_record(quick, **known) == plain_json(record(slow, **known)) == canonical(record(slow, **known))
+        whole = record(slow, **known)
+        assert quick.frame is not None
+        written = encoded_record(quick, quick.frame, **known)
+        framed = record(slow, **known, frame=quick.frame.content)
+        assert written == plain_json(framed) == canonical(framed)
+        assert told(json.loads(written), quick.frame.content) == json.loads(canonical(whole))
 
 
 @given(

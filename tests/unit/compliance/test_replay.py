@@ -21,6 +21,7 @@ from services.compliance.domain.facts import (
     Question,
     Told,
 )
+from services.compliance.domain.frames import told
 from services.compliance.domain.holds import Hold, HoldKind
 from services.compliance.domain.judged_on import DeskRefusal, JudgedOn
 from services.compliance.domain.local_time import Span
@@ -102,11 +103,23 @@ def an_override(draw: random.Random, by: Any, now: datetime) -> Override:
     return Override(by=by, evidence=party_of(draw), valid=Span(now, now + timedelta(days=draw.randrange(1, 5))))
 
 
-def recorded(judged_on: JudgedOn, book: RuleBook, *, number: int = 7) -> tuple[bytes, bytes]:
+def recorded(judged_on: JudgedOn, book: RuleBook, *, number: int = 7) -> tuple[bytes, bytes, bytes]:
+    """The record, what it was judged on, and the frame that it names."""
     content = judged_on.encoded()
     request: dict[str, Json] = {"channel": judged_on.question.channel, "note": "ü"}
     decision = judged_on.decide(book)
-    return judged_on.record(decision, content, book=book, decision_id=UUID(int=number), request=request), content
+    assert decision.frame is not None
+    record = judged_on.record(decision, content, book=book, decision_id=UUID(int=number), request=request)
+    return record, content, decision.frame.content
+
+
+def recorded_before_frames(judged_on: JudgedOn, book: RuleBook) -> tuple[bytes, bytes]:
+    content = judged_on.encoded()
+    request: dict[str, Json] = {"channel": judged_on.question.channel, "note": "ü"}
+    decision = judged_on.decide(book)
+    return judged_on.record_again(
+        decision, content, book=book, decision_id=UUID(int=7), request=request, frame=None
+    ), content  # fmt: skip
 
 
 def test_ten_thousand_decisions_come_out_the_same_to_the_byte() -> None:
@@ -116,44 +129,83 @@ def test_ten_thousand_decisions_come_out_the_same_to_the_byte() -> None:
     assert archived.changed_code == ()
     draw, answers = random.Random("ten thousand decisions"), set()
     for number in range(10_000):
-        record, content = recorded(a_case(draw), loaded, number=number)
-        again = replay(record, content, archived.book)
+        record, content, frame = recorded(a_case(draw), loaded, number=number)
+        again = replay(record, content, archived.book, frame=frame)
         assert (again.state, again.record) == ("identical", record), (number, again.detail)
         answers.add(json.loads(record)["answer"])
     assert answers == {"allow", "deny", "needs-fact"}
+
+
+def test_decisions_of_before_frames_come_out_the_same_to_the_byte() -> None:
+    loaded, draw = rule_book(), random.Random("before frames")
+    for _ in range(200):
+        record, content = recorded_before_frames(a_case(draw), loaded)
+        assert b'"frame"' not in record
+        assert replay(record, content, loaded) == Replayed("identical", record)
+
+
+def test_frame_of_other_code_is_gone_on_with() -> None:
+    """Which answers are usual may change with the program: an old record keeps its frame, to the byte."""
+    judged_on, loaded = a_case(random.Random("other code")), rule_book()
+    record, content, frame = recorded(judged_on, loaded)
+    bare = json.loads(frame)
+    for rule in bare["rules"]:
+        rule.pop("usual", None)
+    older = canonical(bare)
+    kept = json.loads(record)
+    again = judged_on.record_again(
+        judged_on.decide(loaded), content, book=loaded, decision_id=UUID(int=7), request=kept["request"], frame=older
+    )
+    assert again != record
+    assert told(json.loads(again), older) == told(kept, frame)
+    assert replay(again, content, loaded, frame=older) == Replayed("identical", again)
+
+
+def test_record_without_its_frame_is_damaged() -> None:
+    record, content, _ = sound()
+    assert replay(record, content, rule_book()).state == "damaged"
 
 
 def changed(content: bytes, name: str, value: Any) -> bytes:
     return canonical({**json.loads(content), name: value})
 
 
-def sound() -> tuple[bytes, bytes]:
+def sound() -> tuple[bytes, bytes, bytes]:
     return recorded(JudgedOn(question=question(), facts=facts()), rule_book())
 
 
 def test_other_facts_than_those_named_are_damage() -> None:
-    record, content = sound()
-    again = replay(record, changed(content, "replaces", str(UUID(int=3))), rule_book())
+    record, content, frame = sound()
+    again = replay(record, changed(content, "replaces", str(UUID(int=3))), rule_book(), frame=frame)
     assert again == Replayed("damaged", None, "the facts are not those that the record names")
 
 
 def test_unreadable_facts_are_damage() -> None:
-    record, _ = sound()
+    record, _, frame = sound()
     digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
-    assert replay(changed(record, "judged_on", digest), b"", rule_book()).state == "damaged"
+    assert replay(changed(record, "judged_on", digest), b"", rule_book(), frame=frame).state == "damaged"
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("answer", "deny"), ("earliest_lawful", {"at": "x"}), ("decided_at", "x"), ("facts", {})]
 )
 def test_changed_record_is_named(name: str, value: Any) -> None:
-    record, content = sound()
-    again = replay(changed(record, name, value), content, rule_book())
+    record, content, frame = sound()
+    again = replay(changed(record, name, value), content, rule_book(), frame=frame)
     assert (again.state, again.record, again.detail) == ("differs", record, name)
 
 
 def test_changed_ruling_is_named() -> None:
-    record, content = sound()
+    record, content, frame = sound()
+    rules = json.loads(record)["rules"]
+    place, said = rules[0]
+    said["values"] = {"count": 99}
+    again = replay(changed(record, "rules", rules), content, rule_book(), frame=frame)
+    assert (again.state, again.detail) == ("differs", json.loads(frame)["rules"][place]["rule"])
+
+
+def test_changed_ruling_of_before_frames_is_named() -> None:
+    record, content = recorded_before_frames(JudgedOn(question=question(), facts=facts()), rule_book())
     rules = json.loads(record)["rules"]
     rules[0]["citation"] = "another law"
     again = replay(changed(record, "rules", rules), content, rule_book())
@@ -161,7 +213,7 @@ def test_changed_ruling_is_named() -> None:
 
 
 def test_record_of_other_rules_is_not_judged_by_these() -> None:
-    record, content = sound()
+    record, content, _ = sound()
     with pytest.raises(ValueError, match="other rules"):
         replay(changed(record, "rule_set", "0"), content, rule_book())
 

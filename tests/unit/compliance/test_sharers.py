@@ -158,10 +158,10 @@ def test_days_ahead_are_no_window_either(book: RuleBook) -> None:
 def test_refusal_is_replayed_to_the_byte_and_has_a_counterfactual(book: RuleBook) -> None:
     judged_on = JudgedOn(question=a_call(), facts=bo(ADA, shared=(reserved(3), reserved(5))))
     content = judged_on.encoded()
-    record = judged_on.record(
-        judged_on.decide(book), content, book=book, decision_id=uuid4(), request={"channel": "call"}
-    )  # fmt: skip
-    assert replay(record, content, book).state == "identical"
+    decision = judged_on.decide(book)
+    assert decision.frame is not None
+    record = judged_on.record(decision, content, book=book, decision_id=uuid4(), request={"channel": "call"})
+    assert replay(record, content, book, frame=decision.frame.content).state == "identical"
     changes = counterfactual(decode(content), book)
     assert changes
     assert all(str(one.permit_id) not in f"{changes}" for one in judged_on.facts.shared)

@@ -22,12 +22,13 @@ from services.compliance.domain.compiled.judges import (
 )
 from services.compliance.domain.compiled.standing import OF_STANDING, Judges, Standing
 from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.frames import Frame
 from services.compliance.domain.judging import Stage, applicable, judge_rule, judge_sharers
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import CapRule, CrewRule, HoldRule, HoursRule, Rule, RuleBook, remember
 from services.compliance.domain.rule_records import ClosedDaysRule, FactRule, PreferenceRule
 from services.compliance.domain.rules.hours import hours_rules, lawful_span
-from services.compliance.domain.rulings import Answer, Ruling
+from services.compliance.domain.rulings import Answer, Ruling, allow
 from shared.events.contact import Channel, Purpose
 
 # Answered alike whenever the contact begins, and never by "not before": they need not be asked of a later moment.
@@ -142,6 +143,8 @@ class Plan:
     _standing: Standing
     _unusual: Unusual
     _timed: Unusual
+    frame: Frame
+    """What the records of its decisions have in common."""
 
     def judge(self, asked: Asked) -> tuple[tuple[Ruling, ...], list[Ruling]]:
         """The ruling of every rule, in their order, and of these the ones that stand in the way.
@@ -240,12 +243,31 @@ def _compiled(asked: Asked, stage: Stage, *, one_epoch: bool) -> Plan:
         Standing(usual, tuple((one.place, one.judge) for one in standing)),
         Unusual(compiled, besides=standing),
         Unusual([one for one in compiled if not one.timeless]),
+        Frame(rules, [_expected(one, asked.facts.jurisdiction) for one in compiled]),
     )
 
 
 def _blank(rule: Rule) -> Ruling:
     """Stands where a rule is asked each time, until it has answered."""
     return Ruling(rule, Answer.NEEDS_FACT)
+
+
+def _expected(one: _Compiled, place: str | None) -> Ruling | None:
+    """What the rule nearly always answers. That it does so costs a record nothing; it is not taken for granted."""
+    if one.usual is not None:
+        return one.usual.ruling
+    match one.rule:
+        case CrewRule() as rule:
+            return allow(rule, crew=rule.minimum, minimum=rule.minimum)
+        case ClosedDaysRule() as rule:
+            return allow(rule, calendar=rule.calendar.id)
+        case FactRule(kind="party_known" | "window_fits" | "bound_to_place") as rule:
+            return allow(rule)
+        case FactRule(kind="jurisdiction_known") as rule if place is not None:
+            return allow(rule, asked=place, jurisdiction=place)
+        case FactRule(kind="log_current") as rule:
+            return allow(rule, uncovered_since=None)
+    return None
 
 
 def _named(pairs: Iterable[tuple[str, _Compiled]]) -> Mapping[str, Judges]:
