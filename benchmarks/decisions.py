@@ -208,7 +208,7 @@ def _measure_records(figures: Figures, asked: Sequence[Asked], book: RuleBook) -
     records = [
         record(
             decision, question=one.question, facts=one.facts, book=book, decision_id=one.question.subject_id,
-            request=one.request,
+            request=one.request, frame=None if decision.frame is None else decision.frame.content,
         )
         for one, (decision, _) in zip(asked, made, strict=True)
     ]  # fmt: skip
