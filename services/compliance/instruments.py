@@ -80,7 +80,11 @@ class Instruments:
         released = read_releases(book, folder=settings.pack_folder)
         if released.missing:
             count = len(released.missing)
-            _log.warning("RULES NOT RELEASED: %s packs lack two signed approvals; refused in production", count)
+            _log.warning(
+                "RULES NOT RELEASED: %s packs lack two signed approvals; refused in production. "
+                "What each lacks: `rules released FOLDER`; how to release: docs/releasing-rules.md",
+                count,
+            )
         return cls(
             tenant=settings.tenant,
             book=book,

@@ -33,7 +33,9 @@ def rule_book(*, folder: Path | None = None, production: bool = False) -> RuleBo
     book = read_packs(packs_of(folder))
     missing = read_releases(book, folder=folder).missing
     if missing and production:
-        raise PackError(f"not approved by two people with keys of their own: {', '.join(missing)}")
+        raise PackError(
+            f"not approved by two people with keys of their own: {', '.join(missing)}; docs/releasing-rules.md says how"
+        )
     return book
 
 
