@@ -4,10 +4,9 @@ from typing import Any
 
 from tests.clear_data import filled, holding
 
+from .days import HOME, Neighbours, open_cases, plan, register
 from .harness import Desk
-from .test_field_day import HOME, Neighbours, desk, neighbours, open_cases, plan, register
 
-__all__ = ["desk", "neighbours"]
 OF_THE_PERSON = HOME | {"lat": HOME["lat"] + 0.000123, "lon": HOME["lon"] + 0.000321}
 
 

@@ -10,8 +10,8 @@ from services.intake.score_desk import ScoreRun, Scoring
 from shared.events.compliance import PartyErased
 from shared.events.loan import Obligor
 from tests.integration.intake.conftest import NOW, carry_out
+from tests.integration.intake.scores import set_past
 from tests.integration.intake.test_facts import party_of
-from tests.integration.intake.test_scores import set_past
 from tests.unit.intake.facts import DAY, day_closed, due, overdue, payment, person
 
 SHARED = ("unprocessed", "intended", "given")

@@ -13,8 +13,8 @@ from services.intake.strategy.policy import policy_hash
 from services.intake.strategy.release import SHIPPED, approve, read_folder
 from shared.events.compliance import HoldPlaced
 from tests.integration.intake.conftest import NOW
-from tests.integration.intake.test_scores import carry_out as close_and_score
-from tests.integration.intake.test_scores import set_past
+from tests.integration.intake.scores import carry_out as close_and_score
+from tests.integration.intake.scores import set_past
 from tests.integration.intake.test_strategy import late_case, send, step, visit, work
 from tests.unit.intake.facts import DAY, day_closed, due, hold, hold_end, overdue, payment, person
 
