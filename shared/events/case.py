@@ -21,6 +21,8 @@ CureCause = Literal[
 NextAction = Literal["wait", "remind", "call", "letter", "offer_help", "field_visit", "legal_review", "never"]
 StrategyArm = Literal["champion", "challenger"]
 EndingKind = Literal["paid", "settled", "refinanced", "cancelled", "written_off", "sold", "servicing"]
+LeavingKind = Literal[EndingKind, "moved"]
+"""How a loan leaves a case for good; `moved`: the party is not bound by it any more, somebody else's case has it."""
 
 
 class CaseObligor(EventData):
@@ -143,9 +145,9 @@ class CaseCured(CaseEnded):
 
 
 class CaseClosed(CaseEnded):
-    """All loans of the case have ended."""
+    """All loans of the case have ended, or are others' now."""
 
-    cause: EndingKind = Field(description="How the last of them ended.")
+    cause: LeavingKind = Field(description="How the last of them ended or left; `moved`: it is somebody else's now.")
 
 
 class CaseLoanCured(EventData):
@@ -156,7 +158,9 @@ class CaseLoanCured(EventData):
     version: int = Field(ge=1, description="Version of the case.")
     loan_id: UUID = Field(description="Our id of the loan.")
     business_date: date = Field(description="Business date of the fact behind it.")
-    cause: Literal[CureCause, EndingKind] = Field(description="What cured or ended it.")
+    cause: Literal[CureCause, LeavingKind] = Field(
+        description="What cured or ended it; `moved`: it is somebody else's now."
+    )
 
 
 class CaseHoldSeen(EventData):

@@ -76,9 +76,7 @@ _ALL: Final = [
         {
             "case.payment_posted": case.CasePaymentPosted,
             "case.payment_reversed": case.CasePaymentReversed,
-            "case.loan_cured": case.CaseLoanCured,
             "case.hold_seen": case.CaseHoldSeen,
-            "case.closed": case.CaseClosed,
             "case.suspended": case.CaseSuspended,
             "case.released": case.CaseReleased,
         },
@@ -103,7 +101,12 @@ _ALL: Final = [
         {"party.minority_changed": case.PartyMinorityChanged, "party.consents_told": case.PartyConsentsTold},
     ),
     # Version 2: more causes. Every record of version 1 is one of version 2.
-    *_types(("case",), "case", {"case.cured": case.CaseCured}, version=2),
+    *_types(
+        ("case",),
+        "case",
+        {"case.cured": case.CaseCured, "case.closed": case.CaseClosed, "case.loan_cured": case.CaseLoanCured},
+        version=2,
+    ),
     *_types(
         ("case",),
         "demand",

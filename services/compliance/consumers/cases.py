@@ -52,6 +52,7 @@ from shared.events.case import (
     PartyConsentsTold,
     PartyMinorityChanged,
 )
+from shared.events.stop import StopCause
 from shared.messaging import InboxKey, Outcome, Subscription
 
 TYPES: Final = frozenset(
@@ -161,7 +162,7 @@ def _apply(fold: _Fold, event: Event[EventData]) -> bool:
     if isinstance(data, CasePaymentPosted):
         fold.recalls.append(_recall(event, data.party_id, "payment"))
     elif isinstance(data, CaseEnded):
-        fold.recalls.append(_recall(event, data.party_id, data.cause if isinstance(data, CaseClosed) else "cured"))
+        fold.recalls.append(_recall(event, data.party_id, _ended_by(data)))
     known = fold.cases.get(data.party_id)
     if known is None or known.case_id != data.case_id or data.version < known.version:
         return False
@@ -181,6 +182,11 @@ def _transfer(fold: _Fold, data: CaseClosed | CaseLoanCured) -> None:
         fold.transferred[data.party_id] = None
     elif known is not None:
         known.add(data.loan_id)
+
+
+def _ended_by(data: CaseEnded) -> StopCause:
+    """A loan that is somebody else's now is nothing to this person any more, as after a cure."""
+    return data.cause if isinstance(data, CaseClosed) and data.cause != "moved" else "cured"
 
 
 def _give_up(fold: _Fold, data: CaseIdentity) -> None:

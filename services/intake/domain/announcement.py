@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from services.intake.domain.assessment import Assessment, LoanArrears
-from services.intake.domain.book import Book, Case, Ending, Receipt, Reversal, SeenHold
+from services.intake.domain.book import Book, Case, Receipt, Reversal, SeenHold
 from services.intake.domain.groups import Alias
 from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
@@ -32,7 +32,7 @@ from shared.events.case import (
     CaseSuspended,
     CaseUpdated,
     CureCause,
-    EndingKind,
+    LeavingKind,
 )
 from shared.events.stop import PartyStopped, StopCause
 from shared.ids import derived_id
@@ -97,12 +97,12 @@ class CaseWriter:
         self._append("case.cured", CaseCured(cause=cause, **self._end(state)))
         others.append(self._ended("cured"))
 
-    def closed(self, state: Assessment, ending: Ending, others: list[NewEvent[Any]]) -> None:
+    def closed(self, state: Assessment, cause: LeavingKind, others: list[NewEvent[Any]]) -> None:
         """`case.closed`, and `party.stopped` appended to `others`."""
-        self._append("case.closed", CaseClosed(cause=ending.kind, **self._end(state)))
-        others.append(self._ended(ending.kind))
+        self._append("case.closed", CaseClosed(cause=cause, **self._end(state)))
+        others.append(self._ended("cured" if cause == "moved" else cause))
 
-    def loan_cured(self, loan_id: UUID, state: Assessment, cause: CureCause | EndingKind) -> None:
+    def loan_cured(self, loan_id: UUID, state: Assessment, cause: CureCause | LeavingKind) -> None:
         """`case.loan_cured`: one loan less, others remain."""
         data = CaseLoanCured(
             version=self._next(), loan_id=loan_id, business_date=state.as_of, cause=cause, **self._identity()

@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.intake.domain.delinquency import DueAmount, Pause
-from shared.events.case import Bucket, EndingKind
+from shared.events.case import Bucket, EndingKind, LeavingKind
 from shared.events.loan import HeldFor
 
 CaseStatus = Literal["new", "open", "cured", "closed"]
@@ -300,6 +300,14 @@ class Loan(Struct, frozen=True):
         """Whether the core has said since that the party of the case is not bound by it: it left the case."""
         newer = self.newer_obligors
         return newer is not None and not newer.binds_party
+
+    @property
+    def leaving(self) -> tuple[Position, LeavingKind] | None:
+        """Since when and how it is no part of the case for good: it has ended, or is another's."""
+        ending, newer = self.ending, self.newer_obligors
+        if newer is not None and not newer.binds_party and (ending is None or newer.position > ending.position):
+            return newer.position, "moved"
+        return None if ending is None else (ending.position, ending.kind)
 
     @property
     def is_guaranteed(self) -> bool:

@@ -16,13 +16,14 @@ from msgspec.structs import replace
 
 from services.intake.domain import announcement, groups
 from services.intake.domain.assessment import Assessment, assess, newest_date, stops, suspensions
-from services.intake.domain.book import Book, Case, CaseStatus, Ending, Loan, MoneyKind, Movement, Standing
+from services.intake.domain.book import Book, Case, CaseStatus, Loan, MoneyKind, Movement, Standing
 from services.intake.domain.merge import Names, merge
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.rolling import placed
 from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
 from shared.events.base import EventData
+from shared.events.case import LeavingKind
 from shared.events.stop import StopCause
 from shared.messaging import Outcome
 
@@ -144,24 +145,26 @@ def _conclude_case(
 def _announce_end(
     book: Book, case: Case, present: Assessment, writer: announcement.CaseWriter, events: list[NewEvent[Any]]
 ) -> CaseStatus:
-    """Where the case stands now. It is closed when every loan has ended, cured when nothing is past due any more."""
+    """Where the case stands now. It is closed when every loan has ended or is another's, cured when nothing is past due
+    any more.
+    """
     if present.is_past_due:
         return "open"
-    ending = _last_ending(book)
-    if ending is None:
+    cause = _last_leaving(book)
+    if cause is None:
         if case.status not in _OVER:
             writer.cured(present, writer.trigger.cure_cause, events)
         return "cured"
     if case.status != "closed":
-        writer.closed(present, ending, events)
+        writer.closed(present, cause, events)
     return "closed"
 
 
-def _last_ending(book: Book) -> Ending | None:
-    """How the last loan ended; None while one has not."""
-    endings = [loan.ending for loan in book.loans.values() if loan.terms is not None]
-    known = [ending for ending in endings if ending is not None]
-    return max(known, key=lambda ending: ending.position) if known and len(known) == len(endings) else None
+def _last_leaving(book: Book) -> LeavingKind | None:
+    """How the last loan left the case for good; None while one has not."""
+    leavings = [loan.leaving for loan in book.loans.values() if loan.terms is not None]
+    known = [leaving for leaving in leavings if leaving is not None]
+    return max(known)[1] if known and len(known) == len(leavings) else None
 
 
 def _announce_relief(
@@ -176,8 +179,8 @@ def _announce_relief(
     for loan in previous.loans:
         if loan.loan_ref not in remaining:
             known = book.loans.get(loan.loan_ref)
-            ending = None if known is None else known.ending
-            writer.loan_cured(loan.loan_id, present, trigger.cure_cause if ending is None else ending.kind)
+            leaving = None if known is None else known.leaving
+            writer.loan_cured(loan.loan_id, present, trigger.cure_cause if leaving is None else leaving[1])
     cause = trigger.lowers_by
     owed = dict(present.overdue_minor)
     if cause is not None and any(owed.get(currency, 0) < amount for currency, amount in previous.overdue_minor):

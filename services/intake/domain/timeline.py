@@ -54,7 +54,7 @@ _TELLERS: Final[dict[str, _Teller]] = {
         "core_hold", "The core told of a hold ({kind}) on the {scope} from {starts_on} to {ends_on}.", "hold_ref"
     ),
     "case.cured": _of("case", "Nothing is past due any more ({cause})."),
-    "case.closed": _of("case", "The case was closed: every loan has ended ({cause})."),
+    "case.closed": _of("case", "The case was closed: every loan has ended or is somebody else's ({cause})."),
     "case.demand_recorded": _of("debt", "Payment may be demanded of the guarantor from {demanded_on} on."),
     "case.demand_revoked": _of("debt", "Nothing may be demanded of the guarantor any more."),
     "case.party_merged": _of("case", "Two references of the core are one person.", "survivor_id"),

@@ -28,7 +28,7 @@ COLUMNS: Final = (
     "paid_before_permille", *TARGETS,
 )  # fmt: skip
 _MONTH: Final = timedelta(days=MONTH_DAYS)
-_NOBODY_KNOWS: Final = frozenset({"sold", "servicing", "written_off"})
+_NOBODY_KNOWS: Final = frozenset({"sold", "servicing", "written_off", "moved"})
 """Ends of a loan after which nobody can tell what would have become of it."""
 
 
@@ -114,7 +114,7 @@ def _past(party_id: UUID, core: str, facts: Sequence[DatedFact], day: date, poli
         days=assess(book, day, policy).days_contractual,
         balances=balances,
         paid=(_paid(book, day), _paid(book, day - _MONTH)),
-        has_left=any(loan.ending is not None and loan.ending.kind in _NOBODY_KNOWS for loan in book.loans.values()),
+        has_left=any(loan.leaving is not None and loan.leaving[1] in _NOBODY_KNOWS for loan in book.loans.values()),
     )
 
 

@@ -70,14 +70,14 @@ async def test_a_lead_who_leaves_the_group_leaves_the_case_to_the_next(core):
     assert await cases(core) == {"group-5": "open held"}
     core.books.groups[5] = [44, 45]
     await core.send(core.late(7))
-    assert await cases(core) == {"group-5": "cured held", "44": "open"}
+    assert await cases(core) == {"group-5": "closed held", "44": "open"}
     assert await findings(core) == [("7", "group", False)]
     core.adapter._port._person_seconds = 0
     core.books.groups[5] = [45]
     await core.send(core.late(7), core.sender.message(7, wire.repayment_due(7, date(2026, 4, 5))))
-    assert await cases(core) == {"group-5": "cured held", "44": "cured", "45": "open"}
+    assert await cases(core) == {"group-5": "closed held", "44": "closed", "45": "open"}
     core.books.book(7, 200_00, on=DAY)
     core.books.groups[5] = [46]
     await core.send(core.late(7))
-    assert (await cases(core))["45"] == "cured"
+    assert (await cases(core))["45"] == "closed"
     assert [name for _, name in await core.facts()].count("loan.obligor_changed") == 3

@@ -186,9 +186,32 @@ def test_a_backdated_breathing_space_is_taken_off_the_effective_days():
     assert (state.days_contractual, state.days_effective) == (10, 5)
 
 
-def test_somebody_no_longer_bound_is_not_collected_from():
-    book, _ = fold_all([overdue(1), obligors(2, "P-9")], parties=PARTIES)
-    assert (book.case.status, book.case.overdue_minor) == ("cured", ())
+def test_a_case_whose_loan_is_another_s_now_is_closed_and_not_cured():
+    book, events = fold_all([overdue(1), obligors(2, "P-9")], parties=PARTIES)
+    assert (book.case.status, book.case.overdue_minor) == ("closed", ())
+    assert names(events) == ["case.opened", "case.closed", "party.stopped"]
+    assert (events[1].data.cause, events[2].data.cause) == ("moved", "cured")
+    assert book.loans["L-1"].place.state == "merged", "an exit of the portfolio, and no cure"
+
+
+@pytest.mark.parametrize(
+    ("facts", "cause"),
+    [([sold(2), obligors(3, "P-9")], "moved"), ([obligors(2, "P-9"), sold(3)], "sold")],
+    ids=["moved after the sale", "sold after it moved"],
+)
+def test_the_newest_way_of_leaving_counts(facts, cause):
+    book, _ = fold_all([overdue(1), *facts], parties=PARTIES)
+    assert (book.case.status, book.loans["L-1"].leaving[1]) == ("closed", cause)
+
+
+def test_a_loan_that_moves_while_others_stay_leaves_the_case_by_name():
+    _, events = fold_all([overdue(1), overdue(1, loan="L-2"), obligors(2, "P-9")], parties=PARTIES)
+    assert [one.data.cause for one in events if one.type == "case.loan_cured"] == ["moved"]
+
+
+def test_a_loan_that_comes_back_opens_the_case_again():
+    book, events = fold_all([overdue(1), obligors(2, "P-9"), obligors(3, "P-1")], parties=PARTIES)
+    assert (book.case.status, names(events)[-1]) == ("open", "case.opened")
 
 
 def test_a_new_guarantor_is_told():
