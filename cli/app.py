@@ -119,11 +119,23 @@ def down() -> None:
 @app.command(context_settings=PASS_THROUGH)
 def bench(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A module of benchmarks/.")] = "intake_events",
+    name: Annotated[str, typer.Argument(help="What is measured, such as permits or tapes.")] = "intake_events",
 ) -> None:
     """Measure; each figure is a ratio against a floor measured in the same run."""
     from importlib import import_module
 
-    if not name.isidentifier():
-        raise typer.BadParameter(f"{name!r} is no benchmark's name")
+    from cli.checks import benchmarks
+
+    if name not in (known := benchmarks()):
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
     raise typer.Exit(import_module(f"benchmarks.{name}").main(context.args))
+
+
+def main() -> None:
+    """Run the command line. A file that cannot be opened or a server that does not answer is said in one line."""
+    try:
+        app(prog_name="doorstep")
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        console.print(f"refused: {place}{error.strerror or error}", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None

@@ -82,5 +82,5 @@ def development_client(state: Mapping[str, Any], name: str) -> "DevelopmentClien
 
 def refusal(message: str) -> typer.Exit:
     """Say why on standard error; to be raised."""
-    Console(stderr=True).print(message, markup=False, highlight=False)
+    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(1)

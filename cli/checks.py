@@ -1,4 +1,4 @@
-"""`test` and `lint`."""
+"""`test` and `lint`, and what `bench` can measure."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from shared.embedded.home import PROJECT_FOLDER
 
-console = Console()
+console = Console(soft_wrap=True)
 MOST_WORKERS = 8
 
 
@@ -74,3 +74,9 @@ def run_lint(checks: Sequence[Check] = CHECKS) -> int:
         console.print((done.stdout + done.stderr).strip(), markup=False, highlight=False)
         console.print(f"      {check.hint}\n", markup=False)
     return 1 if failed else 0
+
+
+def benchmarks() -> list[str]:
+    """What `bench` can measure: the modules of benchmarks/ that can be run, in order of name."""
+    modules = (PROJECT_FOLDER / "benchmarks").glob("*.py")
+    return sorted(module.stem for module in modules if "\ndef main(" in module.read_text())

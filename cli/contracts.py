@@ -9,7 +9,7 @@ contracts_app = typer.Typer(
     no_args_is_help=True,
     help="Contracts: JSON Schemas, AsyncAPI and catalogue of events; OpenAPI of services.",
 )
-console = Console()
+console = Console(soft_wrap=True)
 FOLDER = PROJECT_FOLDER / "contracts"
 PAGE = PROJECT_FOLDER / "docs" / "events.md"
 OPENAPI = FOLDER / "openapi"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.settings import ServiceSettings
 
 dead_letters_app = typer.Typer(no_args_is_help=True, help="Dead letters: records a service could not process.")
-console = Console()
+console = Console(soft_wrap=True)
 
 State = Literal["open", "replayed", "discarded"]
 Service = Annotated[str, typer.Argument(help=", ".join(SERVICES))]

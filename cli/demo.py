@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import Coroutine
 from dataclasses import replace
+from tempfile import TemporaryFile
 from typing import Any
 
 from rich.console import Console
@@ -36,6 +37,15 @@ def demo(options: DemoOptions, *, keep: bool) -> int:
         Console(stderr=True).print(f"[red]demo:[/] {error}", highlight=False)
         return 2
     try:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=options.folder):
+            pass
+    except OSError as error:
+        Console(stderr=True, soft_wrap=True).print(
+            f"[red]demo:[/] --output cannot be written to: {error}", highlight=False
+        )
+        return 2
+    try:
         return asyncio.run(_demo(options, books, keep=keep, console=console))
     except (EmbeddedServerError, ProcessFailedError, UnexpectedAnswer, NotQuiet) as error:
         Console(stderr=True).print(f"[red]demo:[/] {error}", highlight=False)
@@ -60,7 +70,6 @@ async def _demo(options: DemoOptions, books: Books, *, keep: bool, console: Cons
             await _remove_earlier(home, platform, console)
             _remember(home, prefix)
             await platform.start()
-        options.folder.mkdir(parents=True, exist_ok=True)
         code = await _until_failure(
             platform, run(platform, options, books, clock=clock, core_port=core_port, console=console)
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import date, datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.3
 _SHOWN = 20
+_PATIENCE_SECONDS = 60.0
+_STALLED = (
+    "refused: not one loan was compared for a minute. Does the core answer, and does intake run with the role worker? "
+    "The run goes on by itself when they do; GET /v1/reconciliations of intake shows it."
+)
 
 
 def reconcile(
@@ -67,6 +73,7 @@ async def _watched(database: "Database", run_id: UUID, loans: int) -> Any:
     columns = (TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TextColumn("loans"))
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("loans", total=loans)
+        compared, patience_ends = None, monotonic() + _PATIENCE_SECONDS
         while True:
             async with database.read_only() as uow:
                 run = await findings.run(uow, run_id)
@@ -74,6 +81,10 @@ async def _watched(database: "Database", run_id: UUID, loans: int) -> Any:
                 progress.update(task, completed=run["compared"])
                 if run["state"] != "running":
                     return run
+            if run is not None and run["compared"] != compared:
+                compared, patience_ends = run["compared"], monotonic() + _PATIENCE_SECONDS
+            elif monotonic() > patience_ends:
+                raise refusal(_STALLED)
             await asyncio.sleep(_POLL_SECONDS)
 
 

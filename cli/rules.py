@@ -20,7 +20,7 @@ rules_app.command("approver-key")(approver_key)
 rules_app.command("vouch")(vouch)
 rules_app.command("approve")(approve_packs)
 rules_app.command("released")(released)
-console = Console()
+console = Console(soft_wrap=True)
 WIDTH = 130
 GOLDEN = PROJECT_FOLDER / "tests" / "unit" / "compliance" / "golden"
 Packs = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Pack files (TOML).")]

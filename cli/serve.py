@@ -32,7 +32,7 @@ from shared.embedded.home import (
 from shared.embedded.servers import EmbeddedServers
 from shared.events.topics import SERVICES
 
-console = Console()
+console = Console(soft_wrap=True)
 START_TIMEOUT_SECONDS = 300
 STOP_TIMEOUT_SECONDS = 60
 
@@ -108,11 +108,11 @@ def serve_detached(prefix: str) -> int:
         while time.monotonic() < deadline and process.poll() is None:
             state = running_serve(home)
             if state and state["ready"]:
-                console.print(log.read_text(), markup=False, highlight=False)
+                console.print(log.read_text(), markup=False, highlight=False, soft_wrap=True)
                 console.print("It runs in the background; ./doorstep down stops it.")
                 return 0
             time.sleep(0.1)
-    Console(stderr=True).print(f"serve did not start. The end of {log}:\n{tail(log)}", markup=False)
+    Console(stderr=True).print(f"serve did not start. The end of {log}:\n{tail(log)}", markup=False, soft_wrap=True)
     return process.poll() or 1
 
 

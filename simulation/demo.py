@@ -106,7 +106,7 @@ async def run(
             outcome = await _conclude(platform, api, books, options, told)
         seconds = time.monotonic() - began
         report = await write_report(api, platform, outcome, options.folder / "report.html")
-        print_summary(console, outcome, platform=platform, report=report, seconds=seconds)
+        print_summary(console, outcome, report=report, seconds=seconds)
     return 0 if outcome.holds else 1
 
 

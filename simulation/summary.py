@@ -13,8 +13,6 @@ from rich.table import Table
 from simulation.evidence import LogEvidence
 from simulation.figures import Figures
 from simulation.oracle import History, Verdict
-from simulation.pace import SERVICES
-from simulation.platform import Platform
 from simulation.story import Told
 
 
@@ -58,7 +56,7 @@ def differences(figures: Figures) -> int:
     return int(figures.reconciliation["differences"])
 
 
-def print_summary(console: Console, outcome: Outcome, *, platform: Platform, report: Path, seconds: float) -> None:
+def print_summary(console: Console, outcome: Outcome, *, report: Path, seconds: float) -> None:
     """Print the page."""
     summaries = outcome.figures.summaries
     page = Table(title="Doorstep: what became of the portfolio", show_header=False, min_width=100, title_style="bold")
@@ -73,9 +71,6 @@ def print_summary(console: Console, outcome: Outcome, *, platform: Platform, rep
     console.print(page)
     console.print(_actions_table(outcome))
     console.print(_acts_table(outcome))
-    console.print(
-        "API: " + "  ".join(f"{service} {platform.url(service)}/docs" for service in SERVICES), highlight=False
-    )
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
     if outcome.holds:
         console.print(f"[bold green]Everything holds.[/] {seconds:.0f} s", highlight=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date
 from functools import cache
 from typing import Annotated, Self
 from uuid import UUID
@@ -14,7 +14,7 @@ from services.assignment.domain.collectors import Certificate, Collector, Pair, 
 from services.assignment.domain.field_day import DayStatus
 from shared.events.base import PartyId, Reference, TimeWindow, VisitId
 from shared.geo import Point
-from shared.moments import Moment
+from shared.moments import LocalTime, Moment
 from shared.money import Money
 
 
@@ -124,14 +124,12 @@ class CollectorViews(BaseModel):
 class ShiftBody(_Body):
     """Working hours of one local day."""
 
-    start: time = Field(description="Local start.", examples=["09:00"])
-    end: time = Field(description="Local end, after the start.", examples=["18:00"])
+    start: LocalTime = Field(description="Local start.", examples=["09:00"])
+    end: LocalTime = Field(description="Local end, after the start.", examples=["18:00"])
     time_zone: TimeZone
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.start.tzinfo is not None or self.end.tzinfo is not None:
-            raise ValueError("start and end are local times, without offset")
         if self.end <= self.start:
             raise ValueError("end must lie after start")
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -52,7 +53,7 @@ class Cutovers:
     async def seen(self, cutover_id: str) -> SeenCutover:
         """What compliance says now; asked outside any transaction. Raises CutoverNotOpen, RemoteProblem."""
         try:
-            return await self.compliance.get(f"/v1/cutovers/{cutover_id}", SeenCutover)
+            return await self.compliance.get(f"/v1/cutovers/{quote(cutover_id, safe='')}", SeenCutover)
         except RemoteUnavailable as error:
             raise CutoverNotOpen("compliance does not answer", state="unknown", retry_after_seconds=5) from error
         except RemoteProblem as error:

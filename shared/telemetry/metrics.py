@@ -176,6 +176,31 @@ METRICS: Final[dict[MetricName, Metric]] = {
     ),
 }
 
+# Alerts ask what came on top (`increase`), and in a series that begins with its first event nothing ever did: the first
+# SOS after a start would wake nobody. What alerts ask so begins at zero, in the service that counts it.
+FROM_ZERO: Final[dict[str, dict[MetricName, tuple[dict[str, str], ...]]]] = {
+    "visits": {
+        "doorstep.alarms.raised": ({"kind": "sos"}, {"kind": "check_out_overdue"}),
+        "doorstep.check_ins": (
+            {"outcome": "no_permit"}, {"outcome": "permit_forged"}, {"outcome": "permit_foreign"},
+            {"outcome": "permit_used"}, {"outcome": "facts_stale"},
+        ),
+    },
+    "intake": {
+        "doorstep.books.compared": ({"outcome": "incident"}, {"outcome": "totals_differ"}),
+        "doorstep.core.words": ({"outcome": "differs"},),
+        "doorstep.tapes.missing": ({},),
+        "doorstep.write_backs": ({"outcome": "refused"}, {"outcome": "unanswered"}, {"outcome": "acknowledged"}),
+    },
+}  # fmt: skip
+
+
+def begin_counts(service: str) -> None:
+    """Show the service's counters of `FROM_ZERO` from the start."""
+    for name, series in FROM_ZERO.get(service, {}).items():
+        for labels in series:
+            count(name, 0, **labels)
+
 
 def count(name: MetricName, amount: int = 1, **labels: str) -> None:
     """Add to a counter. Raises ValueError for a label outside the closed set."""

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from shared.settings import ServiceSettings
-from shared.telemetry.metrics import forget_instruments
+from shared.telemetry.metrics import begin_counts, forget_instruments
 
 EXPORT_SECONDS: Final = 15
 # The framework's count of requests under way costs each of them two measurements, and no dashboard asks for it.
@@ -65,6 +65,7 @@ def setup_telemetry(
     trace.set_tracer_provider(tracer_provider)
     metrics.set_meter_provider(meter_provider)
     forget_instruments()
+    begin_counts(service)
     return Telemetry(tracer_provider, meter_provider)
 
 

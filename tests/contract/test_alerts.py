@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shared.telemetry.metrics import METRICS
+from shared.telemetry.metrics import FROM_ZERO, METRICS
 
 ROOT = Path(__file__).parents[2]
 RULES = [
@@ -40,6 +40,32 @@ def test_alert_watches_a_metric_that_exists(rule: dict[str, str]) -> None:
     watched = set(re.findall(r"\bdoorstep_\w+", rule["expr"]))
 
     assert watched <= exposed_names()
+
+
+INCREASES = [
+    (rule["alert"], *found)
+    for rule in RULES
+    for found in re.findall(r'increase\((\w+)(?:\{(\w+)=~?"([^"]+)"\})?\[', rule["expr"])
+]
+
+
+@pytest.mark.parametrize(("alert", "metric", "label", "values"), INCREASES)
+def test_what_an_alert_sees_increase_begins_at_zero(alert: str, metric: str, label: str, values: str) -> None:
+    begun = [
+        labels
+        for counters in FROM_ZERO.values()
+        for name, series in counters.items()
+        if f"{name.replace('.', '_')}_total" == metric
+        for labels in series
+    ]
+
+    assert begun
+    if label:
+        assert set(values.split("|")) <= {labels[label] for labels in begun}
+
+
+def test_every_increase_is_looked_at() -> None:
+    assert len(INCREASES) == sum(rule["expr"].count("increase(") for rule in RULES)
 
 
 def test_every_runbook_belongs_to_an_alert() -> None:

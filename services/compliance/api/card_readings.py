@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from services.compliance.domain.card_readings import MUCH_READ
 from services.compliance.schemas.card_readings import CardReaderView, CardReadingView
 from services.compliance.store import card_readings as store
+from shared.moments import Day
 from shared.security.callers import scope
 from shared.web.openapi import problem_responses
 from shared.web.pages import Page, PageRequest, page_request
@@ -53,7 +54,7 @@ async def read_card_readings(
 async def read_card_readers(
     request: Request,
     page: Annotated[PageRequest, Depends(page_request)],
-    day: Annotated[date, Query(description="The day, by UTC, business time.")],
+    day: Annotated[Day, Query(description="The day, by UTC, business time.")],
 ) -> Page[CardReaderView]:
     """Who read how much, in order of reader: much reading, reading without a permit, reading to which nothing led."""
     name = f"card_readers|{day}"

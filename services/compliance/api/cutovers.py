@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -42,6 +41,7 @@ from services.compliance.schemas.cutovers import (
 from services.compliance.store import cutovers as store
 from services.compliance.store.same_persons import load_same
 from shared.database import UnitOfWork
+from shared.moments import Day
 from shared.security.callers import caller_of, scope
 from shared.web.commands import command
 from shared.web.openapi import QUESTION, problem_responses
@@ -60,7 +60,7 @@ CutoverId = Annotated[str, Path(description="Name of the cut-over.", min_length=
 async def read_look_back(
     request: Request,
     place: Annotated[list[str], Query(description="Where the people are.", min_length=1, max_length=60)],
-    on: Annotated[date, Query(description="Business date of the cut-over.")],
+    on: Annotated[Day, Query(description="Business date of the cut-over.")],
 ) -> LookBackView:
     """The longest look-back of any rule in force there on that day or later, computed from the loaded packs."""
     found = longest_look_back(instruments_of(request).book, place, on)

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from services.compliance.domain.reports import Reached, ReportedChannel
-from services.compliance.schemas.identifiers import PartyId
+from services.compliance.schemas.identifiers import FeedNumber, PartyId
 from shared.events.base import Reference
 from shared.events.contact import Purpose
 from shared.moments import Moment
@@ -30,7 +30,7 @@ class ReportedContact(BaseModel):
         description="The system's own id of the record. Source and id make the record one: sent again, it counts once.",
         examples=["call-20260302-000917"],
     )
-    number: int = Field(
+    number: FeedNumber = Field(
         ge=1, description="The feed's gapless number of the record; a gap is a missing record.", examples=[917]
     )
     party_id: PartyId

@@ -12,7 +12,7 @@ from services.compliance.domain.dossier import TellableName
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
 from shared.events.contact import Channel
-from shared.moments import Moment
+from shared.moments import LocalTime, Moment
 
 MAX_FACTS = 1_000
 
@@ -75,18 +75,15 @@ class WishTold(_Body):
 
     wish: Literal["never", "only"] = Field(description="Not at these hours, or at no others.")
     channels: list[Channel] = Field(min_length=1, max_length=6, description="Channels that it concerns.")
-    opens: time | None = Field(None, description="From this local time on; null with `closes`: at all times.")
-    closes: time | None = Field(None, description="Until before this local time; 00:00 is the end of the day.")
+    opens: LocalTime | None = Field(None, description="From this local time on; null with `closes`: at all times.")
+    closes: LocalTime | None = Field(None, description="Until before this local time; 00:00 is the end of the day.")
 
     @model_validator(mode="after")
     def _hours_are_hours(self) -> Self:
         if (self.opens is None) != (self.closes is None):
             raise ValueError("opens and closes go together")
-        if self.opens is not None and self.closes is not None:
-            if self.opens.tzinfo is not None or self.closes.tzinfo is not None:
-                raise ValueError("opens and closes are local times, without a zone")
-            if self.closes != time(0) and self.opens >= self.closes:
-                raise ValueError("opens must lie before closes; split hours that pass midnight")
+        if self.opens is not None and self.closes not in {None, time(0)} and self.opens >= self.closes:
+            raise ValueError("opens must lie before closes; split hours that pass midnight")
         return self
 
 
@@ -139,8 +136,8 @@ class RecordConsent(_Body):
     rule: str = Field(min_length=3, max_length=40, description="The rule.", examples=["US-REGF-TIME"])
     valid_from: Moment = Field(description="Business time from which it acts; never before it is recorded.")
     valid_to: Moment = Field(description="Business time until which it acts.")
-    opens: time | None = Field(None, description="Hours agreed to, local; null with `closes`: any hour.")
-    closes: time | None = Field(None, description="End of the hours agreed to.")
+    opens: LocalTime | None = Field(None, description="Hours agreed to, local; null with `closes`: any hour.")
+    closes: LocalTime | None = Field(None, description="End of the hours agreed to.")
     evidence: Reference = Field(description="Where the person's own word is recorded.")
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from services.compliance.domain.feeds import FeedChannel, FeedKind
 from services.compliance.domain.traces import RULES, TRACE_KINDS
+from services.compliance.schemas.identifiers import FeedNumber
 from shared.events.base import Reference
 from shared.moments import Moment
 from shared.security.note_keys import NoteKey
@@ -103,8 +104,10 @@ class CloseFeedDay(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     day: date = Field(description="The feed's date.", examples=["2026-03-12"])
-    last_number: int = Field(ge=0, description="The last number that it gave on that day or before.", examples=[1204])
-    records: int = Field(ge=0, description="How many records it made on that day.", examples=[288])
+    last_number: FeedNumber = Field(
+        ge=0, description="The last number that it gave on that day or before.", examples=[1204]
+    )
+    records: FeedNumber = Field(ge=0, description="How many records it made on that day.", examples=[288])
     signature: str | None = Field(
         None,
         max_length=100,

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.compliance.schemas.contacts import ItemProblem
-from services.compliance.schemas.identifiers import PartyId
+from services.compliance.schemas.identifiers import FeedNumber, PartyId
 from shared.events.base import Reference
 from shared.moments import Moment
 
@@ -25,7 +25,7 @@ class ToldTrace(BaseModel):
         description="The source's own id of the record. Source and id make it one: sent again, it counts once.",
         examples=["cdr-20260302-000917"],
     )
-    number: int = Field(ge=1, description="The source's gapless number of the record.", examples=[917])
+    number: FeedNumber = Field(ge=1, description="The source's gapless number of the record.", examples=[917])
     party_id: PartyId
     channel: TracedChannel = Field(description="What it shows.", examples=["call"])
     seen_at: Moment = Field(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.checks import Check, run_lint, worker_count
+from cli.checks import Check, benchmarks, run_lint, worker_count
 
 
 @pytest.mark.parametrize(("cores", "workers"), [(None, 2), (1, 2), (2, 3), (6, 7), (64, 8)])
@@ -32,3 +32,8 @@ def test_all_checks_run_although_one_fails(capsys):
 
 def test_passing_checks_end_with_zero():
     assert run_lint([Check("nothing", (Path(sys.executable).name, "-c", ""), "")]) == 0
+
+
+def test_what_can_be_measured_can_be_run():
+    assert {"intake_events", "permits", "tapes"} <= set(benchmarks())
+    assert "figures" not in benchmarks()
