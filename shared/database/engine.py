@@ -83,6 +83,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=longest_wait_seconds,
+            # The connections used last have their plans and catalogue at hand; the others rest until they are needed.
+            pool_use_lifo=True,
             connect_args={
                 "timeout": 10,
                 "command_timeout": statement_seconds + 5,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+from msgspec import Struct
 
 from services.intake.domain import groups
 from services.intake.domain.book import (
@@ -29,7 +30,7 @@ from services.intake.domain.delinquency import Pause
 from services.intake.store import groups as groups_store
 from services.intake.store import portfolio
 from shared.database import UnitOfWork
-from shared.database.columns import joined
+from shared.database.columns import NULL, SEPARATOR, append
 
 _encode = msgspec.json.encode
 _terms = msgspec.json.Decoder(Terms).decode
@@ -70,12 +71,18 @@ SELECT party_id, profile::text, deceased_on, parked_by, pauses::text FROM person
 WHERE tenant = $1 AND party_id = ANY($2::uuid[])
 """
 
+_LOAN_COLUMNS = ("tenant", "party_id", "core", "loan_ref", "loan_id", "terms", "statement", "standing", "place")
+_CASE_COLUMNS = (
+    "tenant", "party_id", "case_id", "core", "version", "status", "as_of", "suspended", "opened_at", "bucket",
+    "days_contractual", "days_effective", "overdue_minor", "held",
+)  # fmt: skip
 _SAVE_LOANS = """
 INSERT INTO loan (tenant, party_id, core, loan_ref, loan_id, terms, statement, standing, place)
 SELECT $1, party_id, core, loan_ref, loan_id, terms, statement, standing, place
 FROM unnest(string_to_array($2, chr(31))::uuid[], string_to_array($3, chr(31)), string_to_array($4, chr(31)),
-            string_to_array($5, chr(31))::uuid[], string_to_array($6, chr(31), ''), string_to_array($7, chr(31), ''),
-            string_to_array($8, chr(31), ''), string_to_array($9, chr(31), ''))
+            string_to_array($5, chr(31))::uuid[], string_to_array($6, chr(31), chr(2)),
+            string_to_array($7, chr(31), chr(2)), string_to_array($8, chr(31), chr(2)),
+            string_to_array($9, chr(31), chr(2)))
   AS n(party_id, core, loan_ref, loan_id, terms, statement, standing, place)
 ON CONFLICT (tenant, party_id, core, loan_ref) DO UPDATE
 SET terms = excluded.terms, statement = excluded.statement, standing = excluded.standing, place = excluded.place
@@ -223,7 +230,7 @@ async def save(uow: UnitOfWork, before: Mapping[UUID, Book], after: Mapping[UUID
         for reference, loan in sorted(new.loans.items())
         if old.loans.get(reference) is not loan
     ]
-    await _save_loans(uow, [(book, loan) for book, _, loan in loans])
+    await _save_loans(uow, loans)
     await portfolio.note_moves(uow, loans)
     await _save_movements(
         uow,
@@ -234,7 +241,9 @@ async def save(uow: UnitOfWork, before: Mapping[UUID, Book], after: Mapping[UUID
             if old.movements.get(reference) is not movement or _was_dropped(old, new, movement)
         ],
     )
-    await _save_cases(uow, [(new, new.case) for old, new in changed if new.case is not None and new.case != old.case])
+    await _save_cases(
+        uow, [(new, old.case, new.case) for old, new in changed if new.case is not None and new.case != old.case]
+    )
 
 
 def _of_members(before: Book, after: Book) -> list[tuple[Book, Book]]:
@@ -266,21 +275,26 @@ async def _save_people(uow: UnitOfWork, books: Sequence[Book]) -> None:
     )
 
 
-async def _save_loans(uow: UnitOfWork, rows: Sequence[tuple[Book, Loan]]) -> None:
-    if not rows:
-        return
-    await uow.sql.execute(
-        _SAVE_LOANS,
-        uow.tenant,
-        joined(book.party_id.hex for book, _ in rows),
-        joined(book.core for book, _ in rows),
-        joined(loan.loan_ref for _, loan in rows),
-        joined(loan.loan_id.hex for _, loan in rows),
-        joined("" if loan.terms is None else _encode(loan.terms).decode() for _, loan in rows),
-        joined("" if loan.statement is None else _encode(loan.statement).decode() for _, loan in rows),
-        joined("" if loan.standing is None else _encode(loan.standing).decode() for _, loan in rows),
-        joined("" if loan.place is None else _encode(loan.place).decode() for _, loan in rows),
-    )
+async def _save_loans(uow: UnitOfWork, loans: Sequence[tuple[Book, Loan | None, Loan]]) -> None:
+    """Write loans (book, before, after): who holds the party's lock knows which of them are new."""
+    new = [_loan_row(uow.tenant, book, loan) for book, before, loan in loans if before is None]
+    await append(uow.sql, "loan", _LOAN_COLUMNS, new)
+    rows = [_loan_row(uow.tenant, book, loan) for book, before, loan in loans if before is not None]
+    if rows:
+        _, *columns = zip(*rows, strict=True)
+        await uow.sql.execute(_SAVE_LOANS, uow.tenant, *map(SEPARATOR.join, columns))
+
+
+def _loan_row(tenant: str, book: Book, loan: Loan) -> tuple[str, ...]:
+    return (
+        tenant, book.party_id.hex, book.core, loan.loan_ref, loan.loan_id.hex, _text(loan.terms), _text(loan.statement),
+        _text(loan.standing), _text(loan.place),
+    )  # fmt: skip
+
+
+def _text(part: Struct | None) -> str:
+    """A part as JSON, or null."""
+    return NULL if part is None else _encode(part).decode()
 
 
 async def _save_movements(uow: UnitOfWork, rows: Sequence[tuple[Book, Movement]]) -> None:
@@ -301,27 +315,22 @@ async def _save_movements(uow: UnitOfWork, rows: Sequence[tuple[Book, Movement]]
     )
 
 
-async def _save_cases(uow: UnitOfWork, rows: Sequence[tuple[Book, Case]]) -> None:
-    if not rows:
-        return
-    cases = [case for _, case in rows]
-    await uow.sql.execute(
-        _SAVE_CASES,
-        uow.tenant,
-        joined(book.party_id.hex for book, _ in rows),
-        joined(case.case_id.hex for case in cases),
-        joined(book.core for book, _ in rows),
-        joined(case.version for case in cases),
-        joined(case.status for case in cases),
-        joined(case.as_of for case in cases),
-        joined(_array(case.suspended) for case in cases),
-        joined(case.opened_at for case in cases),
-        joined(case.bucket for case in cases),
-        joined(case.days_contractual for case in cases),
-        joined(case.days_effective for case in cases),
-        joined(_encode(case.overdue_minor).decode() for case in cases),
-        joined(case.held for case in cases),
-    )
+async def _save_cases(uow: UnitOfWork, cases: Sequence[tuple[Book, Case | None, Case]]) -> None:
+    """Write cases (book, before, after), as loans are."""
+    new = [_case_row(uow.tenant, book, case) for book, before, case in cases if before is None]
+    await append(uow.sql, "case_file", _CASE_COLUMNS, new)
+    rows = [_case_row(uow.tenant, book, case) for book, before, case in cases if before is not None]
+    if rows:
+        _, *columns = zip(*rows, strict=True)
+        await uow.sql.execute(_SAVE_CASES, uow.tenant, *map(SEPARATOR.join, columns))
+
+
+def _case_row(tenant: str, book: Book, case: Case) -> tuple[str, ...]:
+    return (
+        tenant, book.party_id.hex, case.case_id.hex, book.core, str(case.version), case.status, str(case.as_of),
+        _array(case.suspended), str(case.opened_at), case.bucket, str(case.days_contractual), str(case.days_effective),
+        _encode(case.overdue_minor).decode(), "t" if case.held else "f",
+    )  # fmt: skip
 
 
 def _array(names: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 
 from shared.clock import SystemClock
 from shared.database import Database, ReadOnlyTransactionError, platform_tables
+from shared.database.columns import NULL, append
 from shared.embedded.servers import EmbeddedServers
 from shared.events import NewEvent
 from shared.events.case import CaseReleased, CaseSuspended
@@ -25,6 +26,8 @@ from shared.messaging import NewIntent
 from shared.messaging.outbox import unpack_headers
 from shared.settings import ServiceSettings
 from tests.databases import Shelf, prepared
+
+_SEQUENCE_COLUMNS = ("topic", "aggregate_type", "aggregate_id", "last", "newest")
 
 
 @pytest.fixture
@@ -193,3 +196,17 @@ async def test_connections_killed_by_the_server_are_replaced(database: Database,
             await asyncio.sleep(0.01)
     async with database.read_only() as uow:
         assert await uow.sql.fetchval("SELECT pg_backend_pid()") != pid
+
+
+async def test_appended_rows_hold_every_character_as_it_was(database: Database) -> None:
+    party = uuid4()
+    texts = ('{"a": "\\\\.\\n"}', "", "Ä, \t 中")
+    rows = [(topic, text_, str(party), "1", NULL) for topic in ("a", "b") for text_ in texts]
+    async with database.unit_of_work() as uow:
+        await append(uow.sql, "sequence_issued", _SEQUENCE_COLUMNS, rows)
+        await append(uow.sql, "sequence_issued", _SEQUENCE_COLUMNS, [])
+    async with database.read_only() as uow:
+        kept = await uow.sql.fetch(
+            "SELECT topic, aggregate_type, newest FROM sequence_issued WHERE aggregate_id = $1", party
+        )
+    assert {tuple(row) for row in kept} == {(topic, text_, None) for topic in ("a", "b") for text_ in texts}
