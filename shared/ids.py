@@ -11,6 +11,7 @@ import hashlib
 import os
 import struct
 import time
+from collections.abc import Callable
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -18,6 +19,8 @@ from asyncpg.pgproto import pgproto
 _VARIANT = 0b10 << 62
 _VARIANT_DIGITS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 SHARD_COUNT = 1 << 16
+# Of an entity id: version and variant, their values, and both with the shard.
+_ENTITY_BITS, _ENTITY_MARKS, _SHARD_BITS = 0xF << 76 | 0b11 << 62, 0x8 << 76 | 0b10 << 62, 0xFFFF << 64 | 0xFC << 56
 _BLOCK = struct.Struct("<512Q")
 _pool: list[int] = []
 # A child process must not go on with its parent's random numbers.
@@ -43,10 +46,19 @@ def entity_id(shard: int, *, unix_ms: int | None = None, ahead_ms: int = 0) -> U
     return _uuid(high << 64 | low)
 
 
+def entity_id_beside(identifier: UUID) -> UUID:
+    """A new entity id in the shard of an entity. Raises ValueError for other UUID versions."""
+    number = identifier.int
+    if number & _ENTITY_BITS != _ENTITY_MARKS:
+        raise ValueError(f"{identifier} is not an entity id")
+    milliseconds = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
+    return _uuid(milliseconds << 80 | number & _SHARD_BITS | _random_64_bits() >> 6)
+
+
 def shard_of(identifier: UUID) -> int:
     """The shard inside an entity id. Raises ValueError for other UUID versions."""
     number = identifier.int
-    if number >> 76 & 0xF != 0x8 or number >> 62 & 0b11 != 0b10:
+    if number & _ENTITY_BITS != _ENTITY_MARKS:
         raise ValueError(f"{identifier} is not an entity id")
     return (number >> 64 & 0xFFF) << 4 | number >> 58 & 0xF
 
@@ -72,15 +84,27 @@ def event_id_texts(count: int) -> list[str]:
 
 def derived_id(namespace: str, *parts: str) -> UUID:
     """The same parts give the same id in every process (SHA-256; length-prefixed so that no two lists collide)."""
-    encoded = [part.encode() for part in (namespace, *parts)]
-    return digest_id(hashlib.sha256(b"".join([len(part).to_bytes(4) + part for part in encoded])).digest())
+    return digest_id(hashlib.sha256(_framed(namespace, *parts)).digest())
+
+
+def derived_ids(namespace: str, *parts: str) -> Callable[[str], UUID]:
+    """`derived_id` of these parts and one more, for many that differ in the last one only."""
+    first = _framed(namespace, *parts)
+
+    def derive(last: str) -> UUID:
+        encoded = last.encode()
+        return digest_id(hashlib.sha256(first + len(encoded).to_bytes(4) + encoded).digest())
+
+    return derive
+
+
+def _framed(*parts: str) -> bytes:
+    return b"".join([len(encoded).to_bytes(4) + encoded for encoded in [part.encode() for part in parts]])
 
 
 def digest_id(digest: bytes) -> UUID:
     """An id of the first 16 bytes of a digest: under a key, one that nobody derives without it."""
-    value = int.from_bytes(digest[:16])
-    value &= ~(0xF << 76 | 0b11 << 62)
-    return _uuid(value | 0x8 << 76 | _VARIANT)
+    return _uuid(int.from_bytes(digest[:16]) & ~_ENTITY_BITS | _ENTITY_MARKS)
 
 
 def of_driver(identifier: UUID) -> UUID:

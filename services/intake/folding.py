@@ -35,7 +35,7 @@ from shared.events.loan import (
     PaymentReversed,
     RecoveryReceived,
 )
-from shared.ids import entity_id, shard_of
+from shared.ids import entity_id_beside
 from shared.messaging import InboxKey, NewIntent, Outcome
 from shared.messaging.failures import RecordRefusedError
 from shared.security.party_keys import PartyCipher
@@ -111,7 +111,7 @@ class Folding:
         words = CoresWords()
         circumstances = {
             core: Circumstances(
-                self.policy, closed.get(core), Names(new_id, bound.get(core, {}), self._household_commitment)
+                self.policy, closed.get(core), Names(entity_id_beside, bound.get(core, {}), self._household_commitment)
             )
             for core in {core for _, _, core in facts}
         }
@@ -242,10 +242,5 @@ def _trigger(event: Event[EventData]) -> Trigger:
     return Trigger(event.type, event.id, event.time, event.recorded_time, is_correction=corrects)
 
 
-def new_id(party_id: UUID) -> UUID:
-    """A new id in the shard of the party."""
-    return entity_id(shard_of(party_id))
-
-
-OWN_NAMES = Names(new_id)
+OWN_NAMES = Names(entity_id_beside)
 """Where no fact of the core is at hand."""

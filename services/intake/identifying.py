@@ -32,7 +32,7 @@ from shared.database import UnitOfWork
 from shared.events import Event
 from shared.events.base import EventData
 from shared.events.loan import IdentityFact, PartyMerged
-from shared.ids import entity_id, shard_of
+from shared.ids import entity_id_beside
 from shared.messaging import Answer, InboxKey, Intent, NewIntent, Outcome, TimerHandler
 
 SETTLE_IDENTITY: Final = "settle_identity"
@@ -74,12 +74,8 @@ async def follow(
         return {InboxKey(event.source, event.id): Outcome.IGNORED}
     trigger = Trigger(event.type, event.id, event.time, event.recorded_time)
     word = Word(core=fact.core, business_date=fact.business_date, trigger=trigger)
-    await _regroup(uow, known, said, word, Circumstances(policy, closed.get(fact.core), Names(_new_id)))
+    await _regroup(uow, known, said, word, Circumstances(policy, closed.get(fact.core), Names(entity_id_beside)))
     return {}
-
-
-def _new_id(party_id: UUID) -> UUID:
-    return entity_id(shard_of(party_id))
 
 
 async def _locked_component(uow: UnitOfWork, party_ids: set[UUID]) -> dict[UUID, Alias]:
@@ -145,7 +141,7 @@ class SettleIdentity(TimerHandler):
         after: dict[UUID, Book] = {}
         for party_id, book in before.items():
             if book.lead is None and book.case is not None:
-                circumstances = Circumstances(self.settings.policy(), closed.get(book.core), Names(_new_id))
+                circumstances = Circumstances(self.settings.policy(), closed.get(book.core), Names(entity_id_beside))
                 after[party_id], events = conclude(book, replace(book), trigger, circumstances)
                 for event in events:
                     uow.emit(event)

@@ -44,10 +44,10 @@ def encode_headers(
     headers = [
         *_headers_of_type(event_type, source, tenant),
         ("ce_id", event_id.encode()),
-        _time_header("ce_time", time),
-        _time_header("ce_recordedtime", recorded_time),
+        ("ce_time", _text_of(time).encode()),
+        _recorded_header(recorded_time),
         ("ce_aggregateid", aggregate_id.encode()),
-        ("ce_sequence", str(sequence).encode()),
+        ("ce_sequence", b"%d" % sequence),
         ("ce_correlationid", correlation_id.encode()),
         ("ce_causationid", causation_id.encode()),
     ]
@@ -69,9 +69,9 @@ def _headers_of_type(event_type: EventType, source: str, tenant: str) -> tuple[H
     )
 
 
-@lru_cache(maxsize=512)  # the events of one transaction share their times
-def _time_header(name: str, moment: datetime) -> Header:
-    return name, format_time(moment).encode()
+@lru_cache(maxsize=64)  # the events of one transaction share this time
+def _recorded_header(moment: datetime) -> Header:
+    return "ce_recordedtime", _text_of(moment).encode()
 
 
 def decode(*, topic: str, key: bytes | None, value: bytes | None, headers: Iterable[Header]) -> Event[EventData]:
@@ -96,15 +96,22 @@ def decode(*, topic: str, key: bytes | None, value: bytes | None, headers: Itera
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 UTC with microseconds and `Z`. Raises ValueError for naive times."""
-    if moment.tzinfo is None:
-        raise ValueError("a time without zone is not a time")
-    return _utc_text(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+    if moment.tzinfo is not UTC:
+        return _text_of(moment)
+    return _utc_text(moment)
 
 
 @lru_cache(maxsize=4_096)
 def _utc_text(moment: datetime) -> str:
     """Of one transaction's times thousands of texts are wanted. Times of UTC that are equal read alike."""
-    return moment.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+    return _text_of(moment)
+
+
+def _text_of(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("a time without zone is not a time")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def parse_time(text: str) -> datetime:

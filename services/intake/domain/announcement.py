@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import lru_cache, partial
 from typing import Any, Literal
 from uuid import UUID
 
@@ -35,7 +36,7 @@ from shared.events.case import (
     LeavingKind,
 )
 from shared.events.stop import PartyStopped, StopCause
-from shared.ids import derived_id
+from shared.ids import derived_ids
 from shared.money import Money
 
 
@@ -278,4 +279,7 @@ def _case_loan(loan: LoanArrears, core: str) -> CaseLoan:
 
 def debt_id_of(core: str, loan_ref: str) -> UUID:
     """The core's reference names the debt; our id of the loan belongs to the party in whose case it is."""
-    return derived_id("debt", core, loan_ref)
+    return _debt_ids(core)(loan_ref)
+
+
+_debt_ids = lru_cache(maxsize=64)(partial(derived_ids, "debt"))

@@ -281,8 +281,9 @@ class Loan(Struct, frozen=True):
     @property
     def ending(self) -> Ending | None:
         """How it ended, unless a newer statement of something due has brought it back."""
-        ending = None if self.standing is None else self.standing.ending
-        stated = self.statement
+        if self.standing is None:
+            return None
+        ending, stated = self.standing.ending, self.statement
         if ending is None or (stated is not None and stated.items and stated.position > ending.position):
             return None
         return ending
@@ -290,7 +291,9 @@ class Loan(Struct, frozen=True):
     @property
     def newer_obligors(self) -> Obligors | None:
         """Who is bound, where it was told after the terms."""
-        told = None if self.standing is None else self.standing.obligors
+        if self.standing is None:
+            return None
+        told = self.standing.obligors
         if told is not None and self.terms is not None and self.terms.position > told.position:
             return None
         return told
@@ -323,6 +326,8 @@ class Loan(Struct, frozen=True):
     @property
     def is_left_out(self) -> bool:
         """Whether it is no part of the case: somebody else's, or of a guarantor of whom nothing is demanded."""
+        if self.standing is None:  # nothing was told since, and nothing is demanded
+            return self.terms is not None and self.terms.own_role == "guarantor"
         return self.is_anothers or (self.is_guaranteed and self.demand is None)
 
     @property

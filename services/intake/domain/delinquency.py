@@ -67,11 +67,12 @@ def arrears(
 
 def effective_days(oldest_due_date: date, as_of: date, *, grace_days: int, pauses: Sequence[Pause] = ()) -> int:
     """Days past due less the grace days and less the union of the pause days that follow them; never below 0."""
-    first_counted = oldest_due_date + timedelta(days=1 + grace_days)
-    counted = (as_of - first_counted).days + 1
+    counted = (as_of - oldest_due_date).days - grace_days
     if counted <= 0:
         return 0
-    free_from = first_counted
+    if not pauses:
+        return counted
+    free_from = oldest_due_date + timedelta(days=1 + grace_days)
     for pause in sorted(pauses):
         first, last = max(pause.first, free_from), min(pause.last, as_of)
         if first <= last:
