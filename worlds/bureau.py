@@ -14,7 +14,7 @@ import msgspec
 
 from services.compliance.domain import audit, findings, leaves
 from services.compliance.domain.audited_on import Made, evidence_of, keys_of
-from services.compliance.domain.budget_keys import Keys, names_of
+from services.compliance.domain.budget_keys import Keys, joined, names_of
 from services.compliance.domain.cutovers import ANYWHERE
 from services.compliance.domain.decisions import Decision
 from services.compliance.domain.facts import Balance, Counted, Freshness, PartyFacts, Question
@@ -105,7 +105,7 @@ class Bureau:
         if permit is not None and replaces is not None:
             case.permits[replaces] = release(case.permits[replaces], cause="replaced")
         if permit is not None:
-            self.sharing.reach(case, points_of(permit.keys), known_real=moment.real)
+            self.sharing.reach(case, points_of(permit.keys), known_real=moment.real, since=moment.now)
         self.leaf(case, "decision", moment, permit_id=None if permit is None else str(permit.permit_id))
         return decision, permit
 
@@ -258,7 +258,7 @@ class Bureau:
         if not later:
             return
         permits = [case.permits[one.permit_id] for one in later if one.permit_id in case.permits]
-        named = keys_of_permits(permits)
+        named = joined(keys_of_permits(permits), *(case.made[one.contact_id].keys for one in later))
         past = Past(
             party=self.facts(case, moment, named, decided=False), dossier=case.dossier(), places=case.places,
             made=self.told(case), permits=case.permits, sharers=self.sharing.past(case, named),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Final
@@ -13,6 +13,7 @@ from worlds.world import Deed, World
 
 _REMOVES: Final = 0.12
 _SOLD: Final = 0.08
+_TOLD_LATE: Final = 0.4
 
 
 class Changing:
@@ -42,19 +43,30 @@ class Changing:
     def _remove(self) -> None:
         homes = {one.home for one in self.world.people} | {"an empty home"}
         home = self._draw.choice(sorted(homes - {self.case.home}))
+        since = self.world.now
 
         def handle(reached: datetime) -> None:
             self.world.history.removals.append(
                 Removal(
-                    party_id=self.person.party_id, reached_real=reached, recorded_real=self.world.real_now, home=home
+                    party_id=self.person.party_id, since=since, reached_real=reached,
+                    recorded_real=self.world.real_now, home=home,
                 )
             )  # fmt: skip
-            self.world.hearing.resettle(self.case, self.world.moment(), home=home, reached=reached)
+            self.world.hearing.resettle(self.case, self.world.moment(), home=home, since=since, reached=reached)
             if self._draw.random() < 0.5:  # a person's events are handled in their order
                 self._some_time(self._remove)
 
         self.world.tell(f"{self.person.name} removes to {home}")
-        self.world.reaches(handle)
+        silence = self._silence()
+        if silence:
+            self.world.at(since + silence, lambda: self.world.reaches(handle))
+        else:
+            self.world.reaches(handle)
+
+    def _silence(self) -> timedelta:
+        """Some tell it only weeks later. Drawn apart, as everything else that came later."""
+        draw = Random(f"silence of {self.person.party_id} at {self.world.now}")
+        return timedelta(days=20 * draw.random()) if draw.random() < _TOLD_LATE else timedelta()
 
     def _sell(self, debt: UUID) -> None:
         """Everybody who owes it hears another creditor from now on; it reaches us person by person."""

@@ -7,16 +7,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from worlds import law
 from worlds.ledger import NOW, OBSTACLES, Ledger, View
-from worlds.truth import FRESHNESS_LIMIT, Contact, Grant, History, Person, Refusal, Verdict
-
-_A_DAY: Final = timedelta(days=1)
-"""Long before that every move is known."""
+from worlds.truth import FRESHNESS_LIMIT, Contact, Grant, History, Move, Person, Refusal, Removal, Verdict
 
 
 class Breach(NamedTuple):
@@ -178,20 +175,6 @@ class _Checker:
         if left and contact.channel == "visit" and contact.purpose != "safety":
             self._breach("a visit to a home that was left, later than F", name)
 
-    def _limit_is_open(self, contact: Contact) -> bool:
-        """Whether somebody else moved into the home after the visit to it was told (ADR 0102): the law here counts
-        homes in which anybody ever lived, the audit those known when it judged, and it does not judge again.
-        """
-        if contact.channel != "visit" or contact.told_real is None:
-            return False
-        home = self.ledger.aspects(contact).home
-        return any(
-            one.home == home and one.recorded_real > contact.told_real
-            for party_id, moved in self.ledger.removals.items()
-            if party_id != contact.party_id
-            for one in moved
-        )
-
     def _check_audit(self, contact: Contact) -> None:
         """The audit says of every contact that was told exactly what the law says. Earlier contacts came before."""
         said = self.history.verdicts.get(contact.contact_id)
@@ -206,9 +189,7 @@ class _Checker:
         self.law_says[contact.contact_id] = Verdict(conduct=conduct, harm=harm)
         self.found.counts["contacts unlawful"] += bool(harm)
         audit = (said.conduct - {"other"}, said.harm - {"other"})
-        if self._limit_is_open(contact) and audit == (conduct - {"limit"}, harm - {"limit"}):
-            self.found.counts["limits that are open"] += "limit" in harm
-        elif audit != (conduct, harm):
+        if audit != (conduct, harm):
             detail = f"{name}: law {sorted(conduct)}/{sorted(harm)}, audit {sorted(said.conduct)}/{sorted(said.harm)}"
             self._breach("the audit differs from the law", detail)
 
@@ -218,7 +199,9 @@ class _Checker:
         found = list(self._broken(self.ledger.living(contact.party_id, at=contact.start), contact))
         harm = frozenset(one.sort for one in found if one.harm)
         conduct = frozenset(one.sort for one in found if one.conduct)
-        if not any(one.since <= contact.start < one.since + _A_DAY for one in self.history.moves):
+        long_before = min(_moments(contact))
+        changes: list[Move | Removal] = [*self.history.moves, *self.history.removals]
+        if not any(one.since <= contact.start and one.recorded_real > long_before for one in changes):
             return conduct, harm
         views = [
             self._broken(self.ledger.living(contact.party_id, at=contact.start, known_by=one), contact, known_by=one)

@@ -149,14 +149,15 @@ class Hearing:
         self._bureau.judge_since(case, since, moment)
         self._look_at_sharers(case, moment, since=since, reached=reached)
 
-    def resettle(self, case: Case, moment: Moment, *, home: str, reached: datetime) -> None:
+    def resettle(self, case: Case, moment: Moment, *, home: str, since: datetime, reached: datetime) -> None:
         """The person lives in another home under the same law: whoever lives in the one before is not visited."""
         case.lives_in(home)
-        self._sharing.reach(case, names_of(case.keys()), known_real=moment.real)
+        key = names_of({"household": frozenset({home})})
+        self._sharing.reach(case, key, known_real=moment.real, since=since)
         self._sharing.forget()
         left = Recall(party_id=case.party_id, cause="facts_changed", fact_arrived_real=reached, contacts=VISITS)
         self._bureau.recall(case, [left], moment)
-        self._look_at_sharers(case, moment, since=moment.now, reached=reached)
+        self._look_at_sharers(case, moment, since=since, reached=reached)
 
     def merge(self, survivor: Case, merged: Case, moment: Moment, *, reached: datetime) -> None:
         """The two are one person: one case, attested since when both are. What was granted to either dies."""

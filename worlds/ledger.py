@@ -201,22 +201,30 @@ class Ledger(Standing):
                 continue
             common = about._replace(debts=about.debts.intersection(sharer.debts))
             for limit in law.limits_on(sharer.place, days, None):
-                if not self._share(limit, party_id, common, known_by=known_by):
+                if not self._share(limit, person.party_id, party_id, common, at=at, known_by=known_by):
                     continue
                 passed = self._passed(limit, person, one, common, others, reserved, view)
                 if passed is not None:
                     return passed
         return None
 
-    def _share(self, limit: law.Limit, party_id: UUID, common: law.About, *, known_by: datetime | None) -> bool:
-        """Whether all that the limit is on is also the other's: homes in which they ever lived, for who knows of an
-        end, and numbers on which they were ever to be reached. `common`: what it is about, of the debts those of both.
+    def _share(
+        self, limit: law.Limit, own_id: UUID, party_id: UUID, common: law.About, *, at: datetime | None,
+        known_by: datetime | None,
+    ) -> bool:  # fmt: skip
+        """Whether all that the limit is on is also the other's: homes in which they had ever lived by then, for who
+        knows of an end, and numbers on which they were ever to be reached. `common`: what it is about, of the debts
+        those of both. That it is about that home must have been known, too.
         """
         return "person" not in limit.on and (
             ("debt" not in limit.on or bool(common.debts))
-            and ("home" not in limit.on or common.home in self.homes(party_id, known_by=known_by))
-            and ("number" not in limit.on or self.called(party_id, common.number, known_by=known_by))
+            and ("home" not in limit.on or self._live(own_id, party_id, common.home, at=at, known_by=known_by))
+            and ("number" not in limit.on or self.called(party_id, common.number, at=at, known_by=known_by))
         )
+
+    def _live(self, own_id: UUID, party_id: UUID, home: str, *, at: datetime | None, known_by: datetime | None) -> bool:
+        known = known_by is None or home in self.homes(own_id, known_by=known_by)
+        return known and home in self.homes(party_id, at=at, known_by=known_by)
 
     def _passed(
         self, limit: law.Limit, person: Person, one: Contact | Asked, about: law.About, others: Sequence[Contact],

@@ -42,11 +42,16 @@ class Lives:
         last = max(moves, key=lambda one: (one.since, one.recorded_real), default=None)
         return person if last is None else replace(person, place=last.place, zones=last.zones)
 
-    def homes(self, party_id: UUID, *, known_by: datetime | None = None) -> list[str]:
-        """All homes in which the person was ever known to live, by that real time; the last is where they live."""
+    def homes(self, party_id: UUID, *, at: datetime | None = None, known_by: datetime | None = None) -> list[str]:
+        """All homes in which the person had ever lived at that business time (None: ever), as far as was known by that
+        real time; the last is where they live.
+        """
         homes = [self.history.people[party_id].home]
-        removals = self.removals.get(party_id, ())
-        return homes + [one.home for one in removals if known_by is None or one.recorded_real <= known_by]
+        return homes + [
+            one.home
+            for one in self.removals.get(party_id, ())
+            if (known_by is None or one.recorded_real <= known_by) and (at is None or one.since <= at)
+        ]
 
     def owed(self, party_id: UUID, *, known_by: datetime | None = None) -> frozenset[UUID]:
         """The debts that are ours to collect, as far as was known by that real time."""
@@ -93,10 +98,16 @@ class Lives:
             told = None
         return self.told_of_both(told, known_by=known_by)
 
-    def called(self, party_id: UUID, number: str | None, *, known_by: datetime | None) -> bool:
-        """Whether somebody was to reach the person on that number, as far as was known by that real time."""
+    def called(
+        self, party_id: UUID, number: str | None, *, at: datetime | None = None, known_by: datetime | None
+    ) -> bool:
+        """Whether somebody was to reach the person on that number before that business time (None: ever), as far as
+        was known by that real time.
+        """
         return number is not None and any(
-            one.party_id == party_id and (known_by is None or one.asked_real <= known_by)
+            one.party_id == party_id
+            and (known_by is None or one.asked_real <= known_by)
+            and (at is None or one.asked_at <= at)
             for one in self._called.get(number, ())
         )
 

@@ -27,18 +27,28 @@ class Shared(NamedTuple):
 
 
 _ALWAYS: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class _Reach(NamedTuple):
+    """Since when it is known (real time) that somebody is reached on a key, and from which business time on."""
+
+    known_real: datetime = _ALWAYS
+    since: datetime = _ALWAYS
+
+
+_EVER: Final = _Reach()
 _NOTHING: Final = Shared((), {})
 _NO_KEYS: Final[Keys] = {}
 
 
 class _Ties(NamedTuple):
-    """Who shares something with one person, each with the keys that both have, and since when that is known by name.
+    """Who shares something with one person, each with the keys that both have, and by name since when they do.
 
     `wanted`: the keys asked for, as names of each kind. `known_from`: by name of a key that others have, too.
     """
 
     wanted: Keys
-    others: tuple[tuple[Case, Keys, dict[str, datetime]], ...]
+    others: tuple[tuple[Case, Keys, dict[str, _Reach]], ...]
     known_from: dict[str, date | None]
 
 
@@ -47,17 +57,22 @@ class Sharing:
 
     def __init__(self, cases: dict[UUID, Case]) -> None:
         self._cases = cases
-        self._reached: dict[str, dict[UUID, datetime]] = {}
+        self._reached: dict[str, dict[UUID, _Reach]] = {}
         self._tied: dict[tuple[UUID, tuple[str, ...]], _Ties] = {}
         self._made: dict[tuple[UUID, bool], Counted] = {}
         self._debts: list[Debt] = []
 
-    def reach(self, case: Case, names: Iterable[str], *, known_real: datetime = _ALWAYS) -> None:
-        """Remember that the person is, or may be, reached on these keys: for ever, for nobody knows who has left."""
+    def reach(
+        self, case: Case, names: Iterable[str], *, known_real: datetime = _ALWAYS, since: datetime = _ALWAYS
+    ) -> None:
+        """Remember that the person is, or may be, reached on these keys: from the earliest moment told on for ever, for
+        nobody knows who has left.
+        """
         for name in names:
             people = self._reached.setdefault(name, {})
-            if case.party_id not in people:
-                people[case.party_id] = known_real
+            known = people.get(case.party_id)
+            if known is None or since < known.since:
+                people[case.party_id] = _Reach(known_real if known is None else known.known_real, since)
                 self._tied.clear()
 
     def forget(self) -> None:
@@ -112,11 +127,12 @@ class Sharing:
         found = self._tied.get(place)
         if found is None:
             wanted = joined(own, named)
-            common: dict[UUID, dict[str, datetime]] = {}
+            common: dict[UUID, dict[str, _Reach]] = {}
             for name in names_of(wanted):
-                for party_id, known_real in self._reached.get(name, {}).items():
+                for party_id, (known_real, since) in self._reached.get(name, {}).items():
                     if party_id != case.party_id and not self._is_one_with(case, party_id):
-                        common.setdefault(party_id, {})[name] = max(known_real, self._known(name, case))
+                        known_of_both = max(known_real, self._known(name, case))
+                        common.setdefault(party_id, {})[name] = _Reach(known_of_both, since)
             others = [(self._cases[one], keys_named(names), names) for one, names in common.items()]
             known_from: dict[str, date | None] = {
                 name: max(other.history_known_from for other, _, names in others if name in names)
@@ -131,7 +147,8 @@ class Sharing:
 
     def _known(self, name: str, case: Case) -> datetime:
         """Since when it is known of the person: of a number that a contact names it need not be."""
-        return _ALWAYS if name.startswith("contact_point:") else self._reached[name].get(case.party_id, _ALWAYS)
+        own = _EVER if name.startswith("contact_point:") else self._reached[name].get(case.party_id, _EVER)
+        return own.known_real
 
     def laws(self, case: Case, named: Keys, *, at: datetime) -> tuple[Sharer, ...]:
         """The laws of the others, with what was told by then of what decides which of their rules apply."""
@@ -141,10 +158,15 @@ class Sharing:
         )
 
     def past(self, case: Case, named: Keys) -> tuple[PastSharer, ...]:
-        """The same for an audit: all places in which they lived, and since when it is known what they share."""
+        """The same for an audit: all places in which they lived, and since when they share what, and that is known."""
         return tuple(
-            PastSharer(known_real=known_real, places=other.places, dossier=other.dossier())
-            for other, _, known_real in self._ties(case, named).others
+            PastSharer(
+                known_real={name: one.known_real for name, one in names.items()},
+                since={name: one.since for name, one in names.items()},
+                places=other.places,
+                dossier=other.dossier(),
+            )
+            for other, _, names in self._ties(case, named).others
         )
 
     def permits(self, case: Case, named: Keys) -> Iterable[Permit]:

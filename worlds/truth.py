@@ -42,9 +42,12 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A person is known to live in another home from then on, under the same law: it reached us and was handled."""
+    """A person lives in another home from `since` on (business time), under the same law: it reached us and was
+    handled.
+    """
 
     party_id: UUID
+    since: datetime
     reached_real: datetime
     recorded_real: datetime
     home: str

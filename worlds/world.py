@@ -106,6 +106,8 @@ class World:
             deed()
         book = self.bureau.book
         for case in self.bureau.cases.values():
+            if self.homes_change:  # whatever came when, the same must be found now
+                self.bureau.judge_since(case, self.begins, self.moment())
             self.history.leaves[case.party_id] = case.leaves
             for contact_id in case.judged:
                 found = [version.finding for version in case.findings.get(contact_id, {}).values()]

@@ -70,11 +70,11 @@ async def judge_since(
     permits = await load_permits(
         uow, instruments.cipher, [one.permit_id for one in contacts if one.permit_id is not None]
     )
-    named = keys_named(contacts, permits.values())
+    made = await load_made(uow, again)
+    named = keys_named(contacts, permits.values(), made=made)
     untold = await load_facts_untold(uow, instruments.cipher, again, named=named)
     dossiers = await load_dossiers(uow, instruments.cipher, again, same=untold.same)
     places = await load_places(uow, again)
-    made = await load_made(uow, again)
     standing = await load_of_contacts(uow, [one.contact_id for one in contacts])
     changed: list[FindingVersion] = []
     for party_id, of_party in again.items():

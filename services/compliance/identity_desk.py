@@ -15,7 +15,7 @@ from services.compliance.domain.same_persons import pair_key
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
 from services.compliance.store import same_persons
-from services.compliance.store.budget_keys import reach
+from services.compliance.store.budget_keys import EVER, Reached, reach
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
 from shared.events import Event
@@ -38,7 +38,7 @@ async def follow(uow: UnitOfWork, instruments: Instruments, event: Event[EventDa
         told_real=event.recorded_time,
     )  # fmt: skip
     key = f"person:{pair_key(data.merged_id, data.survivor_id)}"
-    await reach(uow, [(data.merged_id, [key]), (data.survivor_id, [key])])
+    await reach(uow, [Reached(one, [key], EVER) for one in (data.merged_id, data.survivor_id)])
     await append_leaves(uow, instruments.cipher, [_leaf(uow, event, data, is_merged=is_merged)])
     arrived_real = event.recorded_time
     recalled = Recall(party_id=data.party_id, cause="identity", fact_arrived_real=arrived_real, contacts=None)

@@ -28,7 +28,7 @@ from services.compliance.domain.recalls import VISITS
 from services.compliance.domain.rule_parts import FactName
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
-from services.compliance.store.budget_keys import reach
+from services.compliance.store.budget_keys import EVER, Reached, reach
 from services.compliance.store.debts import save_debts
 from services.compliance.store.facts import CaseFact, load_cases, save_cases
 from services.compliance.store.places import insert_places
@@ -88,6 +88,7 @@ class _Fold:
     transferred: dict[UUID, set[UUID] | None] = field(default_factory=dict)
     recalls: list[Recall] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
+    homes: list[Reached] = field(default_factory=list)
     rehomed: list[tuple[UUID, datetime]] = field(default_factory=list)
     told: list[tuple[UUID, str]] = field(default_factory=list)
     read: list[PartyCardRead] = field(default_factory=list)
@@ -136,8 +137,7 @@ async def fold_cases(
     moratorium_desk.follow_debts(
         uow, await save_debts(uow, fold.debts, transferred=fold.transferred), arrived_real=uow.real_now
     )
-    homes = [(one, fold.cases[one].household) for one in sorted(fold.described)]
-    await reach(uow, [(party_id, [f"household:{home}"]) for party_id, home in homes if home is not None])
+    await reach(uow, fold.homes)
     await insert_places(uow, fold.places)
     await fact_desk.hear(uow, fold.told)
     if fold.consents:  # of two words about one moment the later one corrects the other
@@ -223,7 +223,7 @@ def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
         fold.recalls.append(replace(_recall(event, data.party_id, "facts_changed"), contacts=None))
     elif known is not None and known.household not in (None, case.household):
         fold.recalls.append(replace(_recall(event, data.party_id, "facts_changed"), contacts=VISITS))
-        fold.rehomed.append((data.party_id, event.time))
+    _settle(fold, known, case, since=event.time)
     if known is None or _place(known) != _place(case):
         place = Place(
             party_id=case.party_id, since=event.time, recorded_real=fold.real_now, jurisdiction=case.jurisdiction,
@@ -234,6 +234,18 @@ def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
     _change(fold, case)
     fold.described.add(case.party_id)
     return True
+
+
+def _settle(fold: _Fold, known: CaseFact | None, case: CaseFact, *, since: datetime) -> None:
+    """A home that follows another one is theirs from then on. Of the first one nobody says since when: it always was,
+    as the first place.
+    """
+    before = None if known is None else known.household
+    since = EVER if before is None else since
+    if case.household is not None:
+        fold.homes.append(Reached(case.party_id, [f"household:{case.household}"], since))
+    if known is None or case.household not in (None, before):
+        fold.rehomed.append((case.party_id, since))
 
 
 def _place(case: CaseFact) -> tuple[str, tuple[str, ...], bool]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from msgspec import structs
@@ -56,6 +57,9 @@ class Made:
         return self.counted if self.conduct or not self.harm else structs.replace(self.counted, lawful=True)
 
 
+_NOTHING_TOLD: Final[Mapping[UUID, Iterable[Made]]] = {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What the audit looks at beside the contact itself. All facts are those of the moment at which it began.
@@ -88,9 +92,18 @@ def keys_of(contact: ContactRecorded, permit: Permit | None, facts: PartyFacts) 
     return {**known, **joined({"address": known.get("address", frozenset())}, visited)} if visited else known
 
 
-def keys_named(contacts: Iterable[ContactRecorded], permits: Iterable[Permit]) -> dict[UUID, Keys]:
-    """What the contacts count on beside what is known of their people, by party."""
-    found: dict[UUID, Keys] = {}
+def keys_named(
+    contacts: Iterable[ContactRecorded], permits: Iterable[Permit], made: Mapping[UUID, Iterable[Made]] = _NOTHING_TOLD
+) -> dict[UUID, Keys]:
+    """What the contacts count on beside what is known of their people, by party. `made`: those of them that were told
+    before, by party: they count on the home and the debts of then.
+    """
+    contacts = list(contacts)
+    again = {one.contact_id for one in contacts}
+    found: dict[UUID, Keys] = {
+        party_id: joined(*(one.counted.keys for one in told if one.contact_id in again))
+        for party_id, told in made.items()
+    }
     for permit in permits:
         found[permit.party_id] = joined(found.get(permit.party_id, {}), permit.keys)
     for one in contacts:

@@ -14,6 +14,9 @@ Keys = Mapping[Key, frozenset[str]]
 OF_ALL_CONTACTS: Final[frozenset[Key]] = frozenset({"debt", "household"})
 """Kinds that every contact with a person counts on, known by who it is with; the others depend on the contact."""
 
+NAMED: Final[frozenset[Key]] = frozenset({"contact_point", "address"})
+"""Kinds that a contact names itself: that they are the person's follows from that."""
+
 _FACTS: Final[Mapping[Key, str]] = {"debt": "party.debts", "household": "party.household"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.compliance.domain.budget_keys import keys_named
@@ -17,11 +17,13 @@ from services.compliance.domain.rule_records import Key
 class PastSharer:
     """Somebody who shares keys with the person; nothing here says who it is.
 
-    `known_real`: by name of a key that both have, since when (real time) it is known that both do. `unresolved`: kinds
-    of keys that compliance should know of the other and does not. `places`: all in which they were thought to live.
+    `known_real`: by name of a key that both have, since when (real time) it is known that both do; `since`: from which
+    business time on it is the other's (left out: for ever). `unresolved`: kinds of keys that compliance should know of
+    the other and does not. `places`: all in which they were thought to live.
     """
 
     known_real: Mapping[str, datetime]
+    since: Mapping[str, datetime] = field(default_factory=dict)
     places: Sequence[Place]
     dossier: Dossier
     unresolved: frozenset[Key] = frozenset()
@@ -29,10 +31,14 @@ class PastSharer:
     def at(self, moment: datetime, *, known_by: datetime | None = None) -> Sharer | None:
         """Their law at that business time, as far as it was known by that real time (None: now).
 
-        None: nobody knew that they share anything, or no place of theirs is known. Of who has no case no place is, and
-        they are granted no contact that another one could spoil.
+        None: they shared nothing then, as far as anybody knew, or no place of theirs is known. Of who has no case no
+        place is, and they are granted no contact that another one could spoil.
         """
-        names = [name for name, known in self.known_real.items() if known_by is None or known <= known_by]
+        names = [
+            name
+            for name, known in self.known_real.items()
+            if (known_by is None or known <= known_by) and self.since.get(name, moment) <= moment
+        ]
         place = place_at(self.places, moment, known_by=known_by) if names else None
         if place is None:
             return None

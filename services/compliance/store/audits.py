@@ -12,12 +12,12 @@ from uuid import UUID
 from msgspec import structs
 
 from services.compliance.domain.audited_on import Made
-from services.compliance.domain.budget_keys import names_of
+from services.compliance.domain.budget_keys import NAMED, names_of
 from services.compliance.domain.facts import Counted
 from services.compliance.domain.frames import told
 from services.compliance.domain.rulings import Answer
 from services.compliance.domain.same_persons import made_of_others, others_of
-from services.compliance.store.budget_keys import reach
+from services.compliance.store.budget_keys import Reached, reach
 from services.compliance.store.counted import counted_of
 from services.compliance.store.frames import load_frames
 from services.compliance.store.same_persons import load_same
@@ -201,7 +201,8 @@ async def insert_audits(uow: UnitOfWork, cipher: PartyCipher, rows: Sequence[Aud
         await uow.sql.executemany(
             _CONTACTS, [_audit_values(uow, row, record) for row, record in zip(rows, sealed, strict=True)]
         )
-        await reach(uow, [(row.contact.party_id, names_of(row.counted.keys)) for row in rows])
+        named = [(row.contact, {kind: row.counted.keys.get(kind, frozenset()) for kind in NAMED}) for row in rows]
+        await reach(uow, [Reached(one.party_id, names_of(keys), one.started_at) for one, keys in named])
 
 
 async def load_verdicts(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -31,12 +31,20 @@ FROM unnest($2::text[], $3::text[]) AS k(kind, key), LATERAL (
     SELECT party_id FROM key_use WHERE tenant = $1 AND kind = k.kind AND key = k.key OFFSET 0
 ) AS u
 """
+# What is known already is not written again: a conflict alone would lock its row.
 _REACH = """
-INSERT INTO key_use (tenant, kind, key, party_id, known_real)
-SELECT $1, u.kind, u.key, u.party_id, $5 FROM unnest($2::text[], $3::text[], $4::uuid[]) AS u(kind, key, party_id)
+INSERT INTO key_use (tenant, kind, key, party_id, since, known_real)
+SELECT $1, u.kind, u.key, u.party_id, u.since, $6
+FROM unnest($2::text[], $3::text[], $4::uuid[], $5::timestamptz[]) AS u(kind, key, party_id, since)
+WHERE NOT EXISTS (
+    SELECT FROM key_use AS k
+    WHERE k.tenant = $1 AND k.kind = u.kind AND k.key = u.key AND k.party_id = u.party_id AND k.since <= u.since
+)
 ORDER BY u.kind, u.key, u.party_id
-ON CONFLICT DO NOTHING
+ON CONFLICT (tenant, kind, key, party_id) DO UPDATE SET since = excluded.since
 """
+EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Since when somebody lives in a home of which nobody said it."""
 _KEPT_HERE: Final = frozenset({"contact_point", "address", "household", "person"})
 # One statement and so one look: a reservation that becomes a recorded contact meanwhile is seen once, as either.
 _SHARED = """
@@ -69,14 +77,28 @@ def _lock_number(tenant: str, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{tenant}|{name}".encode()).digest()[:4], signed=True)
 
 
-async def reach(uow: UnitOfWork, reached: Iterable[tuple[UUID, Iterable[str]]]) -> None:
-    """Remember which people were, or may be, reached on which contact points, addresses and homes.
+class Reached(NamedTuple):
+    """Somebody was, or may be, reached on these keys (by name) from that business time on."""
+
+    party_id: UUID
+    names: Iterable[str]
+    since: datetime
+
+
+async def reach(uow: UnitOfWork, reached: Iterable[Reached]) -> None:
+    """Remember which people were, or may be, reached on which contact points, addresses and homes, and since when: of
+    two moments the earlier one, and from then on for ever, for nobody knows who has left.
 
     Debts are found by `store.debts`. The parties are locked.
     """
-    uses = sorted({(*_parts(name), party_id) for party_id, names in reached for name in names if _is_kept_here(name)})
+    uses: dict[tuple[str, str, UUID], datetime] = {}
+    for party_id, names, since in reached:
+        for name in filter(_is_kept_here, names):
+            use = (*_parts(name), party_id)
+            uses[use] = min(since, uses.get(use, since))
     if uses:
-        await uow.sql.execute(_REACH, uow.tenant, *zip(*uses, strict=True), uow.real_now)
+        columns = [(*use, uses[use]) for use in sorted(uses)]
+        await uow.sql.execute(_REACH, uow.tenant, *zip(*columns, strict=True), uow.real_now)
 
 
 async def load_sharers(uow: UnitOfWork, names: Iterable[str]) -> set[UUID]:

@@ -12,7 +12,7 @@ import asyncpg
 from services.compliance.domain.budget_keys import keys_named, names_of
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.permits import Permit, PermitState
-from services.compliance.store.budget_keys import reach
+from services.compliance.store.budget_keys import Reached, reach
 from services.compliance.store.sealed import Terms, open_terms, plain_terms
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
@@ -181,7 +181,7 @@ async def insert_permits(uow: UnitOfWork, cipher: PartyCipher, granted: Sequence
         [None if p.debts is None else ",".join(sorted(map(str, p.debts))) for p in permits],
         [",".join(names_of(p.keys)) for p in permits],
     )
-    await reach(uow, [(p.party_id, names_of(p.keys)) for p in permits])
+    await reach(uow, [Reached(p.party_id, names_of(p.keys), uow.now) for p in permits])
 
 
 async def update_permits(uow: UnitOfWork, permits: Sequence[Permit]) -> None:

@@ -13,7 +13,7 @@ from shared.ids import draw_shard, entity_id
 
 from .conftest import Desk, opened_case
 from .test_budget_concurrency import DEADLOCKS, ask_and_act
-from .test_debts import loan
+from .test_debts import loan, updated
 from .test_replay import replay
 from .test_shared_budget import BOSTONIANS, SYDNEY, call, decided, refused_by
 from .test_sharing import carry, revoked, tell
@@ -99,6 +99,35 @@ async def test_contact_over_adas_cap_is_found_of_bo_also_when_her_law_is_told_la
 def _ago(desk: Desk, days: int) -> dict[str, Any]:
     moment = desk.clock.business - timedelta(days=days)
     return {"started_at": moment, "ended_at": moment}
+
+
+async def _visit(desk: Desk, case: CaseOpened, *, days: int) -> None:
+    real = desk.clock.real - timedelta(days=days)
+    await tell(desk, case, channel="visit", started_real=real, **_ago(desk, days))
+
+
+async def test_law_of_who_moves_in_binds_the_visits_since_then_whenever_it_is_told(desk: Desk) -> None:
+    """Massachusetts: a household is met once in thirty days about a debt. Bo was visited before Ada moved in, too."""
+    ada, _ = await ada_and_bo(desk)
+    owing = {"loans": ada.loans, "household": "d" * 32}
+    bo = await desk.open_case(party_id=ada.loans[0].obligors[1].party_id, version=2, **{**LONDON, **owing})
+    for days in (12, 10, 3):
+        await _visit(desk, bo, days=days)
+    assert await of_law(desk, bo) == []
+    await desk.deliver("case", ("case.updated", updated(ada, **owing)), happened_at=_ago(desk, 6)["started_at"])
+    await carry(desk)
+    assert await _met_too_often(desk, bo) == [(False, True)], (
+        "nobody knew it, and of the two before it was not her home"
+    )
+    await _visit(desk, bo, days=11)
+    await _visit(desk, bo, days=2)
+    await carry(desk)
+    assert len(await _met_too_often(desk, bo)) == 2, "those since then, in whichever order they are told"
+
+
+async def _met_too_often(desk: Desk, case: CaseOpened) -> list[tuple[bool, bool]]:
+    found = [one for one in await of_law(desk, case) if one["rule"] == "US-MA-VISIT-CRED"]
+    return [(one["conduct"], one["harm"]) for one in found]
 
 
 async def of_law(desk: Desk, case: CaseOpened) -> list[dict[str, Any]]:

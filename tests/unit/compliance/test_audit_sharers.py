@@ -9,7 +9,7 @@ from uuid import uuid4
 from msgspec import structs
 
 from services.compliance.domain.audit import Finding, judge_contact
-from services.compliance.domain.audited_on import evidence_of
+from services.compliance.domain.audited_on import Made, evidence_of, keys_named
 from services.compliance.domain.decisions import decide, decide_plainly
 from services.compliance.domain.dossier import Dossier, DossierEntry
 from services.compliance.domain.packs import RuleBook
@@ -87,6 +87,19 @@ def test_law_is_that_of_where_they_lived_when_the_contact_was_made(book: RuleBoo
     moved_before = lived("GB", "Europe/London", since=datetime(2026, 3, 1, tzinfo=UTC))
     assert found(book, ada(BOSTON, moved_later)) is not None
     assert found(book, ada(BOSTON, moved_before)) is None
+
+
+def test_law_binds_from_the_day_on_which_the_key_is_theirs(book: RuleBook) -> None:
+    contact = call_to_bo().started_at
+    assert found(book, replace(ada(), since={"debt:one": contact})) is not None
+    assert found(book, replace(ada(), since={"debt:one": contact + timedelta(seconds=1)})) is None
+
+
+def test_what_was_told_before_still_counts_on_the_home_of_then() -> None:
+    told = Made(contact_id=uuid4(), counted=structs.replace(reserved(3), keys={"household": frozenset({"left"})}))
+    again = call_to_bo(contact_id=told.contact_id)
+    assert keys_named([again], [], {PARTY: [told]}) == {PARTY: {"household": frozenset({"left"})}}
+    assert keys_named([call_to_bo()], [], {PARTY: [told]}) == {PARTY: {}}
 
 
 def test_what_nobody_knew_of_them_is_harm_and_no_conduct(book: RuleBook) -> None:

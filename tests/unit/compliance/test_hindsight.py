@@ -220,6 +220,6 @@ def test_a_contact_stays_one_with_the_home_that_was_known_when_it_was_told() -> 
         desk.tell_contact(desk.begins + timedelta(days=day), "visit", True, None)
     second = max(desk.case.judged.values(), key=lambda one: one.started_at).contact_id
     assert desk.case.findings[second]["US-MA-VISIT"].finding.harm
-    desk.hearing.resettle(desk.case, desk.moment, home="elsewhere", reached=desk.now + REAL)
+    desk.hearing.resettle(desk.case, desk.moment, home="elsewhere", since=desk.now, reached=desk.now + REAL)
     desk.tell_wish(desk.begins, "call", 3)  # judges all contacts again
     assert desk.case.findings[second]["US-MA-VISIT"].finding.harm

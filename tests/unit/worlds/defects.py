@@ -17,6 +17,7 @@ from services.compliance.domain.history import Counter
 from services.compliance.domain.hold_scopes import covers
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span, hours_on
+from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.permits import Permit, PermitState
 from services.compliance.domain.recalls import VISITS, Recall
 from services.compliance.domain.rulings import Earliest, Ruling, deny_until
@@ -24,6 +25,7 @@ from services.compliance.domain.same_persons import SamePerson, made_of_others
 
 _counted, _touches, _zones = Counter.busiest, Hold.touches, Question.candidate_zones
 _ended, _built, _open_on = holds.ended, leaves.build, Hours.on
+_law_at = PastSharer.at
 _shares, _surely, _forbids = Counted.shares, Counted.surely_shares, Recall.forbids
 
 
@@ -112,6 +114,10 @@ def _known_before(*others: Any) -> list[Made]:
     return [replace(one, one_person_since=None) for one in made_of_others(*others)]
 
 
+def _lived_there_for_ever(self: PastSharer, moment: Any, **known_by: Any) -> Any:
+    return _law_at(replace(self, since={}), moment, **known_by)
+
+
 _DOMAIN = "services.compliance.domain"
 # Name → what is replaced by what, and the promise whose breach must come out.
 DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
@@ -171,6 +177,10 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
     ),
     "laws of others unread by the audit": (
         [lambda: patch(f"{_DOMAIN}.audit.caps_of_sharers", lambda *_, **__: [])],
+        "the audit differs",
+    ),
+    "who moves in lived there for ever": (
+        [lambda: patch.object(PastSharer, "at", _lived_there_for_ever)],
         "the audit differs",
     ),
     "debts counted together": (
