@@ -22,6 +22,7 @@ from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.known_holds import LearnHolds, learn_holds
 from services.plans.permits import PermitReleases, Permits, PermitUses
 from services.plans.plan_desk import PlanDesk
+from services.plans.review_watch import ReviewWatch, next_watch
 from services.plans.store.plans import PlanStore
 from shared.access.routes import access_router
 from shared.database import Database
@@ -68,6 +69,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             async with runtime.database.unit_of_work() as uow:
                 uow.intend(next_look(uow, following.policies))
                 uow.intend(learn_holds(uow))
+                uow.intend(next_watch(uow))
         try:
             yield
         finally:
@@ -83,6 +85,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             SigningTimeout(store),
             HoldEndings(holds),
             LookAtPlans(following),
+            ReviewWatch(following),
             LearnHolds(compliance, lambda: opened[0]),
             AskForFollowUps(following, permits, lambda: opened[0]),
             PermitUses(permits),

@@ -85,7 +85,7 @@ class _Folding:
 
     def __init__(
         self, uow: UnitOfWork, store: PlanStore, known: dict[tuple[UUID, UUID], KnownCase], agreed: Sequence[Plan],
-        merged: Mapping[UUID, UUID],
+        merged: Mapping[UUID, frozenset[UUID]],
     ) -> None:  # fmt: skip
         self._uow = uow
         self._store = store
@@ -119,7 +119,7 @@ class _Folding:
             return state is not None and self._keep_case(key, state)
         if before is not None and before.version < data.version:
             suspended = event.type == "case.suspended" if event.type in _SUSPENSIONS else None
-            is_open = before.is_open if event.type in _SUSPENSIONS else event.type not in _ENDS
+            is_open = before.is_open and event.type not in _ENDS  # only a state opens one again
             self._keep_case(key, cases.moved_on(before, data.version, is_open=is_open, suspended=suspended))
             if event.type in _SUSPENSIONS:
                 return True
@@ -159,7 +159,7 @@ class _Folding:
         return [
             plan
             for plan in self._plans.values()
-            if plan.party_id == key[0] or self._merged.get(plan.party_id) == key[0]
+            if plan.party_id == key[0] or key[0] in self._merged.get(plan.party_id, ())
         ]
 
     def _keep_case(self, key: tuple[UUID, UUID], state: KnownCase) -> bool:

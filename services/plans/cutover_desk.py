@@ -108,7 +108,7 @@ class Cutovers:
         persons = await same_persons.stand_for(uow, {old.party_id for old in plans.values()})
         await uow.lock_parties(set(persons.values()) - uow.locked)
         merged = await same_persons.merged_into(uow, set(persons.values()))
-        persons |= {given_up: persons.get(into, into) for given_up, into in merged.items()}
+        persons |= {given_up: person for given_up, into in merged.items() for person in into}
         known = await self.store.of_parties(uow, {*persons, *persons.values()})
         found = await load_cases(uow, set(persons.values()))
         cases = {party_id: case for (party_id, _), case in found.items() if case.is_open}

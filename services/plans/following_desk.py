@@ -70,6 +70,14 @@ class FollowingDesk:
         plans = [plan for plan in await self._store.of_parties(uow, party_ids, opened=False) if plan.is_running]
         return {one.plan.plan_id: one for one in await self._followed(uow, plans)}
 
+    async def in_review(self, uow: UnitOfWork, party_ids: Iterable[UUID], *, paused: bool = True) -> set[UUID]:
+        """The plans of the parties that wait for a person by what is known now; not `paused`: that may be judged."""
+        policy = self.policies.at(uow.now)
+        found = {
+            plan_id: one.standing(policy, uow.now) for plan_id, one in (await self.running(uow, party_ids)).items()
+        }
+        return {plan_id for plan_id, one in found.items() if one.stage == "in_review" and (paused or one.may_be_judged)}
+
     async def one(self, uow: UnitOfWork, plan_id: UUID) -> Followed:
         """A plan in whatever state. Raises NotFound."""
         plan = await self._store.load(uow, plan_id)

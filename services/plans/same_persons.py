@@ -9,8 +9,15 @@ from shared.database import UnitOfWork
 from shared.events.case import CaseIdentity, CasePartyMerged
 
 _MERGED_INTO = """
-SELECT merged_id, survivor_id FROM same_person
-WHERE tenant = $1 AND survivor_id = ANY($2::uuid[]) AND is_merged ORDER BY merged_id
+WITH RECURSIVE chain AS (
+    SELECT s.merged_id, s.survivor_id AS person, 1 AS hops FROM same_person s
+    WHERE s.tenant = $1 AND s.survivor_id = ANY($2::uuid[]) AND s.is_merged
+    UNION ALL
+    SELECT s.merged_id, c.person, c.hops + 1 FROM chain c
+    JOIN same_person s ON s.tenant = $1 AND s.survivor_id = c.merged_id AND s.is_merged
+    WHERE c.hops < 16
+)
+SELECT DISTINCT merged_id, person FROM chain WHERE merged_id <> person ORDER BY merged_id, person
 """
 _KEEP = """
 INSERT INTO same_person AS s (tenant, merged_id, survivor_id, version, is_merged) VALUES ($1, $2, $3, $4, $5)
@@ -33,10 +40,12 @@ DELETE FROM same_person WHERE tenant = $1 AND (merged_id = ANY($2::uuid[]) OR su
 """
 
 
-async def merged_into(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, UUID]:
-    """Who was merged into one of the parties, and into which."""
-    rows = await uow.sql.fetch(_MERGED_INTO, uow.tenant, sorted(set(party_ids)))
-    return {row["merged_id"]: row["survivor_id"] for row in rows}
+async def merged_into(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """Who was merged into the parties, at once or through others, and into which of them."""
+    found: dict[UUID, frozenset[UUID]] = {}
+    for merged_id, person in await uow.sql.fetch(_MERGED_INTO, uow.tenant, sorted(set(party_ids))):
+        found[merged_id] = found.get(merged_id, frozenset()) | {person}
+    return found
 
 
 async def stand_for(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, UUID]:

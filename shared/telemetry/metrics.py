@@ -64,6 +64,7 @@ MetricName = Literal[
     "doorstep.core.words",
     "doorstep.write_backs",
     "doorstep.tapes.missing",
+    "doorstep.plans.reviews.late",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
 # Labels are few and closed: never an id of a party, case, visit or person.
@@ -169,6 +170,7 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.books.compared": Metric(
         "counter", "{run}", "Comparisons of intake's books with the core's, by what they found; alert on an incident."
     ),
+    "doorstep.plans.reviews.late": Metric("gauge", "{plan}", "Plans that wait over a week for a person's decision."),
     "doorstep.core.words": Metric(
         "counter",
         "{record}",

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
+from services.plans import same_persons
 from services.plans.domain.ladder import PlanNotInReview
 from services.plans.follow_up_schemas import FollowUps, ReviewPlan, ReviewView
 from services.plans.following_desk import Followed, FollowingDesk
@@ -49,13 +50,17 @@ def build_follow_up_router(desk: FollowingDesk, store: PlanStore) -> APIRouter:
         summary="Plans that wait for a person",
     )
     async def list_reviews(request: Request, page: Annotated[PageRequest, Depends(page_request)]) -> Page[ReviewView]:
-        """Missed, warned of and waited for; or the agreed review of a token plan or pause has come."""
+        """Missed, warned of and waited for; or the agreed review of a token plan or pause has come. A page may be
+        shorter than asked: what was paid meanwhile waits for nobody.
+        """
         after = page.after(_LIST, UUID, UUID)
         async with database_of(request).read_only() as uow:
             rows = await follow_up_store.in_review(
                 uow, after=None if after is None else (after[0], after[1]), limit=page.limit + 1
             )
-        return page.page(rows, list_name=_LIST, key=lambda row: (row.party_id, row.plan_id), item=ReviewView.of)
+            waiting = await desk.in_review(uow, {row.party_id for row in rows})
+        found = page.page(rows, list_name=_LIST, key=lambda row: (row.party_id, row.plan_id), item=ReviewView.of)
+        return Page(items=[one for one in found.items if one.plan_id in waiting], next=found.next)
 
     @router.post(
         "/plans/{plan_id}/reviews",
@@ -68,15 +73,16 @@ def build_follow_up_router(desk: FollowingDesk, store: PlanStore) -> APIRouter:
         """Only what was missed, warned of and waited for can be broken, by a named person, and never under a hold."""
         async with database_of(request).read_only() as uow:
             party_id = await store.party_of(uow, plan_id)
-        if party_id is None:
-            raise NotFound("there is no such plan")
+            if party_id is None:
+                raise NotFound("there is no such plan")
+            persons = await same_persons.stand_for(uow, [party_id])
         by = caller_of(request).subject
 
         async def handle(uow: UnitOfWork) -> FollowUps:
             decided = await desk.decide(uow, plan_id, body.decision, body.until, by=by, reason=body.reason)
             return _view(desk, uow, decided)
 
-        return await command(request, body=body, parties=[party_id], handler=handle)
+        return await command(request, body=body, parties=sorted({party_id, persons[party_id]}), handler=handle)
 
     return router
 

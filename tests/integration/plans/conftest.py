@@ -21,6 +21,7 @@ from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.known_holds import LearnHolds
 from services.plans.permits import PermitReleases, Permits, PermitUses
 from services.plans.plan_desk import PlanDesk
+from services.plans.review_watch import ReviewWatch
 from services.plans.store.plans import PlanStore
 from shared.access.routes import access_router
 from shared.security.key_management import LocalKeyManagement
@@ -78,6 +79,7 @@ async def desk(service_settings: Any, compliance: Compliance, shelf: Shelf) -> A
         plan_desk = PlanDesk(store, ProtectedMinimumTable.load(), holds)
         handlers = [
             SigningTimeout(store), HoldEndings(holds), LookAtPlans(following),
+            ReviewWatch(following),
             LearnHolds(client, lambda: database),
             AskForFollowUps(following, permits, lambda: database), PermitUses(permits), PermitReleases(permits),
         ]  # fmt: skip

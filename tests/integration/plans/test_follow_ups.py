@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -81,6 +81,23 @@ async def test_a_plan_is_broken_after_help_warning_and_wait_by_a_person(desk: De
     lists = {one["name"]: one["rows"] for one in (await access_lists(desk, case.party_id)).json()["lists"]}
     assert len(lists["follow_ups"]) == 7
     assert "a warning that the plan can end" in lists["follow_ups"][4]["words"]["en"]
+
+
+async def test_what_is_paid_waits_for_nobody_and_what_waits_too_long_is_counted(desk: Desk) -> None:
+    case, plan = await signed(desk)
+    for days in (-2, 6, 40, 55):
+        await at(desk, FIRST + timedelta(days=days))
+    late = next(each for each in desk.handlers if each.kind == "plan.review_watch").late
+    for days, counted in ((62, 0), (63, 1)):
+        desk.clock.business = datetime.combine(FIRST + timedelta(days=days), time(4), tzinfo=UTC)
+        async with desk.database.read_only() as uow:
+            assert await late(uow) == counted
+    assert [one["plan_id"] for one in (await desk.get("/v1/reviews")).json()["items"]] == [plan["plan_id"]]
+    paid_in_full = paid(case, 2, "T-1", 200_000, day=FIRST + timedelta(days=63))
+    await desk.deliver("case", ("case.payment_posted", paid_in_full))
+    assert (await desk.get("/v1/reviews")).json()["items"] == []
+    async with desk.database.read_only() as uow:
+        assert await late(uow) == 0
 
 
 async def test_nobody_is_contacted_without_a_permit_and_no_step_is_skipped(desk: Desk, compliance: Compliance) -> None:

@@ -243,6 +243,7 @@ async def test_cure_completes_the_plan(desk: Desk) -> None:
     )  # fmt: skip
     await desk.deliver("case", ("case.cured", cured))
     assert (await read(desk, plan))["state"] == "completed"
+    await desk.deliver("case", ("case.payment_posted", paid(case, 3, "T-1", 100)))
     answer = await desk.post("/v1/plans", proposal(case))
     assert answer.json()["type"].rsplit("/", 1)[1] == "case_not_open"
 
@@ -277,6 +278,19 @@ async def test_plan_of_who_is_another_person_now_is_kept_by_payments_of_who_rema
     assert (await read(desk, plan))["paid"] == money(100_000)
     refused = await desk.post("/v1/plans", proposal(case))
     assert refused.status_code >= 400
+
+
+async def test_plans_are_kept_over_a_chain_of_merges(desk: Desk) -> None:
+    (case, plan), middle, last = await signed(desk), await open_case(desk), await open_case(desk)
+    for merged, survivor in ((case, middle), (middle, last)):
+        data = CasePartyMerged(
+            party_id=survivor.party_id, merged_id=merged.party_id, survivor_id=survivor.party_id, version=1,
+            merged_case_id=merged.case_id, survivor_case_id=survivor.case_id, business_date=date(2026, 3, 5),
+        )  # fmt: skip
+        await desk.deliver("case", ("case.party_merged", data))
+    await desk.deliver("case", ("case.payment_posted", paid(last, 2, "T-1", 40_000)))
+    await desk.deliver("case", ("case.payment_posted", paid(middle, 2, "T-2", 60_000)))
+    assert (await read(desk, plan))["paid"] == money(100_000)
 
 
 async def access_lists(desk: Desk, party_id: UUID) -> Any:
