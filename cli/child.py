@@ -28,6 +28,8 @@ if __name__ == "__main__":
     threading.Thread(target=_stop_with_parent, name="parent-watch", daemon=True).start()
     # What a module imports stays: each look of the collector at it is wasted, a tenth of the start.
     gc.set_threshold(100_000, 50, 100)
+    # A command of httpx's own, with all that draws on terminals: as much time again as the rest of it.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # as if not installed, which httpx allows for
     module = sys.argv[1]
     sys.argv = sys.argv[1:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,8 +1,9 @@
 """Compliance on a real database: handlers called as the runtime calls them, the API over ASGI, both clocks by hand."""
 
+import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -42,10 +43,12 @@ from shared.security.issuer import DevelopmentIssuer, create_issuer_app
 from shared.security.scopes import SCOPES
 from shared.security.tokens import TokenVerifier
 from shared.service import ServiceRuntime
+from shared.web.limits import RequestLimits
 from tests.databases import Shelf
 from tools import verify_log
 
 ISSUER = "http://issuer.test"
+PATIENCE_SECONDS = 120
 # Ten o'clock in Shanghai.
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 CREW = [uuid4(), uuid4()]
@@ -298,6 +301,25 @@ def _event(data: EventData, name: str, clock: FixedClock, *, happened_at: dateti
     )
 
 
+@dataclass
+class Overlap:
+    """Two transactions that have both begun before either goes on."""
+
+    began: Sequence[asyncio.Event] = field(default_factory=lambda: (asyncio.Event(), asyncio.Event()))
+
+    async def here(self) -> None:
+        """Called by both: the first waits for the second, and nobody afterwards."""
+        if waiting := [one for one in self.began if not one.is_set()]:
+            waiting[0].set()
+            await self.began[1].wait()
+
+    async def of(self, first: Awaitable[object], second: Awaitable[object]) -> None:
+        """Let the second begin when the first has, so that no one transaction takes both along."""
+        running = asyncio.ensure_future(first)
+        await self.began[0].wait()
+        await asyncio.gather(running, second)
+
+
 @pytest.fixture
 async def desk(service_settings: Any, shelf: Shelf) -> AsyncIterator[Desk]:
     """Compliance with fresh feeders, on its own database."""
@@ -312,10 +334,13 @@ async def desk(service_settings: Any, shelf: Shelf) -> AsyncIterator[Desk]:
     instruments = Instruments.open(settings)
     balances = KnownBalances(clock)
     # Hundreds of callers at once wait for these connections and for each other's locks, however busy the machine is.
-    pool = {"pool_size": 20, "longest_wait_seconds": 120}
+    pool = {"pool_size": 20, "longest_wait_seconds": PATIENCE_SECONDS}
     async with shelf.opened(settings, clock, service="compliance", **pool) as database:
         runtime.clock, runtime.database = clock, database
         app = api.build(runtime, instruments=instruments, balances=balances, verifier=verifier)
+        for layer in app.user_middleware:
+            if layer.cls is RequestLimits:
+                layer.kwargs["request_timeout_seconds"] = PATIENCE_SECONDS
         sequencer = Sequencer(
             database,
             clock,

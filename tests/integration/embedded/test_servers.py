@@ -10,11 +10,12 @@ from pathlib import Path
 
 import asyncpg
 import psutil
+import pytest
 
 from shared.embedded.home import PROJECT_FOLDER, Home
 from shared.embedded.servers import EmbeddedServers
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 def _processes_of(folder: Path) -> list[psutil.Process]:
@@ -101,22 +102,31 @@ def test_fsync_is_on(own_servers):
     assert "\nsynchronous_commit = on\n" in settings
 
 
-def test_broker_pauses_and_comes_back(own_servers):
-    own_servers.start(postgres=False)
-    admin = own_servers.kafka.access.admin()
-    own_servers.kafka.pause()
-    assert own_servers.kafka.is_running()
-    own_servers.kafka.resume()
-    assert admin.list_topics(timeout=10).brokers
+@pytest.fixture(scope="module")
+def with_broker(tmp_path_factory):
+    """Servers with a broker that runs, before each test and after it: a broker costs more than all that is tried."""
+    servers = EmbeddedServers(tmp_path_factory.mktemp("broker") / "home")
+    servers.start(postgres=False)
+    yield servers
+    servers.release()
 
 
-def test_broker_killed_and_started_keeps_address(own_servers):
-    own_servers.start(postgres=False)
-    before = own_servers.kafka.access
-    own_servers.kafka.kill()
-    assert not own_servers.kafka.is_running()
-    own_servers.start(postgres=False)
-    assert own_servers.kafka.access == before
+def test_broker_pauses_and_comes_back(with_broker):
+    admin = with_broker.kafka.access.admin()
+    with_broker.kafka.pause()
+    try:
+        assert with_broker.kafka.is_running()
+    finally:
+        with_broker.kafka.resume()
+    assert admin.list_topics(timeout=PATIENCE_SECONDS).brokers
+
+
+def test_broker_killed_and_started_keeps_address(with_broker):
+    before = with_broker.kafka.access
+    with_broker.kafka.kill()
+    assert not with_broker.kafka.is_running()
+    with_broker.start(postgres=False)
+    assert with_broker.kafka.access == before
 
 
 def test_secret_is_private(tmp_path):

@@ -1,4 +1,4 @@
-"""`kill -9` in the middle of a load, with the real command: it goes on behind the last committed row, each row once."""
+"""The real command: killed with `kill -9` in the middle of a load it goes on, each row once; and what it says."""
 
 import asyncio
 import json
@@ -8,7 +8,9 @@ import sys
 from datetime import date
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.app import app
 from services.intake.tapes.approvals import approve
 from shared.embedded.home import PROJECT_FOLDER
 from shared.security.note_keys import NoteKey, person_key_name
@@ -16,6 +18,7 @@ from shared.security.signing import SigningKey
 from tests.unit.intake.tapes.tapes import contract_text, manifest_document, row, write
 
 LOANS = 8_000
+FEED = ("--feed", "core-a-loans")
 
 
 def release(folder, content):
@@ -36,11 +39,11 @@ def release(folder, content):
 
 
 @pytest.fixture
-def command(intake, tmp_path):
-    """Starts `doorstep tape …` as intake's own role."""
+def environment(intake, tmp_path):
+    """In which `doorstep tape …` is intake's own role."""
     folder = release(tmp_path / "feeds", contract_text())
     settings = intake.settings
-    environment = os.environ | {
+    return {
         "DOORSTEP_ENVIRONMENT": "development",
         "DOORSTEP_DATABASE_URL": settings.database_url.get_secret_value(),
         "DOORSTEP_KAFKA_BOOTSTRAP": "127.0.0.1:9",
@@ -50,10 +53,15 @@ def command(intake, tmp_path):
         "DOORSTEP_INTAKE_FEED_FOLDER": str(folder),
     }
 
+
+@pytest.fixture
+def process_of(environment):
+    """Starts `doorstep tape …` as a process, to be killed."""
+
     async def start(*arguments):
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cli", "tape", *arguments, "--feed", "core-a-loans",
-            cwd=PROJECT_FOLDER, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            sys.executable, "-m", "cli", "tape", *arguments, *FEED, cwd=PROJECT_FOLDER, env=os.environ | environment,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
 
     return start
@@ -64,12 +72,12 @@ async def _rows_done(intake):
     return rows[0][0] if rows else 0
 
 
-async def test_killed_twice_and_each_row_once(intake, command, tmp_path):
+async def test_killed_twice_and_each_row_once(intake, process_of, tmp_path):
     rows = [row(number, late=1 + number % 500) for number in range(LOANS)]
     path = write(tmp_path, "tape.csv", "csv", rows)
     path.with_name("tape.csv.manifest.json").write_text(json.dumps(manifest_document(path, rows)))
     for _ in range(2):
-        process = await command("load", str(path))
+        process = await process_of("load", str(path))
         before = await _rows_done(intake)
         while await _rows_done(intake) <= before:
             assert process.returncode is None, (await process.stdout.read()).decode()
@@ -77,7 +85,7 @@ async def test_killed_twice_and_each_row_once(intake, command, tmp_path):
         process.send_signal(signal.SIGKILL)
         await process.wait()
         assert before < await _rows_done(intake) < LOANS, "killed too late to prove anything"
-    process = await command("load", str(path))
+    process = await process_of("load", str(path))
     said = (await process.communicate())[0].decode()
     assert process.returncode == 0, said
     assert f"{LOANS:,} rows, {LOANS:,} facts, 0 loans gone, 0 rows refused" in said
@@ -88,20 +96,22 @@ async def test_killed_twice_and_each_row_once(intake, command, tmp_path):
     assert tuple(counts[0]) == (LOANS, LOANS, LOANS, 1)
 
 
-async def test_what_the_command_says_of_a_refused_file_and_of_refused_rows(intake, command, tmp_path):
+async def test_what_the_command_says_of_a_refused_file_and_of_refused_rows(environment, tmp_path):
+    async def tape(*arguments):
+        """In a thread: the command has an event loop of its own."""
+        runner = CliRunner(env=environment)
+        return await asyncio.to_thread(runner.invoke, app, ["tape", *arguments, *FEED])
+
     rows = [row(number, late=5) for number in range(300)] + [row(999, late=5, product="Q")]
     path = write(tmp_path, "tape.csv", "csv", rows)
     beside = path.with_name("tape.csv.manifest.json")
     beside.write_text(json.dumps(manifest_document(path, rows, rows=400)))
-    process = await command("load", str(path))
-    said = (await process.communicate())[0].decode()
-    assert process.returncode == 1
-    assert "rows_differ: 301 rows, the manifest says 400: truncated or padded" in said
+    refused = await tape("load", str(path))
+    assert refused.exit_code == 1
+    assert "rows_differ: 301 rows, the manifest says 400: truncated or padded" in refused.output
     beside.write_text(json.dumps(manifest_document(path, rows)))
-    assert await (await command("load", str(path))).wait() == 0
-    said = (await (await command("collect", str(tmp_path))).communicate())[0].decode()
-    assert "nothing new of feed core-a-loans" in said
-    report = (await (await command("rejections", str(path))).communicate())[0].decode()
+    assert (await tape("load", str(path))).exit_code == 0
+    assert "nothing new of feed core-a-loans" in (await tape("collect", str(tmp_path))).output
+    report = (await tape("rejections", str(path))).output
     assert "301,product_class,unknown_code,x-999,x-999,xxx" in report.replace("\n", "")
-    status = (await (await command("status")).communicate())[0].decode()
-    assert "loaded" in status
+    assert "loaded" in (await tape("status")).output
