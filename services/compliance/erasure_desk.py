@@ -22,8 +22,8 @@ from services.compliance.domain.recalls import Recall
 from services.compliance.erased import refuse_erased
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import recall
+from services.compliance.store import duty_causes, keeping, same_persons
 from services.compliance.store import erasures as store
-from services.compliance.store import keeping, same_persons
 from services.compliance.store.debts import load_debts
 from services.compliance.store.feeders import load_watermarks
 from services.compliance.store.leaves import append_leaves, erase_people, load_not_renamed
@@ -173,6 +173,7 @@ async def _erase(uow: UnitOfWork, instruments: Instruments, erasures: Sequence[E
     for debts in (await load_debts(uow, parties)).values():
         shared = [debt.debt_id for debt in debts if len(debt.obligors) > 1]
         moratorium_desk.follow_debts(uow, shared, arrived_real=uow.real_now)
+    await duty_causes.forget(uow, dict.fromkeys(parties, uow.now))
     await same_persons.forget(uow, parties)
     await erase_people(uow, instruments.cipher, parties)
     await forget_records(uow, parties)

@@ -54,8 +54,8 @@ async def _delete(
     notes: list[store.Deletion] = []
     leaf_ids = {party_id: event_id() for party_id, _ in due}
     for kind in RECORD_KINDS:
-        parties = [party_id for party_id, one in due if one == kind]
-        forgotten = await store.forget(uow, kind, parties) if parties else {}
+        until = {party_id: holdings[party_id].newest[kind] for party_id, one in due if one == kind}
+        forgotten = await store.forget(uow, kind, until) if until else {}
         for party_id, gone in forgotten.items():
             holding = holdings[party_id]
             kept = keep_until_of(holding, instruments.book, today=today)[kind]

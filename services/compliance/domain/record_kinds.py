@@ -16,7 +16,7 @@ LEAVES_OF: Final[Mapping[RecordKind, tuple[LeafKind, ...]]] = {
     "contact": ("contact",),
     "decision": ("decision",),
     "permit": ("permit_use", "release", "revocation"),
-    "evidence": ("override", "override_end", "sample_judgement", "check_in_refused", "card_reading"),
+    "evidence": ("override", "override_end", "sample_judgement", "check_in_refused", "card_reading", "duty"),
     "complaint": ("complaint",),
     "finding": ("finding",),
     "hold": ("hold", "hold_end", "hold_end_asked"),

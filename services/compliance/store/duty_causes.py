@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -51,6 +51,9 @@ _ANSWER = """
 UPDATE duty_owed SET outcome = $4, answered_at = $5, reference = $6, by_whom = $7, leaf_id = $8
 WHERE tenant = $1 AND cause_id = $2 AND rule = $3 AND answered_at IS NULL
 """
+
+
+_FORGET: Final = "SELECT party_id, forgotten FROM forget_duty_causes($1, $2::uuid[], $3::timestamptz[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,16 @@ async def answer(uow: UnitOfWork, answers: Sequence[tuple[UUID, Answer, UUID]]) 
             for cause_id, one, leaf_id in answers
         ],
     )
+
+
+async def forget(uow: UnitOfWork, until: Mapping[UUID, datetime]) -> dict[UUID, int]:
+    """Delete what was owed because of each party and was answered by that time; how much there was. The leaves stay.
+
+    What is still owed stays. The parties are locked.
+    """
+    parties = sorted(until)
+    rows = await uow.sql.fetch(_FORGET, uow.tenant, parties, [until[one] for one in parties])
+    return {row["party_id"]: row["forgotten"] for row in rows}
 
 
 def _kept(row: Any) -> KeptCause:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
 from services.compliance.domain.record_kinds import LEAVES_OF, RecordKind
 from services.compliance.store.card_readings import forget as forget_readings
+from services.compliance.store.duty_causes import forget as forget_causes
 from services.compliance.store.refused_check_ins import forget as forget_refused
 from shared.database import UnitOfWork
 
@@ -104,15 +105,19 @@ async def free_kinds(uow: UnitOfWork, sorts: Sequence[tuple[UUID, RecordKind]]) 
         await uow.sql.execute(_FREE, uow.tenant, [one for one, _ in sorts], [kind for _, kind in sorts], uow.real_now)
 
 
-async def forget(uow: UnitOfWork, kind: RecordKind, party_ids: Sequence[UUID]) -> dict[UUID, Forgotten]:
-    """Delete what these records say, and what opens their leaves. Rows that repeat a leaf keep what the leaf says."""
-    ids = sorted(set(party_ids))
+async def forget(uow: UnitOfWork, kind: RecordKind, until: Mapping[UUID, datetime]) -> dict[UUID, Forgotten]:
+    """Delete what these records say, and what opens their leaves. Rows that repeat a leaf keep what the leaf says.
+
+    `until`: whose, and of when the newest of them is.
+    """
+    ids = sorted(until)
     records = {
         row["party_id"]: row["forgotten"] for row in await uow.sql.fetch(_FORGET, uow.tenant, ids, kind, uow.now)
     }
     if kind == "evidence":
-        for forget_sort in (forget_refused, forget_readings):
-            for party_id, count in (await forget_sort(uow, ids)).items():
+        ended = (await forget_refused(uow, ids), await forget_readings(uow, ids), await forget_causes(uow, until))
+        for of_party in ended:
+            for party_id, count in of_party.items():
                 records[party_id] = records.get(party_id, 0) + count
     opened = await uow.sql.fetch(_FORGET_SALTS, uow.tenant, ids, list(LEAVES_OF[kind]))
     leaves = {row["party_id"]: row["leaves"] for row in opened}

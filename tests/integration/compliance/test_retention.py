@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from services.compliance.domain.keeping import RESTRICTED_FOR
+from shared.events.case import CaseCured, CaseOpened
 from tests.integration.compliance.conftest import NOW, Desk
+from tests.integration.compliance.test_refused_check_ins import refused
 from tests.integration.compliance.test_rights import FIVE_YEARS, look, visited
 
 
@@ -81,3 +83,50 @@ async def test_claim_frees_what_was_restricted(desk: Desk) -> None:
     assert [one.get("records") for one in await desk.leaves("restriction") if one["step"] == "freed"] == [
         None, ["contact", "decision", "permit", "fact"]
     ]  # fmt: skip
+
+
+async def test_what_was_owed_because_of_a_person_ends_with_the_evidence_about_them(desk: Desk) -> None:
+    case = await desk.open_case()
+    open_one, answered, late = [await corrected(desk, case, reference) for reference in ("F-1", "F-2", "F-3")]
+    await answer_all(desk, case, answered)
+    await refused(desk, case, "permit_expired")
+    desk.clock.business = NOW + timedelta(days=2)
+    await answer_all(desk, case, late)
+    await desk.deliver("case", ("case.cured", cured(case)))
+    desk.clock.business = NOW + FIVE_YEARS + timedelta(days=2)
+    await look(desk)
+    desk.clock.business += RESTRICTED_FOR + timedelta(days=1)
+    await look(desk)
+    async with desk.database.read_only() as uow:
+        kept = {str(row["cause_id"]) for row in await uow.sql.fetch("SELECT cause_id FROM duty_cause")}
+        owed = {str(row["cause_id"]) for row in await uow.sql.fetch("SELECT cause_id FROM duty_owed")}
+    assert kept == owed == {open_one["cause_id"], late["cause_id"]}, "what is owed stays, and what was answered since"
+    [deletion] = await desk.leaves("retention")
+    assert [(one["records"], one["count"]) for one in deletion["deleted"]] == [("evidence", 2)]
+
+
+async def corrected(desk: Desk, case: CaseOpened, reference: str) -> dict[str, Any]:
+    """What is owed because the person wants something corrected."""
+    body = {
+        "party_id": str(case.party_id), "right": "correction", "received_at": NOW.isoformat(), "reference": reference
+    }  # fmt: skip
+    asked = await desk.post("/v1/duties/requests", body, client="rights-desk")
+    assert asked.status_code == 201, asked.text
+    return asked.json()  # type: ignore[no-any-return]
+
+
+async def answer_all(desk: Desk, case: CaseOpened, cause: dict[str, Any]) -> None:
+    for owed in cause["owed"]:
+        said = {
+            "rule": owed["rule"], "outcome": "done", "answered_at": desk.clock.business.isoformat(),
+            "reference": cause["reference"], "party_id": str(case.party_id),
+        }  # fmt: skip
+        given = await desk.post(f"/v1/duties/causes/{cause['cause_id']}/answers", said, client="rights-desk")
+        assert given.status_code == 200, given.text
+
+
+def cured(case: CaseOpened) -> CaseCured:
+    return CaseCured(
+        case_id=case.case_id, party_id=case.party_id, version=case.version + 1, business_date=case.business_date,
+        cause="payment", overdue_totals=[],
+    )  # fmt: skip
