@@ -1,8 +1,8 @@
 """What is owed because of somebody ends with the evidence about them. Its tables are partitioned: they grow with the
 portfolio.
 
-Revision ID: 0055
-Revises: 0054
+Revision ID: 0056
+Revises: 0055
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from alembic import op
 from services.compliance.migrations.append_only import append_only
 from shared.database.schema import Index, allow_call, create_hash_partitions, create_index, grant
 
-revision = "0055"
-down_revision = "0054"
+revision = "0056"
+down_revision = "0055"
 branch_labels = None
 depends_on = None
 
