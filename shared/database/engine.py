@@ -96,7 +96,7 @@ class Database:
                 },
             },
         )
-        sqlalchemy_event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        sqlalchemy_event.listen(engine.sync_engine, "checkout", _refuse_unusable)
         return cls(engine, settings=settings, clock=clock, service=service)
 
     async def close(self) -> None:
@@ -180,8 +180,9 @@ async def _begun_driver_connection(connection: AsyncConnection) -> asyncpg.Conne
     try:
         await adapter._start_transaction()
     except BaseException:
-        if driver.is_closed():
-            await connection.invalidate()
+        # Given up while the server began, or cut off: nobody here knows whether a transaction stands, and whoever got the
+        # connection next would work inside it, and commit nothing.
+        await connection.invalidate()
         raise
     return driver
 
@@ -195,7 +196,12 @@ async def _driver_connection(connection: AsyncConnection) -> tuple[asyncpg.Conne
     return driver, adapter
 
 
-def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
-    """Replace pooled connections that the server has closed: the event loop has already seen the socket end."""
-    if dbapi_connection.driver_connection.is_closed():
+def _refuse_unusable(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
+    """Replace pooled connections that the server has closed (the event loop has already seen the socket end), and those
+    in which somebody's transaction stands that could not be ended.
+    """
+    driver = dbapi_connection.driver_connection
+    if driver.is_closed():
         raise DisconnectionError("closed by the server")
+    if driver.is_in_transaction():
+        raise DisconnectionError("left in a transaction")

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
+from asyncpg.transaction import Transaction
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
@@ -210,3 +211,35 @@ async def test_appended_rows_hold_every_character_as_it_was(database: Database) 
             "SELECT topic, aggregate_type, newest FROM sequence_issued WHERE aggregate_id = $1", party
         )
     assert {tuple(row) for row in kept} == {(topic, text_, None) for topic in ("a", "b") for text_ in texts}
+
+
+@pytest.mark.parametrize("kind", ["unit_of_work", "read_only"])
+async def test_what_follows_a_begin_that_was_given_up_is_committed(
+    database: Database, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The server began, and nobody waited for its word: whoever came next would have worked inside that transaction,
+    and lost all that it believed to have committed.
+    """
+    begin = Transaction.start
+
+    async def give_up(transaction: Transaction) -> None:
+        await begin(transaction)
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Transaction, "start", give_up)
+        with pytest.raises(asyncio.CancelledError):
+            async with getattr(database, kind)():
+                pass
+    for _ in range(8):  # each connection of the pool has its turn
+        async with database.unit_of_work() as uow:
+            uow.emit(suspended(uow, uuid4()))
+    await database.engine.dispose()
+    assert len(await headers_of(database)) == 8
+
+
+async def test_connection_that_is_still_in_a_transaction_is_replaced(database: Database) -> None:
+    async with database.reading_settled() as unit:
+        await unit.sql.execute("BEGIN READ ONLY")
+    async with database.unit_of_work() as uow:
+        await uow.sql.execute("INSERT INTO consumer_cluster (cluster_id) VALUES ('a')")
