@@ -3,7 +3,8 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -30,6 +31,8 @@ ISSUER_MODULE = "shared.security.issuer"
 # What people read in the documentation; another port is taken when somebody listens there already.
 PREFERRED_PORTS = {ISSUER: 8100} | {service: 8101 + index for index, service in enumerate(SERVICES)}
 WATCH_SECONDS = 0.2
+MOST_RESTARTS = 4
+RESTARTS_SECONDS = 300.0
 
 
 class Platform:
@@ -192,6 +195,27 @@ class Platform:
             for process in list(self.processes.values()):
                 if process.has_failed:
                     raise process.failure()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def keep_running(self, say: Callable[[str], None]) -> NoReturn:
+        """Returns never; starts again what ends without having been told to, as an orchestrator does, and says so.
+
+        Raises ProcessFailedError for what ended `MOST_RESTARTS` times and more within `RESTARTS_SECONDS`.
+        """
+        ended: defaultdict[str, list[float]] = defaultdict(list)
+        while True:
+            for process in list(self.processes.values()):
+                if not process.has_failed:
+                    continue
+                now = asyncio.get_running_loop().time()
+                times = ended[process.name]
+                times[:] = [*(one for one in times if now - one < RESTARTS_SECONDS), now]
+                failure = process.failure()
+                if len(times) > MOST_RESTARTS:
+                    raise failure
+                say(f"{str(failure).splitlines()[0]} It is started again; {process.log} says more.")
+                await asyncio.sleep(2.0 ** (len(times) - 1) - 1)
+                process.start()
             await asyncio.sleep(WATCH_SECONDS)
 
     async def stop(self) -> None:

@@ -49,6 +49,7 @@ class ChildProcess:
 
     def start(self) -> None:
         """Starts the child; returns before it is ready."""
+        self._close()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         # Settings come from the caller alone: what the shell happens to hold must not leak into one service of five.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOORSTEP_")}

@@ -65,11 +65,15 @@ async def _serve(prefix: str) -> int:
                 console.print(address_table(platform))
                 console.print(f"Try: {_example(platform)}", markup=False, highlight=False, soft_wrap=True)
                 console.print("Ctrl-C stops it.", highlight=False)
-                await _first(platform.wait_for_failure(), stopping)
+                await _first(platform.keep_running(_say), stopping)
         finally:
             console.print("Stopping.")
             state_file.unlink(missing_ok=True)
     return 0
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False)
 
 
 async def _first(work: Any, stopping: asyncio.Event) -> bool:

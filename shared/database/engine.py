@@ -180,7 +180,7 @@ async def _begun_driver_connection(connection: AsyncConnection) -> asyncpg.Conne
     try:
         await adapter._start_transaction()
     except BaseException:
-        # Given up while the server began, or cut off: nobody here knows whether a transaction stands, and whoever got the
+        # Given up while the server began, or cut off: nobody knows whether a transaction stands, and whoever got the
         # connection next would work inside it, and commit nothing.
         await connection.invalidate()
         raise
