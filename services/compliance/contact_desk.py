@@ -25,7 +25,7 @@ from services.compliance.domain.audited_on import Made, evidence_of, keys_named,
 from services.compliance.domain.budget_keys import joined
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.dossier import Dossier
-from services.compliance.domain.duty_causes import begins_notice
+from services.compliance.domain.duty_causes import notices_begun
 from services.compliance.domain.facts import Counted, PartyFacts
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.hindsight import told as versions_told
@@ -105,7 +105,7 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     known = _Known(
         facts=untold.facts,
         sharers=untold.sharers,
-        dossiers=await load_dossiers(uow, instruments.cipher, parties, same=untold.same),
+        dossiers=await load_dossiers(uow, instruments.cipher, parties, same=untold.same, debts=untold.debts),
         places=await load_places(uow, parties),
         made=await load_made(uow, parties),
         permits=permits,
@@ -177,8 +177,11 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
     pairs = joined({"person": facts.keys.get("person", frozenset())})
     if made_since or pairs or comes_unreserved(row.counted, permit):
         audit.concern_others.append(structs.replace(row.counted, keys=joined(row.counted.keys, pairs)))
-    if begins_notice(instruments.book, evidence.facts, reached=contact.contact, at=contact.started_at):
-        audit.begin_notices.append(duty_cause_desk.first_communication(contact, evidence.facts))
+    about = row.counted.keys.get("debt", frozenset())
+    begun = notices_begun(
+        instruments.book, evidence.facts, about=about, reached=contact.contact, at=contact.started_at
+    )  # fmt: skip
+    audit.begin_notices += [duty_cause_desk.first_communication(contact, evidence.facts, one) for one in begun]
     if permit is not None:
         _hand_over(audit, permit, contact)
     return Made(

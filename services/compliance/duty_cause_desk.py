@@ -50,10 +50,10 @@ class NewCause:
     circumstances: Circumstances | None = None
 
 
-def first_communication(contact: ContactRecorded, facts: PartyFacts) -> NewCause:
-    """That somebody was reached before it was said what the debt is; one for each person, whichever contact it was."""
+def first_communication(contact: ContactRecorded, facts: PartyFacts, reference: str) -> NewCause:
+    """That somebody was reached before it was said what a debt is; one for each debt, whichever contact it was."""
     return NewCause(
-        kind="first_communication", party_id=contact.party_id, caused_at=contact.started_at, reference="first",
+        kind="first_communication", party_id=contact.party_id, caused_at=contact.started_at, reference=reference,
         by_whom=BY_ITSELF, said={}, circumstances=facts.circumstances,
     )  # fmt: skip
 

@@ -73,7 +73,7 @@ async def judge_since(
     made = await load_made(uow, again)
     named = keys_named(contacts, permits.values(), made=made)
     untold = await load_facts_untold(uow, instruments.cipher, again, named=named)
-    dossiers = await load_dossiers(uow, instruments.cipher, again, same=untold.same)
+    dossiers = await load_dossiers(uow, instruments.cipher, again, same=untold.same, debts=untold.debts)
     places = await load_places(uow, again)
     standing = await load_of_contacts(uow, [one.contact_id for one in contacts])
     changed: list[FindingVersion] = []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -39,6 +39,8 @@ class Debt:
     originated_on: date | None
     obligors: tuple[Obligor, ...]
     is_transferred: bool = False
+    known_real: datetime | None = field(default=None, compare=False)
+    """Since when (real time) it is known that the person it was loaded for is bound by it."""
 
     @property
     def key(self) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec import structs
 
 from services.compliance.domain.appointments import NOTICE, announced_at
+from services.compliance.domain.debts import Debt
 from services.compliance.domain.facts import (
     Circumstances,
     Counted,
@@ -139,11 +140,15 @@ class OtherId:
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """Everything ever told of a person. `others`: what was told of their other ids and binds them."""
+    """Everything ever told of a person. `others`: what was told of their other ids and binds them.
+
+    `debts`: those they are bound by, to know of which of them a notice can speak.
+    """
 
     entries: tuple[DossierEntry, ...] = ()
     overrides: tuple[GivenOverride, ...] = ()
     others: tuple[OtherId, ...] = ()
+    debts: tuple[Debt, ...] = ()
 
     def circumstances(self, *, at: datetime, known_by: datetime | None = None) -> Circumstances:
         """What stood at the business time `at` of what decides which rules apply, as far as it was known by that real
@@ -172,10 +177,23 @@ class Dossier:
             circumstances=_circumstances(standing),
             told=_told_by(standing, facts.counted, at=at),
             overrides=overrides,
+            unnoticed=self._unnoticed(standing.get(DEBT_NOTICE), known_by=known_by),
             inconvenient=wished,
             letter=_letter(standing.get("letter")),
             requested=_requested(heard, at),
             counted=_with_places(facts.counted, heard),
+        )
+
+    def _unnoticed(self, notice: DossierEntry | None, *, known_by: datetime | None) -> frozenset[UUID]:
+        """Debts that came to be, or came to us, after the last notice: it spoke of none of them."""
+        if notice is None or notice.value is not True:
+            return frozenset()
+        return frozenset(
+            debt.debt_id
+            for debt in self.debts
+            if known_by is None or debt.known_real is None or debt.known_real <= known_by
+            if (debt.known_real is not None and debt.known_real > notice.recorded_real)
+            or (debt.originated_on is not None and debt.originated_on > notice.as_of.date())
         )
 
     def _of_others(

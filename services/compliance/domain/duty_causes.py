@@ -28,6 +28,8 @@ Relation = Literal["spouse", "parent", "child", "sibling", "grandparent", "grand
 Outcome = Literal["done", "refused", "not_needed"]
 # Answered by itself: the person is erased, or the fact was told.
 BY_ITSELF: Final = "doorstep"
+# What a first communication is about where no debt is known.
+SOME_DEBT: Final = "first"
 
 _OWES: Final[Mapping[CauseKind, tuple[Tracked, ...]]] = {
     "request": ("request_confirmed",),  # its answer is owed by the clock of requests
@@ -148,9 +150,13 @@ def owed_by(
     return tuple(Owed(rule=rule, due_at=due) for rule, due in sorted(found.items()))
 
 
-def begins_notice(book: RuleBook, facts: PartyFacts, *, reached: bool, at: datetime) -> bool:
-    """Whether a contact at that time begins the time in which the person is told what the debt is: somebody was
+def notices_begun(
+    book: RuleBook, facts: PartyFacts, *, about: frozenset[str], reached: bool, at: datetime
+) -> tuple[str, ...]:
+    """Of which debts a contact at that time begins the time in which the person is told what each is: somebody was
     `reached`, a law of the place asks for it, and nobody said that it was done.
+
+    `about`: the debts that it is about; where none is known it is of whatever is owed, once (`SOME_DEBT`).
     """
     key = ("debt_notice", facts.jurisdiction, book.epoch(at.date()))
     asked = cast("bool | None", book.concerning.get(key))
@@ -159,11 +165,14 @@ def begins_notice(book: RuleBook, facts: PartyFacts, *, reached: bool, at: datet
         asked = any(isinstance(rule, DutyRule) and rule.tracks == "debt_notice_sent" for rule in rules)
         remember(book.concerning, key, asked)
     if not reached or not asked or DEBT_NOTICE in book.attested(facts.jurisdiction).on(at.date()):
-        return False
+        return ()
     told = facts.told.get(DEBT_NOTICE)
+    begun = tuple(sorted(about)) or (SOME_DEBT,)
     if told is not None and told.value is True:
-        return False
-    return bool(_binding(book, "debt_notice_sent", facts.jurisdiction, at, facts.circumstances))
+        begun = tuple(sorted(about.intersection(map(str, facts.unnoticed))))
+    if not begun or not _binding(book, "debt_notice_sent", facts.jurisdiction, at, facts.circumstances):
+        return ()
+    return begun
 
 
 def taken(cause: Cause, answer: Answer, *, now: datetime, deceased: bool) -> Owed:

@@ -258,6 +258,8 @@ class PartyFacts:
     """Those of them of which the person only stands surety, and nothing is demanded."""
     transferred: frozenset[UUID] = frozenset()
     """Those of them that are another's now, by sale or because somebody else services them."""
+    unnoticed: frozenset[UUID] = frozenset()
+    """Those of them of which the notice that was sent cannot speak: each debt has a notice of its own."""
     collected_since: date | None = None
     """No debt that is collected now is older; None: not known."""
     keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)

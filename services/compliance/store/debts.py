@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from services.compliance.domain.debts import Debt, Obligor
-from services.compliance.domain.same_persons import Same, others_of, standing
+from services.compliance.domain.same_persons import Same, others_of
 from shared.database import UnitOfWork
 
 _NOBODY: Final[Same] = MappingProxyType({})
@@ -21,7 +21,7 @@ _NONE: Final[Transferred] = MappingProxyType({})
 
 # OFFSET keeps the planner from joining the other way round, which reads the whole table, large as the portfolio.
 _OF_PARTIES = """
-SELECT l.party_id, d.*
+SELECT l.party_id, l.known_real, d.*
 FROM liable_party l, LATERAL (
     SELECT * FROM debt WHERE tenant = $1 AND debt_id = l.debt_id AND case_party_id = l.case_party_id OFFSET 0
 ) AS d
@@ -69,7 +69,8 @@ async def load_debts(
     ids = set(party_ids)
     found: dict[UUID, tuple[Debt, ...]] = {}
     for row in await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(ids | others_of(same))):
-        found[row["party_id"]] = (*found.get(row["party_id"], ()), _debt(row))
+        debt = replace(_debt(row), known_real=row["known_real"])
+        found[row["party_id"]] = (*found.get(row["party_id"], ()), debt)
     if not same:
         return found
     return {party_id: debts for party_id in ids if (debts := _with_others(party_id, found, same))}
@@ -78,11 +79,12 @@ async def load_debts(
 def _with_others(party_id: UUID, found: Mapping[UUID, Sequence[Debt]], same: Same) -> tuple[Debt, ...]:
     debts = list(found.get(party_id, ()))
     known = {(debt.debt_id, debt.case_party_id) for debt in debts}
-    for other in standing(same, party_id):
+    for other in (one for one in same.get(party_id, ()) if one.stands):
         debts += [
-            replace(debt, obligors=tuple(replace(one, party_id=party_id) if one.party_id == other else one
-                                         for one in debt.obligors))
-            for debt in found.get(other, ())
+            replace(debt, obligors=tuple(replace(one, party_id=party_id) if one.party_id == other.party_id else one
+                                         for one in debt.obligors),
+                    known_real=max((one for one in (debt.known_real, other.since_real) if one), default=None))
+            for debt in found.get(other.party_id, ())
             if (debt.debt_id, debt.case_party_id) not in known
         ]  # fmt: skip
     return tuple(debts)

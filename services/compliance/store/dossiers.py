@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from services.compliance.domain.canonical import Json
+from services.compliance.domain.debts import Debt
 from services.compliance.domain.dossier import Dossier, DossierEntry, GivenOverride
 from services.compliance.domain.facts import Inconvenient, Override
 from services.compliance.domain.local_time import Span
@@ -20,7 +21,9 @@ from services.compliance.store.sealed import open_words, plain_word
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
 
+Debts = Mapping[UUID, Sequence[Debt]]
 _NOBODY: Final[Same] = MappingProxyType({})
+_NONE: Final[Debts] = MappingProxyType({})
 _QUOTA_SPACE = 5
 _LOAD = """
 SELECT * FROM dossier_entry
@@ -71,11 +74,12 @@ class KeptOverride:
 
 
 async def load_dossiers(
-    uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], *, same: Same = _NOBODY
+    uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], *, same: Same = _NOBODY, debts: Debts = _NONE
 ) -> dict[UUID, Dossier]:
     """Everything told of each party; those of whom nothing was told, or who were erased, have an empty dossier.
 
-    `same`: other ids of the parties: what was wished or refused under these binds them, too.
+    `same`: other ids of the parties: what was wished or refused under these binds them, too. `debts`: of each party,
+    what they are bound by.
     """
     ids = sorted(set(party_ids) | others_of(same))
     entries: dict[UUID, list[DossierEntry]] = {party_id: [] for party_id in ids}
@@ -86,7 +90,10 @@ async def load_dossiers(
             entries[row["party_id"]].append(_entry(row, *word))
     for row in await uow.sql.fetch(_OVERRIDES, uow.tenant, ids):
         overrides[row["party_id"]].append(_override(row))
-    found = {party_id: Dossier(tuple(entries[party_id]), tuple(overrides[party_id])) for party_id in ids}
+    found = {
+        party_id: Dossier(tuple(entries[party_id]), tuple(overrides[party_id]), debts=tuple(debts.get(party_id, ())))
+        for party_id in ids
+    }
     return found | {party_id: dossier_of(found[party_id], others, found) for party_id, others in same.items()}
 
 

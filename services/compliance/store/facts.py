@@ -167,7 +167,7 @@ async def load_facts(
     reserved, so all keys are locked before what counts on them is read.
     """
     facts, ties = await _load(uow, party_ids, counted=True, named=named, taking=taking)
-    dossiers = await load_dossiers(uow, cipher, {*facts, *ties.cases}, same=ties.same)
+    dossiers = await load_dossiers(uow, cipher, {*facts, *ties.cases}, same=ties.same, debts=ties.debts)
     circumstances = {other: dossiers[other].circumstances(at=uow.now) for other in ties.cases}
     told = {party_id: dossiers[party_id].applied_to(known, at=uow.now) for party_id, known in facts.items()}
     if not ties.links:  # as with most people: nobody shares a key with them
@@ -183,11 +183,13 @@ async def load_facts(
 
 
 class Untold(NamedTuple):
-    """The facts of people without what was told of them, everybody who shares a key with each, and their other ids."""
+    """The facts of people without what was told of them, everybody who shares a key with each, their other ids and
+    their debts."""
 
     facts: dict[UUID, PartyFacts]
     sharers: dict[UUID, tuple[PastSharer, ...]]
     same: Same
+    debts: Mapping[UUID, Sequence[Debt]]
 
 
 async def load_facts_untold(
@@ -201,7 +203,7 @@ async def load_facts_untold(
     facts, ties = await _load(uow, party_ids, counted=False, named=named, taking=False)
     shared = {party_id: ties.others(party_id) for party_id in facts}
     unresolved = {other: case.unresolved for other, case in ties.cases.items()}
-    return Untold(facts, await load_past_sharers(uow, cipher, shared, unresolved), ties.same)
+    return Untold(facts, await load_past_sharers(uow, cipher, shared, unresolved), ties.same, ties.debts)
 
 
 async def load_names_shared(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[str]:
@@ -213,7 +215,7 @@ async def load_names_shared(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[s
         party_id: names_of(_keys(cases.get(party_id), debts.get(party_id, ()), person_keys(party_id, same)))
         for party_id in ids
     }
-    ties = Ties(wanted, await load_links(uow, wanted, debts), {}, same)
+    ties = Ties(wanted, await load_links(uow, wanted, debts), {}, same, debts)
     shared = [(other, names) for party_id in ids for other, names in ties.others(party_id).items()]
     rows = await uow.sql.fetch(_CONTACTED, uow.tenant, sorted({other for other, _ in shared})) if shared else []
     contacted = {row["party_id"] for row in rows}
@@ -235,7 +237,7 @@ async def _load(
     if taking:
         await lock_keys(uow, {name for names in wanted.values() for name in names})
     links = await load_links(uow, wanted, debts)
-    ties = Ties(wanted, links, await load_cases(uow, links) if links else {}, same)
+    ties = Ties(wanted, links, await load_cases(uow, links) if links else {}, same, debts)
     resolved = {other: OF_ALL_CONTACTS - case.unresolved for other, case in ties.cases.items()}
     shared = await load_shared(uow, wanted, links, since=since, decided=counted, same=same, resolved=resolved)
     around = await load_surroundings(uow, ids)
@@ -287,12 +289,14 @@ def _suspended_for(case: CaseFact | None, suspended: Mapping[str, str]) -> tuple
 
 class Ties(NamedTuple):
     """Who shares keys with the parties. `wanted`: names of keys by party; `links`: by other person, those shared;
-    `cases`: of the others, as far as they are known. `same`: other ids of the parties, who are nobody else."""
+    `cases`: of the others, as far as they are known. `same`: other ids of the parties, who are nobody else. `debts`: by
+    which the parties are bound."""
 
     wanted: Mapping[UUID, Collection[str]]
     links: Mapping[UUID, Collection[str]]
     cases: Mapping[UUID, CaseFact]
     same: Same
+    debts: Mapping[UUID, Sequence[Debt]]
 
     def known_from(self, party_id: UUID) -> dict[str, date | None]:
         """By key that somebody else shares: since when the contacts of all are attested; None: not known of one."""

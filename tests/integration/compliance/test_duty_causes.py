@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.compliance import duty_desk
+from shared.events.case import CaseOpened
 
 from .conftest import Desk, visit_contact
+from .test_debts import loan, updated
 
 START = datetime(2027, 1, 14, 9, tzinfo=UTC)
 
@@ -103,3 +105,29 @@ async def test_the_first_communication_asks_for_the_notice_until_it_is_told_as_s
     told = await desk.post("/v1/facts", {"items": [item]}, client="core")
     assert told.status_code == 200, told.text
     assert await waits(desk, "US-REGF-VALID-SEND") == {"US-REGF-VALID-SEND": (0, 0)}
+
+
+async def test_each_debt_asks_for_a_notice_of_its_own(desk: Desk) -> None:
+    desk.clock.business = START
+    first, second = loan(), loan(loan_ref="L-2")
+    case = await desk.open_case(jurisdiction="US-CA", loans=[first])
+    await called(desk, case, hours=1)
+    assert await waits(desk, "US-REGF-VALID-SEND") == {"US-REGF-VALID-SEND": (1, 0)}
+    await desk.tell(case.party_id, validation_notice_sent=True)
+    assert await waits(desk, "US-REGF-VALID-SEND") == {"US-REGF-VALID-SEND": (0, 0)}
+    desk.clock.real += timedelta(hours=1)
+    desk.clock.business += timedelta(hours=1)
+    await desk.deliver("case", ("case.updated", updated(case, loans=[first, second])))
+    await called(desk, case, hours=0)
+    [cause] = (await desk.get("/v1/duties/causes", client="rights-desk")).json()["items"]
+    assert cause["reference"] == str(second.debt_id)
+    await desk.tell(case.party_id, validation_notice_sent=True)
+    assert await waits(desk, "US-REGF-VALID-SEND") == {"US-REGF-VALID-SEND": (0, 0)}
+
+
+async def called(desk: Desk, case: CaseOpened, *, hours: int) -> None:
+    """A call that reached the person so many hours ago."""
+    began = desk.clock.business - timedelta(hours=hours, minutes=5)
+    ended = began + timedelta(minutes=5)
+    made = visit_contact(case, None, channel="call", started_at=began, ended_at=ended, crew=[])
+    await desk.deliver("contact", ("contact.recorded", made))

@@ -1,16 +1,21 @@
 """What stood at a moment follows from what was told by then, in whatever order it was told."""
 
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, get_args
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from services.compliance.domain.debts import Debt, Obligor
 from services.compliance.domain.dossier import Dossier, DossierEntry, GivenOverride, age_limit
-from services.compliance.domain.facts import Inconvenient, Override, PartyFacts
+from services.compliance.domain.facts import Counted, Inconvenient, Override, PartyFacts, Told
+from services.compliance.domain.judging import judge_rule
 from services.compliance.domain.local_time import Span
+from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.preferences import (
     DAY_BEGINS,
     DAY_ENDS,
@@ -22,11 +27,12 @@ from services.compliance.domain.preferences import (
 )
 from services.compliance.domain.rule_parts import FactName
 from services.compliance.domain.rule_records import RequiresRule
+from services.compliance.domain.rulings import Answer
 from services.compliance.domain.telling import owning_client
 from services.compliance.rule_book import rule_book
 from shared.security.scopes import CLIENTS
 
-from .conftest import NOW, PARTY, REAL, facts
+from .conftest import NOW, PARTY, REAL, facts, question
 
 DAY = timedelta(days=1)
 
@@ -167,3 +173,45 @@ def test_longest_left_is_the_longest_free_stretch(taken: list[tuple[int, int]]) 
         longest = max(longest, run)
     whole = Span(day + timedelta(hours=8), day + timedelta(hours=20))
     assert longest_left(whole, spans) == timedelta(hours=longest)
+
+
+def test_a_notice_speaks_of_the_debts_that_there_were() -> None:
+    def debt(number: int, *, known: datetime = REAL - DAY, since: date = date(2020, 1, 1)) -> Debt:
+        return Debt(
+            debt_id=UUID(int=number), case_party_id=PARTY, loan_id=UUID(int=number), is_overdue=True,
+            originated_on=since, obligors=(Obligor(PARTY, "borrower", "full"),), known_real=known,
+        )  # fmt: skip
+
+    debts = (debt(1), debt(2, known=REAL + DAY), debt(3, since=(NOW + DAY).date()))
+    notice = entry(True, name="validation_notice_sent")
+    later = entry(True, name="validation_notice_sent", as_of=NOW + 2 * DAY, recorded=REAL + 2 * DAY)
+
+    def unnoticed(*entries: DossierEntry, at: datetime = NOW, known_by: datetime | None = None) -> set[int]:
+        known = Dossier(entries, debts=debts).applied_to(facts(), at=at, known_by=known_by)
+        return {one.int for one in known.unnoticed}
+
+    assert unnoticed(notice) == {2, 3}
+    assert unnoticed(notice, known_by=REAL) == {3}, "nobody knew of the second"
+    assert unnoticed(notice, later, at=NOW + 3 * DAY) == set()
+    assert unnoticed() == set(), "where none was sent the rule asks for it of itself"
+
+
+def test_each_debt_has_its_own_time_for_its_notice(book: RuleBook) -> None:
+    rule = next(one for one in book.rules(jurisdiction="US-CA", day=NOW.date()) if one.id == "US-REGF-VALID")
+    old, new = UUID(int=1), UUID(int=2)
+    long_ago = Counted(
+        channel="call", purpose="collection", span=Span(NOW - 30 * DAY, NOW - 30 * DAY), zones=("UTC",),
+        keys={"debt": frozenset({str(old)})},
+    )  # fmt: skip
+    told = {"validation_notice_sent": Told(value=True, as_of=NOW - 29 * DAY)}
+    known = facts(told=told, unnoticed=frozenset({new}), counted=(long_ago,), history_known_from=date(2020, 1, 1))
+
+    def answer(about: UUID, *more: Counted) -> Answer:
+        asked = replace(question(), keys={"debt": frozenset({str(about)})})
+        return judge_rule(rule, asked, replace(known, counted=(long_ago, *more)), book).answer
+
+    assert answer(old) is Answer.ALLOW
+    assert answer(new) is Answer.ALLOW, "the first communication about it"
+    reached = structs.replace(long_ago, keys={"debt": frozenset({str(new)})})
+    assert answer(new, reached) is Answer.NEEDS_FACT, "30 days later its notice is overdue"
+    assert answer(old, reached) is Answer.ALLOW

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from services.compliance.domain.duties import INSTITUTION, OwedToCauses, standing
 from services.compliance.domain.duty_causes import (
+    SOME_DEBT,
     Answer,
     AnswerTimeWrong,
     Cause,
@@ -16,7 +17,7 @@ from services.compliance.domain.duty_causes import (
     CauseNotKnown,
     Grounds,
     RelativesNotEntitled,
-    begins_notice,
+    notices_begun,
     owed_by,
     taken,
 )
@@ -117,14 +118,19 @@ def test_an_answer_is_never_changed_nor_given_before_its_cause(book: RuleBook) -
 
 
 def test_who_was_reached_is_told_what_the_debt_is(book: RuleBook) -> None:
-    new_york = party("US-NY")
-    assert begins_notice(book, new_york, reached=True, at=NOW)
-    assert not begins_notice(book, new_york, reached=False, at=NOW)
-    assert not begins_notice(book, party("US-NY", validation_notice_sent=True), reached=True, at=NOW)
-    assert begins_notice(book, party("US-NY", validation_notice_sent=False), reached=True, at=NOW)
-    assert not begins_notice(book, party("CN"), reached=True, at=NOW)
+    def begun(facts: PartyFacts, *debts: UUID, reached: bool = True) -> tuple[str, ...]:
+        return notices_begun(book, facts, about=frozenset(map(str, debts)), reached=reached, at=NOW)
+
+    new_york, noticed = party("US-NY"), party("US-NY", validation_notice_sent=True)
+    assert begun(new_york) == (SOME_DEBT,)
+    assert begun(new_york, reached=False) == begun(noticed) == begun(party("CN")) == ()
+    assert begun(party("US-NY", validation_notice_sent=False))
     # Regulation F binds agencies, and in California the bank, too.
     creditor = Circumstances(collector="creditor")
-    assert not begins_notice(book, replace(new_york, circumstances=creditor), reached=True, at=NOW)
-    assert begins_notice(book, replace(party("US-CA"), circumstances=creditor), reached=True, at=NOW)
+    assert not begun(replace(new_york, circumstances=creditor))
+    assert begun(replace(party("US-CA"), circumstances=creditor))
+    old, new = UUID(int=1), UUID(int=2)
+    assert begun(new_york, old, new) == (str(old), str(new)), "each debt has a notice of its own"
+    assert begun(replace(noticed, unnoticed=frozenset({new})), old, new) == (str(new),)
+    assert begun(replace(noticed, unnoticed=frozenset({new})), old) == ()
     assert owed(book, "first_communication", "US-NY") == {"US-REGF-VALID-SEND": timedelta(days=5, hours=15)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 
+from services.compliance.domain.dossier import DEBT_NOTICE
 from services.compliance.domain.facts import PartyFacts, Question, Told
 from services.compliance.domain.local_time import midnight_after
 from services.compliance.domain.packs import RuleBook
@@ -18,7 +19,7 @@ _HOUR = timedelta(hours=1)
 
 def judge_required(rule: RequiresRule, question: Question, facts: PartyFacts, book: RuleBook) -> Ruling:
     """Every fact is known, true and young enough. What a service told goes before what the bank attested."""
-    if rule.grace_days is not None and _in_grace(rule.grace_days, question, facts):
+    if rule.grace_days is not None and _in_grace(rule.grace_days, question, facts, about=question.keys.get("debt")):
         return allow(rule, grace_days=rule.grace_days)
     instead = next((name for name in rule.unless if _holds(name, rule, question, facts, book)), None)
     if instead is not None:
@@ -30,7 +31,7 @@ def judge_required(rule: RequiresRule, question: Question, facts: PartyFacts, bo
         if told is None:
             if not _attested(name, question, facts, book):
                 unknown.append(name)
-        elif _too_old(told, rule, question):
+        elif _too_old(told, rule, question) or (name == DEBT_NOTICE and _lacks_notice(rule, question, facts)):
             unknown.append(name)
         elif not told.value:
             lapses = _lapses_at(rule.lapse, told, facts)
@@ -112,13 +113,28 @@ def _attested(name: FactName, question: Question, facts: PartyFacts, book: RuleB
     return until is not None and max(question.local_dates(facts)) <= until
 
 
-def _in_grace(days: int, question: Question, facts: PartyFacts) -> bool:
-    """Before the first contact, and until so many local dates after it."""
+def _lacks_notice(rule: RequiresRule, question: Question, facts: PartyFacts) -> bool:
+    """Whether a debt that it is about has a notice of its own to come, and the time for it is over."""
+    wanted = question.keys.get("debt")
+    late = {str(debt) for debt in facts.unnoticed}
+    late = late if wanted is None else late & wanted
+    return any(
+        rule.grace_days is None or not _in_grace(rule.grace_days, question, facts, about=frozenset({debt}))
+        for debt in late
+    )
+
+
+def _in_grace(days: int, question: Question, facts: PartyFacts, *, about: frozenset[str] | None) -> bool:
+    """Before the first contact about one of these debts (None: about any), and until so many local dates after it."""
     if facts.history_known_from is None:
         return False
     zones = question.candidate_zones(facts)
     since = datetime.combine(facts.history_known_from, time(0), tzinfo=question.span.start.tzinfo)
-    earlier = [one for one in facts.counted if one.contact and since <= one.span.end <= question.span.start]
+    earlier = [
+        one
+        for one in facts.counted
+        if one.contact and since <= one.span.end <= question.span.start and one.shares("debt", about)
+    ]
     if not zones or not earlier:
         return bool(zones)
     first = min(min(one.dates()) for one in earlier)
