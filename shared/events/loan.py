@@ -272,10 +272,14 @@ class ContactPoint(EventData):
     )
 
 
+ConsentKind = Literal["electronic_contact", "calls_at_work", "contact_at_this_place"]
+ZoneSource = Literal["declared", "residence", "telephone", "branch"]
+
+
 class Consent(EventData):
     """What the person has said about a way of contact that some law allows only with their consent."""
 
-    kind: Literal["electronic_contact", "calls_at_work", "contact_at_this_place"] = Field(
+    kind: ConsentKind = Field(
         description="To messages by e-mail and text; to calls at work; to contact at a place like a hospital."
     )
     given: bool = Field(description="False: refused or withdrawn.")
@@ -301,7 +305,7 @@ class PartyUpdated(EventData):
         default_factory=list, max_length=3, description="What the core knows of consents, each kind once; what is left "
         "out is not said, which is neither given nor withdrawn.",
     )  # fmt: skip
-    zone_sources: list[Literal["declared", "residence", "telephone", "branch"]] = Field(
+    zone_sources: list[ZoneSource] = Field(
         default_factory=list, max_length=4, description="Where each of `time_zones` comes from, in their order; empty: "
         "not said. Every candidate counts, whatever its source.",
     )  # fmt: skip

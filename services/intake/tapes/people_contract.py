@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from services.intake.tapes.agreement import Agreement, At, Claimed, Strict
+from shared.events.loan import ConsentKind
 
 
 class PeopleContent(Claimed):
@@ -27,6 +28,10 @@ class PersonFields(Strict):
     born_on: At | None = Field(None, description="Date of birth; an empty one is not known.")
     language: At = Field(description="ISO 639.")
     time_zone: At = Field(description="IANA zone of the person; several that come into question with `;` between.")
+    zone_source: At | None = Field(
+        None,
+        description="Where each of the zones comes from, in their order, with `;` between; an empty one is not said.",
+    )
     jurisdiction: At = Field(description="ISO 3166 place whose law applies.")
     history_known_from: At = Field(description="Past contacts are attested complete from this date on.")
     core_sequence: At | None = None
@@ -42,15 +47,26 @@ class ContactFields(Strict):
     lon: At | None = Field(None, description="Degrees east, decimal.")
 
 
+class ConsentFields(Strict):
+    """Where one kind of consent stands. An empty `given` is not said: neither given nor withdrawn."""
+
+    given: At = Field(description="`yes`, or `no` for refused or withdrawn, by code list.")
+    said_on: At = Field(description="The day on which the person said it.")
+    evidence: At | None = Field(None, description="The core's reference of the document or recording.")
+
+
 class PeopleContract(Agreement):
     """One version of what a bank and we agree for a feed of people."""
 
     subject: ClassVar[str] = "party_ref"
-    personal: ClassVar[frozenset[str]] = frozenset({"name", "born_on", "value", "lat", "lon"})
+    personal: ClassVar[frozenset[str]] = frozenset(
+        {"name", "born_on", "value", "lat", "lon", "given", "said_on", "evidence"}
+    )
 
     content: PeopleContent
     person: PersonFields
     contact: tuple[ContactFields, ...] = Field(min_length=1, max_length=20)
+    consent: dict[ConsentKind, ConsentFields] = Field(default_factory=dict)
 
     @property
     def cures_the_vanished(self) -> bool:
@@ -58,5 +74,6 @@ class PeopleContract(Agreement):
         return False
 
     def groups(self) -> list[tuple[str, BaseModel]]:
-        """The person's own places, then those of the contact points."""
-        return [("", self.person), *((f"contact.{number}.", one) for number, one in enumerate(self.contact))]
+        """The person's own places, then those of the contact points and of consents."""
+        contacts = ((f"contact.{number}.", one) for number, one in enumerate(self.contact))
+        return [("", self.person), *contacts, *((f"consent.{kind}.", one) for kind, one in self.consent.items())]

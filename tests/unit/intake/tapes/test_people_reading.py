@@ -94,6 +94,47 @@ def test_a_row_becomes_the_event_of_the_topic(tmp_path, form):
     assert [(one.kind, one.point) for one in second.data.contact_points] == [("mobile", None)]
 
 
+_CONSENTS = b"""
+[consent.electronic_contact]
+given = { column = "seq", codes = { 7 = "yes", 8 = "no", 0 = "" } }
+said_on = { column = "born" }
+evidence = { column = "lang" }
+"""
+
+
+def test_consents_and_sources_of_zones_are_told_and_what_is_empty_is_not_said(tmp_path):
+    agreed = read_contract(
+        people_contract_text().replace(b"[[contact]]", b'zone_source = { value = "declared" }\n[[contact]]', 1)
+        + _CONSENTS
+    )
+    rows = [person(1, born="2026-03-09"), person(2, born="2026-03-10", seq="8"), person(3, seq="0")]
+    read = _read(write_people(tmp_path, "t", "csv", rows), agreed)
+    assert read.refused == {}
+    told = [_origin(agreed).stated(read, place, is_overdue=False).data for place in range(3)]
+    assert [one.zone_sources for one in told] == [["declared"]] * 3
+    (given,), (withdrawn,) = told[0].consents, told[1].consents
+    assert (given.kind, given.given, given.evidence) == ("electronic_contact", True, "zh")
+    assert given.said_at == datetime(2026, 3, 8, 10, tzinfo=UTC), "the first moment of the day anywhere"
+    assert (withdrawn.given, withdrawn.said_at) == (False, WATERMARK), "the last one, and no later than the file"
+    assert told[2].consents == []
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "refusal"),
+    [
+        ("declared", {"born": ""}, ("consent.electronic_contact.said_on", "missing")),
+        ("declared", {"seq": "9"}, ("consent.electronic_contact.given", "unknown_code")),
+        ("declared", {"zone": "Asia/Shanghai;Asia/Urumqi"}, ("zone_source", "not_one_for_each_zone")),
+        ("guessed", {}, ("zone_source", "unknown_zone_source")),
+    ],
+)
+def test_what_is_said_of_consents_and_zones_is_said_whole(tmp_path, source, changes, refusal):
+    place = f'zone_source = {{ value = "{source}" }}\n[[contact]]'.encode()
+    agreed = read_contract(people_contract_text().replace(b"[[contact]]", place, 1) + _CONSENTS)
+    read = _read(write_people(tmp_path, "t", "csv", [person(1) | changes]), agreed)
+    assert [(why.field, why.reason) for why in read.refused.values()] == [refusal]
+
+
 def test_control_totals_count_filled_places_as_they_are_written(tmp_path):
     rows = [person(1, born=""), person(2, born="soon"), person(3)]
     path, agreed = write_people(tmp_path, "t", "csv", rows), people_contract(refused_per_mille=1000)
