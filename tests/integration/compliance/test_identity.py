@@ -272,3 +272,50 @@ async def test_a_wish_told_later_under_another_id_revokes_what_was_granted(desk:
     desk.clock.business += timedelta(minutes=1)
     await wish(desk, first)
     assert "UK-CONC-TIMES-WISH" not in await refusals(desk, first), "the person's own later word stands in its place"
+
+
+async def verdicts(desk: Desk, contact: ContactRecorded) -> list[tuple[bool, bool, str]]:
+    """Conduct, harm and state of the limit on visits, as they stand for that contact."""
+    items = (await desk.get("/v1/findings", party_id=str(contact.party_id))).json()["items"]
+    return [
+        (one["conduct"], one["harm"], one["state"])
+        for one in items
+        if (one["rule"], one["contact_id"]) == ("BANK-VISIT-30D", str(contact.contact_id))
+    ]
+
+
+async def test_contacts_of_before_a_merge_are_judged_together_and_apart_again(desk: Desk) -> None:
+    """Nobody knew that both are one: too many visits are harm, nobody's misconduct; after the unmerge not even that."""
+    first, second = [await desk.open_case(household=home) for home in ("a" * 32, "b" * 32)]
+    early, later = visit_contact(second, None), visit_contact(first, None, **at(days=3))
+    for made in (early, later):
+        await desk.deliver("contact", ("contact.recorded", made))
+    await carry(desk)
+    assert await verdicts(desk, later) == []
+    desk.clock.real += timedelta(seconds=1)
+    await merge(desk, second, first)
+    await carry(desk)
+    assert await verdicts(desk, later) == [(False, True, "open")]
+    assert await verdicts(desk, early) == []
+    desk.clock.real += timedelta(seconds=1)
+    await unmerge(desk, second, first)
+    await carry(desk)
+    assert [one[1] for one in await verdicts(desk, later)] == [False]
+
+
+async def test_what_was_told_meanwhile_is_counted_once_for_each_after_the_unmerge(desk: Desk) -> None:
+    """They still share the key of the pair: the contact must not count as their own and as another's, too."""
+    first, second = await desk.open_case(), await desk.open_case()
+    await merge(desk, second, first)
+    desk.clock.real += timedelta(seconds=1)
+    for minute in (0, 1, 2):
+        moment = desk.clock.business - timedelta(minutes=10 - minute)
+        told_of = visit_contact(first, None, channel="sms", crew=[], started_at=moment, ended_at=moment)
+        await desk.deliver("contact", ("contact.recorded", told_of))
+    desk.clock.real += timedelta(seconds=1)
+    await unmerge(desk, second, first)
+    await carry(desk)
+    for case in (first, second):
+        (answer,) = await desk.ask(visit_request(case, channel="sms", duration_minutes=0))
+        counts = {one["values"].get("count") for one in answer["reasons"] if one["rule"] == "BANK-SMS-WEEK"}
+        assert counts == {3}, (case is first, answer["reasons"])
