@@ -9,6 +9,7 @@ from uuid import UUID
 from services.compliance.decision_desk import debts_of, reason
 from services.compliance.domain.budget_keys import Keys, joined, keys_about
 from services.compliance.domain.facts import PartyFacts, Question
+from services.compliance.domain.judged_on import refused_of_debts, ruling_of
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.windows import lawful_windows
 from services.compliance.instruments import Instruments
@@ -32,7 +33,9 @@ def _point_of(item: WindowsItem, instruments: Instruments) -> Keys:
 
 
 def windows_of(item: WindowsItem, facts: PartyFacts, instruments: Instruments, uow: UnitOfWork) -> WindowsAnswer:
-    """The lawful span of each local date, from now on, long enough for the contact."""
+    """The lawful span of each local date, from now on, long enough for the contact; none where a permit would be
+    refused because of a debt that was named.
+    """
     duration = timedelta(minutes=item.duration_minutes)
     question = Question(
         party_id=item.party_id,
@@ -50,8 +53,10 @@ def windows_of(item: WindowsItem, facts: PartyFacts, instruments: Instruments, u
         real_now=uow.real_now,
     )
     found = lawful_windows(question, item.days, facts, instruments.book)
+    refused_by = refused_of_debts(item.debt_ids or (), item.purpose, facts)
+    refused = [*found.refused.values(), *([] if refused_by is None else [ruling_of(refused_by)])]
     return WindowsAnswer(
         party_id=item.party_id,
-        windows=[TimeWindow(start=span.start, end=span.end) for span in found.spans],
-        refused=[reason(ruling.document(), ruling.earliest) for ruling in found.refused.values()],
+        windows=[TimeWindow(start=span.start, end=span.end) for span in found.spans] if refused_by is None else [],
+        refused=[reason(ruling.document(), ruling.earliest) for ruling in refused],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -69,8 +70,7 @@ async def load_debts(
     ids = set(party_ids)
     found: dict[UUID, tuple[Debt, ...]] = {}
     for row in await uow.sql.fetch(_OF_PARTIES, uow.tenant, sorted(ids | others_of(same))):
-        debt = replace(_debt(row), known_real=row["known_real"])
-        found[row["party_id"]] = (*found.get(row["party_id"], ()), debt)
+        found[row["party_id"]] = (*found.get(row["party_id"], ()), _debt(row, known_real=row["known_real"]))
     if not same:
         return found
     return {party_id: debts for party_id in ids if (debts := _with_others(party_id, found, same))}
@@ -172,7 +172,7 @@ async def _save(uow: UnitOfWork, debts: Sequence[Debt]) -> None:
         )
 
 
-def _debt(row: asyncpg.Record) -> Debt:
+def _debt(row: asyncpg.Record, *, known_real: datetime | None = None) -> Debt:
     bound = zip(row["obligors"], row["roles"], row["liabilities"], strict=True)
     return Debt(
         debt_id=row["debt_id"],
@@ -182,4 +182,5 @@ def _debt(row: asyncpg.Record) -> Debt:
         originated_on=row["originated_on"],
         obligors=tuple(Obligor(*one) for one in bound),
         is_transferred=row["is_transferred"],
+        known_real=known_real,
     )

@@ -68,6 +68,14 @@ async def test_what_is_paid_is_kept_and_no_longer_overdue(desk: Desk) -> None:
     assert {one.debt_id: one.is_overdue for one in debts} == {first.debt_id: False, second.debt_id: True}
     (refused,) = await desk.ask(visit_request(case, debt_ids=[str(first.debt_id)], versions={"case": 2}))
     assert "DEBT-COLLECTED" in {reason["rule"] for reason in refused["reasons"]}
+    asked = {
+        "party_id": str(case.party_id), "channel": "visit", "jurisdiction": "CN", "time_zones": ["Asia/Shanghai"],
+        "days": ["2026-03-03"], "duration_minutes": 30,
+    }  # fmt: skip
+    named = [asked | {"debt_ids": [str(one.debt_id)]} for one in (first, second)]
+    none, some = (await desk.post("/v1/windows", {"items": named})).json()["items"]
+    assert ([reason["rule"] for reason in none["refused"]], none["windows"]) == (["DEBT-COLLECTED"], [])
+    assert some["windows"]
     cured = CaseCured(
         case_id=case.case_id, party_id=case.party_id, version=3, business_date=date(2026, 3, 2), cause="payment",
         overdue_totals=[],
