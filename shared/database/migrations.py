@@ -17,7 +17,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from shared.database.schema import Index
+from shared.database.schema import Index, withhold_partitions
 
 LOCK_TIMEOUT_SECONDS = 4
 _WAIT_FOR_OTHER_RUN_SECONDS = 120
@@ -107,3 +107,4 @@ def _upgrade(connection: Connection, scripts: ScriptDirectory, wanted: str) -> N
     with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(connection=connection)
         environment.run_migrations()
+    withhold_partitions(connection)

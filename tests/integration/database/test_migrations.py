@@ -86,7 +86,11 @@ async def test_the_runtime_role_has_what_was_granted_and_no_more(
     await migrate(empty.owner_url, package(first=FIRST))
     connection = await asyncpg.connect(empty.url)
     await connection.execute("INSERT INTO thing VALUES ('bank', gen_random_uuid())")
-    for forbidden in ("DELETE FROM thing", "UPDATE outbox SET value = ''", "DROP TABLE inbox", "TRUNCATE inbox"):
+    around = [f"{what} thing_{number}" for what in ("DELETE FROM", "TABLE", "TRUNCATE") for number in range(8)]
+    for forbidden in (
+        "DELETE FROM thing", "UPDATE outbox SET value = ''", "DROP TABLE inbox", "TRUNCATE inbox", *around,
+        "UPDATE thing_0 SET tenant = 'other'", "INSERT INTO thing_0 VALUES ('bank', gen_random_uuid())",
+    ):  # fmt: skip
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(forbidden)
     await connection.close()
