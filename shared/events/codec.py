@@ -18,8 +18,8 @@ from shared.moments import in_utc
 Header = tuple[str, bytes]
 NO_PARTY_KEY: Final = b"-"
 CONTENT_TYPE: Final = b"application/json"
-_REQUIRED: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_tenant", "ce_sequence")
-_CORE_TOPICS: Final = frozenset({"loan", "loan-urgent"})
+REQUIRED_HEADERS: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_tenant", "ce_sequence")
+CORE_TOPICS: Final = frozenset({"loan", "loan-urgent"})
 
 DecodeReason = Literal[
     "missing_header", "bad_header", "unsupported_specversion", "uncatalogued_type", "unknown_version", "wrong_topic",
@@ -127,7 +127,7 @@ def _attributes(headers: Iterable[Header]) -> dict[str, str]:
         attributes = {name: raw.decode() for name, raw in headers}
     except UnicodeDecodeError as error:
         raise DecodeError("bad_header", "a header is not UTF-8") from error
-    missing = [name for name in _REQUIRED if not attributes.get(name)]
+    missing = [name for name in REQUIRED_HEADERS if not attributes.get(name)]
     if missing:
         raise DecodeError("missing_header", ", ".join(missing))
     if attributes["ce_specversion"] != "1.0":
@@ -147,7 +147,7 @@ def _event(
 ) -> Event[EventData]:
     try:
         key_text = key.decode()
-        party_id = None if topic in _CORE_TOPICS or key == NO_PARTY_KEY else UUID(key_text)
+        party_id = None if topic in CORE_TOPICS or key == NO_PARTY_KEY else UUID(key_text)
         time = parse_time(attributes["ce_time"])
         recorded = attributes.get("ce_recordedtime")
         sequence = int(attributes["ce_sequence"])
@@ -170,7 +170,7 @@ def _event(
 
 def _check_key(topic: str, key: str, party_id: UUID | None, data: EventData) -> None:
     """Order is per key: a record under another party's key would be processed out of order, under the wrong lock."""
-    if topic in _CORE_TOPICS:
+    if topic in CORE_TOPICS:
         party_ref = getattr(data, "party_ref", None)
         if party_ref is not None and key != f"{getattr(data, 'tenant', '')}|{getattr(data, 'core', '')}|{party_ref}":
             raise DecodeError("key_mismatch", "key is not tenant|core|party_ref")

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from shared.events.catalogue import CATALOGUE
-from shared.events.contracts import breaking_changes, schema_of, stale_files
+from shared.events.codec import REQUIRED_HEADERS
+from shared.events.contracts import asyncapi, breaking_changes, catalogue_page, schema_of, stale_files
 from shared.events.effects import EFFECTS
 from shared.events.examples import EXAMPLES
 from shared.events.topics import TOPICS
@@ -92,3 +93,14 @@ def test_no_personal_field_leaves_the_loan_topics() -> None:
 
 def test_every_fact_of_a_core_says_what_it_does() -> None:
     assert EFFECTS.keys() == {name for name, event_type in CATALOGUE.items() if "loan" in event_type.topics}
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("loan.overdue.v1", "tenant|core|party_ref"), ("visit.offered.v1", "party_id as in the data")]
+)
+def test_a_producer_reads_what_its_record_needs(name: str, key: str) -> None:
+    message = asyncapi()["components"]["messages"][name]
+
+    assert set(REQUIRED_HEADERS) == set(message["headers"]["required"]) <= message["headers"]["properties"].keys()
+    assert message["bindings"]["kafka"]["key"]["description"].startswith(key)
+    assert all(f"| `{header}` | yes |" in catalogue_page() for header in REQUIRED_HEADERS)
