@@ -215,3 +215,8 @@ def test_each_debt_has_its_own_time_for_its_notice(book: RuleBook) -> None:
     reached = structs.replace(long_ago, keys={"debt": frozenset({str(new)})})
     assert answer(new, reached) is Answer.NEEDS_FACT, "30 days later its notice is overdue"
     assert answer(old, reached) is Answer.ALLOW
+    unnamed = structs.replace(long_ago, keys={"debt": frozenset[str]()})
+    assert answer(new, unnamed) is Answer.NEEDS_FACT, "nobody knows what it was about"
+    untold = replace(known, told={}, unnoticed=frozenset())
+    asked = replace(question(), keys={"debt": frozenset[str]()})
+    assert judge_rule(rule, asked, untold, book).answer is Answer.NEEDS_FACT, "nobody knows what it is about"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 
 from services.compliance.domain.dossier import DEBT_NOTICE
-from services.compliance.domain.facts import PartyFacts, Question, Told
+from services.compliance.domain.facts import Counted, PartyFacts, Question, Told
 from services.compliance.domain.local_time import midnight_after
 from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.rule_parts import FactName, Lapse
@@ -91,6 +91,12 @@ def _holds(name: FactName, rule: RequiresRule, question: Question, facts: PartyF
     return told.value and not _too_old(told, rule, question)
 
 
+def _may_concern(contact: Counted, debts: frozenset[str] | None) -> bool:
+    """Whether the contact may have been about one of the debts: where it says of none, or none is known, it may."""
+    own = contact.keys.get("debt")
+    return not own or not debts or not own.isdisjoint(debts)
+
+
 def _lapses_at(lapse: Lapse | None, refused: Told, facts: PartyFacts) -> datetime | None:
     """When the refusal counts no longer; None: it stays."""
     if lapse is None:
@@ -117,7 +123,7 @@ def _lacks_notice(rule: RequiresRule, question: Question, facts: PartyFacts) -> 
     """Whether a debt that it is about has a notice of its own to come, and the time for it is over."""
     wanted = question.keys.get("debt")
     late = {str(debt) for debt in facts.unnoticed}
-    late = late if wanted is None else late & wanted
+    late = late & wanted if wanted else late
     return any(
         rule.grace_days is None or not _in_grace(rule.grace_days, question, facts, about=frozenset({debt}))
         for debt in late
@@ -133,7 +139,7 @@ def _in_grace(days: int, question: Question, facts: PartyFacts, *, about: frozen
     earlier = [
         one
         for one in facts.counted
-        if one.contact and since <= one.span.end <= question.span.start and one.shares("debt", about)
+        if one.contact and since <= one.span.end <= question.span.start and _may_concern(one, about)
     ]
     if not zones or not earlier:
         return bool(zones)
