@@ -1,7 +1,8 @@
 """Permits over HTTP: 32 callers, durable and audited; compliance on this machine with its database, log and broker.
 
 Three of ten calls asked for are unlawful and are told the earliest lawful time. Beside it, alternating in the same run
-and by the same callers: the floor, a route that reads the same body and commits one row. Then open-loop latency at half
+and by the same callers: the floor, a route that reads the same body and commits one row; and at the end the floor of the
+same rows, a route that commits all that compliance's permits left, and decides nothing. In between open-loop latency at half
 of the rate reached, timed from the moment each request was *meant* to be sent; 500 permits and 500 windows at once. The
 people came through Kafka and intake; the other services are then stopped, their heartbeats kept fresh by hand, and
 compliance runs as it is deployed (`deploy/k8s`): the API in a process of its own, in another what publishes, reads
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
@@ -46,6 +48,7 @@ _TARGET_OF_FLOOR, _TARGET_P99_MS, _TARGET_BATCH_MS, _TARGET_WINDOWS_MS = 0.40, 6
 _CALLERS, _BATCH, _BATCHES, _WARM = 32, 500, 5, 320
 _WARM_SECONDS, _UNLAWFUL_IN_TEN, _WINDOW_DAYS, _SETTLE_SECONDS = 2, 3, 7, 120
 _ASKER: Final = "assignment"
+_BEHIND_NAME: Final = "compliance-behind"
 _BEHIND: Final[tuple[Role, ...]] = ("consumer", "relay", "worker")
 _CASES = "SELECT party_id, case_id, case_version FROM party_fact ORDER BY party_id"
 # As if those who are stopped still said every second that they are up to date.
@@ -65,6 +68,7 @@ class Figures:
     permits: list[float] = field(default_factory=list)
     visits: list[float] = field(default_factory=list)
     floor: list[float] = field(default_factory=list)
+    same_rows: list[float] = field(default_factory=list)
     denied_share: float = 0.0
     latency_rate: float = 0.0
     latency_p50_ms: float = 0.0
@@ -79,6 +83,11 @@ class Figures:
     def share_of_floor(self) -> float:
         """Median of the rounds' ratios: what else the machine did struck both alike."""
         return statistics.median(ours / floor for ours, floor in zip(self.permits, self.floor, strict=True))
+
+    @property
+    def share_of_same_rows(self) -> float:
+        """Of the medians: both floors were measured, but not at the same time."""
+        return statistics.median(self.permits) / statistics.median(self.same_rows)
 
     def reached(self) -> bool:
         """Whether every target is met."""
@@ -100,6 +109,7 @@ class Bench:
         self._console = console
         self.figures = Figures()
         self._people: list[asyncpg.Record] = []
+        self._asked: list[asyncpg.Record] = []
         self._denied = 0
         self._granted = 0
 
@@ -132,7 +142,7 @@ class Bench:
         """Stop the other services, and keep their heartbeats fresh. Compliance is started again as it is deployed."""
         await asyncio.gather(*(self._platform.stop_service(name) for name in self._platform.databases))
         await self._platform.start_services(["compliance"], roles=["api"])
-        await self._platform.start_service("compliance", name="compliance-behind", roles=_BEHIND)
+        await self._platform.start_service("compliance", name=_BEHIND_NAME, roles=_BEHIND)
 
         async def beat() -> None:
             async with self._connection() as connection:
@@ -198,6 +208,26 @@ class Bench:
         self.figures.decisions, self.figures.integrated = answered, made["integrated"]
         self.figures.denied_share = self._denied / answered
 
+    async def same_rows(self, requests: int, rounds: int) -> None:
+        """The rows of our permits again, by a route that decides nothing, in a copy of our database. Ours is stopped."""
+        source = self._platform.databases["compliance"].owner_url
+        name = urlsplit(source).path[1:]
+        twin = f"{name}_twin"
+        target = urlunsplit(urlsplit(self._platform.admin_url)._replace(path=f"/{twin}"))
+        admin = await asyncpg.connect(self._platform.admin_url)
+        try:
+            await admin.execute(f'CREATE DATABASE "{twin}" TEMPLATE "{name}"')
+            async with _beside(self._platform, "same_permit_rows", [source, target]) as floor:
+                body = _permits(self._asked[:1])
+                for _ in range(rounds):
+                    again = [floor.request("/v1/permits", body) for _ in range(requests)]
+                    seconds, replies = await floor.closed_loop(again, callers=_CALLERS)
+                    _refuse_failures(replies)
+                    self.figures.same_rows.append(requests / seconds)
+        finally:
+            await admin.execute(f'DROP DATABASE IF EXISTS "{twin}" WITH (FORCE)')
+            await admin.close()
+
     async def _permits(self, asked: Sequence[asyncpg.Record], channel: str = "call") -> float:
         requests = [self._ours.request("/v1/permits", _permits([one], channel)) for one in asked]
         seconds, replies = await self._ours.closed_loop(requests, callers=_CALLERS)
@@ -206,6 +236,7 @@ class Bench:
 
     def _take(self, count: int) -> list[asyncpg.Record]:
         taken, self._people = self._people[:count], self._people[count:]
+        self._asked = taken
         if len(taken) < count:
             raise ValueError("too few parties for these rounds; give --parties")
         return taken
@@ -266,13 +297,13 @@ def _windows(people: Sequence[asyncpg.Record]) -> bytes:
 
 
 @asynccontextmanager
-async def _floor_process(platform: Platform) -> AsyncIterator[Load]:
-    # The database of a service that is idle here, on the same server with the same settings.
+async def _beside(platform: Platform, module: str, databases: Sequence[str]) -> AsyncIterator[Load]:
+    """A floor's process."""
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     process = ChildProcess(
-        name="floor", module="benchmarks.one_row", arguments=[platform.databases["plans"].owner_url, str(port)],
-        environment={}, ready_url=f"{url}/health/ready", log=platform.folder / "logs" / "floor.log",
+        name=module, module=f"benchmarks.{module}", arguments=[*databases, str(port)], environment={},
+        ready_url=f"{url}/health/ready", log=platform.folder / "logs" / f"{module}.log",
     )  # fmt: skip
     process.start()
     try:
@@ -291,7 +322,8 @@ async def _measure(options: argparse.Namespace, console: Console) -> Figures:
                 issuer=platform.url(ISSUER), client_id=_ASKER, client_secret=secret, audience="doorstep"
             )
             ours = Load(platform.url("compliance"), {"Authorization": f"Bearer {await issuer.token()}"})
-            async with _floor_process(platform) as floor:
+            # The database of a service that is idle here, on the same server with the same settings.
+            async with _beside(platform, "one_row", [platform.databases["plans"].owner_url]) as floor:
                 bench = Bench(platform, floor, ours, console=console)
                 await bench.begin(options.parties)
                 await bench.visits(options.requests)
@@ -301,6 +333,8 @@ async def _measure(options: argparse.Namespace, console: Console) -> Figures:
                     await bench.latency(options.seconds)
                     await bench.batches()
                     await bench.check()
+            await asyncio.gather(*(platform.stop_service(name) for name in ("compliance", _BEHIND_NAME)))
+            await bench.same_rows(options.requests, options.rounds)
         finally:
             await asyncio.gather(*(platform.stop_service(name) for name in platform.databases))
 
@@ -317,6 +351,12 @@ def _table(figures: Figures) -> Table:
         table.add_column(column, justify="left" if not column else "right")
     table.add_row("single permits (1/s)", f"{statistics.median(figures.permits):,.0f}", "")
     table.add_row("floor: a route that commits one row (1/s)", f"{statistics.median(figures.floor):,.0f}", "")
+    table.add_row(
+        "floor of the same rows: a route that commits them all (1/s)",
+        f"{statistics.median(figures.same_rows):,.0f}",
+        "",
+    )
+    table.add_row("share of the floor of the same rows", f"{figures.share_of_same_rows:.0%}", "")
     table.add_row("share of the floor", f"{figures.share_of_floor:.0%}", f">= {_TARGET_OF_FLOOR:.0%}")
     table.add_row(f"latency at {figures.latency_rate:,.0f}/s, p50 (ms)", f"{figures.latency_p50_ms:.0f}", "")
     table.add_row("latency, p99 (ms)", f"{figures.latency_p99_ms:.0f}", f"< {_TARGET_P99_MS}")
