@@ -1,9 +1,9 @@
 """Permits over HTTP: 32 callers, durable and audited; compliance on this machine with its database, log and broker.
 
 Three of ten calls asked for are unlawful and are told the earliest lawful time. Beside it, alternating in the same run
-and by the same callers: the floor, a route that reads the same body and commits one row; and at the end the floor of the
-same rows, a route that commits all that compliance's permits left, and decides nothing. In between open-loop latency at half
-of the rate reached, timed from the moment each request was *meant* to be sent; 500 permits and 500 windows at once. The
+and by the same callers: the floor, a route that reads the same body and commits one row. Then open-loop latency at half
+of the rate reached, timed from the moment each request was *meant* to be sent; 500 permits and 500 windows at once; and
+at the end the floor of the same rows, a route that commits all that compliance's permits left and decides nothing. The
 people came through Kafka and intake; the other services are then stopped, their heartbeats kept fresh by hand, and
 compliance runs as it is deployed (`deploy/k8s`): the API in a process of its own, in another what publishes, reads
 events and integrates the log. Before that, for scale: visits with all five services running, each balance confirmed by
