@@ -37,10 +37,12 @@ WHERE e.tenant = $1 AND e.party_id = d.party_id AND e.kind = d.kind
 """
 # The owner's function: the append-only tables let nothing else through.
 _FORGET = "SELECT party_id, forgotten FROM forget_records($1, $2::uuid[], $3, $4)"
+# What opens the cause of something that is still owed stays with it.
 _FORGET_SALTS = """
 WITH gone AS (
     DELETE FROM leaf_salt s USING log_entry e
     WHERE s.tenant = $1 AND s.party_id = ANY($2::uuid[]) AND e.leaf_id = s.leaf_id AND e.kind = ANY($3::text[])
+      AND (e.kind <> 'duty' OR NOT EXISTS (SELECT FROM duty_cause c WHERE c.leaf_id = e.leaf_id))
     RETURNING s.party_id)
 SELECT party_id, count(*) AS leaves FROM gone GROUP BY party_id
 """

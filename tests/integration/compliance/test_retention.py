@@ -100,7 +100,9 @@ async def test_what_was_owed_because_of_a_person_ends_with_the_evidence_about_th
     async with desk.database.read_only() as uow:
         kept = {str(row["cause_id"]) for row in await uow.sql.fetch("SELECT cause_id FROM duty_cause")}
         owed = {str(row["cause_id"]) for row in await uow.sql.fetch("SELECT cause_id FROM duty_owed")}
+        opened = await uow.sql.fetchval("SELECT count(*) FROM duty_cause c JOIN leaf_salt s USING (leaf_id)")
     assert kept == owed == {open_one["cause_id"], late["cause_id"]}, "what is owed stays, and what was answered since"
+    assert opened > 0, "and so does what opens its leaf"
     [deletion] = await desk.leaves("retention")
     assert [(one["records"], one["count"]) for one in deletion["deleted"]] == [("evidence", 2)]
 
