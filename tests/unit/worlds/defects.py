@@ -247,6 +247,10 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         [lambda: patch("worlds.bureau.refused_of_debts", lambda *_: None)],
         "granted against: debt",
     ),
+    "sold, and its plan is served on": (
+        [lambda: patch("services.compliance.domain.reconsidering.refused_of_debts", lambda *_: None)],
+        "a plan for a loan that was sold served",
+    ),
     "homes that were left are visited": (
         [lambda: patch.object(Recall, "forbids", _lets_live(lambda one: one.contacts is VISITS))],
         "a visit to a home that was left",

@@ -14,7 +14,7 @@ FOUND_AT = {
     "contacts of another id unread": 597, "holds of another id unread": 30, "one person, and the permits live on": 6,
     "one person, known before it was": 155, "two people, and still one": 236,
     "calls of others on one number unread": 49, "homes that were left are visited": 41,
-    "sold, and its permits live on": 17, "sold, and still collected": 20,
+    "sold, and its plan is served on": 774, "sold, and its permits live on": 17, "sold, and still collected": 20,
     "a loan's hold covers all": 6, "a loan's hold covers nothing named": 6, "debts counted together": 152,
     "end backdated": 37, "late contact reaches nobody else": 2_086, "laws of others unread": 11,
     "laws of others unread by the audit": 240, "moratorium never carried": 168, "moratorium of others unread": 6,
