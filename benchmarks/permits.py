@@ -209,7 +209,7 @@ class Bench:
         self.figures.denied_share = self._denied / answered
 
     async def same_rows(self, requests: int, rounds: int) -> None:
-        """The rows of our permits again, in a copy of our database, by a route that decides nothing. Ours is stopped."""
+        """Our rows of permits again, in a copy of our database, by a route that decides nothing. Ours is stopped."""
         source = self._platform.databases["compliance"].owner_url
         name = urlsplit(source).path[1:]
         twin = f"{name}_twin"
