@@ -12,15 +12,17 @@ from services.assignment.access_desk import assignment_texts, give_lists
 from services.assignment.api import routers
 from services.assignment.consumers import subscriptions
 from services.assignment.domain.policy import SelectionPolicy
+from services.assignment.domain.saga import RELEASE_INTENT
 from services.assignment.domain.travel import CalibratedHaversine
 from services.assignment.examples import EXAMPLES
 from services.assignment.feeds import WithdrawOfFeed, on_heartbeats
 from services.assignment.opened import OpenedDatabase
-from services.assignment.permits import PermitReleases, VisitGuard, VisitPermits
+from services.assignment.permits import VisitGuard, VisitPermits
 from services.assignment.planning import RouteFieldDay, SelectFieldDay
 from services.assignment.route_solver import RouteSolver
 from shared.access.routes import access_router
 from shared.messaging import IntentHandler
+from shared.permits import PermitReleases
 from shared.security.token_source import ClientCredentials
 from shared.security.tokens import TokenVerifier
 from shared.service import ServiceDefinition, ServiceRuntime
@@ -45,7 +47,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         SelectFieldDay(opened, policy, travel),
         RouteFieldDay(opened, policy, travel, solver=RouteSolver(), compliance=compliance, intake=intake),
         VisitPermits(compliance, policy),
-        PermitReleases(compliance),
+        PermitReleases(RELEASE_INTENT, lambda: compliance),
         VisitGuard(policy),
         WithdrawOfFeed(policy),
     ]

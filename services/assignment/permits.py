@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,10 +11,11 @@ from services.assignment import remote
 from services.assignment.domain import saga
 from services.assignment.domain.policy import SelectionPolicy
 from services.assignment.ledger import Ledger
-from services.assignment.remote import NotAnsweredError, PermitDecision
+from services.assignment.remote import NotAnsweredError
 from shared.database import UnitOfWork
 from shared.ids import derived_id
 from shared.messaging import Answer, Intent, TimerHandler
+from shared.permits import PermitDecision
 from shared.web.client import ServiceClient
 
 # A fact that compliance still lacks usually arrives within seconds; one that never does must not wait for ever.
@@ -79,32 +79,6 @@ class VisitPermits:
                 step = saga.permit_refused(candidacy, visit_id, rules, policy=self._policy, now=uow.now)
             ledger.fold(step, cause_id=str(intent.id))
         await ledger.save()
-
-
-class PermitReleases:
-    """Gives permits back that nobody will use."""
-
-    kind = saga.RELEASE_INTENT
-    batch_size = 20
-
-    def __init__(self, compliance: ServiceClient) -> None:
-        self._compliance = compliance
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """Release each; compliance being away leaves the intent open."""
-        return await asyncio.gather(*(self._release(intent) for intent in intents))
-
-    async def _release(self, intent: Intent) -> Answer | None:
-        try:
-            await remote.release(
-                self._compliance, intent.payload["permit_id"], cause=intent.payload["cause"], key=str(intent.id)
-            )
-        except NotAnsweredError:
-            return None
-        return Answer()
-
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Nothing of ours changes: compliance tells everybody."""
 
 
 class VisitGuard(TimerHandler):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.assignment.domain.candidacy import CaseFacts
 from shared.events.base import TimeWindow
 from shared.geo import Point
+from shared.permits import PermitDecision, ask_for_permits
 from shared.web.client import RemoteProblem, RemoteUnavailable, ServiceClient
 
 _TRANSIENT_STATUSES = frozenset({409, 425, 429})
@@ -37,16 +38,6 @@ class PartyWindows(_Answer):
     refused: list[Refusal] = Field(default_factory=list)
 
 
-class PermitDecision(_Answer):
-    """One answer to a permit request."""
-
-    request_id: UUID
-    decision: Literal["allow", "deny", "needs-fact"]
-    reasons: list[Refusal] = Field(default_factory=list)
-    permit_id: UUID | None = None
-    permit: str | None = None
-
-
 class PartyPoint(_Answer):
     """The exact point of one home; none while unknown."""
 
@@ -56,10 +47,6 @@ class PartyPoint(_Answer):
 
 class _WindowBatch(_Answer):
     items: list[PartyWindows]
-
-
-class _PermitBatch(_Answer):
-    items: list[PermitDecision]
 
 
 class _PointBatch(_Answer):
@@ -72,10 +59,6 @@ class _Body(BaseModel):
 
 class _PointBody(_Body):
     purpose: Literal["route"] = "route"
-
-
-class _ReleaseBody(BaseModel):
-    cause: str
 
 
 class NotAnsweredError(Exception):
@@ -120,25 +103,9 @@ async def permits(
 ) -> dict[UUID, PermitDecision]:
     """Ask for permits; each request has its own `request_id`. Raises NotAnsweredError, RemoteProblem."""
     try:
-        answer = await compliance.command(
-            "/v1/permits", _PermitBatch, body=_Body(items=list(requests)), idempotency_key=key
-        )
+        return await ask_for_permits(compliance, requests, key=key)
     except (RemoteUnavailable, RemoteProblem) as error:
         raise _later(error) from error
-    return {item.request_id: item for item in answer.items}
-
-
-async def release(compliance: ServiceClient, permit_id: str, *, cause: str, key: str) -> None:
-    """Give a permit back. A permit that is gone or used has nothing to give back. Raises NotAnsweredError."""
-    try:
-        await compliance.command(
-            f"/v1/permits/{permit_id}/release", _Answer, body=_ReleaseBody(cause=cause), idempotency_key=key
-        )
-    except RemoteUnavailable as error:
-        raise NotAnsweredError(str(error)) from error
-    except RemoteProblem as error:
-        if error.status not in (404, 409, 410):
-            raise _later(error) from error
 
 
 def _later(error: RemoteUnavailable | RemoteProblem) -> Exception:

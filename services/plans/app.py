@@ -15,17 +15,19 @@ from services.plans.api.plans import build_router
 from services.plans.consumers import subscriptions
 from services.plans.cutover_desk import Cutovers
 from services.plans.domain.follow_up_policy import FollowUpPolicies
+from services.plans.domain.ladder import USE_PERMIT
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.examples import EXAMPLES
 from services.plans.following_desk import AskForFollowUps, FollowingDesk, LookAtPlans, next_look, on_heartbeats
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.known_holds import LearnHolds, learn_holds
-from services.plans.permits import PermitReleases, Permits, PermitUses
+from services.plans.permits import RELEASE_PERMIT
 from services.plans.plan_desk import PlanDesk
 from services.plans.review_watch import ReviewWatch, next_watch
 from services.plans.store.plans import PlanStore
 from shared.access.routes import access_router
 from shared.database import Database
+from shared.permits import PermitReleases, PermitUses
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from shared.security.token_source import ClientCredentials
@@ -47,7 +49,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
     cipher = PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant)
     store = PlanStore(cipher)
     desk = PlanDesk(store, ProtectedMinimumTable.load(), holds)
-    following, permits = FollowingDesk(store, FollowUpPolicies.load()), Permits(compliance)
+    following = FollowingDesk(store, FollowUpPolicies.load())
     opened: list[Database] = []
 
     def build_api(runtime: ServiceRuntime) -> FastAPI:
@@ -87,9 +89,9 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             LookAtPlans(following),
             ReviewWatch(following),
             LearnHolds(compliance, lambda: opened[0]),
-            AskForFollowUps(following, permits, lambda: opened[0]),
-            PermitUses(permits),
-            PermitReleases(permits),
+            AskForFollowUps(following, compliance, lambda: opened[0]),
+            PermitUses(USE_PERMIT, lambda: compliance),
+            PermitReleases(RELEASE_PERMIT, lambda: compliance),
         ],
         lifespan=lifespan,
         on_heartbeats=on_heartbeats,

@@ -18,7 +18,7 @@ from services.plans.domain.follow_up_policy import FollowUpPolicies, FollowUpPol
 from services.plans.domain.following import NextContact, Paused, Standing, Step, standing
 from services.plans.domain.ladder import Decision, Taken
 from services.plans.domain.plan import Plan
-from services.plans.permits import RELEASE_PERMIT, PermitDecision, Permits, batch_key
+from services.plans.permits import RELEASE_PERMIT, ask
 from services.plans.store import follow_ups as follow_up_store
 from services.plans.store.follow_ups import HeardHold
 from services.plans.store.plans import PlanStore, load_cases
@@ -27,6 +27,8 @@ from shared.events import Event
 from shared.events.base import EventData
 from shared.messaging import Answer, Intent, NewIntent, TimerHandler
 from shared.messaging.disbelieved import disbelieved, hear_disbelief, is_disbelieved
+from shared.permits import PermitDecision
+from shared.web.client import ServiceClient
 from shared.web.problems import NotFound
 
 LOOK: Final = "plan.follow_up_look"
@@ -214,9 +216,9 @@ class AskForFollowUps:
     kind = ASK
     batch_size = 100
 
-    def __init__(self, desk: FollowingDesk, permits: Permits, database: Callable[[], Database]) -> None:
+    def __init__(self, desk: FollowingDesk, compliance: ServiceClient, database: Callable[[], Database]) -> None:
         self._desk = desk
-        self._permits = permits
+        self._compliance = compliance
         self._database = database
 
     async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
@@ -231,7 +233,7 @@ class AskForFollowUps:
             and one.standing(policy, now).contact == _contact(intent)
             and (request := permit_request(intent, one, policy)) is not None
         }
-        decisions = await self._permits.ask(list(asked.values()), key=batch_key(intents))
+        decisions = await ask(self._compliance, list(asked.values()), of=intents)
         return [
             _answer(intent, decisions.get(intent.id)) if intent.id in asked else Answer(body={}) for intent in intents
         ]

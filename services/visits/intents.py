@@ -14,16 +14,14 @@ from services.visits.domain.visit import Change, State, Visit
 from services.visits.remote import (
     CollectorAnswers,
     Neighbours,
-    PermitDecision,
     PermitItem,
     PermitKeys,
-    PermitReleaseBody,
-    PermitUseBody,
 )
 from services.visits.store import facts as fact_store
 from services.visits.store import visits as visit_store
 from shared.database import Database, UnitOfWork
 from shared.messaging import Answer, Intent, IntentHandler, TimerHandler
+from shared.permits import PermitDecision, PermitReleases, PermitUses
 from shared.telemetry.metrics import count
 from shared.web.client import RemoteProblem, RemoteUnavailable
 
@@ -42,8 +40,8 @@ def handlers(*, database: DatabaseOf, neighbours: NeighboursOf, total_key: trace
     """All handlers; what they need is opened by the service's lifespan."""
     return [
         OfferPermits(database, neighbours),
-        ReportUse(neighbours),
-        ReleasePermit(neighbours),
+        PermitUses(kinds.PERMIT_USE, lambda: neighbours().compliance),
+        PermitReleases(kinds.PERMIT_RELEASE, lambda: neighbours().compliance),
         LearnPermitKeys(neighbours),
         LearnCrew(neighbours),
         Timer(kinds.ANSWER_DUE, lambda visit, now, _: appointment.answer_overdue(visit, now=now)),
@@ -112,49 +110,6 @@ class OfferPermits:
             return await self._neighbours().permits(items)
         except (RemoteProblem, RemoteUnavailable):
             return {}
-
-
-class ReportUse:
-    """Tells compliance of each use. A refusal is final: the auditor finds the contact either way."""
-
-    kind = kinds.PERMIT_USE
-    batch_size = 50
-
-    def __init__(self, neighbours: NeighboursOf) -> None:
-        self._neighbours = neighbours
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """One call per permit."""
-        return [await self._report(intent) for intent in intents]
-
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Nothing to change: the use was committed with the contact."""
-
-    async def _report(self, intent: Intent) -> Answer | None:
-        payload = intent.payload
-        body = PermitUseBody(used_at=datetime.fromisoformat(payload["used_at"]), contact_id=UUID(payload["contact_id"]))
-        return await _sent(self._neighbours(), f"/v1/permits/{payload['permit_id']}/use", body, intent)
-
-
-class ReleasePermit:
-    """Gives reservations of unused permits back."""
-
-    kind = kinds.PERMIT_RELEASE
-    batch_size = 50
-
-    def __init__(self, neighbours: NeighboursOf) -> None:
-        self._neighbours = neighbours
-
-    async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
-        """One call per permit."""
-        return [await self._release(intent) for intent in intents]
-
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """Nothing to change: the visit ended with the decision to release."""
-
-    async def _release(self, intent: Intent) -> Answer | None:
-        body = PermitReleaseBody(cause=str(intent.payload["cause"]))
-        return await _sent(self._neighbours(), f"/v1/permits/{intent.payload['permit_id']}/release", body, intent)
 
 
 class LearnPermitKeys:
@@ -239,19 +194,6 @@ class Timer(TimerHandler):
         for step in steps:
             if step.alarm is not None:
                 count("doorstep.alarms.raised", kind=step.alarm.kind)
-
-
-async def _sent(
-    neighbours: Neighbours, path: str, body: PermitUseBody | PermitReleaseBody, intent: Intent
-) -> Answer | None:
-    try:
-        await neighbours.compliance.command(path, object, body=body, idempotency_key=str(intent.id))
-    except RemoteUnavailable:
-        return None
-    except RemoteProblem as problem:
-        retried = problem.status in {401, 403, 429} or problem.kind == "command-running"
-        return None if retried else Answer(status=problem.status, body={"kind": problem.kind})
-    return Answer()
 
 
 def _item(intent: Intent, visit: Visit, time_zones: Sequence[str]) -> PermitItem:

@@ -6,17 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from shared.balances import BalanceChecks, SignedBalance
 from shared.events.base import TimeWindow
 from shared.geo import Point
 from shared.ids import derived_id
 from shared.moments import Moment
+from shared.permits import PermitDecision, ask_for_permits
 from shared.security.key_cache import KeyCache
 from shared.security.token_source import ClientCredentials
 from shared.settings import ServiceSettings
@@ -50,47 +51,6 @@ class PermitItem(BaseModel):
     device_id: str | None
     place_cell: str | None
     versions: dict[str, int]
-
-
-class PermitQuestion(BaseModel):
-    """Body of POST /v1/permits."""
-
-    items: list[PermitItem]
-
-
-class PermitReason(_Answer):
-    """One rule that spoke against a contact."""
-
-    rule: str
-
-
-class PermitDecision(_Answer):
-    """One decision."""
-
-    request_id: UUID
-    decision: Literal["allow", "deny", "needs-fact"]
-    reasons: list[PermitReason] = Field(default_factory=list)
-    earliest_lawful: Moment | None = None
-    permit_id: UUID | None = None
-
-
-class PermitDecisions(_Answer):
-    """Answer of POST /v1/permits."""
-
-    items: list[PermitDecision]
-
-
-class PermitUseBody(BaseModel):
-    """Body of POST /v1/permits/{id}/use."""
-
-    used_at: datetime
-    contact_id: UUID
-
-
-class PermitReleaseBody(BaseModel):
-    """Body of POST /v1/permits/{id}/release."""
-
-    cause: str
 
 
 class TraceItem(BaseModel):
@@ -232,10 +192,8 @@ class Neighbours:
         otherwise is another command, in which compliance recognises each request by its own id.
         """
         key = derived_id("offer-permits", *(item.model_dump_json() for item in items))
-        answer = await self.compliance.command(
-            "/v1/permits", PermitDecisions, body=PermitQuestion(items=list(items)), idempotency_key=str(key)
-        )
-        return {decision.request_id: decision for decision in answer.items}
+        requests = [item.model_dump(mode="json") for item in items]
+        return await ask_for_permits(self.compliance, requests, key=str(key))
 
     async def at_the_door(self, party_id: UUID, case_id: UUID) -> tuple[Point | None, SignedBalance | None]:
         """The exact point of the home and the balance intake confirms; each None without a valid answer in time."""

@@ -11,13 +11,15 @@ import pytest
 from services.assignment.access_desk import assignment_texts, give_lists
 from services.assignment.api import routers
 from services.assignment.consumers import subscriptions
+from services.assignment.domain.saga import RELEASE_INTENT
 from services.assignment.domain.travel import CalibratedHaversine
 from services.assignment.feeds import WithdrawOfFeed
 from services.assignment.opened import OpenedDatabase
-from services.assignment.permits import PermitReleases, VisitGuard, VisitPermits
+from services.assignment.permits import VisitGuard, VisitPermits
 from services.assignment.planning import RouteFieldDay, SelectFieldDay
 from services.assignment.route_solver import RouteSolver
 from shared.access.routes import access_router
+from shared.permits import PermitReleases
 from tests.databases import Shelf
 from tests.integration.assignment.days import (
     NOW,
@@ -46,7 +48,7 @@ async def desk(service_settings: Any, neighbours: Neighbours, shelf: Shelf) -> A
                 opened, POLICY, travel, solver=RouteSolver(max_processes=1), compliance=compliance, intake=intake
             ),
             VisitPermits(compliance, POLICY),
-            PermitReleases(compliance),
+            PermitReleases(RELEASE_INTENT, lambda: compliance),
             VisitGuard(POLICY),
             WithdrawOfFeed(POLICY),
         ]

@@ -15,15 +15,17 @@ from services.plans.api.follow_ups import build_follow_up_router
 from services.plans.api.plans import build_router
 from services.plans.consumers import subscriptions
 from services.plans.domain.follow_up_policy import FollowUpPolicies
+from services.plans.domain.ladder import USE_PERMIT
 from services.plans.domain.protected_minimum import ProtectedMinimumTable
 from services.plans.following_desk import AskForFollowUps, FollowingDesk, LookAtPlans
 from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.known_holds import LearnHolds
-from services.plans.permits import PermitReleases, Permits, PermitUses
+from services.plans.permits import RELEASE_PERMIT
 from services.plans.plan_desk import PlanDesk
 from services.plans.review_watch import ReviewWatch
 from services.plans.store.plans import PlanStore
 from shared.access.routes import access_router
+from shared.permits import PermitReleases, PermitUses
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
 from tests.databases import Shelf
@@ -72,7 +74,7 @@ async def desk(service_settings: Any, compliance: Compliance, shelf: Shelf) -> A
     cipher = PartyCipher(LocalKeyManagement.open(settings.key_folder, "plans"), tenant=settings.tenant)
     store = PlanStore(cipher)
     client = compliance.client("compliance")
-    holds, permits = Holds(client), Permits(client)
+    holds = Holds(client)
     following = FollowingDesk(store, FollowUpPolicies.load())
 
     def build(database: Any) -> Any:
@@ -81,7 +83,8 @@ async def desk(service_settings: Any, compliance: Compliance, shelf: Shelf) -> A
             SigningTimeout(store), HoldEndings(holds), LookAtPlans(following),
             ReviewWatch(following),
             LearnHolds(client, lambda: database),
-            AskForFollowUps(following, permits, lambda: database), PermitUses(permits), PermitReleases(permits),
+            AskForFollowUps(following, client, lambda: database), PermitUses(USE_PERMIT, lambda: client),
+            PermitReleases(RELEASE_PERMIT, lambda: client),
         ]  # fmt: skip
         giving = access_router("plans", plans_texts(), partial(give_lists, cipher))
         return subscriptions(store), handlers, [
