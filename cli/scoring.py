@@ -163,12 +163,17 @@ def export_transitions(
 ) -> None:
     """Write what became of this bank's late cases a month later, for `score train --tenant` and `score backtest`.
 
-    Told from the facts as they were kept; cases with loans of which no fact was kept are left out and counted.
+    Told from the facts as they were kept; cases with loans of which no fact was kept are left out and counted. Ends
+    with 1 when no case has a month: days are counted from when the core was first heard.
     """
     written = asyncio.run(_export(to, prefix))
     console.print(
         f"{to}: {written.rows:,} rows of {written.cases:,} cases, {written.left_out:,} left out", markup=False
     )
+    if not written.rows:
+        raise refusal(
+            "no case was late 30 days before a closed day on which its core had been heard: nothing to learn from yet"
+        )
 
 
 async def _export(to: Path, prefix: str | None) -> "Written":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -134,7 +135,7 @@ def simulate_strategy(
     """Replay the past of every case under a new strategy, beside the one in force: volumes, cost, harm, by group.
 
     Nothing is changed. Ends with 1 when the new strategy would have visited anybody before the softer steps, or under a
-    hold for vulnerability.
+    hold for vulnerability, and when there is nobody whose past is known.
     """
     from services.intake.strategy.policy import PolicyError
     from services.intake.strategy.release import CHALLENGER_FILE, POLICY_FILE, release
@@ -151,6 +152,8 @@ def simulate_strategy(
         raise refusal(str(error)) from error
     present = Tally(_release(folder, production=False))
     first, last = asyncio.run(_simulate(prefix, [new, present], labels))
+    if not new.total.people:
+        raise refusal("refused: nobody's past is known, so nothing is simulated, and nothing written to be signed")
     found = document(new, present, first=first, last=last)
     if output is not None:
         output.write_text(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -213,12 +216,15 @@ def _print(new: "Tally", present: "Tally") -> None:
         counts = (tally.total.actions.get(action, 0) for tally in (new, present))
         table.add_row(action.replace("_", " "), *(f"{count:,}" for count in counts))
     console.print(table)
-    by_group = Table("group", *_NAMES, "relief parity", title="Under the new strategy, by group")
     parity = new.relief_parity()
     for attribute, cells in sorted(new.groups.items()):
-        for label, cell in sorted(cells.items()):
-            by_group.add_row(f"{attribute}: {label}", *_figures(cell), str(parity.get(attribute, "-")))
-    console.print(by_group)
+        labels = sorted(cells)
+        by_group = Table("", *map(escape, labels), title=f"Under the new strategy, by {attribute.replace('_', ' ')}")
+        figures = [_figures(cells[label]) for label in labels]
+        for number, name in enumerate(_NAMES):
+            by_group.add_row(name, *(of_label[number] for of_label in figures))
+        console.print(by_group)
+        console.print(f"relief parity: {parity.get(attribute, '-')}", markup=False)
 
 
 _NAMES = (

@@ -65,6 +65,7 @@ async def test_volumes_cost_and_harm_by_group_are_told_beside_the_strategy_in_fo
     assert found["in_force"]["total"]["visits_before_softer_steps"] == 0
     assert found["new"]["total"]["cost_minor"] < found["in_force"]["total"]["cost_minor"]
     assert set(found["new"]["groups"]) == {"age", "jurisdiction", "language", "product"}
+    assert "50 and older" in said, "each group has a column that can be read"
     assert await intake.types() == before
 
 
@@ -75,6 +76,14 @@ async def test_what_was_simulated_can_be_signed(intake, monkeypatch, tmp_path):
     assert approve(read_folder(tmp_path), approver="Ada Ito", on=DAY, sign=lambda _: b"s").sha256 == policy_hash(
         CONTENT
     )
+
+
+async def test_the_past_of_nobody_is_nothing_to_sign(intake, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli.strategy, "attached_settings", lambda *_: intake.settings)
+    output = tmp_path / "simulation.json"
+    arguments = ["simulate", "--strategy", str(SHIPPED / "policy.toml"), "--output", str(output)]
+    answer = await asyncio.to_thread(CliRunner().invoke, cli.strategy.strategy_app, arguments)
+    assert (answer.exit_code, output.exists()) == (1, False)
 
 
 @pytest.mark.parametrize("text", ["", "core,party_ref\n", "core,party_ref,age\ncore-a,P-1\n", "a,b,c\n"])
