@@ -48,7 +48,7 @@ class CoresWords:
         if differing:
             metrics.count("doorstep.core.words", outcome="differs")
         else:
-            self._agreeing += 1
+            self._agreeing += cores_word.says_days(fact)
         key = book.party_id, fact.loan_ref
         was_marked = bool(stated_fields(book.loans[fact.loan_ref]))
         if not differing and not was_marked:

@@ -31,8 +31,7 @@ def differences(book: Book, fact: LoanFact, policy: DelinquencyPolicy) -> list[F
         return None
     if stated.position[:2] != (fact.business_date, fact.core_sequence):
         return None
-    says_nothing = fact.core_dpd is None and fact.core_oldest_due_date is None and fact.core_bucket is None
-    if says_nothing:
+    if not says_days(fact):
         return None if stated.items else []
     found = arrears_of(loan.terms, stated.items, fact.business_date, policy)
     days, oldest = (0, None) if found is None else (found.days, found.oldest_due_date)
@@ -45,6 +44,13 @@ def differences(book: Book, fact: LoanFact, policy: DelinquencyPolicy) -> list[F
     if fact.core_bucket is not None and not _holds(fact.core_bucket, days):
         differing.append(FieldDifference(loan.loan_ref, "stated_bucket", f"{days} days", _words(fact.core_bucket)))
     return differing
+
+
+def says_days(fact: LoanFact) -> bool:
+    """Whether the record tells days past due, an oldest due date or a bucket beside its amounts."""
+    return isinstance(fact, LoanState) and not (
+        fact.core_dpd is None and fact.core_oldest_due_date is None and fact.core_bucket is None
+    )
 
 
 def with_word(book: Book, fact: LoanFact, differing: list[FieldDifference]) -> Book:
