@@ -34,17 +34,17 @@ class CoreFacts:
 
     async def parties_of(self, uow: UnitOfWork, keys: Sequence[str]) -> Mapping[str, UUID]:
         """Party ids of Kafka keys; keys of no possible party are left out."""
-        return (await self._reserve(uow, [key for key in keys if names_a_person(key, uow.tenant)])).ids
+        return (await self._reserve(uow, keys)).ids
 
     async def handle(self, uow: UnitOfWork, batch: Sequence[Received[EventData]]) -> Mapping[InboxKey, Outcome]:
         """Fold the facts of a batch."""
         events = [received.event for received in batch]
-        parties = await self._reserve(uow, {event.key for event in events if names_a_person(event.key, uow.tenant)})
+        parties = await self._reserve(uow, {event.key for event in events})
         return await self._folding.fold(uow, events, parties)
 
     async def _reserve(self, uow: UnitOfWork, keys: Iterable[str]) -> Parties:
         known = self._resolved.get(uow) or Parties({}, frozenset())
-        missing = [key for key in keys if key not in known.ids]
+        missing = [key for key in keys if key not in known.ids and names_a_person(key, uow.tenant)]
         if not missing:
             return known
         found = await reserve(uow, missing)

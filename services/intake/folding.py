@@ -50,7 +50,8 @@ REDUCING = frozenset(
 )  # fmt: skip
 # Tuples are asked once per event: a union would be made anew each time.
 _DATED = (LoanFact, BusinessDayClosed, IdentityFact)
-_MONEY = PaymentReceived | PaymentReversed | CreditPosted | RecoveryReceived
+_MONEY = (PaymentReceived, PaymentReversed, CreditPosted, RecoveryReceived)
+_BINDING = (LoanOverdue, ObligorChanged)
 
 
 class FoldRefusedError(RecordRefusedError):
@@ -155,10 +156,11 @@ class Folding:
             for name in ("creditor", "servicer"):
                 if "\x00" in getattr(fact, name):
                     raise FoldRefusedError(f"/data/{name}", "nul_character")
-        if isinstance(fact, IdentityFact) and fact.merged_core not in (None, fact.core):
-            raise FoldRefusedError("/data/merged_core", "another_core")
-        if isinstance(fact, IdentityFact) and fact.merged_ref == fact.party_ref:
-            raise FoldRefusedError("/data/merged_ref", "same_reference")
+        if isinstance(fact, IdentityFact):
+            if fact.merged_core not in (None, fact.core):
+                raise FoldRefusedError("/data/merged_core", "another_core")
+            if fact.merged_ref == fact.party_ref:
+                raise FoldRefusedError("/data/merged_ref", "same_reference")
         if isinstance(fact, _DATED):
             latest = latest_possible_date(closed.get(fact.core), today, days_ahead=self.settings.days_ahead)
             check_business_date(fact.business_date, latest)
@@ -171,7 +173,7 @@ class Folding:
         transactions = [
             (leads.get(party_id, party_id), event.data.transaction_ref)
             for event, party_id, _ in facts
-            if isinstance(event.data, _MONEY) and party_id not in fresh
+            if party_id not in fresh and isinstance(event.data, _MONEY)
         ]
         known = {party_id: core for party_id, core in cores.items() if party_id not in fresh}
         loaded = await books.load(uow, known, transactions=transactions)
@@ -210,7 +212,7 @@ async def _everyone_bound(
 
 def _bound_by(fact: EventData) -> list[str]:
     """The core's references of everyone bound by the loan, where somebody else than the party of the case is."""
-    if not isinstance(fact, LoanOverdue | ObligorChanged) or not binds_others(fact.obligors, fact.party_ref):
+    if not isinstance(fact, _BINDING) or not binds_others(fact.obligors, fact.party_ref):
         return []
     return [one.party_ref for one in fact.obligors]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.database import UnitOfWork
-from shared.database.columns import joined
+from shared.database.columns import SEPARATOR, joined
 from shared.ids import draw_shard, entity_id
 
 _LONGEST_PART = 64
@@ -71,8 +71,7 @@ async def reserve(uow: UnitOfWork, keys: Iterable[str]) -> Parties:
     rows = await uow.sql.fetch(
         _RESERVE,
         uow.tenant,
-        joined(key.split("|", 2)[1] for key in missing),
-        joined(key.split("|", 2)[2] for key in missing),
+        *_named(missing),
         joined(party_id.hex for party_id in drawn.values()),
         uow.real_now,
     )
@@ -85,10 +84,10 @@ async def reserve(uow: UnitOfWork, keys: Iterable[str]) -> Parties:
 
 async def known(uow: UnitOfWork, keys: Sequence[str]) -> dict[str, UUID]:
     """The ids of those keys that have one."""
-    rows = await uow.sql.fetch(
-        _RESERVED,
-        uow.tenant,
-        joined(key.split("|", 2)[1] for key in keys),
-        joined(key.split("|", 2)[2] for key in keys),
-    )
-    return dict(rows)
+    return dict(await uow.sql.fetch(_RESERVED, uow.tenant, *_named(keys))) if keys else {}
+
+
+def _named(keys: Sequence[str]) -> tuple[str, str]:
+    """The cores and the references of keys, each as a column."""
+    _, cores, references = zip(*(key.split("|", 2) for key in keys), strict=True)
+    return SEPARATOR.join(cores), SEPARATOR.join(references)
