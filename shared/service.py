@@ -73,6 +73,10 @@ class LoopStuckError(RuntimeError):
     """A loop has not gone round for too long; the process ends, so that it is started anew."""
 
 
+class ServiceFailedError(RuntimeError):
+    """A running service ended by itself; why is logged."""
+
+
 class ServiceRuntime:
     """A running service process. `database` and `clock` are ready when lifespan, API and handlers are used."""
 
@@ -261,7 +265,23 @@ async def serve(definition: ServiceDefinition, *, roles: Sequence[Role] = ROLES,
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runtime.stop)
     collect_seldom()
-    await runtime.run()
+    try:
+        await runtime.run()
+    except Exception as error:
+        if not runtime.started.is_set():
+            raise  # of settings or servers: nobody's data was touched yet, and whoever starts it reads the text
+        for one in faults_of(error):
+            # Our own faults say in closed words what ends the process; the texts of others may quote a row.
+            own = type(one).__module__.startswith(("shared.", "services."))
+            log.critical("the process ends", exc_info=one, extra={"reason": str(one)} if own else {})
+        raise ServiceFailedError from None
+
+
+def faults_of(error: BaseException) -> list[BaseException]:
+    """The single faults of an error that may be a group of them."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [fault for one in error.exceptions for fault in faults_of(one)]
 
 
 @overload
@@ -285,5 +305,7 @@ def run_service(
     telemetry = setup_telemetry(settings, service=definition.name, version=definition.version)
     try:
         uvloop.run(serve(definition, roles=roles, instance=arguments.instance))
+    except ServiceFailedError:
+        raise SystemExit(1) from None
     finally:
         telemetry.shutdown()
