@@ -52,6 +52,8 @@ def person_of(state: ClientState, *, core_sequence: int, tenancy: Tenancy) -> Pa
             born_on=state.client.date_of_birth,
             language=tenancy.language,
             time_zones=list(tenancy.time_zones),
+            # The bank has said where it does business; of the person Fineract knows no zone.
+            zone_sources=["branch" for _ in tenancy.time_zones],
             jurisdiction=tenancy.jurisdiction,
             contact_points=[
                 ContactPoint.model_validate(

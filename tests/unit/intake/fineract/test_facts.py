@@ -218,6 +218,7 @@ def test_a_person_is_described_only_with_the_tenants_word_on_past_contacts():
     home = AddressDocument.model_validate({"addressLine1": "Road 1", "latitude": 31.2, "longitude": 121.4})
     told = person_of(ClientState(client, (home,)), core_sequence=5, tenancy=TENANCY)
     assert [(one.kind, one.source) for one in told.contact_points] == [("home", "on_file"), ("mobile", "on_file")]
+    assert (told.time_zones, told.zone_sources) == (["Asia/Shanghai"], ["branch"])
     silent = Tenancy(
         **{name: getattr(TENANCY, name) for name in TENANCY.__struct_fields__} | {"history_known_from": None}
     )
