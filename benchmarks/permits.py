@@ -53,6 +53,7 @@ _BEHIND: Final[tuple[Role, ...]] = ("consumer", "relay", "worker")
 _CASES = "SELECT party_id, case_id, case_version FROM party_fact ORDER BY party_id"
 # As if those who are stopped still said every second that they are up to date.
 _BEAT = "UPDATE feeder_watermark SET low_watermark = now()"
+_FRESH = "SELECT coalesce(min(low_watermark) > now() - interval '10 seconds', false) FROM feeder_watermark"
 _MADE = """
 SELECT (SELECT count(*) FROM decision) AS decisions, (SELECT count(*) FROM permit) AS permits,
        (SELECT count(*) FROM log_entry WHERE kind = 'decision') AS leaves,
@@ -129,6 +130,10 @@ class Bench:
                 await asyncio.sleep(1)
             else:
                 raise TimeoutError(f"compliance knows {len(people)} of {parties} cases")
+            for _ in range(_SETTLE_SECONDS):
+                if await connection.fetchval(_FRESH):
+                    break
+                await asyncio.sleep(1)
         draw.shuffle(people)
         self._people = people
         await self._permits(self._take(_WARM), "visit")
