@@ -17,6 +17,7 @@ from services.compliance.domain.audited_on import Made, evidence_of, keys_of
 from services.compliance.domain.budget_keys import Keys, joined, names_of
 from services.compliance.domain.cutovers import ANYWHERE
 from services.compliance.domain.decisions import Decision
+from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import Balance, Counted, Freshness, PartyFacts, Question
 from services.compliance.domain.hindsight import Past, changes, of_use, told, use_came_late
 from services.compliance.domain.holds import Hold
@@ -26,7 +27,7 @@ from services.compliance.domain.permits import Permit, PermitState, grant, recor
 from services.compliance.domain.recalls import Recall, revoked_by
 from services.compliance.domain.reconsidering import comes_unreserved, outstanding, refused_now
 from services.compliance.domain.rulings import Answer
-from services.compliance.domain.same_persons import holds_of_others, made_of_others
+from services.compliance.domain.same_persons import dossier_of, holds_of_others, made_of_others
 from shared.events.contact import ContactRecorded
 from worlds.kept import Case, Moment
 from worlds.sharing import Sharing, keys_of_permits, points_of
@@ -150,7 +151,7 @@ class Bureau:
             contact,
             permit=permit,
             party=self.facts(case, moment, named, decided=False),
-            dossier=case.dossier(),
+            dossier=self.dossier(case),
             places=case.places,
             sharers=self.sharing.past(case, named),
             others=self.told(case),
@@ -199,8 +200,14 @@ class Bureau:
     def _holds_of_others(self, case: Case) -> list[Hold]:
         return holds_of_others(case.same.values(), {one: self.cases[one].holds for one in case.same})
 
+    def dossier(self, case: Case) -> Dossier:
+        """What was told of the person, and what the person said under other ids."""
+        if not case.same:
+            return case.dossier()
+        return dossier_of(case.dossier(), case.same.values(), {one: self.cases[one].dossier() for one in case.same})
+
     def _told(self, case: Case, facts: PartyFacts, *, at: datetime) -> PartyFacts:
-        return case.dossier().applied_to(facts, at=at)
+        return self.dossier(case).applied_to(facts, at=at)
 
     def _grant(self, case: Case, question: Question, facts: PartyFacts) -> Permit:
         permit = grant(
@@ -260,7 +267,7 @@ class Bureau:
         permits = [case.permits[one.permit_id] for one in later if one.permit_id in case.permits]
         named = joined(keys_of_permits(permits), *(case.made[one.contact_id].keys for one in later))
         past = Past(
-            party=self.facts(case, moment, named, decided=False), dossier=case.dossier(), places=case.places,
+            party=self.facts(case, moment, named, decided=False), dossier=self.dossier(case), places=case.places,
             made=self.told(case), permits=case.permits, sharers=self.sharing.past(case, named),
         )  # fmt: skip
         standing = {contact_id: tuple(found.values()) for contact_id, found in case.findings.items()}

@@ -135,11 +135,8 @@ class _Checker:
         for stop in self.ledger.stops_of(contact.party_id, known_by=long_ago):
             if stop.reached_real < long_ago and self.ledger.keeps_away(stop, person, contact):
                 self._breach("a contact under a stop, later than F", f"{name}: {stop.source}")
-        wishes = self.ledger.wishes(person)
-        if self.ledger.unwished(person, (one for one in wishes if one.reached_real < long_ago), contact):
-            newer = [one for one in wishes if long_ago <= one.reached_real and one.recorded_real <= contact.start_real]
-            if not newer:
-                self._breach("a contact against a wish, later than F", name)
+        if all(self._begins_against_a_wish(person, contact, known_by=one) for one in _moments(contact)):
+            self._breach("a contact against a wish, later than F", name)
         if not self.ledger.in_hours(person, contact, stricter=self.history.stricter_from):
             self._breach("a contact outside the hours", name)
         self._check_change(contact, grant, name)
@@ -153,6 +150,17 @@ class _Checker:
         over = over or self.ledger.over_limit_of_sharers(person, contact, others, known_by=long_ago, view=view)
         if over is not None:
             self._breach("a budget was passed", f"{name}: {over}")
+
+    def _begins_against_a_wish(self, person: Person, contact: Contact, *, known_by: datetime) -> bool:
+        """Whether a wish that reached us longer than F before speaks against it, and no newer one came since.
+
+        `known_by`: by then it was known, or known no more, that somebody else's are theirs.
+        """
+        long_ago = contact.start_real - FRESHNESS_LIMIT
+        wishes = self.ledger.wishes(person, known_by=known_by)
+        if any(long_ago <= one.reached_real and one.recorded_real <= contact.start_real for one in wishes):
+            return False
+        return self.ledger.unwished(person, (one for one in wishes if one.reached_real < long_ago), contact)
 
     def _check_change(self, contact: Contact, grant: Grant, name: str) -> None:
         """What was granted before a loan was sold collects nothing later than F after that; nor is a home visited

@@ -61,8 +61,7 @@ class Hearing:
         if hold.valid_from < moment.now:
             self._bureau.judge_since(case, hold.valid_from, moment)
         self._carry(hold, moment, reached=reached)
-        for other in (self._bureau.cases[one.party_id] for one in case.same.values() if one.stands):
-            self._look_again(other, moment, since=hold.valid_from, reached=reached)
+        self._look_at_other_ids(case, moment, since=hold.valid_from, reached=reached)
 
     def _carry(self, hold: Hold, moment: Moment, *, reached: datetime) -> None:
         """A moratorium recalls the permits of everyone jointly liable, and is held against contacts with them."""
@@ -188,6 +187,10 @@ class Hearing:
         for case in (survivor, merged):
             self._look_again(case, moment, since=_ALL_CONTACTS, reached=reached)
 
+    def _look_at_other_ids(self, case: Case, moment: Moment, *, since: datetime, reached: datetime) -> None:
+        for other in (self._bureau.cases[one.party_id] for one in case.same.values() if one.stands):
+            self._look_again(other, moment, since=since, reached=reached)
+
     def _look_again(self, case: Case, moment: Moment, *, since: datetime, reached: datetime) -> None:
         self._bureau.judge_since(case, since, moment)
         self._bureau.reconsider(case, moment, arrived=reached)
@@ -225,8 +228,8 @@ class Hearing:
             )
         )  # fmt: skip
         self._bureau.leaf(case, "told", moment, name=name)
-        self._bureau.reconsider(case, moment, arrived=reached)
-        self._bureau.judge_since(case, since, moment)
+        self._look_again(case, moment, since=since, reached=reached)
+        self._look_at_other_ids(case, moment, since=since, reached=reached)
 
     def request(self, case: Case, moment: Moment, *, channel: Channel) -> None:
         """The person's own request to be contacted."""

@@ -103,7 +103,7 @@ class Ledger(Standing):
             yield "hours"
         if law.day_off(person.place, asked.channel, asked.purpose, law.dates_of(asked.start, asked.end, person.zones)):
             yield "day off"
-        known = (one for one in self.wishes(person) if one.recorded_real <= asked.asked_real)
+        known = (one for one in self.wishes(person, known_by=known_by) if one.recorded_real <= known_by)
         if self.unwished(person, known, asked):
             yield "wish"
         if asked.purpose == "customer_requested" and not self._requested(asked, told, reserved):
@@ -118,20 +118,41 @@ class Ledger(Standing):
 
     # The person's own word.
 
-    def wishes(self, person: Person) -> list[Wish]:
-        """What the person called inconvenient, where the law listens to it."""
+    def wishes(self, person: Person, *, known_by: datetime | None = None) -> list[Wish]:
+        """What the person called inconvenient, under whichever id of theirs, where the law listens to it; under another
+        one nobody knew before both were one.
+        """
         if person.place not in law.WISHES_BIND:
             return []
-        return [one for one in self.history.wishes if one.party_id == person.party_id]
+        merge, other = self.history.merge, self.other_id(person.party_id)
+        return [
+            one if merge is None or one.party_id == person.party_id
+            else replace(
+                one, recorded_real=max(one.recorded_real, merge.reached_real),
+                reached_real=max(one.reached_real, merge.reached_real),
+            )
+            for one in self.history.wishes
+            if one.party_id == person.party_id
+            or (one.party_id == other and self.told_of_both(one.recorded_real, known_by=known_by))
+        ]  # fmt: skip
 
     def unwished(self, person: Person, known: Iterable[Wish], asked: Asked | Contact) -> bool:
-        """Whether the last of the known wishes speaks against it."""
-        last = max(known, key=lambda one: one.since, default=None)
-        if last is None or asked.channel != last.channel or asked.purpose == "safety":
+        """Whether the last of the known wishes speaks against it, or the last under another id of the person; that one
+        stands until they say it anew under this id, with both known to be one.
+        """
+        if asked.purpose == "safety":
             return False
-        dates = law.dates_of(asked.start, asked.end, person.zones)
+        last: dict[UUID, Wish] = {}
+        for one in sorted(known, key=lambda one: one.since):
+            last[one.party_id] = one
+        own, merge = last.get(person.party_id), self.history.merge
+        if merge is not None and own is not None and own.recorded_real >= merge.reached_real:
+            last = {party_id: one for party_id, one in last.items() if one is own or one.since > own.since}
+        dates = law.dates_of(asked.start, asked.end, person.zones) if last else frozenset()
         return any(
-            law.overlaps(day, last.opens_minute, last.closes_minute, asked.start, asked.end, zone)
+            law.overlaps(day, one.opens_minute, one.closes_minute, asked.start, asked.end, zone)
+            for one in last.values()
+            if one.channel == asked.channel
             for day in dates
             for zone in person.zones
         )

@@ -69,12 +69,8 @@ def judge_contact(contact: ContactRecorded, evidence: Evidence, book: RuleBook) 
 
 
 def judge_again(contact: ContactRecorded, evidence: Evidence, book: RuleBook) -> list[Finding]:
-    """What the contact broke of the rules that later facts can change: law and policy, and one contact for a permit.
-
-    A hold that only says that facts were missing forbids nothing in hindsight.
-    """
-    asked = hindsight_rules(book)
-    found = [one for one in _rule_findings(contact, evidence, book) if one.rule in asked]
+    """What the contact broke of the rules that later facts can change: law and policy, and one contact for a permit."""
+    found = [one for one in _rule_findings(contact, evidence, book) if one.rule in book.asked_in_hindsight]
     return [*found, *([second_use_found()] if _is_second_use(contact, evidence.permit) else [])]
 
 
@@ -92,13 +88,6 @@ def second_use_found() -> Finding:
 
 def _is_second_use(contact: ContactRecorded, permit: Permit | None) -> bool:
     return permit is not None and permit.second_use(contact.contact_id, contact.started_at)
-
-
-def hindsight_rules(book: RuleBook) -> frozenset[str]:
-    """The ids of the rules of law and policy that `judge_again` asks."""
-    return frozenset(
-        rule.id for pack in book.packs for rule in pack.rule if not (isinstance(rule, HoldRule) and rule.needs_fact)
-    )
 
 
 def counted(

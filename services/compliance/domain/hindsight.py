@@ -16,7 +16,6 @@ from services.compliance.domain.audit import (
     REUSED,
     Finding,
     asked_again,
-    hindsight_rules,
     judge_again,
     second_use_found,
 )
@@ -54,7 +53,6 @@ def changes(
     The earliest first: what is found of one decides whether it opened a gate for the next.
     """
     made = {one.contact_id: one for one in past.made}
-    rules = hindsight_rules(book)
     added: list[FindingVersion] = []
     for contact in sorted(again, key=lambda one: (one.started_at, one.contact_id)):
         permit = None if contact.permit_id is None else past.permits.get(contact.permit_id)
@@ -70,7 +68,7 @@ def changes(
             freshness_limit=freshness_limit,
         )
         known = standing.get(contact.contact_id, ())
-        asked = asked_again(contact, permit, rules)
+        asked = asked_again(contact, permit, book.asked_in_hindsight)
         changed = versions_of(contact, judge_again(contact, evidence, book), known, asked)
         added += changed
         now = {one.finding_id: one for one in (*known, *changed)}.values()

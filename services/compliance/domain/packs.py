@@ -141,6 +141,14 @@ class RuleBook:
         records: list[Pack | Rule] = [*self.packs, *(rule for pack in self.packs for rule in pack.rule)]
         return sorted({day for one in records for day in (one.effective_from, one.effective_to) if day is not None})
 
+    @cached_property
+    def asked_in_hindsight(self) -> frozenset[str]:
+        """The ids of the rules of law and policy whose findings later facts can change: a hold that only says that
+        facts were missing forbids nothing in hindsight.
+        """
+        rules = (rule for pack in self.packs for rule in pack.rule)
+        return frozenset(rule.id for rule in rules if not (isinstance(rule, HoldRule) and rule.needs_fact))
+
     def epoch(self, day: date) -> int:
         """The number of the stretch of dates that `day` lies in; within one, the same rules are in force."""
         return bisect_right(self.boundaries, day)

@@ -263,6 +263,10 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         [lambda: patch("worlds.bureau.holds_of_others", lambda *_: [])],
         "granted against: stop",
     ),
+    "wishes under another id unread": (
+        [lambda: patch("worlds.bureau.dossier_of", lambda own, *_: own)],
+        "granted against: wish",
+    ),
     "contacts of another id unread": (
         [lambda: patch("worlds.bureau.made_of_others", lambda *_: [])],
         "granted against: limit",

@@ -10,7 +10,7 @@ from .defects import DEFECTS, switched_on
 SEEDS = range(600)
 # Where the rarer ones were found: only the order of the search. A change of the worlds may move them.
 FOUND_AT = {
-    "who moves in lived there for ever": 7_237,
+    "who moves in lived there for ever": 7_237, "wishes under another id unread": 554,
     "contacts of another id unread": 597, "holds of another id unread": 30, "one person, and the permits live on": 6,
     "one person, known before it was": 155, "two people, and still one": 236,
     "calls of others on one number unread": 49, "homes that were left are visited": 41,
