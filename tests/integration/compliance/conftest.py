@@ -1,9 +1,8 @@
 """Compliance on a real database: handlers called as the runtime calls them, the API over ASGI, both clocks by hand."""
 
-import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -299,25 +298,6 @@ def _event(data: EventData, name: str, clock: FixedClock, *, happened_at: dateti
         traceparent="",
         data=data,
     )
-
-
-@dataclass
-class Overlap:
-    """Two transactions that have both begun before either goes on."""
-
-    began: Sequence[asyncio.Event] = field(default_factory=lambda: (asyncio.Event(), asyncio.Event()))
-
-    async def here(self) -> None:
-        """Called by both: the first waits for the second, and nobody afterwards."""
-        if waiting := [one for one in self.began if not one.is_set()]:
-            waiting[0].set()
-            await self.began[1].wait()
-
-    async def of(self, first: Awaitable[object], second: Awaitable[object]) -> None:
-        """Let the second begin when the first has, so that no one transaction takes both along."""
-        running = asyncio.ensure_future(first)
-        await self.began[0].wait()
-        await asyncio.gather(running, second)
 
 
 @pytest.fixture

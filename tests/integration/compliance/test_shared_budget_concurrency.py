@@ -20,7 +20,7 @@ from services.compliance.store import facts as fact_store
 from shared.database import UnitOfWork
 from shared.events.case import CaseOpened
 
-from .conftest import Desk, Overlap
+from .conftest import Desk
 from .test_budget_concurrency import CALLERS, DEADLOCKS, ask_and_act
 from .test_shared_budget import call, co_borrowers, housemates
 from .test_sharing import carry, tell
@@ -124,13 +124,14 @@ async def test_without_the_locks_of_the_keys_limits_are_passed(desk: Desk, monke
     """
     first, second, _ = people = tuple(await co_borrowers(desk, 3))
     circle = Circle("debt", people, 3, 7, (0, 1, 2, 3, 4), ZoneInfo("Australia/Sydney"))
-    both = Overlap()
+    both = asyncio.Barrier(2)
 
     async def no_lock(uow: UnitOfWork, names: Iterable[str]) -> None:
-        await both.here()
+        async with asyncio.timeout(60):
+            await both.wait()
 
     monkeypatch.setattr(fact_store, "lock_keys", no_lock)
-    await both.of(*(desk.ask(call(one), call(one, day=4)) for one in (first, second)))
+    await asyncio.gather(*(desk.ask(call(one), call(one, day=4)) for one in (first, second)))
     async with desk.database.read_only() as uow:
         taken = [tuple(row) for row in await uow.sql.fetch(TAKEN)]
     assert len(passed([circle], taken)) == 1
