@@ -60,6 +60,12 @@ SELECT leaf FROM log_entry LEFT JOIN log_leaf USING (leaf_id) LEFT JOIN log_pend
 WHERE kind = $1 AND (generation IS NULL OR generation = log_generation()) ORDER BY leaf_index NULLS LAST, place
 """
 
+# Partitions are reached through their table.
+_TABLES = """
+SELECT relname::text FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+"""
+
 
 @dataclass
 class KnownBalances:
@@ -172,6 +178,12 @@ class Desk:
         async with self.database.read_only() as uow:
             rows = await uow.sql.fetch(_LEAVES, kind)
         return [json.loads(row["leaf"]) for row in rows]
+
+    async def kept(self) -> list[tuple[str, str]]:
+        """Every row of every table, as text, with the table's name."""
+        async with self.database.read_only() as uow:
+            tables = [row[0] for row in await uow.sql.fetch(_TABLES)]
+            return [(table, str(row)) for table in tables for row in await uow.sql.fetch(f'SELECT * FROM "{table}"')]
 
     async def tell(self, party_id: UUID, *, as_of: datetime | None = None, **facts: Any) -> None:
         """Facts about a party, each told by its owner."""
