@@ -21,6 +21,7 @@ from shared.database.engine import Database
 from shared.digests import digests_router
 from shared.garbage import collect_seldom
 from shared.messaging.dead_letters import Replayer
+from shared.messaging.gauges import GaugeHook
 from shared.messaging.intents import IntentHandler
 from shared.messaging.liveness import Pulse
 from shared.messaging.quiet import QuietProbe
@@ -65,6 +66,7 @@ class ServiceDefinition:
     intent_handlers: Sequence[IntentHandler] = ()
     on_heartbeats: HeartbeatHook | None = None
     suspended_feeds: SuspendedFeeds | None = None
+    gauges: GaugeHook | None = None
     lifespan: Callable[[ServiceRuntime], AbstractAsyncContextManager[None]] | None = None
     version: str = "0.1.0"
 
@@ -171,6 +173,7 @@ class ServiceRuntime:
             pulse=self._pulse("relay"),
             foreign=foreign,
             suspended_feeds=self.definition.suspended_feeds,
+            gauges=self.definition.gauges,
         )
 
     def build_app(self, probe: QuietProbe, sealer: RecordSealer) -> FastAPI:

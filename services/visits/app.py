@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from services.visits import api, consumers, intents, trace_intents
+from services.visits import api, consumers, gauges, intents, trace_intents
 from services.visits.domain.intents import learn_permit_keys
 from services.visits.domain.traces import TOTAL_KEY
 from services.visits.remote import Neighbours
@@ -87,5 +87,6 @@ def define(settings: VisitSettings) -> ServiceDefinition:
             total_key=lambda: parts.opened.total_key,
         ),
         on_heartbeats=consumers.keep_watermarks,
+        gauges=gauges.set_gauges,
         lifespan=parts.lifespan,
     )

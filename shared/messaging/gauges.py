@@ -5,6 +5,7 @@ Read from PostgreSQL, so that every process of a service says the same.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from shared.database.engine import Database
@@ -28,13 +29,17 @@ SELECT kind, count(*) FILTER (WHERE due_at <= CASE clock WHEN 'real' THEN $1::ti
 FROM intent WHERE done_at IS NULL GROUP BY kind
 """
 
+GaugeHook = Callable[[UnitOfWork], Awaitable[None]]
+"""Sets gauges of the service's own tables; must be cheap, for it is called every ten seconds."""
+
 
 class Gauges(Periodic):
-    """Sets the gauges of a service every ten seconds."""
+    """Sets the gauges of a service every ten seconds: those of every service, and its own (`hook`)."""
 
-    def __init__(self, database: Database, *, pulse: Pulse) -> None:
+    def __init__(self, database: Database, *, pulse: Pulse, hook: GaugeHook | None = None) -> None:
         super().__init__("gauges", period_seconds=_PERIOD_SECONDS, pulse=pulse)
         self._database = database
+        self._hook = hook
         self._kinds: set[str] = set()
 
     async def once(self) -> float:
@@ -42,6 +47,8 @@ class Gauges(Periodic):
         async with self._database.read_only() as uow:
             await self._set_streams(uow)
             await self._set_intents(uow)
+            if self._hook is not None:
+                await self._hook(uow)
         return _PERIOD_SECONDS
 
     async def _set_streams(self, uow: UnitOfWork) -> None:

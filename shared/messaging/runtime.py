@@ -13,7 +13,7 @@ from shared.messaging.consumer import TopicGroup
 from shared.messaging.dead_letters import Replayer
 from shared.messaging.express import BULK, EXPRESS, ExpressGate
 from shared.messaging.gaps import GapKeeper
-from shared.messaging.gauges import Gauges
+from shared.messaging.gauges import GaugeHook, Gauges
 from shared.messaging.heartbeats import Heartbeats
 from shared.messaging.intents import IntentHandler
 from shared.messaging.liveness import Pulse
@@ -94,6 +94,7 @@ def relay_loops(
     batch_rows: int = 2_000,
     foreign: Sequence[str] = (),
     suspended_feeds: SuspendedFeeds | None = None,
+    gauges: GaugeHook | None = None,
 ) -> list[Loop]:
     """The relay role: the outbox to Kafka, the heartbeat that travels with it, and the gauges of the tables."""
     writes = [spec.name for spec in TOPICS.values() if database.service in spec.writers]
@@ -102,7 +103,7 @@ def relay_loops(
     return [
         Relay(database, topics=writes, owner=owner, pulse=pulse, batch_rows=batch_rows),
         Heartbeats(database, reads=reads, pulse=pulse, foreign=foreign, suspended_feeds=suspended_feeds),
-        Gauges(database, pulse=pulse),
+        Gauges(database, pulse=pulse, hook=gauges),
     ]
 
 

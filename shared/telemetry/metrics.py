@@ -65,6 +65,7 @@ MetricName = Literal[
     "doorstep.write_backs",
     "doorstep.tapes.missing",
     "doorstep.plans.reviews.late",
+    "doorstep.alarms.oldest_open.age",
 ]
 Kind = Literal["counter", "gauge", "histogram"]
 # Labels are few and closed: never an id of a party, case, visit or person.
@@ -169,6 +170,9 @@ METRICS: Final[dict[MetricName, Metric]] = {
     ),
     "doorstep.books.compared": Metric(
         "counter", "{run}", "Comparisons of intake's books with the core's, by what they found; alert on an incident."
+    ),
+    "doorstep.alarms.oldest_open.age": Metric(
+        "gauge", "s", "Age of the oldest alarm that nobody has acknowledged; 0 when none is open."
     ),
     "doorstep.plans.reviews.late": Metric("gauge", "{plan}", "Plans that wait over a week for a person's decision."),
     "doorstep.core.words": Metric(

@@ -41,6 +41,7 @@ FROM alarm WHERE tenant = $1 AND ($2::boolean IS NULL OR (acknowledged_real IS N
   AND ($3::timestamptz IS NULL OR (raised_real, alarm_id) > ($3, $4::uuid))
 ORDER BY raised_real, alarm_id LIMIT $5
 """
+_OLDEST_OPEN_ALARM: Final = "SELECT min(raised_real) FROM alarm WHERE tenant = $1 AND acknowledged_real IS NULL"
 _ACKNOWLEDGE: Final = """
 UPDATE alarm SET acknowledged_real = coalesce(acknowledged_real, $3), acknowledged_by = coalesce(acknowledged_by, $4)
 WHERE tenant = $1 AND alarm_id = $2
@@ -152,6 +153,12 @@ async def list_alarms(
     """Alarms in the order in which they were raised; one more than the page shows."""
     moment, alarm_id = after or (None, None)
     return [dict(row) for row in await uow.sql.fetch(_ALARMS, uow.tenant, open_only, moment, alarm_id, limit + 1)]
+
+
+async def oldest_open_alarm(uow: UnitOfWork) -> datetime | None:
+    """When (real time) the alarm was raised that nobody has looked after for longest; None when none is open."""
+    raised: datetime | None = await uow.sql.fetchval(_OLDEST_OPEN_ALARM, uow.tenant)
+    return raised
 
 
 async def acknowledge_alarm(uow: UnitOfWork, alarm_id: UUID, *, by: str) -> Mapping[str, Any] | None:

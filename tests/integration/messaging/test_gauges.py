@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from shared.database import UnitOfWork
 from shared.messaging import NewIntent
 from shared.messaging.gauges import Gauges
 from shared.messaging.liveness import Pulse
@@ -43,3 +44,14 @@ async def test_an_intent_that_waits_is_seen_and_falls_to_zero_when_done(
     assert (seen, set_values[("doorstep.intents.due", "ask")]) == (1, 0)
     assert set_values[("doorstep.outbox.oldest_unpublished.age",)] == 0.0
     assert set_values[("doorstep.dead_letters.open",)] == 0
+
+
+async def test_gauges_of_a_services_own_tables_are_set_with_the_others(bench: Any) -> None:
+    plans = await bench()
+    seen: list[str] = []
+
+    async def hook(uow: UnitOfWork) -> None:
+        seen.append(await uow.sql.fetchval("SELECT 'looked'"))
+
+    await Gauges(plans.database, pulse=Pulse("relay"), hook=hook).once()
+    assert seen == ["looked"]

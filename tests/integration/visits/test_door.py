@@ -11,10 +11,12 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from services.visits import gauges
 from services.visits.access_desk import LISTS
 from shared.events import Received
 from shared.events.compliance import PartyErased
 from shared.geo import Point
+from shared.telemetry import metrics
 from shared.web.claims import REPLAYED_HEADER
 
 from .conftest import HOME
@@ -196,6 +198,23 @@ async def test_alarm_is_answered(world: Any) -> None:
     assert (await world.post(f"/v1/alarms/{alarm['alarm_id']}/acknowledge")).json()["acknowledged_by"] == "demo-driver"
     assert (await world.get("/v1/alarms?open=true"))["items"] == []
     assert (await _summary(world))["sos"] == {"count": 1, "silent": 0, "open": 0, "answered_within_5_minutes": 1}
+
+
+async def test_alarm_that_nobody_answers_grows_old(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ages: list[tuple[str, float]] = []
+    monkeypatch.setattr(metrics, "set_gauge", lambda name, value: ages.append((name, value)))
+
+    async def look() -> None:
+        async with world.database.read_only() as uow:
+            await gauges.set_gauges(uow)
+
+    await look()
+    alarm = (await world.post("/v1/sos", {"collector_id": str(uuid4())})).json()
+    world.clock.real += timedelta(minutes=6)
+    await look()
+    await world.post(f"/v1/alarms/{alarm['alarm_id']}/acknowledge")
+    await look()
+    assert ages == [("doorstep.alarms.oldest_open.age", value) for value in (0.0, 360.0, 0.0)]
 
 
 async def test_crew_that_does_not_check_out_is_looked_for(world: Any) -> None:
