@@ -17,18 +17,19 @@ from shared.database.columns import joined
 from shared.events.case import NextAction, StrategyArm
 
 _totals = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
-# Each table is told the parties itself: merged by order alone, all rows before the last of them would be read.
+# One look-up per person and table: merged by order, all rows before the last of them would be read, and a plan that was
+# made while the tables were small would go on reading them whole.
 _CASES: Final = """
 SELECT c.party_id, c.case_id, c.status, c.held, c.suspended, c.as_of, c.days_contractual, c.days_effective,
        c.overdue_minor::text, p.mobile_index IS NOT NULL AS has_phone,
        p.profile::json ->> 'cell' IS NOT NULL AS has_home, s.as_of AS scored_on, s.cure_probability,
        n.number, n.action, n.reasons, n.rule, n.next_on, n.strategy_sha256, n.arm
-FROM case_file c
-LEFT JOIN person p ON p.tenant = c.tenant AND p.party_id = c.party_id AND p.party_id = ANY($2::uuid[])
-LEFT JOIN score s ON s.tenant = c.tenant AND s.party_id = c.party_id AND s.party_id = ANY($2::uuid[])
-  AND s.case_id = c.case_id
-LEFT JOIN next_action n ON n.tenant = c.tenant AND n.party_id = c.party_id AND n.party_id = ANY($2::uuid[])
-WHERE c.tenant = $1 AND c.party_id = ANY($2::uuid[]) ORDER BY c.party_id
+FROM unnest($2::uuid[]) WITH ORDINALITY AS k(party_id, place)
+CROSS JOIN LATERAL (SELECT * FROM case_file WHERE tenant = $1 AND party_id = k.party_id LIMIT 1) c
+LEFT JOIN LATERAL (SELECT * FROM person WHERE tenant = $1 AND party_id = k.party_id LIMIT 1) p ON true
+LEFT JOIN LATERAL (SELECT * FROM score WHERE tenant = $1 AND party_id = k.party_id LIMIT 1) s ON s.case_id = c.case_id
+LEFT JOIN LATERAL (SELECT * FROM next_action WHERE tenant = $1 AND party_id = k.party_id LIMIT 1) n ON true
+ORDER BY k.place
 """
 _HISTORY: Final = """
 SELECT party_id, fact_id, kind, reference, happened_at, codes FROM case_history
