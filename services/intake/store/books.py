@@ -276,13 +276,9 @@ async def _save_people(uow: UnitOfWork, books: Sequence[Book]) -> None:
 
 
 async def _save_loans(uow: UnitOfWork, loans: Sequence[tuple[Book, Loan | None, Loan]]) -> None:
-    """Write loans (book, before, after): who holds the party's lock knows which of them are new."""
-    new = [_loan_row(uow.tenant, book, loan) for book, before, loan in loans if before is None]
-    await append(uow.sql, "loan", _LOAN_COLUMNS, new)
-    rows = [_loan_row(uow.tenant, book, loan) for book, before, loan in loans if before is not None]
-    if rows:
-        _, *columns = zip(*rows, strict=True)
-        await uow.sql.execute(_SAVE_LOANS, uow.tenant, *map(SEPARATOR.join, columns))
+    """Write loans (book, before, after)."""
+    rows = [(before is None, _loan_row(uow.tenant, book, loan)) for book, before, loan in loans]
+    await _write(uow, "loan", _LOAN_COLUMNS, _SAVE_LOANS, rows)
 
 
 def _loan_row(tenant: str, book: Book, loan: Loan) -> tuple[str, ...]:
@@ -316,13 +312,20 @@ async def _save_movements(uow: UnitOfWork, rows: Sequence[tuple[Book, Movement]]
 
 
 async def _save_cases(uow: UnitOfWork, cases: Sequence[tuple[Book, Case | None, Case]]) -> None:
-    """Write cases (book, before, after), as loans are."""
-    new = [_case_row(uow.tenant, book, case) for book, before, case in cases if before is None]
-    await append(uow.sql, "case_file", _CASE_COLUMNS, new)
-    rows = [_case_row(uow.tenant, book, case) for book, before, case in cases if before is not None]
-    if rows:
-        _, *columns = zip(*rows, strict=True)
-        await uow.sql.execute(_SAVE_CASES, uow.tenant, *map(SEPARATOR.join, columns))
+    """Write cases (book, before, after)."""
+    rows = [(before is None, _case_row(uow.tenant, book, case)) for book, before, case in cases]
+    await _write(uow, "case_file", _CASE_COLUMNS, _SAVE_CASES, rows)
+
+
+async def _write(
+    uow: UnitOfWork, table: str, columns: Sequence[str], save: str, rows: Sequence[tuple[bool, tuple[str, ...]]]
+) -> None:
+    """Append the rows that are new, and save the others: who holds the party's lock knows which are which."""
+    await append(uow.sql, table, columns, [row for is_new, row in rows if is_new])
+    known = [row for is_new, row in rows if not is_new]
+    if known:
+        _, *values = zip(*known, strict=True)
+        await uow.sql.execute(save, uow.tenant, *map(SEPARATOR.join, values))
 
 
 def _case_row(tenant: str, book: Book, case: Case) -> tuple[str, ...]:
