@@ -231,7 +231,7 @@ async def test_what_follows_a_begin_that_was_given_up_is_committed(
         with pytest.raises(asyncio.CancelledError):
             async with getattr(database, kind)():
                 pass
-    for _ in range(8):  # each connection of the pool has its turn
+    for _ in range(8):  # the connection used last comes first
         async with database.unit_of_work() as uow:
             uow.emit(suspended(uow, uuid4()))
     await database.engine.dispose()
