@@ -19,7 +19,7 @@ from services.compliance import (
     reconsideration,
     sharing_desk,
 )
-from services.compliance.domain.debts import Debt, debts_told, transferred_by
+from services.compliance.domain.debts import Debt, Leaving, debts_told, left_by
 from services.compliance.domain.fact_tasks import told_by_case
 from services.compliance.domain.hold_scopes import scope_key_of_debt
 from services.compliance.domain.holds import FOUR_EYES, HOLD_OF_CORE, HoldKind, days_anywhere
@@ -85,7 +85,7 @@ class _Fold:
     changed: set[UUID] = field(default_factory=set)
     described: set[UUID] = field(default_factory=set)
     debts: dict[UUID, tuple[Debt, ...]] = field(default_factory=dict)
-    transferred: dict[UUID, set[UUID] | None] = field(default_factory=dict)
+    left: dict[UUID, dict[UUID | None, Leaving]] = field(default_factory=dict)
     recalls: list[Recall] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     homes: list[Reached] = field(default_factory=list)
@@ -134,9 +134,7 @@ async def fold_cases(
         elif not _apply(fold, one.event):
             fold.outcomes[InboxKey(one.event.source, one.event.id)] = Outcome.IGNORED
     await save_cases(uow, [fold.cases[party_id] for party_id in sorted(fold.changed)])
-    moratorium_desk.follow_debts(
-        uow, await save_debts(uow, fold.debts, transferred=fold.transferred), arrived_real=uow.real_now
-    )
+    moratorium_desk.follow_debts(uow, await save_debts(uow, fold.debts, left=fold.left), arrived_real=uow.real_now)
     await reach(uow, fold.homes)
     await insert_places(uow, fold.places)
     await fact_desk.hear(uow, fold.told)
@@ -144,7 +142,7 @@ async def fold_cases(
         await dossier_desk.tell(uow, instruments, list(fold.consents.values()), told_by=_CORE)
     await card_desk.record(uow, instruments, fold.read)
     await recall(uow, instruments, fold.recalls)
-    await reconsideration.reconsider(uow, instruments, {*fold.described, *fold.transferred})
+    await reconsideration.reconsider(uow, instruments, {*fold.described, *fold.left})
     moved = [(place.party_id, hindsight.Since(place.since)) for place in fold.places if place.since < uow.now]
     await hindsight.judge_since(uow, instruments, moved)
     laws = [*((place.party_id, place.since) for place in fold.places), *fold.rehomed]
@@ -168,20 +166,12 @@ def _apply(fold: _Fold, event: Event[EventData]) -> bool:
         return False
     if isinstance(data, CaseEnded):
         fold.debts[data.party_id] = ()
-    if isinstance(data, CaseClosed | CaseLoanCured) and transferred_by(data.cause):
-        _transfer(fold, data)
+    if isinstance(data, CaseClosed | CaseLoanCured) and (how := left_by(data.cause)) is not None:
+        # A loan, or with the case all that were still collected.
+        fold.left.setdefault(data.party_id, {})[None if isinstance(data, CaseClosed) else data.loan_id] = how
     is_open = known.is_open and not isinstance(data, CaseEnded)
     _change(fold, replace(known, version=data.version, is_open=is_open))
     return True
-
-
-def _transfer(fold: _Fold, data: CaseClosed | CaseLoanCured) -> None:
-    """A loan is another's now, or with the case all that were still collected."""
-    known = fold.transferred.setdefault(data.party_id, set())
-    if isinstance(data, CaseClosed):
-        fold.transferred[data.party_id] = None
-    elif known is not None:
-        known.add(data.loan_id)
 
 
 def _ended_by(data: CaseEnded) -> StopCause:
@@ -204,7 +194,8 @@ def _describe(fold: _Fold, event: Event[EventData], data: CaseOpened) -> bool:
     debts = debts_told(data)
     if debts is not None:
         fold.debts[data.party_id] = debts
-        (fold.transferred.get(data.party_id) or set()).difference_update(loan.loan_id for loan in data.loans)
+        for loan in data.loans:
+            fold.left.get(data.party_id, {}).pop(loan.loan_id, None)
     case = CaseFact(
         party_id=data.party_id,
         case_id=data.case_id,

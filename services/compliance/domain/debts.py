@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from shared.events.case import CaseLoan, CaseOpened, EndingKind
+from shared.events.case import CaseLoan, CaseOpened, LeavingKind
 
 Role = Literal["borrower", "co_borrower", "guarantor"]
 Liability = Literal["full", "joint", "secondary"]
-_TRANSFERS: Final[frozenset[EndingKind]] = frozenset({"sold", "servicing"})
+Leaving = Literal["transferred", "moved"]
+"""How a loan leaves a case for good: it is another creditor's now, or another person's."""
+_LEAVINGS: Final[Mapping[LeavingKind, Leaving]] = {
+    "sold": "transferred", "servicing": "transferred", "moved": "moved",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,9 @@ class Obligor:
 class Debt:
     """One debt as the case of `case_party_id` states it. `is_overdue`: it is collected now; kept when it no longer is.
 
-    `is_transferred`: it was sold or is serviced by somebody else, so we contact nobody about it. `obligors` holds at
-    least the party of the case, in order of id.
+    `is_transferred`: it was sold or is serviced by somebody else, so we contact nobody about it. `has_moved`: the party
+    of the case is bound by it no more, and we do not contact them about it; contacts of before still count on it.
+    `obligors` holds at least the party of the case, in order of id.
     """
 
     debt_id: UUID
@@ -39,6 +44,7 @@ class Debt:
     originated_on: date | None
     obligors: tuple[Obligor, ...]
     is_transferred: bool = False
+    has_moved: bool = False
     known_real: datetime | None = field(default=None, compare=False)
     """Since when (real time) it is known that the person it was loaded for is bound by it."""
 
@@ -51,10 +57,14 @@ class Debt:
         """How far the party is liable for it; None: not at all."""
         return next((one.liability for one in self.obligors if one.party_id == party_id), None)
 
+    def is_anothers(self, ids: Collection[UUID]) -> bool:
+        """Whether it is nothing to the person of these ids any more."""
+        return self.is_transferred or (self.has_moved and self.case_party_id in ids)
 
-def transferred_by(cause: str) -> bool:
-    """Whether a loan that ended so is another's from then on."""
-    return cause in _TRANSFERS
+
+def left_by(cause: str) -> Leaving | None:
+    """How a loan that leaves a case so is another's from then on; None: it is not."""
+    return next((how for kind, how in _LEAVINGS.items() if kind == cause), None)
 
 
 def only_guaranteed(debts: Sequence[Debt], party_id: UUID) -> frozenset[UUID]:

@@ -257,7 +257,7 @@ class PartyFacts:
     guaranteed: frozenset[UUID] = frozenset()
     """Those of them of which the person only stands surety, and nothing is demanded."""
     transferred: frozenset[UUID] = frozenset()
-    """Those of them that are another's now, by sale or because somebody else services them."""
+    """Those of them that are another's now: sold, serviced by somebody else, or owed by another person."""
     unnoticed: frozenset[UUID] = frozenset()
     """Those of them of which the notice that was sent cannot speak: each debt has a notice of its own."""
     collected_since: date | None = None

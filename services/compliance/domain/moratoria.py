@@ -29,6 +29,7 @@ def jointly_liable(debts: Iterable[Debt]) -> dict[UUID, frozenset[UUID]]:
     bound: dict[UUID, set[UUID]] = {}
     for debt in debts:
         jointly = {one.party_id for one in debt.obligors if one.liability in _JOINTLY}
+        jointly -= {debt.case_party_id} if debt.has_moved else set()
         bound.setdefault(debt.debt_id, set()).update(jointly)
     return {debt_id: frozenset(parties) for debt_id, parties in bound.items() if len(parties) > 1}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -11,14 +11,15 @@ from uuid import UUID
 
 import asyncpg
 
-from services.compliance.domain.debts import Debt, Obligor
+from services.compliance.domain.debts import Debt, Leaving, Obligor
 from services.compliance.domain.same_persons import Same, others_of
 from shared.database import UnitOfWork
 
 _NOBODY: Final[Same] = MappingProxyType({})
-# By party, loans that are another's now; None: all that were collected until now.
-Transferred = Mapping[UUID, Collection[UUID] | None]
-_NONE: Final[Transferred] = MappingProxyType({})
+# By party, loans that left their case and how; None: all that were collected until now.
+Left = Mapping[UUID, Mapping[UUID | None, Leaving]]
+_NONE: Final[Left] = MappingProxyType({})
+_NOTHING: Final[Mapping[UUID | None, Leaving]] = MappingProxyType({})
 
 # OFFSET keeps the planner from joining the other way round, which reads the whole table, large as the portfolio.
 _OF_PARTIES = """
@@ -34,17 +35,19 @@ SELECT * FROM debt WHERE tenant = $1 AND debt_id = ANY($2::uuid[]) ORDER BY debt
 """
 _SAVE = """
 INSERT INTO debt (tenant, debt_id, case_party_id, loan_id, is_overdue, originated_on, obligors, roles, liabilities,
-                  is_transferred)
+                  is_transferred, has_moved)
 SELECT $1, d.debt_id, d.case_party_id, d.loan_id, d.is_overdue, d.originated_on,
        string_to_array(d.obligors, ',')::uuid[], string_to_array(d.roles, ','), string_to_array(d.liabilities, ','),
-       d.is_transferred
-FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::date[], $7::text[], $8::text[], $9::text[], $10::bool[])
-  AS d(debt_id, case_party_id, loan_id, is_overdue, originated_on, obligors, roles, liabilities, is_transferred)
+       d.is_transferred, d.has_moved
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::date[], $7::text[], $8::text[], $9::text[], $10::bool[],
+            $11::bool[])
+  AS d(debt_id, case_party_id, loan_id, is_overdue, originated_on, obligors, roles, liabilities, is_transferred,
+       has_moved)
 ORDER BY d.debt_id, d.case_party_id
 ON CONFLICT (tenant, debt_id, case_party_id) DO UPDATE
 SET loan_id = excluded.loan_id, is_overdue = excluded.is_overdue, originated_on = excluded.originated_on,
     obligors = excluded.obligors, roles = excluded.roles, liabilities = excluded.liabilities,
-    is_transferred = excluded.is_transferred
+    is_transferred = excluded.is_transferred, has_moved = excluded.has_moved
 """
 _BIND = """
 INSERT INTO liable_party (tenant, party_id, debt_id, case_party_id, known_real)
@@ -100,19 +103,17 @@ async def load_liable(uow: UnitOfWork, debt_ids: Iterable[UUID]) -> dict[UUID, t
     return {debt_id: tuple(bound[one] for one in sorted(bound)) for debt_id, bound in found.items()}
 
 
-async def save_debts(
-    uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]], *, transferred: Transferred = _NONE
-) -> set[UUID]:
+async def save_debts(uow: UnitOfWork, told: Mapping[UUID, Sequence[Debt]], *, left: Left = _NONE) -> set[UUID]:
     """Keep what the cases of these parties (which are locked) say now: a debt they no longer name is not overdue.
 
-    `transferred`: what is another's now; a loan that the case names all the same is not. What has not changed is not
+    `left`: what is another's now; a loan that the case names all the same is not. What has not changed is not
     written. Returns the debts of several people for which others are liable than was known, or differently.
     """
-    if not told and not transferred:
+    if not told and not left:
         return set()
     known = {
         (party_id, debt.debt_id): debt
-        for party_id, debts in (await load_debts(uow, {*told, *transferred})).items()
+        for party_id, debts in (await load_debts(uow, {*told, *left})).items()
         for debt in debts
         if debt.case_party_id == party_id
     }
@@ -123,9 +124,9 @@ async def save_debts(
         if debt.is_overdue and place not in now and place[0] in told
     }  # fmt: skip
     settled |= {
-        place: replace(debt, is_overdue=False, is_transferred=True)
+        place: _left(debt, how)
         for place, debt in known.items()
-        if place not in now and _moves(debt, transferred.get(place[0], ()))
+        if place not in now and (how := _leaving(debt, left.get(place[0], _NOTHING))) is not None
     }
     changed = [debt for place, debt in sorted((settled | now).items()) if known.get(place) != debt]
     before = {_binding(debt, one) for debt in known.values() for one in debt.obligors}
@@ -143,12 +144,20 @@ async def save_debts(
     }
 
 
-def _moves(debt: Debt, loans: Collection[UUID] | None) -> bool:
-    return debt.is_overdue if loans is None else debt.loan_id in loans
+def _leaving(debt: Debt, loans: Mapping[UUID | None, Leaving]) -> Leaving | None:
+    return loans.get(debt.loan_id) or (loans.get(None) if debt.is_overdue else None)
+
+
+def _left(debt: Debt, how: Leaving) -> Debt:
+    transferred = debt.is_transferred or how == "transferred"
+    return replace(debt, is_overdue=False, is_transferred=transferred, has_moved=debt.has_moved or how == "moved")
 
 
 def _liable(debt: Debt | None) -> frozenset[tuple[UUID, str]]:
-    return frozenset() if debt is None else frozenset((one.party_id, one.liability) for one in debt.obligors)
+    if debt is None:
+        return frozenset()
+    gone = debt.case_party_id if debt.has_moved else None
+    return frozenset((one.party_id, one.liability) for one in debt.obligors if one.party_id != gone)
 
 
 def _binding(debt: Debt, obligor: Obligor) -> tuple[UUID, UUID, UUID]:
@@ -169,6 +178,7 @@ async def _save(uow: UnitOfWork, debts: Sequence[Debt]) -> None:
             [",".join(bound.role for bound in one.obligors) for one in debts],
             [",".join(bound.liability for bound in one.obligors) for one in debts],
             [one.is_transferred for one in debts],
+            [one.has_moved for one in debts],
         )
 
 
@@ -182,5 +192,6 @@ def _debt(row: asyncpg.Record, *, known_real: datetime | None = None) -> Debt:
         originated_on=row["originated_on"],
         obligors=tuple(Obligor(*one) for one in bound),
         is_transferred=row["is_transferred"],
+        has_moved=row["has_moved"],
         known_real=known_real,
     )

@@ -250,8 +250,8 @@ async def _load(
         party_id: _facts(
             party_id, cases.get(party_id), [*holds.get(party_id, []), *reaching.get(party_id, [])],
             _Budget(
-                debts.get(party_id, ()), history.get(party_id, []), keys[party_id], shared.get(party_id, ()),
-                ties.known_from(party_id) if counted else {},
+                debts.get(party_id, ()), _anothers(party_id, debts, same), history.get(party_id, []), keys[party_id],
+                shared.get(party_id, ()), ties.known_from(party_id) if counted else {},
             ),
             versions.get(party_id, {}), since_when.get(party_id),
             Freshness(
@@ -336,6 +336,7 @@ class _Budget(NamedTuple):
     """What counts of one person: what they are bound by, contacts and reservations, what those count on beside."""
 
     debts: Sequence[Debt]
+    anothers: frozenset[UUID]
     counted: Sequence[Counted]
     keys: Keys
     shared: tuple[Counted, ...]
@@ -357,9 +358,15 @@ def _facts(
         party_id=party_id, holds=tuple(holds), freshness=freshness, counted=tuple(budget.counted), keys=budget.keys,
         shared=budget.shared, sharers_known_from=budget.sharers_known_from,
         debts=frozenset(debt.debt_id for debt in budget.debts), guaranteed=only_guaranteed(budget.debts, party_id),
-        transferred=frozenset(debt.debt_id for debt in budget.debts if debt.is_transferred),
+        transferred=budget.anothers,
         collected_since=oldest([debt for debt in budget.debts if debt.is_overdue]), **of_case,
     )  # fmt: skip
+
+
+def _anothers(party_id: UUID, debts: Mapping[UUID, Sequence[Debt]], same: Same) -> frozenset[UUID]:
+    """The debts that are nothing to the person any more, under whichever of their ids their case had them."""
+    ids = {party_id, *standing(same, party_id)}
+    return frozenset(debt.debt_id for debt in debts.get(party_id, ()) if debt.is_anothers(ids))
 
 
 def _keys(case: CaseFact | None, debts: Sequence[Debt], person: frozenset[str]) -> Keys:

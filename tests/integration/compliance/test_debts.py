@@ -103,22 +103,43 @@ async def revoked_for(desk: Desk, permit_id: str) -> str | None:
     return (await desk.get(f"/v1/permits/{permit_id}")).json()["revoke_cause"]  # type: ignore[no-any-return]
 
 
-async def test_a_plan_is_not_served_any_more_for_a_debt_that_is_sold(desk: Desk) -> None:
-    kept, gone = loan(), loan(loan_ref="L-2")
-    case = await desk.open_case(loans=[kept, gone])
-    of_kept, of_gone = [await granted(desk, plan_message(case, one)) for one in (kept, gone)]
-    sale = CaseLoanCured(
-        case_id=case.case_id, party_id=case.party_id, version=3, loan_id=gone.loan_id, cause="sold",
-        business_date=date(2026, 3, 2),
-    )  # fmt: skip
-    await desk.deliver("case", ("case.updated", updated(case, loans=[kept])), ("case.loan_cured", sale))
-    assert await revoked_for(desk, of_gone) == "DEBT-TRANSFERRED"
+async def test_a_plan_is_not_served_any_more_for_a_debt_that_is_anothers(desk: Desk) -> None:
+    kept, gone, moved = loan(), loan(loan_ref="L-2"), loan(loan_ref="L-3")
+    case = await desk.open_case(loans=[kept, gone, moved])
+    of_kept, *of_gone = [await granted(desk, plan_message(case, one)) for one in (kept, gone, moved)]
+    sale, move = [
+        CaseLoanCured(
+            case_id=case.case_id, party_id=case.party_id, version=3, loan_id=one.loan_id, cause=cause,
+            business_date=date(2026, 3, 2),
+        )
+        for one, cause in ((gone, "sold"), (moved, "moved"))
+    ]  # fmt: skip
+    left = ("case.loan_cured", sale), ("case.loan_cured", move)
+    await desk.deliver("case", ("case.updated", updated(case, loans=[kept])), *left)
+    assert [await revoked_for(desk, one) for one in of_gone] == ["DEBT-TRANSFERRED"] * 2
     assert await revoked_for(desk, of_kept) is None
-    (refused,) = await desk.ask(plan_message(case, gone))
-    assert [one["rule"] for one in refused["reasons"]] == ["DEBT-TRANSFERRED"]
+    refused = await desk.ask(plan_message(case, gone), plan_message(case, moved))
+    assert [[one["rule"] for one in each["reasons"]] for each in refused] == [["DEBT-TRANSFERRED"]] * 2
     bought_back = updated(case, loans=[kept, gone], version=4)
     await desk.deliver("case", ("case.updated", bought_back))
     await granted(desk, plan_message(case, gone))
+
+
+async def test_who_has_a_debt_that_moved_is_served_and_contacts_of_before_count_on_it(desk: Desk) -> None:
+    gone = loan()
+    before = await desk.open_case(loans=[gone])
+    own = loan(before.party_id, debt_id=gone.debt_id, loan_id=gone.loan_id)
+    after = await desk.open_case(loans=[own])
+    closed = CaseClosed(
+        case_id=before.case_id, party_id=before.party_id, version=2, cause="moved", business_date=date(2026, 3, 2),
+        overdue_totals=[],
+    )  # fmt: skip
+    await desk.deliver("case", ("case.closed", closed))
+    await granted(desk, plan_message(after, own))
+    assert gone.debt_id is not None
+    async with desk.database.read_only() as uow:
+        liable = await load_liable(uow, [gone.debt_id])
+    assert {one.party_id for one in liable[gone.debt_id]} == {before.party_id, after.party_id}
 
 
 async def test_what_is_paid_is_still_served_and_the_last_debt_sold_is_not(desk: Desk) -> None:

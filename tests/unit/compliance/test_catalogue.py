@@ -1,4 +1,4 @@
-"""The page of the rule catalogue says of each clause how the packs hold it, or why they do not; no clause is missing."""
+"""The page of the rule catalogue says of each clause how the packs hold it, or why they do not."""
 
 import re
 from collections import defaultdict

@@ -9,7 +9,7 @@ import pytest
 
 from services.compliance.domain.canonical import canonical
 from services.compliance.domain.decisions import decide, record
-from services.compliance.domain.facts import Balance, Counted, Freshness
+from services.compliance.domain.facts import Balance, Counted, Freshness, Requested
 from services.compliance.domain.holds import Hold
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.packs import RuleBook
@@ -210,6 +210,15 @@ def test_no_deny_counts_when_compliance_is_behind(book: RuleBook) -> None:
 
 def test_collectors_word_is_no_request(book: RuleBook) -> None:
     assert "FACTS-REQUEST" in refused(book, question(purpose="customer_requested"))
+
+
+@pytest.mark.parametrize(("made_on", "is_free"), [(None, True), ("call", False), ("visit", False), ("sms", True)])
+def test_request_on_two_channels_covers_one_contact(book: RuleBook, made_on: Any, is_free: bool) -> None:
+    asked = Requested(channels=frozenset({"visit", "call"}), at=at(8), until=at(8, day=9))
+    span = Span(at(10), at(10, 5))
+    made = Counted(channel=made_on, purpose="customer_requested", span=span, zones=("Asia/Shanghai",))
+    known = facts(requested=(asked,), counted=(made,) if made_on else ())
+    assert ("FACTS-REQUEST" not in refused(book, question(purpose="customer_requested"), known)) is is_free
 
 
 @pytest.mark.parametrize("channel", ["call", "email"])

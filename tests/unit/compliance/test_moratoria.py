@@ -40,6 +40,12 @@ def reached(
     return reaching(party, debts, {hold.party_id: [hold]}, known or {})
 
 
+def test_who_had_a_debt_that_moved_is_liable_no_more() -> None:
+    moved = replace(debt(ann="full", bob="joint"), has_moved=True)
+    assert jointly_liable([moved, debt(case=BOB, bob="full", eve="joint")]) == {DEBT: {BOB, EVE}}
+    assert (moved.is_anothers([ANN]), moved.is_anothers([BOB])) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

@@ -10,6 +10,7 @@ from services.compliance.domain.facts import BALANCE_LIMIT, LOG_LIMIT, WATERMARK
 from services.compliance.domain.packs import FactRule, HoursRule, RuleBook
 from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
+from shared.events.contact import Channel
 
 Judge = Callable[[FactRule, Question, PartyFacts, RuleBook], Ruling]
 
@@ -118,11 +119,13 @@ def _balance_owed(rule: FactRule, question: Question, facts: PartyFacts, _book: 
 
 
 def _customer_request(rule: FactRule, question: Question, facts: PartyFacts, _book: RuleBook) -> Ruling:
-    """Each request covers one contact; one that was made or reserved since the first of them uses one up."""
+    """Each request covers one contact, on whichever of its channels; one that was made or reserved since the first of
+    them uses one up."""
     covering = [one for one in facts.requested if one.covers(question.channel, question.span)]
     first = min((one.at for one in covering), default=question.now)
+    channels = frozenset[Channel]().union(*(one.channels for one in covering))
     used = sum(
-        one.purpose == "customer_requested" and one.channel == question.channel and one.span.start >= first
+        one.purpose == "customer_requested" and one.channel in channels and one.span.start >= first
         for one in facts.counted
     )
     if used < len(covering):
