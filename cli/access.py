@@ -69,7 +69,7 @@ def rights_desk_settings(prefix: str | None) -> "ServiceSettings":
 
     from cli.attached import attached_settings
     from cli.platform import ISSUER, Platform
-    from cli.serve import running_serve
+    from cli.running import running_serve
     from shared.embedded.home import Home
     from shared.security.scopes import SERVICES
     from shared.settings import ServiceSettings

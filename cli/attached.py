@@ -29,7 +29,7 @@ def attached_settings(service: str, prefix: str | None) -> "ServiceSettings":
     if os.environ.get("DOORSTEP_KAFKA_USERNAME") == service:
         return ServiceSettings()
     from cli.platform import Platform
-    from cli.serve import running_serve
+    from cli.running import running_serve
     from shared.embedded.home import EmbeddedServerError, Home
 
     running = running_serve(Home()) or {}
@@ -63,7 +63,7 @@ def compliance_settings(database: str | None, keys: Path | None, prefix: str | N
 
 def running_platform(otherwise: str = "./doorstep serve --detach starts it") -> dict[str, Any]:
     """The state of the `serve` of this folder: its prefix and addresses. Raises typer.Exit; `otherwise`: what to do."""
-    from cli.serve import running_serve
+    from cli.running import running_serve
     from shared.embedded.home import Home
 
     state = running_serve(Home())

@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,15 +16,14 @@ from cli.approving import released_for_development
 from cli.platform import ISSUER, Platform
 from cli.processes import ProcessFailedError
 from cli.progress import StepProgress
+from cli.running import running_serve, say_ended, say_running
 from shared.clock import SystemClock
 from shared.embedded.home import (
     PROJECT_FOLDER,
     EmbeddedServerError,
     Home,
     ProcessIdentity,
-    read_state,
     tail,
-    write_private,
 )
 from shared.embedded.servers import EmbeddedServers
 from shared.events.topics import SERVICES
@@ -53,22 +49,23 @@ async def _serve(prefix: str) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    state_file = _state_file(Home())
-    environment = _kept_clock(Home(), prefix) | _released_rules(Home(), prefix)
+    home = Home()
+    environment = _kept_clock(home, prefix) | _released_rules(home, prefix)
     async with Platform(prefix=prefix, environment=environment, fixed_ports=True) as platform:
-        _write_state(state_file, platform, ready=False)
+        addresses = {name: platform.url(name) for name in (*SERVICES, ISSUER)}
+        say_running(home, prefix, addresses, ready=False)
         try:
             with StepProgress() as platform.on_progress:
                 interrupted = await _first(platform.start(), stopping)
             if not interrupted:
-                _write_state(state_file, platform, ready=True)
+                say_running(home, prefix, addresses, ready=True)
                 console.print(address_table(platform))
                 console.print(f"Try: {_example(platform)}", markup=False, highlight=False, soft_wrap=True)
                 console.print("Ctrl-C stops it.", highlight=False)
                 await _first(platform.keep_running(_say), stopping)
         finally:
             console.print("Stopping.")
-            state_file.unlink(missing_ok=True)
+            say_ended(home)
     return 0
 
 
@@ -140,12 +137,6 @@ def down() -> int:
     return 0
 
 
-def running_serve(home: Home) -> dict[str, Any] | None:
-    """The state of a living `serve` of this home, or None."""
-    state = read_state(_state_file(home))
-    return state if state and ProcessIdentity(**state["process"]).is_alive() else None
-
-
 def address_table(platform: Platform) -> Table:
     """What runs where."""
     table = Table(title="Doorstep is running")
@@ -177,14 +168,3 @@ def _released_rules(home: Home, prefix: str) -> dict[str, str]:
     folder = home.folder / "runs" / (prefix.rstrip("_") or "default")
     rules = released_for_development(folder, on=SystemClock().real_now().date())
     return {"DOORSTEP_PACK_FOLDER": str(rules)}
-
-
-def _state_file(home: Home) -> Path:
-    return home.folder / "serve.json"
-
-
-def _write_state(path: Path, platform: Platform, *, ready: bool) -> None:
-    addresses = {name: platform.url(name) for name in (*SERVICES, ISSUER)}
-    state = {"process": asdict(ProcessIdentity.of(os.getpid())), "ready": ready, "prefix": platform.prefix}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_private(path, json.dumps(state | {"addresses": addresses}))

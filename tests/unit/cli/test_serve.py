@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.serve import running_serve
+from cli.running import running_serve
 from shared.embedded.home import PROJECT_FOLDER, Home
 
 
