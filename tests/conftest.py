@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -221,9 +222,20 @@ async def migrated_template(admin_url: str, home: Home, service: str) -> str:
 
 
 @pytest.fixture
-def own_servers(tmp_path: Path) -> Iterator[EmbeddedServers]:
+def own_home() -> Iterator[Path]:
+    """A folder for servers of this test alone.
+
+    Not under `tmp_path`: each run of pytest closes the folder above all of its user's to others, and root's PostgreSQL,
+    which runs as `nobody`, would lose its data in the middle of a test of another run.
+    """
+    with TemporaryDirectory(prefix="doorstep-") as folder:
+        yield Path(folder) / "home"
+
+
+@pytest.fixture
+def own_servers(own_home: Path) -> Iterator[EmbeddedServers]:
     """Servers of this test alone, in a folder of their own, for tests that stop, pause or kill them. Not started."""
-    servers = EmbeddedServers(tmp_path / "home")
+    servers = EmbeddedServers(own_home)
     servers.home.hold()
     yield servers
     servers.release()

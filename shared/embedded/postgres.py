@@ -131,8 +131,6 @@ class EmbeddedPostgres:
         account = server_account()
         if account:
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-            for path in (BINARIES, self.folder):
-                _let_traverse(path)
         self.folder.chmod(0o700)
         password_file = self.folder / "superuser-password"
         write_private(password_file, self.home.password(ADMIN_ROLE))
@@ -166,6 +164,10 @@ class EmbeddedPostgres:
 
     def _run(self, program: str, *arguments: str) -> None:
         account = server_account()
+        if account:
+            # Each time: whoever owns a folder above may have closed it since, as others' programs do with theirs.
+            for path in (BINARIES, self.folder):
+                _let_traverse(path)
         credentials = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
         # Output goes to a file: the server inherits the descriptors, and a pipe would stay open with it.
         output = self.home.folder / "postgres-setup.log"

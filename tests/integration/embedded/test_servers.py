@@ -63,21 +63,29 @@ def test_two_starts_share_one_server(own_servers):
     assert own_servers.postgres.is_running(), "the first to leave must not stop what another one uses"
 
 
-def test_last_one_out_leaves_no_process(tmp_path):
-    servers = EmbeddedServers(tmp_path / "home")
+def test_last_one_out_leaves_no_process(own_home):
+    servers = EmbeddedServers(own_home)
     servers.start()
-    assert _processes_of(tmp_path)
+    assert _processes_of(own_home)
     servers.release(remove_data=True)
-    assert not _wait_until_gone(tmp_path)
-    assert not (tmp_path / "home").exists()
+    assert not _wait_until_gone(own_home)
+    assert not own_home.exists()
 
 
-def test_killed_holder_leaves_no_process(tmp_path):
-    other = _other_holder(tmp_path / "home", then="")
+def test_killed_holder_leaves_no_process(own_home):
+    other = _other_holder(own_home, then="")
     other.stdout.readline()
     other.send_signal(signal.SIGKILL)
     other.communicate()
-    assert not _wait_until_gone(tmp_path)
+    assert not _wait_until_gone(own_home)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as somebody else")
+def test_home_that_was_closed_to_others_meanwhile_is_stopped_and_started(own_servers, own_home):
+    own_servers.start(kafka=False)
+    own_home.parent.chmod(0o700)
+    own_servers.postgres.restart()
+    assert own_servers.postgres.is_running()
 
 
 async def test_committed_rows_survive_a_crash(own_servers):
