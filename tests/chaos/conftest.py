@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -254,16 +253,11 @@ def _factory(home: Path, prefix: str, template: Template | None = None) -> RunFa
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """The home folder of this test's run, where PostgreSQL's account gets in whenever the server starts.
-
-    Not below `tmp_path`: each beginning of pytest closes the folder of all its runs, for a run in progress too.
-    """
-    with tempfile.TemporaryDirectory(prefix="doorstep-chaos-") as folder:
-        home = Path(folder) / "home"
-        home.parent.chmod(0o711)
-        home.mkdir(mode=0o711)
-        yield home
+def home(own_home: Path) -> Path:
+    """The home folder of this test's run, where PostgreSQL's account gets in whenever the server starts."""
+    own_home.parent.chmod(0o711)
+    own_home.mkdir(mode=0o711)
+    return own_home
 
 
 @pytest.fixture
