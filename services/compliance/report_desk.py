@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from services.compliance import contact_desk, feed_desk
@@ -32,6 +33,9 @@ from shared.events import NewEvent
 from shared.events.contact import ContactRecorded
 from shared.security.party_keys import PartyCipher
 from shared.web.problems import Problem
+
+# What records of before could not say.
+_ADDED: Final = ("contact_point", "third_person_refused", "conduct_flags")
 
 
 @dataclass(slots=True)
@@ -126,6 +130,7 @@ def _contact(report: ReportedContact, uow: UnitOfWork) -> ContactRecorded:
         identity_shown=report.identity_shown,
         recording_complete=report.recording_complete,
         debt_disclosed_to_third=report.debt_disclosed_to_third,
+        conduct_flags=sorted(set(report.conduct_flags)),
         contact_point=report.contact_point,
         third_person_refused=report.third_person_refused,
     )
@@ -145,7 +150,7 @@ def _row(report: ReportedContact, contact: ContactRecorded, digest: bytes) -> st
 
 def _digest(report: ReportedContact) -> bytes:
     # A field that did not exist when a record was first sent does not make it another one.
-    unsaid = {name for name in ("contact_point", "third_person_refused") if not getattr(report, name)}
+    unsaid = {name for name in _ADDED if not getattr(report, name)}
     return hashlib.sha256(report.model_dump_json(exclude=unsaid).encode()).digest()
 
 

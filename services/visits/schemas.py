@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.visits.domain.permit import MAX_TOKEN_LENGTH
-from services.visits.domain.visit import State, Visit, VisitRecord
+from services.visits.domain.visit import AtTheDoor, State, Visit, VisitRecord
 from shared.events.base import Reference, TimeWindow
+from shared.events.contact import ConductFlag
 from shared.events.visit import Outcome, Reason
 from shared.geo import Point
 from shared.moments import Moment
@@ -19,6 +21,7 @@ from shared.money import Money
 LinkToken = Annotated[
     str, Field(min_length=16, max_length=128, description="Token of the customer's link, from the offer.")
 ]
+_FOR_THE_AUDIT: Final = {one.name for one in fields(AtTheDoor)}
 
 
 class _Request(BaseModel):
@@ -116,6 +119,21 @@ class CheckOut(_Request):
     recording_complete: bool = Field(description="Audio and video cover the whole visit.")
     promise: Money | None = Field(None, description="Amount that the customer promised, if any.")
     checked_out_at: Moment | None = Field(None, description="Departure, business time; absent: now.")
+    entered_home: bool | None = Field(
+        None, description="A home, other private place or work area was entered; null: not said."
+    )
+    entry_consented: bool | None = Field(
+        None, description="Consent to enter, and to film inside, was recorded; null: not said."
+    )
+    asked_to_leave: bool | None = Field(
+        None, description="Somebody asked the crew to leave; null: not said. The outcome `asked_to_leave` says so, too."
+    )
+    left_when_asked: bool | None = Field(None, description="The crew left at once; null: not said.")
+    debt_disclosed_to_third: bool = Field(False, description="Debt details reached somebody else.")
+    conduct_flags: list[ConductFlag] = Field(
+        default_factory=list, max_length=16, description="Misconduct that somebody of the crew reports. Compliance "
+        "judges it; nothing of it is kept with the visit.",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _nothing_about_third_persons(self) -> Self:
@@ -126,7 +144,13 @@ class CheckOut(_Request):
 
     def record(self) -> VisitRecord:
         """The record to be kept."""
-        return VisitRecord(**self.model_dump(exclude={"checked_out_at", "promise"}), promise=self.promise)
+        kept = self.model_dump(exclude={"checked_out_at", "promise", *_FOR_THE_AUDIT})
+        return VisitRecord(**kept, promise=self.promise)
+
+    def at_the_door(self) -> AtTheDoor:
+        """What is for the audit alone."""
+        told = self.model_dump(include=_FOR_THE_AUDIT)
+        return AtTheDoor(**told | {"conduct_flags": tuple(self.conduct_flags)})
 
 
 class Sos(_Request):

@@ -14,6 +14,14 @@ Purpose = Literal[
     "collection", "customer_requested", "reply", "plan_service", "statutory_notice", "appointment_admin", "safety"
 ]
 
+ConductFlag = Literal[
+    "violence", "threat", "restraint", "intimidation", "stalking", "insult", "harassment", "intrusion",
+    "refusal_to_leave", "false_authority", "false_identity", "false_claim", "false_promise", "privacy_leak",
+    "extra_fees", "new_borrowing", "public_posting", "private_account", "humiliation", "calling_card",
+    "debt_talk_with_minor", "loitering", "payment_demanded",
+]  # fmt: skip
+"""Misconduct, as somebody reports or hears it. `payment_demanded`: only a contact for collection may do that."""
+
 
 class ContactRecorded(EventData):
     """One contact or attempt."""

@@ -24,7 +24,7 @@ from services.compliance.domain.rule_parts import (
     Tracked,
     Weekday,
 )
-from shared.events.contact import Channel, Purpose
+from shared.events.contact import Channel, ConductFlag, Purpose
 
 EVERYWHERE: Final = "*"
 PLACE: Final = r"^(\*|[A-Z]{2}(-[A-Z0-9]{1,3})?)$"
@@ -49,12 +49,6 @@ Product = Literal["card", "consumer_loan", "mortgage", "digital_loan", "microfin
 PlaceKind = Literal["home", "work", "hospital", "designated", "other"]
 Recipient = Literal["obligor", "spouse", "heir", "contact_person", "third_person", "representative"]
 Proof = Literal["identity_shown", "recording_complete", "not_disclosed_to_third", "entry_consented", "left_when_asked"]
-ConductFlag = Literal[
-    "violence", "threat", "restraint", "intimidation", "stalking", "insult", "harassment", "intrusion",
-    "refusal_to_leave", "false_authority", "false_identity", "false_claim", "false_promise", "privacy_leak",
-    "extra_fees", "new_borrowing", "public_posting", "private_account", "humiliation", "calling_card",
-    "debt_talk_with_minor", "loitering",
-]  # fmt: skip
 
 
 def _purposes(value: object) -> object:

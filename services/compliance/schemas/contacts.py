@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from services.compliance.domain.reports import Reached, ReportedChannel
 from services.compliance.schemas.identifiers import FeedNumber, PartyId
 from shared.events.base import Reference
-from shared.events.contact import Purpose
+from shared.events.contact import ConductFlag, Purpose
 from shared.moments import Moment
 from shared.web.shown_as import ShownAs
 
@@ -62,6 +62,9 @@ class ReportedContact(BaseModel):
     identity_shown: bool | None = Field(None, description="The caller said who called and for whom.")
     recording_complete: bool | None = Field(None, description="The recording covers the whole contact.")
     debt_disclosed_to_third: bool = Field(False, description="Debt details reached somebody else.")
+    conduct_flags: list[ConductFlag] = Field(
+        default_factory=list, max_length=16, description="Misconduct that was heard or read in it, each once or more."
+    )
 
     @model_validator(mode="after")
     def _ends_after_it_began(self) -> Self:

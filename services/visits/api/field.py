@@ -190,6 +190,7 @@ async def check_out(
         change = door.check_out(
             await load_visit(uow, visit_id),
             body.record(),
+            said=body.at_the_door(),
             left_at=body.checked_out_at or uow.now,
             now=uow.now,
             real_now=uow.real_now,

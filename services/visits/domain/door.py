@@ -15,6 +15,7 @@ from services.visits.domain.visit import (
     READY,
     TRANSITIONS,
     Alarm,
+    AtTheDoor,
     Change,
     PermitUse,
     State,
@@ -43,6 +44,7 @@ _UNKNOWN: Final = VisitRecord(
     outcome="met_customer", reason=None, right_party=True, household_contacted=True, debtor_met=True,
     identity_shown=False, recording_complete=False, promise=None,
 )  # fmt: skip
+_UNSAID: Final = AtTheDoor()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,10 @@ def check_in(visit: Visit, arrival: Arrival, *, now: datetime, real_now: datetim
     )
 
 
-def check_out(visit: Visit, record: VisitRecord, *, left_at: datetime, now: datetime, real_now: datetime) -> Change:
+def check_out(
+    visit: Visit, record: VisitRecord, *, left_at: datetime, now: datetime, real_now: datetime,
+    said: AtTheDoor = _UNSAID,
+) -> Change:  # fmt: skip
     """The visit is over. Accepted in every state: without a check-in the contact is recorded without a permit, for
     the auditor.
 
@@ -130,7 +135,8 @@ def check_out(visit: Visit, record: VisitRecord, *, left_at: datetime, now: date
         events.append(_completed(over, record, visit.permit_id, started_at, ended_at, now))
     if visit.state is not State.ABORTED_SAFETY or visit.checked_in_at is None:
         # After an SOS at the door the contact was recorded with the alarm.
-        events.append(_contact(over, record, record.outcome, started_at, ended_at, visit.checked_in_real or real_now))
+        began_real = visit.checked_in_real or real_now
+        events.append(_contact(over, record, record.outcome, started_at, ended_at, began_real, said=said))
     if record.outcome in _STOPS:
         stop = _STOPS[record.outcome]
         events.append(party_stopped(over, cause=stop, scope="collection", now=now, real_now=real_now))
@@ -221,8 +227,9 @@ def _completed(
 
 
 def _contact(
-    visit: Visit, record: VisitRecord, outcome: str, started_at: datetime, ended_at: datetime, started_real: datetime
-) -> NewEvent[Any]:
+    visit: Visit, record: VisitRecord, outcome: str, started_at: datetime, ended_at: datetime, started_real: datetime,
+    *, said: AtTheDoor = _UNSAID,
+) -> NewEvent[Any]:  # fmt: skip
     """The contact as compliance must audit it; `permit_id` only where a permit was used to begin it."""
     contact_id = visit.contact_id or contact_id_of(visit.visit_id, "visit")
     data = ContactRecorded(
@@ -245,7 +252,12 @@ def _contact(
         crew=list(visit.crew_present),
         identity_shown=record.identity_shown,
         recording_complete=record.recording_complete,
-        debt_disclosed_to_third=False,
+        debt_disclosed_to_third=said.debt_disclosed_to_third,
+        entered_home=said.entered_home,
+        entry_consented=said.entry_consented,
+        asked_to_leave=outcome == "asked_to_leave" or said.asked_to_leave,
+        left_when_asked=said.left_when_asked,
         address_key=visit.address_key,
+        conduct_flags=sorted(set(said.conduct_flags)),
     )
     return event(visit, "contact.recorded", data, now=ended_at, about=contact_id)

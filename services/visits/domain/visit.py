@@ -11,6 +11,7 @@ from uuid import UUID
 
 from shared.events import NewEvent
 from shared.events.base import TimeWindow
+from shared.events.contact import ConductFlag
 from shared.events.visit import Outcome, Reason
 from shared.messaging import NewIntent
 from shared.money import Money
@@ -86,6 +87,18 @@ class VisitRecord:
     identity_shown: bool
     recording_complete: bool
     promise: Money | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtTheDoor:
+    """What the crew says of how it behaved, for compliance's audit; nothing of it is kept here. None: not said."""
+
+    entered_home: bool | None = None
+    entry_consented: bool | None = None
+    asked_to_leave: bool | None = None
+    left_when_asked: bool | None = None
+    debt_disclosed_to_third: bool = False
+    conduct_flags: tuple[ConductFlag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,6 +103,15 @@ async def test_record_becomes_a_contact_a_leaf_and_an_event(desk: Desk) -> None:
     assert [leaf["kind"] for leaf in leaves] == ["contact"]
 
 
+async def test_what_was_heard_in_a_call_is_judged_and_is_not_another_record(desk: Desk) -> None:
+    case = await desk.open_case()
+    heard = call(case, conduct_flags=["threat", "insult"])
+    (result,) = await report(desk, heard)
+    assert {"CN-CBA2026-FORBIDDEN", "CN-CRIM-293-1"} <= set(await rules_of(desk, contact_id=result["contact_id"]))
+    changed, unknown = await report(desk, call(case), call(case, 2, conduct_flags=["rudeness"]))
+    assert [one["status"] for one in (changed, unknown)] == ["refused", "refused"]
+
+
 async def test_own_announcement_is_not_audited_again(desk: Desk) -> None:
     case = await desk.open_case()
     await report(desk, call(case))

@@ -77,6 +77,33 @@ def test_other_person_is_a_contact_but_no_conversation(inside: Visit, check_out:
     assert contact.debt_disclosed_to_third is False
 
 
+@pytest.mark.parametrize(
+    ("told", "outcome", "audited"),
+    [
+        ({}, "met_customer", (None, None, None, None, False, [])),
+        ({}, "asked_to_leave", (None, None, True, None, False, [])),
+        ({"asked_to_leave": True, "left_when_asked": True}, "met_customer", (None, None, True, True, False, [])),
+        ({"entered_home": True, "entry_consented": False}, "met_customer", (True, False, None, None, False, [])),
+        (
+            {"debt_disclosed_to_third": True, "conduct_flags": ["threat", "insult", "threat"]},
+            "met_customer", (None, None, None, None, True, ["insult", "threat"]),
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_crew_says_of_itself_reaches_the_audit(
+    inside: Visit, now: datetime, real_now: datetime, told: dict[str, Any], outcome: str, audited: tuple[Any, ...]
+) -> None:
+    body = CheckOut(**(FACTS | {"outcome": outcome} | told))
+    change = door.check_out(
+        inside, body.record(), said=body.at_the_door(), left_at=now + timedelta(minutes=9), now=now, real_now=real_now
+    )
+    one = next(e.data for e in change.events if e.type == "contact.recorded")
+    assert audited == (
+        one.entered_home, one.entry_consented, one.asked_to_leave, one.left_when_asked, one.debt_disclosed_to_third,
+        one.conduct_flags,
+    )  # fmt: skip
+
+
 def test_contact_names_the_opaque_key_of_the_address(inside: Visit, check_out: Callable[..., Change]) -> None:
     known = check_out(replace(inside, address_key="c" * 32))
     assert [e.data.address_key for e in known.events if e.type == "contact.recorded"] == ["c" * 32]

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from services.compliance.domain.rule_records import (
-    ConductFlag,
     ConductRule,
     DutyRule,
     EvidenceRule,
@@ -16,7 +15,7 @@ from services.compliance.domain.rule_records import (
     RetainRule,
     Rule,
 )
-from shared.events.contact import ContactRecorded
+from shared.events.contact import ConductFlag, ContactRecorded
 
 _SATURDAY: Final = 5
 
