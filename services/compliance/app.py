@@ -10,10 +10,8 @@ from typing import Final
 
 from services.compliance import (
     api,
-    complaint_desk,
     duty_desk,
     erasure_desk,
-    fact_desk,
     feed_desk,
     hold_desk,
     moratorium_desk,
@@ -28,6 +26,7 @@ from services.compliance.consumers import cases, contacts, stops, visits
 from services.compliance.consumers.heartbeats import on_heartbeats
 from services.compliance.erased import unless_erased
 from services.compliance.examination_desk import examination_watch
+from services.compliance.gauges import gauges, retired_timers
 from services.compliance.instruments import Instruments
 from services.compliance.log.cosigner import Cosigner
 from services.compliance.log.head import SignedHead
@@ -97,12 +96,14 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             sharing_desk.inquiries_timer(instruments),
             hold_desk.ends_timer(instruments),
             *reconciliation.handlers(),
+            *retired_timers(),
             examination_watch(instruments),
             RulesPages(instruments),
             HindsightPages(instruments),
             retention_desk.RetentionPages(instruments),
         ],
         on_heartbeats=on_heartbeats,
+        gauges=gauges(instruments, reconciliation),
         lifespan=lifespan,
     )
 
@@ -111,15 +112,12 @@ def _watches(instruments: Instruments) -> list[IntentHandler]:
     """What is looked at again and again, whether or not anybody asks."""
     return [
         watch(feed_desk.WATCH, partial(feed_desk.look_for_silence, instruments=instruments)),
-        watch(fact_desk.WATCH, fact_desk.count_overdue),
-        watch(complaint_desk.WATCH, complaint_desk.count_due),
         watch(duty_desk.WATCH, partial(duty_desk.look, instruments=instruments)),
         watch(sample_desk.WATCH, partial(sample_desk.keep_up, instruments=instruments)),
         rules_watch(instruments),
         sealing_desk.timer(instruments),
         erasure_desk.erasures_timer(instruments),
         retention_desk.retention_watch(instruments),
-        watch(retention_desk.GAUGES, retention_desk.tell_retention),
     ]
 
 

@@ -30,7 +30,6 @@ from shared.ids import digest_id, event_id
 from shared.security.party_keys import Plain, Sealed
 from shared.telemetry.metrics import set_gauge
 
-WATCH: Final = "compliance.complaints_watch"
 WORDS: Final = "complaint_version.sealed_words"
 
 

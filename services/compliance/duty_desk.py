@@ -38,14 +38,17 @@ async def load(uow: UnitOfWork, instruments: Instruments) -> list[Duty]:
 
 
 async def look(uow: UnitOfWork, instruments: Instruments) -> None:
-    """Open the finding of each duty that is overdue, close that of each that is not any more, and say how many are."""
+    """Open the finding of each duty that is overdue, and close that of each that is not any more."""
     today = uow.now.date()
     watched = {(one.rule, one.subject) for one in await store.load_watched(uow)}
     new = [(rule, INSTITUTION) for rule in recurring(instruments.book, today)]
     await store.begin(uow, [one for one in new if one not in watched], day=today)
-    duties = await load(uow, instruments)
-    await _judge(uow, instruments, duties)
-    for owner, late in late_by_owner(duties, get_args(DutyOwner)).items():
+    await _judge(uow, instruments, await load(uow, instruments))
+
+
+async def count_overdue(uow: UnitOfWork, instruments: Instruments) -> None:
+    """Say how many duties are overdue, by owner."""
+    for owner, late in late_by_owner(await load(uow, instruments), get_args(DutyOwner)).items():
         set_gauge("doorstep.duties.overdue", late, owner=owner)
 
 

@@ -18,7 +18,6 @@ from shared.database import UnitOfWork
 from shared.ids import entity_id, shard_of
 from shared.telemetry.metrics import set_gauge
 
-WATCH: Final = "compliance.fact_tasks_watch"
 
 
 async def follow(uow: UnitOfWork, decisions: Sequence[tuple[UUID, Decision]]) -> None:

@@ -181,15 +181,23 @@ def _leaf(day: FeedDay, uow: UnitOfWork, *, key: str | None, signature: str | No
 
 
 async def look_for_silence(uow: UnitOfWork, instruments: Instruments) -> None:
-    """Open a finding for each feed that has fallen silent or closes no days, and count the days that lack records.
+    """Open a finding for each feed that has fallen silent or closes no days.
 
     Decisions see the silence themselves, without the finding.
     """
-    feeds = await store.load_feeds(uow)
-    silent = [feed for feed in feeds if feed.is_silent(uow.real_now)]
-    unclosed = [feed for feed in feeds if feed.owes_total(uow.real_now)]
+    silent, unclosed = await _behind(uow)
+    await finding_desk.record(uow, instruments, [*map(silence_found, silent), *map(total_owed, unclosed)])
+
+
+async def count_behind(uow: UnitOfWork) -> None:
+    """Say how many feeds are silent, how many owe the total of a day, and how many closed days lack records."""
+    silent, unclosed = await _behind(uow)
     set_gauge("doorstep.feeds.silent", len(silent))
     set_gauge("doorstep.feeds.unclosed", len(unclosed))
     set_gauge("doorstep.feeds.incomplete", await count_open(uow, "FEED-GAP"))
-    found = [*map(silence_found, silent), *map(total_owed, unclosed)]
-    await finding_desk.record(uow, instruments, found)
+
+
+async def _behind(uow: UnitOfWork) -> tuple[list[Feed], list[Feed]]:
+    feeds = await store.load_feeds(uow)
+    silent = [feed for feed in feeds if feed.is_silent(uow.real_now)]
+    return silent, [feed for feed in feeds if feed.owes_total(uow.real_now)]

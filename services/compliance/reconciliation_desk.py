@@ -96,15 +96,19 @@ class Reconciliation:
             if due.stream in self.streams:
                 uow.intend(self._comparison(uow, due.stream, due.hour, due.hour + HOUR, occasion=due.compared_real))
         progress = await store.load_progress(uow)
-        oldest = min((self._first(uow, stream, progress) for stream in self.streams), default=uow.real_now)
         for stream, until in settled.items():
             begin = self._first(uow, stream, progress)
             end = min(until, begin + HOURS_AT_ONCE * HOUR)
             if begin < end:
                 uow.intend(self._comparison(uow, stream, begin, end, occasion=end))
+        uow.intend(replace(next_look(WATCH, uow.real_now), payload={"looked": uow.real_now.isoformat()}))
+
+    async def tell(self, uow: UnitOfWork) -> None:
+        """Say up to when every stream was compared, and how many hours differ."""
+        progress = await store.load_progress(uow)
+        oldest = min((self._first(uow, stream, progress) for stream in self.streams), default=uow.real_now)
         set_gauge("doorstep.reconciliation.compared.until", oldest.timestamp())
         set_gauge("doorstep.reconciliation.differences", await store.count_differences(uow))
-        uow.intend(replace(next_look(WATCH, uow.real_now), payload={"looked": uow.real_now.isoformat()}))
 
     async def _settled(self, uow: UnitOfWork) -> dict[Stream, datetime]:
         watermarks = await store.load_watermarks(uow)

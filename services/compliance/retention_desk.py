@@ -30,7 +30,6 @@ from shared.telemetry.metrics import count, set_gauge
 
 log = logging.getLogger(__name__)
 WATCH: Final = "compliance.retention_watch"
-GAUGES: Final = "compliance.retention_gauges"
 PAGE: Final = "compliance.retention_page"
 ROUND_EVERY: Final = timedelta(days=1)
 PARTIES_PER_PAGE: Final = 200

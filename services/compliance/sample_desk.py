@@ -46,7 +46,7 @@ _JUDGED_WITHIN: Final = timedelta(days=3)
 
 
 async def keep_up(uow: UnitOfWork, instruments: Instruments) -> None:
-    """Commit the seeds of today and tomorrow, draw the days that are over, and say how many samples wait too long."""
+    """Commit the seeds of today and tomorrow, and draw the days that are over."""
     await uow.lock_parties([derived_id("samples", uow.tenant)])
     today = uow.now.astimezone(UTC).date()
     await _commit_seeds(uow, instruments, [today, today + _DAY])
@@ -54,6 +54,10 @@ async def keep_up(uow: UnitOfWork, instruments: Instruments) -> None:
         await _draw(uow, instruments, day)
     due = span_of(today).end + DRAW_AFTER
     uow.intend(NewIntent(kind=WATCH, key=f"draw/{today}", due_at=due, clock="business"))
+
+
+async def count_waiting(uow: UnitOfWork) -> None:
+    """Say how many samples wait too long for a second person."""
     waiting_since = (uow.now - _JUDGED_WITHIN).astimezone(UTC).date()
     set_gauge("doorstep.samples.waiting", await store.count_waiting(uow, before=waiting_since))
 

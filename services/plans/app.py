@@ -23,10 +23,11 @@ from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.known_holds import LearnHolds, learn_holds
 from services.plans.permits import RELEASE_PERMIT
 from services.plans.plan_desk import PlanDesk
-from services.plans.review_watch import ReviewWatch, next_watch
+from services.plans.review_watch import COUNTED_EVERY, RETIRED, ReviewWatch
 from services.plans.store.plans import PlanStore
 from shared.access.routes import access_router
 from shared.database import Database
+from shared.messaging.gauges import seldom
 from shared.permits import PermitReleases, PermitUses
 from shared.security.key_management import LocalKeyManagement
 from shared.security.party_keys import PartyCipher
@@ -71,7 +72,6 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             async with runtime.database.unit_of_work() as uow:
                 uow.intend(next_look(uow, following.policies))
                 uow.intend(learn_holds(uow))
-                uow.intend(next_watch(uow))
         try:
             yield
         finally:
@@ -87,7 +87,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
             SigningTimeout(store),
             HoldEndings(holds),
             LookAtPlans(following),
-            ReviewWatch(following),
+            RETIRED,
             LearnHolds(compliance, lambda: opened[0]),
             AskForFollowUps(following, compliance, lambda: opened[0]),
             PermitUses(USE_PERMIT, lambda: compliance),
@@ -95,6 +95,7 @@ def define(settings: ServiceSettings) -> ServiceDefinition:
         ],
         lifespan=lifespan,
         on_heartbeats=on_heartbeats,
+        gauges=seldom(ReviewWatch(following).tell, every=COUNTED_EVERY),
     )
 
 

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Final
+from datetime import timedelta
+from typing import Final
 
 from services.plans.following_desk import FollowingDesk
 from services.plans.store import follow_ups as store
 from shared.database import UnitOfWork
-from shared.messaging import Answer, Intent, NewIntent, TimerHandler
+from shared.messaging.intents import RetiredTimer
 from shared.telemetry.metrics import set_gauge
 
-REVIEW_WATCH: Final = "plan.review_watch"
 # Bank policy: a person has a week.
 DECIDED_WITHIN: Final = timedelta(days=7)
-_EVERY: Final = timedelta(minutes=10)
+# It reads every plan that is in review.
+COUNTED_EVERY: Final = timedelta(minutes=10)
+# The timer that counted, in whichever process it came due.
+RETIRED: Final = RetiredTimer("plan.review_watch")
 _PAGE: Final = 500
 
 
-def next_watch(uow: UnitOfWork) -> NewIntent:
-    """The look at the end of the present ten minutes, however many processes intend it."""
-    slot = int(uow.real_now.timestamp() // _EVERY.total_seconds()) + 1
-    due = datetime.fromtimestamp(slot * _EVERY.total_seconds(), UTC)
-    return NewIntent(kind=REVIEW_WATCH, key=due.isoformat(), due_at=due)
-
-
 @dataclass(frozen=True)
-class ReviewWatch(TimerHandler):
-    """Intent handler: counts what waits too long by what is known now, and intends the next look."""
+class ReviewWatch:
+    """Counts what waits too long by what is known now."""
 
     desk: FollowingDesk
-    kind: ClassVar[str] = REVIEW_WATCH
-    batch_size: ClassVar[int] = 1
 
-    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
-        """One look for all that are due."""
+    async def tell(self, uow: UnitOfWork) -> None:
+        """Set the gauge."""
         set_gauge("doorstep.plans.reviews.late", await self.late(uow))
-        uow.intend(next_watch(uow))
 
     async def late(self, uow: UnitOfWork) -> int:
         """Plans in review for longer than a person has; those that a hold pauses are left out."""

@@ -6,6 +6,7 @@ Read from PostgreSQL, so that every process of a service says the same.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.database.engine import Database
@@ -31,6 +32,19 @@ FROM intent WHERE done_at IS NULL GROUP BY kind
 
 GaugeHook = Callable[[UnitOfWork], Awaitable[None]]
 """Sets gauges of the service's own tables; must be cheap, for it is called every ten seconds."""
+
+
+def seldom(hook: GaugeHook, *, every: timedelta) -> GaugeHook:
+    """The hook, but not more often than that in one process: for what costs more than a count."""
+    looked: datetime | None = None
+
+    async def look(uow: UnitOfWork) -> None:
+        nonlocal looked
+        if looked is None or uow.real_now - looked >= every:
+            await hook(uow)
+            looked = uow.real_now
+
+    return look
 
 
 class Gauges(Periodic):

@@ -93,3 +93,14 @@ class TimerHandler:
     async def call(self, intents: Sequence[Intent]) -> Sequence[Answer | None]:
         """Every one is due."""
         return [TimerDue() for _ in intents]
+
+
+@dataclass(frozen=True)
+class RetiredTimer(TimerHandler):
+    """Ends timers of a kind that nobody intends any more: one of an earlier release would be due for ever."""
+
+    kind: str
+    batch_size: int = 100
+
+    async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
+        """Nothing is left to do."""

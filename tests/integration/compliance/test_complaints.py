@@ -6,11 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.compliance.complaint_desk import WATCH, count_due
-from services.compliance.watch import next_look, watch
 from shared.events.case import CaseOpened
 from shared.events.stop import PartyStopped
-from shared.messaging.intents import Intent, TimerDue
 from shared.security.scopes import SCOPES
 
 from .conftest import Desk, opened_case, visit_request
@@ -152,13 +149,6 @@ async def test_late_ones_are_listed_and_counted(desk: Desk) -> None:
     desk.clock.business += timedelta(days=15)
     (late,) = (await desk.get("/v1/complaints", late="true")).json()["items"]
     assert late["late"] is True
-    due = next_look(WATCH, desk.clock.real)
-    intent = Intent(
-        id=uuid4(), kind=due.kind, key=due.key, party_id=None, payload={}, due_at=due.due_at, clock="real", attempts=0
-    )
-    async with desk.database.unit_of_work() as uow:
-        await watch(WATCH, count_due).commit(uow, [(intent, TimerDue())])
-        assert [one.kind for one in uow.intents] == [WATCH]
 
 
 @pytest.mark.parametrize("name", ["close", "reopen"])

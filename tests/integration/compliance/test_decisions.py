@@ -6,10 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.compliance.fact_desk import WATCH, count_overdue
-from services.compliance.watch import next_look, watch
 from shared.events.case import CaseObligor, CaseReleased, CaseSuspended
-from shared.messaging.intents import Intent, TimerDue
 
 from .conftest import Desk, opened_case, visit_request
 from .test_debts import loan, updated
@@ -202,13 +199,6 @@ async def test_overdue_tasks_are_listed_and_counted(desk: Desk) -> None:
     overdue = await tasks(desk, overdue="true")
     assert overdue
     assert all(one["overdue"] for one in overdue)
-    due = next_look(WATCH, desk.clock.real)
-    intent = Intent(
-        id=uuid4(), kind=due.kind, key=due.key, party_id=None, payload={}, due_at=due.due_at, clock="real", attempts=0
-    )
-    async with desk.database.unit_of_work() as uow:
-        await watch(WATCH, count_overdue).commit(uow, [(intent, TimerDue())])
-        assert [one.key for one in uow.intents] != []
 
 
 async def test_parties_blocked_for_14_days_are_listed(desk: Desk) -> None:

@@ -22,7 +22,6 @@ from services.plans.holds import HoldEndings, Holds, SigningTimeout
 from services.plans.known_holds import LearnHolds
 from services.plans.permits import RELEASE_PERMIT
 from services.plans.plan_desk import PlanDesk
-from services.plans.review_watch import ReviewWatch
 from services.plans.store.plans import PlanStore
 from shared.access.routes import access_router
 from shared.permits import PermitReleases, PermitUses
@@ -81,7 +80,6 @@ async def desk(service_settings: Any, compliance: Compliance, shelf: Shelf) -> A
         plan_desk = PlanDesk(store, ProtectedMinimumTable.load(), holds)
         handlers = [
             SigningTimeout(store), HoldEndings(holds), LookAtPlans(following),
-            ReviewWatch(following),
             LearnHolds(client, lambda: database),
             AskForFollowUps(following, client, lambda: database), PermitUses(USE_PERMIT, lambda: client),
             PermitReleases(RELEASE_PERMIT, lambda: client),

@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from services.plans.domain.follow_up_policy import FollowUpPolicies
-from services.plans.following_desk import next_look, on_heartbeats
+from services.plans.following_desk import FollowingDesk, next_look, on_heartbeats
 from services.plans.known_holds import learn_holds
+from services.plans.review_watch import ReviewWatch
+from services.plans.store.plans import PlanStore
 from shared.events.case import CaseOpened, CasePartyMerged, CaseSuspended
 from shared.events.compliance import HoldEnded, HoldPlaced
 from shared.events.platform import ServiceHeartbeat
@@ -87,7 +89,7 @@ async def test_what_is_paid_waits_for_nobody_and_what_waits_too_long_is_counted(
     case, plan = await signed(desk)
     for days in (-2, 6, 40, 55):
         await at(desk, FIRST + timedelta(days=days))
-    late = next(each for each in desk.handlers if each.kind == "plan.review_watch").late
+    late = ReviewWatch(FollowingDesk(PlanStore(SimpleNamespace()), FollowUpPolicies.load())).late  # type: ignore[arg-type]
     for days, counted in ((62, 0), (63, 1)):
         desk.clock.business = datetime.combine(FIRST + timedelta(days=days), time(4), tzinfo=UTC)
         async with desk.database.read_only() as uow:
