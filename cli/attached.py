@@ -84,3 +84,10 @@ def refusal(message: str) -> typer.Exit:
     """Say why on standard error; to be raised."""
     Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(1)
+
+
+def problem_in_words(document: Mapping[str, Any]) -> str:
+    """What a problem document (RFC 9457) says: its title, its detail, and each refused field with the reason."""
+    said = [str(document[name]) for name in ("title", "detail") if document.get(name)]
+    fields = [f"{one['pointer'].strip('/') or one['in']} {one['detail']}" for one in document.get("errors", ())]
+    return ": ".join(said) + "".join(f"\n  {field}" for field in fields)

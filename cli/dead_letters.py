@@ -10,14 +10,13 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from cli.attached import Prefix, attached_settings, refusal
 from shared.events.topics import SERVICES
 
 if TYPE_CHECKING:
     from shared.database.engine import Database
-    from shared.messaging.dead_letters import Replayer
+    from shared.messaging.dead_letters import DeadLetter, Replayer
     from shared.security.sealing import RecordSealer
     from shared.settings import ServiceSettings
 
@@ -72,16 +71,21 @@ async def _list(service: str, state: State, limit: int, prefix: str | None) -> N
 
     async with _desk(service, prefix) as desk, desk.database.read_only() as uow:
         letters = await list_dead_letters(uow, state=state, limit=limit)
-    table = Table()
-    for name in ("id", "when and where", "what", "tries"):
-        # Ids are there to be copied; the rest may wrap on a narrow terminal.
-        table.add_column(name, no_wrap=name == "id", overflow="fold")
     for letter in letters:
-        where = f"{letter.topic}/{letter.partition}@{letter.offset}"
-        recorded = f"{letter.recorded_at:%Y-%m-%d %H:%M:%S}Z"
-        what = f"{letter.type or '-'}\n{letter.reason} {letter.detail}"
-        table.add_row(str(letter.id), f"{recorded}\n{where}", what, str(letter.attempts))
-    console.print(table if letters else f"No dead letters ({state}) in {service}.")
+        for line in _lines(letter):
+            console.print(line, markup=False, highlight=False)
+    if not letters:
+        console.print(f"No dead letters ({state}) in {service}.")
+
+
+def _lines(letter: "DeadLetter") -> list[str]:
+    """Lines, not a table: what is there to be copied and searched must not be broken on a narrow terminal."""
+    where = f"{letter.topic}/{letter.partition}@{letter.offset}"
+    return [
+        str(letter.id),
+        f"  {letter.recorded_at:%Y-%m-%d %H:%M:%S}Z  {where}  {letter.type or '-'}  tried {letter.attempts} times",
+        f"  {letter.reason} {letter.detail}",
+    ]
 
 
 async def _show(service: str, letter_id: UUID, prefix: str | None) -> None:

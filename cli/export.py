@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from cli.attached import development_client, refusal, running_platform
+from cli.attached import development_client, problem_in_words, refusal, running_platform
 
 if TYPE_CHECKING:
     import httpx
@@ -219,7 +219,7 @@ async def _piece(http: "httpx.AsyncClient", tokens: "TokenSource", file: Any, st
         if answer.status_code == 410:
             raise OverError
         if answer.status_code != 200:
-            raise RefusedError(f"intake answered {answer.status_code}: {(await answer.aread()).decode()[:2_000]}")
+            raise RefusedError(_why(await answer.aread(), answer.status_code))
         blocks = answer.aiter_bytes()
         async for block in blocks if state.cursor is None else _without_first_line(blocks):
             file.write(block)
@@ -234,6 +234,13 @@ async def _piece(http: "httpx.AsyncClient", tokens: "TokenSource", file: Any, st
         in_all=int(answer.headers.get("Doorstep-Examined-In-All", state.in_all)),
         ended=following is None,
     )
+
+
+def _why(body: bytes, status: int) -> str:
+    try:
+        return problem_in_words(json.loads(body))
+    except (ValueError, LookupError, AttributeError, TypeError):
+        return f"intake answered {status}"
 
 
 async def _without_first_line(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

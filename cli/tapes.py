@@ -151,6 +151,8 @@ def status(feed: Feed, prefix: Prefix = None) -> None:
             return await tape_files.newest(uow, feed, limit=_STATUS_FILES)
 
     files = _run(prefix, run)
+    if not files:
+        raise refusal(f"no file of a feed {feed!r} was ever taken")
     table = Table("business date", "number", "state", "rows", "done", "facts", "vanished", "refused", "SHA-256")
     for one in files:
         kind = f"{one.sequence}{' repair' if one.repairs else ''}"

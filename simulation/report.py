@@ -62,7 +62,7 @@ async def write_report(api: Api, platform: Platform, outcome: Outcome, path: Pat
         map=route_map([_route_of(route) for route in field_day["routes"]]),
         refusals=_refusals(outcome),
         acts=table(
-            ("tried", "must be", "answer", ""),
+            ("tried", "must be", "answer", "held"),
             [(act.tried, act.must, act.answer, act.held) for act in outcome.told.acts],
         ),
         recalls=_recalls(summaries),
@@ -93,7 +93,7 @@ def _verdict(outcome: Outcome) -> str:
     ]
     state = "held" if outcome.holds else "broken"
     word = "Everything holds." if outcome.holds else "Something is off: " + " · ".join(outcome.faults)
-    return f'<p class="{state}">{escape(word)}</p>' + table(("", ""), rows)
+    return f'<p class="{state}">{escape(word)}</p>' + table(("what", "what was found"), rows)
 
 
 def _routes_note(field_day: dict[str, Any]) -> str:

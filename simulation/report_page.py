@@ -16,20 +16,23 @@ PAGE: Final = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Doorstep: report of a run</title><style>
-:root{--ink:#1c2733;--soft:#5b6b7b;--line:#d9e0e7;--good:#1a7f4b;--bad:#b3261e;--accent:#1f5fa8}
-*{box-sizing:border-box}body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);margin:0;background:#f6f8fa}
-main{max-width:1080px;margin:0 auto;padding:24px}section{background:#fff;border:1px solid var(--line);
+:root{color-scheme:light dark;--ink:#1c2733;--soft:#5b6b7b;--line:#d9e0e7;--good:#1a7f4b;--bad:#b3261e;
+--accent:#1f5fa8;--page:#f6f8fa;--card:#fff;--map:#fbfcfd}
+@media(prefers-color-scheme:dark){:root{--ink:#e4e9ee;--soft:#a3b0bd;--line:#35414d;--good:#5fd39a;--bad:#ff8a80;
+--accent:#7db4f0;--page:#12181e;--card:#1a222a;--map:#e9eef2}}
+*{box-sizing:border-box}body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);margin:0;background:var(--page)}
+main{max-width:1080px;margin:0 auto;padding:24px}section{background:var(--card);border:1px solid var(--line);
 border-radius:10px;padding:20px 24px;margin:18px 0}h1{font-size:26px;margin:8px 0}h2{font-size:18px;margin:0 0 12px}
 p.note{color:var(--soft);margin:4px 0 12px}table{border-collapse:collapse;width:100%}td,th{text-align:left;
 padding:6px 10px;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--soft);font-weight:600}
 td.n{text-align:right;font-variant-numeric:tabular-nums}.bar{height:22px;background:var(--accent);border-radius:4px;
 min-width:2px}.held{color:var(--good);font-weight:600}.broken{color:var(--bad);font-weight:600}svg{width:100%;
-height:auto;background:#fbfcfd;border:1px solid var(--line);border-radius:8px}ol.line{list-style:none;margin:0;
+height:auto;background:var(--map);border:1px solid var(--line);border-radius:8px}ol.line{list-style:none;margin:0;
 padding:0 0 0 18px;border-left:3px solid var(--line)}ol.line li{margin:0 0 14px;position:relative}
 ol.line li:before{content:"";position:absolute;left:-26px;top:7px;width:12px;height:12px;border-radius:50%;
 background:var(--accent)}ol.line time{color:var(--soft);font-size:13px;display:block}code{font-size:12px;
 word-break:break-all}details{margin-top:4px}summary{cursor:pointer;color:var(--accent)}pre{white-space:pre-wrap;
-word-break:break-all;font-size:12px;background:#f6f8fa;padding:10px;border-radius:6px}
+word-break:break-all;font-size:12px;background:var(--page);padding:10px;border-radius:6px}
 </style></head><body><main>
 <h1>Doorstep: report of a run</h1>
 <p class="note">$lead</p>
@@ -46,7 +49,7 @@ word-break:break-all;font-size:12px;background:#f6f8fa;padding:10px;border-radiu
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table; numbers stand right."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -63,11 +66,12 @@ def bars(steps: Sequence[tuple[str, int]]) -> str:
     """The funnel as bars."""
     largest = max((count for _, count in steps), default=1) or 1
     rows = "".join(
-        f'<tr><td style="width:32%">{escape(name)}</td><td class="n" style="width:10%">{count:,}</td>'
+        f'<tr><th scope="row" style="width:32%">{escape(name)}</th><td class="n" style="width:10%">{count:,}</td>'
         f'<td><div class="bar" style="width:{100 * count / largest:.2f}%"></div></td></tr>'
         for name, count in steps
     )
-    return f"<table><tbody>{rows}</tbody></table>"
+    top = "".join(f'<th scope="col">{name}</th>' for name in ("step", "count", "share of the largest"))
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def route_map(routes: Sequence[Sequence[tuple[float, float]]], *, width: int = 1000, height: int = 640) -> str:

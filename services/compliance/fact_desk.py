@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Final
 from uuid import UUID
 
 from services.compliance.domain.decisions import Decision
@@ -17,7 +16,6 @@ from services.compliance.store import fact_tasks as store
 from shared.database import UnitOfWork
 from shared.ids import entity_id, shard_of
 from shared.telemetry.metrics import set_gauge
-
 
 
 async def follow(uow: UnitOfWork, decisions: Sequence[tuple[UUID, Decision]]) -> None:

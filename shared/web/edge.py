@@ -52,14 +52,26 @@ class Edge:
         if scope.get("query_string"):
             # The framework's span keeps the query; ours hold no personal data by design, but a stray caller's might.
             trace.get_current_span().set_attribute("url.query", "REDACTED")
+        asked = scope
+        if scope["method"] == "HEAD":
+            # RFC 9110, 9.3.2: what GET would answer, without its content; a route cannot tell the two apart.
+            scope = {**scope, "method": "GET"}
+            send = _without_content(send)
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception as error:  # the one edge: what nobody classified becomes a 500 here
             trace.get_current_span().set_attribute("error.type", type(error).__qualname__)
-            log.exception("request failed", extra={"http_method": scope["method"]})
+            log.exception("request failed", extra={"http_method": asked["method"]})
             if started:
                 raise
             # What passes by itself (a lost connection, a deadlock) may be repeated with the same key; the rest may not.
             transient = is_transient(error)
             problem: Problem = TemporarilyUnavailable(retry_after_seconds=1) if transient else InternalError()
             await problem_response(problem)(scope, receive, send_with_headers)
+
+
+def _without_content(send: Send) -> Send:
+    async def send_head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_head

@@ -12,10 +12,12 @@ import asyncpg
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware import Middleware
 from starlette.responses import Response
 
 from shared.database import Database
 from shared.telemetry.setup import metrics_exposition
+from shared.web.edge import Edge
 from shared.web.examples import JSON
 from shared.web.problem_responses import add_problem_handlers
 from shared.web.problems import TemporarilyUnavailable
@@ -84,7 +86,13 @@ def _shown(example: dict[str, str]) -> dict[int | str, dict[str, Any]]:
 
 def create_probe_app(service: str, database: Database) -> FastAPI:
     """Liveness, readiness and metrics only: for processes that run other roles than `api`."""
-    app = FastAPI(title=service, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title=service,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        middleware=[Middleware(Edge, production=False)],
+    )
     add_problem_handlers(app)
     app.include_router(health_router(service=service, database=database, probes={}))
     return app

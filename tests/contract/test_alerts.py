@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from shared.events.topics import SERVICES
 from shared.telemetry.metrics import FROM_ZERO, METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -72,3 +73,16 @@ def test_every_runbook_belongs_to_an_alert() -> None:
     named = {Path(rule["annotations"]["runbook"]).name for rule in RULES}
 
     assert {path.name for path in (ROOT / "docs/runbooks").glob("*.md")} == named
+
+
+def test_a_service_that_is_not_there_is_missed_by_name() -> None:
+    (absent,) = (rule["expr"] for rule in RULES if rule["alert"] == "ServiceAbsent")
+    assert set(re.findall(r'absent\(\w+\{service="(\w+)"\}\)', absent)) == set(SERVICES)
+
+
+def test_pods_are_scraped_under_the_label_that_the_rules_group_by() -> None:
+    (endpoint,) = yaml.safe_load((ROOT / "deploy/k8s/slo/scrape.yaml").read_text())["spec"]["podMetricsEndpoints"]
+    assert {one["targetLabel"] for one in endpoint["relabelings"]} == {"service"}
+    compose = yaml.safe_load((ROOT / "deploy/telemetry/prometheus.yaml").read_text())["scrape_configs"]
+    for target in (target for config in compose for target in config["static_configs"]):
+        assert {"service", "namespace", "pod"} <= set(target["labels"])

@@ -125,3 +125,11 @@ async def test_changed_cursor_is_refused(api: httpx.AsyncClient) -> None:
     response = await api.get("/v1/things", params={"cursor": changed})
     assert response.status_code == 422
     assert response.json()["errors"][0]["pointer"] == "/cursor"
+
+
+async def test_head_answers_what_get_would_without_its_content(api: httpx.AsyncClient) -> None:
+    asked, told = await api.get("/openapi.json"), await api.head("/openapi.json")
+    assert (told.status_code, told.content) == (200, b"")
+    assert {name: told.headers[name] for name in asked.headers} == dict(asked.headers)
+    assert (await api.head("/v1/things")).status_code == 200
+    assert (await api.head("/v1/pay")).status_code == 405
