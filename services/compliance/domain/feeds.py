@@ -21,7 +21,7 @@ from shared.web.problems import KnownProblem, Problem
 FeedKind = Literal["contacts"] | TraceKind
 OF_CONTACTS: Final[frozenset[FeedKind]] = frozenset({"contacts"})
 FEED_KINDS: Final[frozenset[FeedKind]] = OF_CONTACTS | TRACE_KINDS
-FeedChannel = Literal["visit", "call", "sms", "email", "letter"]
+FeedChannel = Literal["visit", "call", "sms", "email", "letter", "third_party_location"]
 FEED_RULES: Final[dict[str, str]] = {
     "FEED-GAP": "Doorstep: a feed's numbers are gapless; a missing number is a contact nobody judged",
     "FEED-SILENT": "Doorstep: a feed that is silent for too long closes its channels",

@@ -11,7 +11,8 @@ from shared.web.problems import KnownProblem
 
 # Clocks of two systems may differ by this much; what lies further ahead is not late but wrong.
 CLOCK_SKEW: Final = timedelta(minutes=2)
-ReportedChannel = Literal["call", "sms", "email", "letter"]
+ReportedChannel = Literal["call", "sms", "email", "letter", "third_party_location"]
+_MESSAGES: Final[frozenset[ReportedChannel]] = frozenset({"sms", "email", "letter"})
 Reached = Literal["nobody", "debtor", "household", "third_party", "unknown"]
 
 
@@ -48,16 +49,16 @@ class Counters(NamedTuple):
 def counters(channel: ReportedChannel, reached: Reached, *, conversation: bool | None) -> Counters:
     """What the outcome counts as. What is not known counts as everything that the channel can have been.
 
-    A message that was handed over is a contact, never a conversation.
+    A message that was handed over is a contact, never a conversation. An inquiry may be made by telephone or at a door.
     """
-    if channel != "call":
+    if channel in _MESSAGES:
         return Counters(contact=True, conversation=False, household_contacted=False, debtor_met=False)
     debtor = reached in ("debtor", "unknown")
     return Counters(
         contact=reached != "nobody",
         conversation=debtor and conversation is not False,
         household_contacted=debtor or reached == "household",
-        debtor_met=reached == "unknown",
+        debtor_met=reached == "unknown" or (debtor and channel != "call"),
     )
 
 

@@ -35,7 +35,10 @@ class ReportedContact(BaseModel):
     )
     party_id: PartyId
     permit_id: UUID | None = Field(None, description="Permit that it was made on; none is a finding.")
-    channel: ReportedChannel = Field(description="Channel. Visits are reported by their own service.")
+    channel: ReportedChannel = Field(
+        description="Channel. Visits are reported by their own service. A third person who was asked where somebody "
+        "lives, by whatever means, is `third_party_location`; `contact_point` is then that person's."
+    )
     purpose: Purpose = Field("collection", description="Purpose; not named means collection.")
     started_at: Moment = Field(
         description="Business time of the start: of ringing, of the hand-over to carrier or post."

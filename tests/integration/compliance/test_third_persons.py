@@ -1,12 +1,14 @@
 """Third persons are asked at most as often as law allows, whoever asks, and never again after a refusal."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from shared.events.case import CaseOpened
 
 from .conftest import Desk, visit_contact
+from .test_contacts import call as reported
+from .test_contacts import declare_source, rules_of
 from .test_debts import loan
 from .test_shared_budget import BOSTONIANS, call, decided, refused_by
 
@@ -56,14 +58,36 @@ async def test_an_inquiry_that_is_given_back_or_moved_frees_its_question(desk: D
 async def test_a_refusal_binds_over_all_parties(desk: Desk) -> None:
     asked, other = await desk.open_case(), await desk.open_case()
     await desk.ask(inquiry(asked))
-    refused = visit_contact(
-        asked, None, channel="third_party_location", started_at=desk.clock.business, ended_at=desk.clock.business,
-        crew=[], contact_point=desk.instruments.contact_point_commitment(NEIGHBOUR), third_person_refused=True,
+    await declare_source(desk, "dialler-1")
+    refused = reported(
+        asked, started=desk.clock.business - timedelta(minutes=9), channel="third_party_location",
+        contact_point=NEIGHBOUR, reached="third_party", third_person_refused=True,
     )  # fmt: skip
-    await desk.deliver("contact", ("contact.recorded", refused))
+    response = await desk.post("/v1/contacts", {"items": [refused]})
+    assert [one["status"] for one in response.json()["items"]] == ["recorded"], response.text
     [answer] = await desk.ask(inquiry(other))
     assert "BANK-THIRD-PERSON" in refused_by(answer)
     assert answer["lawful_after"] == "never"
+
+
+async def test_an_inquiry_is_reported_on_its_permit_and_counts_once(desk: Desk) -> None:
+    case = await borrower(desk, 1)
+    [granted] = await desk.ask(inquiry(case))
+    await declare_source(desk, "dialler-1")
+    began = datetime(2026, 3, 3, 16, 5, tzinfo=UTC)
+    desk.clock.business = began + timedelta(minutes=9)
+    desk.clock.real += timedelta(minutes=20)
+    use = {"contact_id": None, "used_at": began.isoformat()}
+    assert (await desk.post(f"/v1/permits/{granted['permit_id']}/use", use)).status_code == 200
+    made = reported(
+        case, started=began, channel="third_party_location", contact_point=NEIGHBOUR, reached="third_party",
+        permit_id=granted["permit_id"],
+    )  # fmt: skip
+    response = await desk.post("/v1/contacts", {"items": [made]})
+    [result] = response.json()["items"]
+    assert (result["status"], await rules_of(desk, contact_id=result["contact_id"])) == ("recorded", [])
+    async with desk.database.read_only() as uow:
+        assert [row["asked"] for row in await uow.sql.fetch("SELECT asked FROM third_person")] == [1]
 
 
 async def test_where_nothing_can_be_computed_nobody_is_asked(desk: Desk) -> None:

@@ -33,6 +33,19 @@ def test_message_is_a_contact_never_a_conversation(channel: ReportedChannel, rea
     assert counters(channel, reached, conversation=True) == Counters(True, False, False, False)
 
 
+@pytest.mark.parametrize(
+    ("reached", "counts"),
+    [
+        ("nobody", (False, False, False, False)),
+        ("third_party", (True, False, False, False)),
+        ("household", (True, False, True, False)),
+        ("debtor", (True, True, True, True)),
+    ],
+)
+def test_inquiry_counts_as_whom_it_reached(reached: Reached, counts: tuple[bool, bool, bool, bool]) -> None:
+    assert counters("third_party_location", reached, conversation=None) == Counters(*counts)
+
+
 @given(st.sampled_from(get_args(ReportedChannel)), st.sampled_from(get_args(Reached)))
 def test_unknown_counts_at_least_as_anything_known(channel: ReportedChannel, reached: Reached) -> None:
     unknown, known = counters(channel, "unknown", conversation=None), counters(channel, reached, conversation=None)
