@@ -42,15 +42,16 @@ WATCH: Final = "compliance.feeds_watch"
 
 
 async def hear_records(
-    uow: UnitOfWork, instruments: Instruments, records: Sequence[tuple[str, int, FeedChannel]]
+    uow: UnitOfWork, instruments: Instruments, records: Sequence[tuple[str, int, FeedChannel | None]]
 ) -> None:
-    """New records (source, number, channel) came in. Those that a closed day lacked make it complete.
+    """New records (source, number, channel) came in; None: an inquiry, which has no channel of its own here. Those that
+    a closed day lacked make it complete.
 
     Who only repeats what it said before has not spoken. The feeds are locked.
     """
     spoken: dict[str, set[FeedChannel]] = {}
     for source, _, channel in records:
-        spoken.setdefault(source, set()).add(channel)
+        spoken.setdefault(source, set()).update(() if channel is None else (channel,))
     await store.hear(uow, spoken)
     for day in await store.load_days_of(uow, [(source, number) for source, number, _ in records]):
         await _judge_day(uow, instruments, day)

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from services.compliance import contact_desk, feed_desk
-from services.compliance.domain.feeds import OF_CONTACTS, source_refused
+from services.compliance.domain.feeds import OF_CONTACTS, feed_channel_of, source_refused
 from services.compliance.domain.reports import (
     CLOCK_SKEW,
     ContactInFuture,
@@ -68,7 +68,8 @@ async def record_reports(
     new = await insert_numbers(uow, [(one.source, one.number) for one in of_erased])
     heard = [reports[position] for position in batch.recorded]
     heard += [one for one in of_erased if (one.source, one.number) in new]
-    await feed_desk.hear_records(uow, instruments, [(one.source, one.number, one.channel) for one in heard])
+    told_of = [(one.source, one.number, feed_channel_of(one.channel)) for one in heard]
+    await feed_desk.hear_records(uow, instruments, told_of)
     for contact in batch.recorded.values():
         uow.emit(_announced(contact))
     return await _results(uow, reports, batch)

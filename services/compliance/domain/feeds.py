@@ -7,12 +7,13 @@ import binascii
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from services.compliance.domain.audit import Finding
 from services.compliance.domain.findings import FindingVersion
 from services.compliance.domain.traces import TRACE_KINDS, TraceKind
+from shared.events.contact import Channel
 from shared.ids import derived_id
 from shared.security.note_keys import NoteKey
 from shared.web.problems import KnownProblem, Problem
@@ -21,7 +22,8 @@ from shared.web.problems import KnownProblem, Problem
 FeedKind = Literal["contacts"] | TraceKind
 OF_CONTACTS: Final[frozenset[FeedKind]] = frozenset({"contacts"})
 FEED_KINDS: Final[frozenset[FeedKind]] = OF_CONTACTS | TRACE_KINDS
-FeedChannel = Literal["visit", "call", "sms", "email", "letter", "third_party_location"]
+FeedChannel = Literal["visit", "call", "sms", "email", "letter"]
+_CHANNELS: Final[tuple[FeedChannel, ...]] = get_args(FeedChannel)
 FEED_RULES: Final[dict[str, str]] = {
     "FEED-GAP": "Doorstep: a feed's numbers are gapless; a missing number is a contact nobody judged",
     "FEED-SILENT": "Doorstep: a feed that is silent for too long closes its channels",
@@ -119,6 +121,11 @@ class Feed:
         """Whether nobody may be contacted on its channels for now."""
         overdue = self.ended_real is None and real_now - self.closed_real > TOTAL_WITHIN
         return self.is_silent(real_now) or overdue
+
+
+def feed_channel_of(channel: Channel) -> FeedChannel | None:
+    """The channel that the feed speaks of; None for an inquiry, which may be made by any means."""
+    return next((one for one in _CHANNELS if one == channel), None)
 
 
 def opened_by(known: Feed | None, new: Feed, *, real_now: datetime) -> list[FeedChannel]:

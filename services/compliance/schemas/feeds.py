@@ -32,7 +32,7 @@ class DeclareFeed(BaseModel):
         "core", description="The API client that speaks for it; no other one is heard.", examples=["core"]
     )
     channels: list[FeedChannel] = Field(
-        min_length=1, max_length=6, description="Channels that are closed while it is silent.", examples=[["call"]]
+        min_length=1, max_length=5, description="Channels that are closed while it is silent.", examples=[["call"]]
     )
     silent_after_hours: int = Field(
         ge=1, le=240, description="Hours of real time after which its silence is a finding.", examples=[26]

@@ -203,6 +203,12 @@ def test_silent_feeder_and_parked_party_are_stale(book: RuleBook) -> None:
     assert refused(book, question(), named) == ["FACTS-FRESH"]
 
 
+def test_nobody_is_asked_about_a_person_while_a_feed_of_any_channel_is_silent(book: RuleBook) -> None:
+    silent = facts(freshness=replace(facts().freshness, silent_feeds={"call": ("dialler-1",)}))
+    for channel, is_closed in (("third_party_location", True), ("call", True), ("email", False)):
+        assert ("FACTS-FRESH" in refused(book, question(channel=channel), silent)) is is_closed
+
+
 def test_no_deny_counts_when_compliance_is_behind(book: RuleBook) -> None:
     decision = decide(question(at(23), versions={"case": 2}), facts(), book)
     assert decision.answer is Answer.NEEDS_FACT

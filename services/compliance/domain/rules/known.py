@@ -6,10 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from services.compliance.domain.canonical import Json, format_time
-from services.compliance.domain.facts import BALANCE_LIMIT, LOG_LIMIT, WATERMARK_LIMIT, PartyFacts, Question
+from services.compliance.domain.facts import (
+    BALANCE_LIMIT,
+    LOG_LIMIT,
+    WATERMARK_LIMIT,
+    Freshness,
+    PartyFacts,
+    Question,
+)
 from services.compliance.domain.packs import FactRule, HoursRule, RuleBook
 from services.compliance.domain.rules.applicability import concerned
 from services.compliance.domain.rulings import NEVER, Ruling, allow, deny_after, deny_until, needs
+from services.compliance.domain.third_persons import INQUIRY
 from shared.events.contact import Channel
 
 Judge = Callable[[FactRule, Question, PartyFacts, RuleBook], Ruling]
@@ -72,10 +80,17 @@ def _facts_fresh(rule: FactRule, question: Question, facts: PartyFacts, _book: R
     if facts.freshness.named_by:
         names = ", ".join(facts.freshness.named_by)
         return needs(rule, "facts.completed", f"facts_stale: records of the person wait at {names}", **values)
-    silent = facts.freshness.silent_feeds.get(question.channel, ())
+    silent = _silent(question.channel, facts.freshness)
     if silent:
         return needs(rule, "feed.heard", f"feed_silent: {', '.join(silent)}", silent_feeds=list(silent), **values)
     return allow(rule, **values)
+
+
+def _silent(channel: Channel, freshness: Freshness) -> tuple[str, ...]:
+    """The systems that should have told of contacts on the channel; a third person may be asked by any means."""
+    if channel != INQUIRY:
+        return freshness.silent_feeds.get(channel, ())
+    return tuple(sorted({source for sources in freshness.silent_feeds.values() for source in sources}))
 
 
 def _log_current(rule: FactRule, question: Question, facts: PartyFacts, _book: RuleBook) -> Ruling:
