@@ -12,6 +12,7 @@ from typing import Any, Final
 from services.compliance.domain.canonical import canonical
 from services.compliance.domain.frames import shortened
 from services.compliance.examples_card_readings import CARD_READINGS
+from services.compliance.examples_conduct import CONDUCT
 from services.compliance.examples_cutovers import CUTOVERS
 from services.compliance.examples_dossiers import DOSSIERS
 from services.compliance.examples_duties import DUTIES
@@ -343,6 +344,7 @@ EXAMPLES: Final[dict[ExampleKey, dict[str, Any]]] = {
     **RECONCILIATION,
     **RIGHTS,
     **SAMPLES,
+    **CONDUCT,
     **DUTIES,
     **CARD_READINGS,
     **TRACES,

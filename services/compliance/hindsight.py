@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -66,6 +66,20 @@ async def judge_since(
     again = await load_contacts_since(uow, instruments.cipher, earliest, besides=just_judged)
     if not again:
         return []
+    pasts = await load_pasts(uow, instruments, again)
+    standing = await load_of_contacts(uow, [one.contact_id for of_party in again.values() for one in of_party])
+    changed: list[FindingVersion] = []
+    for party_id, of_party in again.items():
+        changed += changes(
+            pasts[party_id], of_party, standing, instruments.book, freshness_limit=instruments.freshness_limit
+        )  # fmt: skip
+    return await finding_desk.record(uow, instruments, changed)
+
+
+async def load_pasts(
+    uow: UnitOfWork, instruments: Instruments, again: Mapping[UUID, Sequence[ContactRecorded]]
+) -> dict[UUID, Past]:
+    """All on which these contacts of each party are judged again."""
     contacts = [one for of_party in again.values() for one in of_party]
     permits = await load_permits(
         uow, instruments.cipher, [one.permit_id for one in contacts if one.permit_id is not None]
@@ -75,14 +89,10 @@ async def judge_since(
     untold = await load_facts_untold(uow, instruments.cipher, again, named=named)
     dossiers = await load_dossiers(uow, instruments.cipher, again, same=untold.same, debts=untold.debts)
     places = await load_places(uow, again)
-    standing = await load_of_contacts(uow, [one.contact_id for one in contacts])
-    changed: list[FindingVersion] = []
-    for party_id, of_party in again.items():
-        past = Past(
+    return {
+        party_id: Past(
             party=untold.facts[party_id], dossier=dossiers[party_id], places=places[party_id], made=made[party_id],
             permits=permits, sharers=untold.sharers[party_id],
-        )  # fmt: skip
-        changed += changes(
-            past, of_party, standing, instruments.book, freshness_limit=instruments.freshness_limit
-        )  # fmt: skip
-    return await finding_desk.record(uow, instruments, changed)
+        )
+        for party_id in again
+    }  # fmt: skip

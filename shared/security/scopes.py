@@ -162,6 +162,12 @@ _ALL: Final = (
         "See who read whose contact data, what for, and whether a contact followed.",
         "auditor",
     ),
+    _scope(
+        "compliance.report-conduct",
+        "Report misconduct that was heard of a recorded contact; a person, never of collections.",
+        "auditor",
+        "complaint-desk",
+    ),
     _scope("compliance.judge-finding", "Uphold, dismiss or close a finding; never collections' own.", "auditor"),
     _scope("compliance.record-duty", "Answer for it that the institution did what a rule asks; a person.", "auditor"),
     _scope(

@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 
 from services.compliance.api.card_readings import router as card_readings_router
 from services.compliance.api.complaints import router as complaints_router
+from services.compliance.api.conduct import router as conduct_router
 from services.compliance.api.contacts import router as contacts_router
 from services.compliance.api.cutovers import router as cutovers_router
 from services.compliance.api.decisions import router as decisions_router
@@ -39,7 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     permits_router, decisions_router, explanations_router,
     holds_router, contacts_router, traces_router, feeds_router, findings_router, reconciliation_router, reading_router,
     log_router, complaints_router, examinations_router, facts_router, overrides_router, samples_router, rights_router,
-    devices_router, card_readings_router, cutovers_router, duties_router, duty_causes_router,
+    devices_router, conduct_router, card_readings_router, cutovers_router, duties_router, duty_causes_router,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Final, Literal
 from uuid import UUID
 
 from services.compliance.domain.audit import (
@@ -19,7 +20,7 @@ from services.compliance.domain.audit import (
     judge_again,
     second_use_found,
 )
-from services.compliance.domain.audited_on import Made, evidence_of
+from services.compliance.domain.audited_on import Evidence, Made, evidence_of
 from services.compliance.domain.dossier import Dossier
 from services.compliance.domain.facts import PartyFacts
 from services.compliance.domain.findings import FindingVersion, judged_again, not_broken, of_contact
@@ -27,8 +28,12 @@ from services.compliance.domain.packs import RuleBook
 from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.permits import Permit
 from services.compliance.domain.places import Place
-from shared.events.contact import ContactRecorded
+from services.compliance.domain.rule_records import ConductRule
+from shared.events.contact import ConductFlag, ContactRecorded
+from shared.ids import derived_id
 
+HEARD: Final = "heard:"
+"""The subject of a finding begins so that a person told of: no record of the contact says it, so none takes it back."""
 _NOT_BROKEN = "on the facts now known the rule was not broken"
 
 
@@ -55,18 +60,8 @@ def changes(
     made = {one.contact_id: one for one in past.made}
     added: list[FindingVersion] = []
     for contact in sorted(again, key=lambda one: (one.started_at, one.contact_id)):
-        permit = None if contact.permit_id is None else past.permits.get(contact.permit_id)
-        permit = permit if permit is not None and permit.party_id == contact.party_id else None
-        evidence = evidence_of(
-            contact,
-            permit=permit,
-            party=past.party if permit is not None and permit.keys else _as_told(past.party, made[contact.contact_id]),
-            dossier=past.dossier,
-            places=past.places,
-            sharers=past.sharers,
-            others=made.values(),
-            freshness_limit=freshness_limit,
-        )
+        evidence = _evidence(past, contact, made, freshness_limit=freshness_limit)
+        permit = evidence.permit
         known = standing.get(contact.contact_id, ())
         asked = asked_again(contact, permit, book.asked_in_hindsight)
         changed = versions_of(contact, judge_again(contact, evidence, book), known, asked)
@@ -76,6 +71,59 @@ def changes(
             conduct=any(one.finding.conduct for one in now), harm=any(one.finding.harm for one in now)
         )
     return added
+
+
+HeardIn = Literal["recording", "message", "complaint", "observation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a person heard or read of a contact after it was recorded: which misconduct, in what, where that is kept."""
+
+    flags: frozenset[ConductFlag]
+    heard_in: HeardIn
+    by_whom: str
+    reference: str
+    reason: str | None = None
+
+
+def found_in(
+    past: Past, contact: ContactRecorded, heard: Heard, book: RuleBook, *, freshness_limit: timedelta
+) -> list[FindingVersion]:
+    """The findings of the rules of conduct, in force where and when the contact was made, that it broke so.
+
+    Of a rule there is one, however often it is told.
+    """
+    evidence = _evidence(past, contact, {one.contact_id: one for one in past.made}, freshness_limit=freshness_limit)
+    told = contact.model_copy(update={"conduct_flags": sorted(heard.flags)})
+    return [
+        replace(
+            of_contact(
+                one, party_id=contact.party_id, contact_id=contact.contact_id, permit_id=contact.permit_id
+            ),
+            finding_id=derived_id("finding", HEARD, str(contact.contact_id), one.rule),
+            subject=f"{HEARD}{heard.heard_in}", by_whom=heard.by_whom, reference=heard.reference, reason=heard.reason,
+        )
+        for one in judge_again(told, evidence, book)
+        if isinstance(book.rule(one.rule), ConductRule)
+    ]  # fmt: skip
+
+
+def _evidence(
+    past: Past, contact: ContactRecorded, made: Mapping[UUID, Made], *, freshness_limit: timedelta
+) -> Evidence:
+    permit = None if contact.permit_id is None else past.permits.get(contact.permit_id)
+    permit = permit if permit is not None and permit.party_id == contact.party_id else None
+    return evidence_of(
+        contact,
+        permit=permit,
+        party=past.party if permit is not None and permit.keys else _as_told(past.party, made[contact.contact_id]),
+        dossier=past.dossier,
+        places=past.places,
+        sharers=past.sharers,
+        others=made.values(),
+        freshness_limit=freshness_limit,
+    )
 
 
 def _as_told(party: PartyFacts, made: Made) -> PartyFacts:
@@ -122,7 +170,7 @@ def versions_of(
 ) -> list[FindingVersion]:
     """What a judgement adds to the versions known: nothing where a verdict of the rules asked stays as it was."""
     now = {finding.rule: finding for finding in broken}
-    before = [version for version in known if version.finding.rule in asked]
+    before = [one for one in known if one.finding.rule in asked and not (one.subject or "").startswith(HEARD)]
     after = [
         judged_again(version, now[version.finding.rule])
         if version.finding.rule in now
