@@ -23,7 +23,7 @@ from services.compliance.domain.leaves import NewLeaf
 from services.compliance.instruments import Instruments
 from services.compliance.store import complaints as store
 from services.compliance.store import holds as hold_store
-from services.compliance.store.facts import load_cases
+from services.compliance.store.case_facts import load_cases
 from services.compliance.store.leaves import append_leaves
 from shared.database import UnitOfWork
 from shared.ids import digest_id, event_id

@@ -23,9 +23,11 @@ from services.compliance.domain.third_persons import INQUIRY
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.permits import ContactAsked, Reason, WindowsItem
 from services.compliance.store.audits import SEALED_FACTS, DecisionRow, insert_decisions
-from services.compliance.store.leaves import append_leaves
+from services.compliance.store.fact_tasks import load_open
+from services.compliance.store.leaves import append_leaves, load_chains
 from services.compliance.store.sealed import DECISION, plain_record
 from shared.database import UnitOfWork
+from shared.database.session import together
 from shared.ids import event_id
 from shared.security.party_keys import Plain
 
@@ -152,14 +154,19 @@ async def keep(uow: UnitOfWork, instruments: Instruments, decided: Sequence[Deci
     """Append the decisions and their leaves; what they could not know becomes somebody's task."""
     # Written once all are decided: taking turns, deciding and writing push each other out of the processor's caches.
     made = [_kept(uow, instruments, one) for one in decided]
+    chains, tasks = await together(
+        uow.sql,
+        load_chains(uow, instruments.cipher, {one.asked.party_id for one in decided}),
+        load_open(uow, {one.asked.party_id for one in decided}),
+    )
     await instruments.frames.keep(uow, [frame for one in decided if (frame := one.decision.frame) is not None])
     plain = [plain_record(one.row.party_id, DECISION, one.row.record) for one in made]
     plain += [Plain(one.row.party_id, SEALED_FACTS, one.judged_on) for one in made]
     sealed = await instruments.cipher.seal_many(uow, plain)
     rows = [one.row for one in made]
     await insert_decisions(uow, rows, sealed_records=sealed[: len(rows)], sealed_facts=sealed[len(rows) :])
-    await append_leaves(uow, instruments.cipher, [one.leaf for one in made])
-    await fact_desk.follow(uow, [(one.asked.party_id, one.decision) for one in decided])
+    await append_leaves(uow, instruments.cipher, [one.leaf for one in made], chains=chains)
+    await fact_desk.follow(uow, [(one.asked.party_id, one.decision) for one in decided], tasks)
 
 
 def reasons(decision: Decision) -> list[Reason]:

@@ -24,7 +24,7 @@ from services.compliance.domain.facts import Circumstances, PartyFacts
 from services.compliance.domain.leaves import NewLeaf
 from services.compliance.instruments import Instruments
 from services.compliance.store import duty_causes as store
-from services.compliance.store.facts import load_cases
+from services.compliance.store.case_facts import load_cases
 from services.compliance.store.holds import load_holds
 from services.compliance.store.leaves import append_leaves
 from services.compliance.store.same_persons import load_same

@@ -18,9 +18,10 @@ from shared.ids import entity_id, shard_of
 from shared.telemetry.metrics import set_gauge
 
 
-async def follow(uow: UnitOfWork, decisions: Sequence[tuple[UUID, Decision]]) -> None:
-    """Open and close tasks after these decisions, in their order. The parties are locked."""
-    standing = await store.load_open(uow, {party_id for party_id, _ in decisions})
+async def follow(
+    uow: UnitOfWork, decisions: Sequence[tuple[UUID, Decision]], standing: dict[UUID, dict[str, FactTask]]
+) -> None:
+    """Open and close tasks after these decisions, in their order. `standing`: the open ones. The parties are locked."""
     opened: dict[UUID, FactTask] = {}
     closed: set[UUID] = set()
     for party_id, decision in decisions:

@@ -23,10 +23,12 @@ from services.compliance.domain.rulings import Earliest
 from services.compliance.domain.third_persons import Ledger
 from services.compliance.instruments import Instruments
 from services.compliance.schemas.permits import ContactAsked, DecisionAnswer
-from services.compliance.store.facts import load_facts
+from services.compliance.store.facts import complete_facts
 from services.compliance.store.lost_devices import load_lost
+from services.compliance.store.own_facts import load_own
 from services.compliance.store.permits import GrantedPermit, load_answered, load_permits
 from shared.database import UnitOfWork
+from shared.database.session import together
 from shared.ids import entity_id, shard_of
 
 
@@ -83,10 +85,14 @@ async def load_known(
     """Read what the questions are judged on. The parties are locked; `taking`: so are, from here on, all keys."""
     known_from = await third_person_desk.opened(uow, asked)
     named = keys_named_by(asked)
-    facts = await load_facts(uow, instruments.cipher, {one.party_id for one in asked}, named=named, taking=taking)
+    own, answered, old = await together(
+        uow.sql,
+        load_own(uow, instruments.cipher, {one.party_id for one in asked}),
+        load_answered(uow, instruments.cipher, [(one.party_id, one.request_id) for one in asked]),
+        load_permits(uow, instruments.cipher, {one.replaces for one in asked if one.replaces is not None}),
+    )
+    facts = await complete_facts(uow, instruments.cipher, own, named=named, taking=taking)
     ledger = await third_person_desk.ledger_for(uow, known_from, asked)
-    answered = await load_answered(uow, instruments.cipher, [(one.party_id, one.request_id) for one in asked])
-    old = await load_permits(uow, instruments.cipher, {one.replaces for one in asked if one.replaces is not None})
     lost = await load_lost(uow, [permit.device_id for permit in old.values()])
     old = {permit_id: permit for permit_id, permit in old.items() if not stays_counted(permit, lost)}
     return Known(facts, named, balances, ledger, answered, old)

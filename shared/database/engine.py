@@ -138,6 +138,7 @@ class Database:
                     yield uow
                     if not read_only:
                         await self._append(uow)
+                        await uow.sql.flush()
                 except BaseException:
                     if sql.is_closed():
                         await connection.invalidate()

@@ -12,6 +12,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database.columns import joined
+from shared.database.session import Session
 from shared.messaging.intents import NewIntent
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class UnitOfWork:
         read_only: bool = False,
     ) -> None:
         self.connection = connection
-        self.sql = sql
+        self.sql = Session(sql)
         self.service = service
         self.tenant = tenant
         self.now = now

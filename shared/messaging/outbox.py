@@ -48,6 +48,21 @@ SELECT topic, aggregate_type, aggregate_id::text, before FROM issued WHERE befor
 """
 
 _TAKE_PLACES = "SELECT nextval('outbox_seq') FROM generate_series(1, $1)"
+# What a small command says is written at one with what else it writes; a batch by COPY, which costs less per row.
+_FEW = 100
+_APPEND_FEW = """
+INSERT INTO outbox (seq, event_id, topic, partition, key, value, headers, created_at)
+SELECT r.*, $8
+FROM unnest(string_to_array($1, chr(31))::bigint[], string_to_array($2, chr(31))::uuid[],
+            string_to_array($3, chr(31)), string_to_array($4, chr(31))::int[], $5::bytea[], $6::bytea[], $7::bytea[])
+  AS r
+"""
+_PEND_FEW = """
+INSERT INTO outbox_pending (seq, topic, partition, housekeeping)
+SELECT r.*, $4
+FROM unnest(string_to_array($1, chr(31))::bigint[], string_to_array($2, chr(31)), string_to_array($3, chr(31))::int[])
+  AS r
+"""
 _OUTBOX_COLUMNS = ("seq", "event_id", "topic", "partition", "key", "value", "headers", "created_at")
 _PENDING_COLUMNS = ("topic", "seq", "partition", "housekeeping")
 
@@ -123,8 +138,11 @@ async def append_records(uow: UnitOfWork, records: Sequence[Record], *, housekee
     """Append ready-made records. Housekeeping ones are forgotten once acknowledged and count for no quietness."""
     if not records:
         return
-    places = sorted(row[0] for row in await uow.sql.fetch(_TAKE_PLACES, len(records)))
+    places = sorted(row[0] for row in await uow.sql.fetch_ahead(_TAKE_PLACES, len(records)))
     uow.appended.update(zip(places, records, strict=True))
+    if len(records) <= _FEW:
+        _append_few(uow, places, records, housekeeping=housekeeping)
+        return
     await uow.sql.copy_records_to_table(
         "outbox",
         columns=_OUTBOX_COLUMNS,
@@ -138,6 +156,16 @@ async def append_records(uow: UnitOfWork, records: Sequence[Record], *, housekee
         columns=_PENDING_COLUMNS,
         records=[(r.topic, place, r.partition, housekeeping) for place, r in zip(places, records, strict=True)],
     )
+
+
+def _append_few(uow: UnitOfWork, places: Sequence[int], records: Sequence[Record], *, housekeeping: bool) -> None:
+    numbers, topics = joined(places), joined(r.topic for r in records)
+    partitions = joined(r.partition for r in records)
+    uow.sql.later(
+        _APPEND_FEW, numbers, joined(r.event_id for r in records), topics, partitions, [r.key for r in records],
+        [r.value for r in records], [pack_headers(r.headers) for r in records], uow.real_now,
+    )  # fmt: skip
+    uow.sql.later(_PEND_FEW, numbers, topics, partitions, housekeeping)
 
 
 async def republish(uow: UnitOfWork, topic: str, *, since: datetime, until: datetime) -> int:
@@ -174,7 +202,7 @@ async def _issue_sequences(uow: UnitOfWork, events: Sequence[_Addressed], identi
     newest = dict(zip(streams, identities, strict=True))
     if counts:
         ordered = sorted(counts)
-        rows = await uow.sql.fetch(
+        rows = await uow.sql.fetch_ahead(
             _ISSUE_SEQUENCES,
             joined(stream.topic for stream in ordered),
             joined(stream.aggregate_type for stream in ordered),

@@ -36,8 +36,9 @@ _LOAD = "SELECT party_id, wrapped_key, wrapped_by FROM party_key WHERE tenant = 
 _CREATE = """
 INSERT INTO party_key (tenant, party_id, wrapped_key, wrapped_by, recorded_at)
 SELECT $1, party_id, wrapped_key, $4, $5 FROM unnest($2::uuid[], $3::bytea[]) AS new (party_id, wrapped_key)
-ORDER BY party_id ON CONFLICT DO NOTHING RETURNING party_id, wrapped_key, wrapped_by
+ORDER BY party_id
 """
+_UNLESS_MADE = "ON CONFLICT DO NOTHING RETURNING party_id, wrapped_key, wrapped_by"
 _ERASE = "DELETE FROM party_key WHERE tenant = $1 AND party_id = ANY($2::uuid[]) RETURNING party_id"
 _OUTDATED = """
 SELECT party_id, wrapped_key, wrapped_by FROM party_key WHERE tenant = $1 AND wrapped_by <> $2
@@ -92,7 +93,11 @@ class PartyCipher:
         self._cached_keys = cached_keys
         self._unwrapped: OrderedDict[bytes, _PartyKey] = OrderedDict()
         self._index_keys: dict[str, bytes] = {}
-        self._of_locked: WeakKeyDictionary[UnitOfWork, dict[UUID, _PartyKey]] = WeakKeyDictionary()
+        self._of_locked: WeakKeyDictionary[UnitOfWork, dict[UUID, _PartyKey | None]] = WeakKeyDictionary()
+
+    async def look_up(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> None:
+        """Read the keys of parties that the transaction has locked for what it will seal or open; reads only."""
+        await self._ciphers(uow, party_ids)
 
     async def seal(self, uow: UnitOfWork, party_id: UUID, field: str, text: str) -> bytes:
         """Seal one value; creates the party's key when it has none. Take the party lock first."""
@@ -162,27 +167,36 @@ class PartyCipher:
         return hmac.digest(secret, text.encode(), "sha256")[:16]
 
     async def _ciphers(self, uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, _PartyKey]:
+        wanted = set(party_ids)
         known = self._of_locked.get(uow, {})
-        found = {party_id: known[party_id] for party_id in party_ids if party_id in known}
-        missing = sorted(set(party_ids) - found.keys())
+        found = {party_id: key for party_id in wanted if (key := known.get(party_id)) is not None}
+        missing = sorted(wanted - known.keys())
         if missing:
             loaded = self._by_party(await uow.sql.fetch(_LOAD, self._tenant, missing))
-            self._remember(uow, loaded)
+            self._remember(uow, {party_id: loaded.get(party_id) for party_id in missing})
             found |= loaded
         return found
 
     async def _create(self, uow: UnitOfWork, party_ids: Sequence[UUID]) -> dict[UUID, _PartyKey]:
         fresh = [secrets.token_bytes(KEY_BYTES) for _ in party_ids]
         wrapped = [self._keys.wrap(key, context=self._context(p)) for p, key in zip(party_ids, fresh, strict=True)]
-        made = await uow.sql.fetch(_CREATE, self._tenant, list(party_ids), wrapped, self._keys.kek_id, uow.real_now)
-        for party_id, sealed, key in zip(party_ids, wrapped, fresh, strict=True):
-            self._cache(party_id, sealed, key)  # or what was wrapped just now would be unwrapped
-        created = self._by_party(made)
+        # What was wrapped just now need not be unwrapped.
+        made = {
+            party_id: self._cache(party_id, sealed, key)
+            for party_id, sealed, key in zip(party_ids, wrapped, fresh, strict=True)
+        }
+        arguments = (self._tenant, list(party_ids), wrapped, self._keys.kek_id, uow.real_now)
+        if uow.locked.issuperset(party_ids):
+            # Nobody else makes them meanwhile; if somebody does, this fails: nothing is sealed under what is lost.
+            uow.sql.later(_CREATE, *arguments)
+            created = made
+        else:
+            created = self._by_party(await uow.sql.fetch(_CREATE + _UNLESS_MADE, *arguments))
         self._remember(uow, created)
         return created
 
-    def _remember(self, uow: UnitOfWork, keys: Mapping[UUID, _PartyKey]) -> None:
-        """For the rest of the transaction; only of parties whose key nobody else can erase meanwhile."""
+    def _remember(self, uow: UnitOfWork, keys: Mapping[UUID, _PartyKey | None]) -> None:
+        """For the rest of the transaction; only of parties whose key nobody else can make or erase meanwhile."""
         if locked := {party_id: key for party_id, key in keys.items() if party_id in uow.locked}:
             self._of_locked.setdefault(uow, {}).update(locked)
 

@@ -26,8 +26,10 @@ from shared.web.edge import Edge
 from shared.web.examples import ExampleKey
 from shared.web.health import Probe, health_router
 from shared.web.limits import RequestLimits
+from shared.web.observed import Observed
 from shared.web.openapi import describe
 from shared.web.problem_responses import add_problem_handlers
+from shared.web.straight import Endpoint, Place, Straight, StraightRoutes, straight_routes
 
 # Open by design: probes, scrapes, documentation, public keys.
 PUBLIC_PATHS: Final = frozenset(
@@ -44,6 +46,7 @@ class ApiDefinition:
     """What one service's API is made of. `state` is put on `request.app.state` beside `database`, `settings`,
     `verifier` and `sealer` (seals the answers of commands). `version` counts the contract: a breaking change of the API
     needs a new major version. `examples` are shown in the OpenAPI document wherever their model is read or answered.
+    `straight`: what answers the routes that are asked most (`shared/web/straight`).
     """
 
     service: str
@@ -58,6 +61,7 @@ class ApiDefinition:
     state: Mapping[str, object] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None
+    straight: Sequence[Endpoint] = ()
     body_limit_bytes: int = 1024 * 1024
     body_timeout_seconds: float = 15.0
     request_timeout_seconds: float = 30.0
@@ -65,6 +69,7 @@ class ApiDefinition:
 
 def create_app(definition: ApiDefinition) -> FastAPI:
     """The service's API. Raises RouteWithoutScopeError when a route demands no scope of the catalogue."""
+    straight: dict[Place, Straight] = {}
     app = FastAPI(
         title=definition.title,
         description=definition.description,
@@ -76,9 +81,10 @@ def create_app(definition: ApiDefinition) -> FastAPI:
             "logs": False,  # they would carry exception messages, which may hold personal data
             "operation_spans": False,
             "auto_configure": False,
-            "exclude": _is_probe,
+            "exclude": lambda scope: _is_probe(scope) or (scope.get("method"), scope.get("path")) in straight,
         },
         middleware=[
+            Middleware(Observed, routes=straight),
             Middleware(Edge, production=definition.settings.environment == "production"),
             Middleware(
                 RequestLimits,
@@ -86,6 +92,7 @@ def create_app(definition: ApiDefinition) -> FastAPI:
                 body_timeout_seconds=definition.body_timeout_seconds,
                 request_timeout_seconds=definition.request_timeout_seconds,
             ),
+            Middleware(StraightRoutes, routes=straight),
         ],
     )
     app.state.database = definition.database
@@ -102,6 +109,7 @@ def create_app(definition: ApiDefinition) -> FastAPI:
     health = health_router(service=definition.service, database=definition.database, probes=definition.probes)
     for router in (health, docs_router(title=definition.title), *definition.routers):
         _take_routes(app, router)
+    straight.update(straight_routes(app, definition.straight))
     scopes = demanded_scopes(app)
     generate = app.openapi
 

@@ -191,7 +191,7 @@ async def _take(uow: UnitOfWork, claims: Sequence[Claim]) -> list[KeptAnswer | K
 
 async def _keep(uow: UnitOfWork, answers: Sequence[tuple[Claim, KeptAnswer, Iterable[UUID]]]) -> None:
     """Store the answers of claims that were ours, sealed, each with whom it may name."""
-    await uow.sql.execute(
+    uow.sql.later(
         _KEEP,
         *_columns([claim for claim, _, _ in answers]),
         [claim.body_sha256 for claim, _, _ in answers],

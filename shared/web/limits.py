@@ -71,7 +71,7 @@ class RequestLimits:
                 received = True
                 _refuse_what_is_no_text(headers, body)
                 limit.reschedule(now() + self._request_timeout_seconds)
-                await self._app(scope, _Replay(body, receive), watched_send)
+                await self._app(scope, Replay(body, receive), watched_send)
         except _ClientGoneError:
             return
         except Problem as problem:
@@ -107,7 +107,7 @@ class RequestLimits:
         return BodyTooLarge(headers={"Connection": "close"}, limit_bytes=self._body_limit_bytes)
 
 
-class _Replay:
+class Replay:
     """Hands the app the body that was already read, then the connection's own messages."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:

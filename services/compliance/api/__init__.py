@@ -9,6 +9,7 @@ from services.compliance.api.complaints import router as complaints_router
 from services.compliance.api.conduct import router as conduct_router
 from services.compliance.api.contacts import router as contacts_router
 from services.compliance.api.cutovers import router as cutovers_router
+from services.compliance.api.decisions import ask_decisions
 from services.compliance.api.decisions import router as decisions_router
 from services.compliance.api.devices import router as devices_router
 from services.compliance.api.duties import router as duties_router
@@ -21,7 +22,7 @@ from services.compliance.api.findings import router as findings_router
 from services.compliance.api.holds import router as holds_router
 from services.compliance.api.log import router as log_router
 from services.compliance.api.overrides import router as overrides_router
-from services.compliance.api.permits import permits_together
+from services.compliance.api.permits import ask_windows, permits_together, request_permits
 from services.compliance.api.permits import router as permits_router
 from services.compliance.api.reading import router as reading_router
 from services.compliance.api.reconciliation import router as reconciliation_router
@@ -62,6 +63,7 @@ def build(
             database=runtime.database,
             verifier=verifier or TokenVerifier.from_settings(runtime.settings, runtime.clock),
             examples=EXAMPLES,
+            straight=(request_permits, ask_windows, ask_decisions),
             state={
                 "instruments": instruments,
                 "balances": balances,

@@ -29,8 +29,8 @@ from services.compliance.domain.rule_parts import FactName
 from services.compliance.instruments import Instruments
 from services.compliance.recalls import Recall, recall
 from services.compliance.store.budget_keys import EVER, Reached, reach
+from services.compliance.store.case_facts import CaseFact, load_cases, save_cases
 from services.compliance.store.debts import save_debts
-from services.compliance.store.facts import CaseFact, load_cases, save_cases
 from services.compliance.store.places import insert_places
 from shared.database import UnitOfWork
 from shared.events import Event, Received

@@ -10,7 +10,7 @@ from services.compliance import appointment_desk, hold_desk, refusal_desk
 from services.compliance.domain.permits import Permit, PermitReleased
 from services.compliance.instruments import Instruments
 from services.compliance.permit_life import count_again, release_permits, use_permit
-from services.compliance.store.facts import see_versions
+from services.compliance.store.case_facts import see_versions
 from services.compliance.store.holds import find_hold
 from services.compliance.store.permits import load_granted_for, load_permits
 from shared.database import UnitOfWork

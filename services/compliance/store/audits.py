@@ -155,7 +155,7 @@ async def insert_decisions(
     on, sealed.
     """
     if rows:
-        await uow.sql.execute(
+        uow.sql.later(
             _DECISIONS,
             uow.tenant,
             [row.party_id for row in rows],

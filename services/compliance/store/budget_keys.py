@@ -98,7 +98,7 @@ async def reach(uow: UnitOfWork, reached: Iterable[Reached]) -> None:
             uses[use] = min(since, uses.get(use, since))
     if uses:
         columns = [(*use, uses[use]) for use in sorted(uses)]
-        await uow.sql.execute(_REACH, uow.tenant, *zip(*columns, strict=True), uow.real_now)
+        uow.sql.later(_REACH, uow.tenant, *zip(*columns, strict=True), uow.real_now)
 
 
 async def load_sharers(uow: UnitOfWork, names: Iterable[str]) -> set[UUID]:

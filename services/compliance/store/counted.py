@@ -16,6 +16,7 @@ from services.compliance.domain.facts import Counted
 from services.compliance.domain.local_time import Span
 from services.compliance.domain.same_persons import Same, others_of
 from shared.database import UnitOfWork
+from shared.database.session import together
 
 _NOBODY: Final[Same] = MappingProxyType({})
 
@@ -41,8 +42,11 @@ async def load_counted(
     `same`: other ids of the parties, whose contacts are theirs, too.
     """
     everybody = sorted({*ids, *others_of(same)})
-    contacts = await uow.sql.fetch(_CONTACTS, uow.tenant, everybody, since)
-    reserved = await uow.sql.fetch(_RESERVED, uow.tenant, everybody, since)
+    contacts, reserved = await together(
+        uow.sql,
+        uow.sql.fetch(_CONTACTS, uow.tenant, everybody, since),
+        uow.sql.fetch(_RESERVED, uow.tenant, everybody, since),
+    )
     own: dict[UUID, list[tuple[datetime | None, Counted]]] = {}
     for row in contacts:
         one = structs.replace(counted_of(row), lawful=row["lawful"])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +19,7 @@ from services.compliance.domain.local_time import Span
 from services.compliance.domain.same_persons import Same, dossier_of, others_of
 from services.compliance.store.sealed import open_words, plain_word
 from shared.database import UnitOfWork
+from shared.database.session import together
 from shared.security.party_keys import PartyCipher
 
 Debts = Mapping[UUID, Sequence[Debt]]
@@ -73,6 +74,13 @@ class KeptOverride:
     leaf_id: UUID
 
 
+class Told(NamedTuple):
+    """What was told under one id, and the permissions given for it."""
+
+    entries: tuple[DossierEntry, ...]
+    overrides: tuple[GivenOverride, ...]
+
+
 async def load_dossiers(
     uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], *, same: Same = _NOBODY, debts: Debts = _NONE
 ) -> dict[UUID, Dossier]:
@@ -81,18 +89,32 @@ async def load_dossiers(
     `same`: other ids of the parties: what was wished or refused under these binds them, too. `debts`: of each party,
     what they are bound by.
     """
+    return dossiers_of(await load_told(uow, cipher, party_ids, same=same), same=same, debts=debts)
+
+
+async def load_told(
+    uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID], *, same: Same = _NOBODY
+) -> dict[UUID, Told]:
+    """What was told under each id of the parties; reads only (`together`)."""
     ids = sorted(set(party_ids) | others_of(same))
     entries: dict[UUID, list[DossierEntry]] = {party_id: [] for party_id in ids}
     overrides: dict[UUID, list[GivenOverride]] = {party_id: [] for party_id in ids}
-    rows = await uow.sql.fetch(_LOAD, uow.tenant, ids)
+    rows, given = await together(
+        uow.sql, uow.sql.fetch(_LOAD, uow.tenant, ids), uow.sql.fetch(_OVERRIDES, uow.tenant, ids)
+    )
     for row, word in zip(rows, await open_words(uow, cipher, rows), strict=True):
         if word is not None:
             entries[row["party_id"]].append(_entry(row, *word))
-    for row in await uow.sql.fetch(_OVERRIDES, uow.tenant, ids):
+    for row in given:
         overrides[row["party_id"]].append(_override(row))
+    return {party_id: Told(tuple(entries[party_id]), tuple(overrides[party_id])) for party_id in ids}
+
+
+def dossiers_of(told: Mapping[UUID, Told], *, same: Same = _NOBODY, debts: Debts = _NONE) -> dict[UUID, Dossier]:
+    """Each dossier as `load_dossiers` gives it."""
     found = {
-        party_id: Dossier(tuple(entries[party_id]), tuple(overrides[party_id]), debts=tuple(debts.get(party_id, ())))
-        for party_id in ids
+        party_id: Dossier(entries, overrides, debts=tuple(debts.get(party_id, ())))
+        for party_id, (entries, overrides) in told.items()
     }
     return found | {party_id: dossier_of(found[party_id], others, found) for party_id, others in same.items()}
 

@@ -90,7 +90,7 @@ async def load_open(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, di
 async def insert(uow: UnitOfWork, tasks: Sequence[FactTask]) -> None:
     """Keep new tasks."""
     if tasks:
-        await uow.sql.execute(
+        uow.sql.later(
             _INSERT,
             uow.tenant,
             [task.party_id for task in tasks],

@@ -1,10 +1,10 @@
-"""The SQL of what compliance knows: cases, versions, watermarks; and the facts of a decision, read together."""
+"""The facts of a decision: what is known of people by themselves, and what counts on the keys that they share."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from datetime import date, timedelta
+from dataclasses import astuple, replace
+from datetime import date
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -16,145 +16,27 @@ from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.rule_records import Key
 from services.compliance.domain.same_persons import Same, person_keys, standing
 from services.compliance.store.budget_keys import load_links, load_shared, lock_keys
+from services.compliance.store.case_facts import CaseFact, load_cases
 from services.compliance.store.counted import load_counted
 from services.compliance.store.debts import load_debts
-from services.compliance.store.dossiers import load_dossiers
-from services.compliance.store.holds import load_holds
+from services.compliance.store.dossiers import dossiers_of, load_told
 from services.compliance.store.moratoria import load_reaching
+from services.compliance.store.own_facts import Files, Own, load_files, load_own, look_back
 from services.compliance.store.past_sharers import load_past_sharers
 from services.compliance.store.same_persons import load_same
-from services.compliance.store.surroundings import load_surroundings
 from shared.database import UnitOfWork
 from shared.security.party_keys import PartyCipher
 
 NamedKeys = Mapping[UUID, Keys]
 _NO_KEYS: Final[NamedKeys] = {}
-# Longer than any window of a loaded pack; the counters' look-back.
-_LOOK_BACK: Final = timedelta(days=400)
 
-_CASES = """
-SELECT f.*, h.party_id IS NOT NULL AS cut_over, h.known_from AS attested_from FROM party_fact f
-LEFT JOIN attested_history h ON h.tenant = f.tenant AND h.party_id = f.party_id AND h.party_id = ANY($2::uuid[])
-WHERE f.tenant = $1 AND f.party_id = ANY($2::uuid[])
-"""
 # What a cut-over says of the other ids of a person; ids that no cut-over has named are the core's word alone.
 _ATTESTED = "SELECT party_id, known_from FROM attested_history WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
-_SAVE_CASES = """
-INSERT INTO party_fact AS f
-  (tenant, party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from, household,
-   debts_known, core)
-SELECT $1, c.party_id, c.case_id, c.case_version, c.case_open, c.held, c.jurisdiction,
-       string_to_array(c.zones, ','), c.history_known_from, c.household, c.debts_known, c.core
-FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::bool[], $6::bool[], $7::text[], $8::text[], $9::date[],
-            $10::text[], $11::bool[], $12::text[])
-  AS c(party_id, case_id, case_version, case_open, held, jurisdiction, zones, history_known_from, household,
-       debts_known, core)
-ORDER BY c.party_id
-ON CONFLICT (tenant, party_id) DO UPDATE SET
-  case_id = excluded.case_id, case_version = excluded.case_version, case_open = excluded.case_open,
-  held = excluded.held, jurisdiction = excluded.jurisdiction, zones = excluded.zones,
-  history_known_from = excluded.history_known_from, household = excluded.household,
-  debts_known = excluded.debts_known, core = excluded.core
-"""
-_VERSIONS = (
-    "SELECT party_id, kind, subject_id, version FROM version_seen WHERE tenant = $1 AND party_id = ANY($2::uuid[])"
-)
-_SEE_VERSIONS = """
-INSERT INTO version_seen AS v (tenant, party_id, kind, subject_id, version)
-SELECT $1, s.party_id, s.kind, s.subject_id, max(s.version)
-FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[]) AS s(party_id, kind, subject_id, version)
-GROUP BY s.party_id, s.kind, s.subject_id ORDER BY s.party_id, s.kind, s.subject_id
-ON CONFLICT (tenant, party_id, kind, subject_id) DO UPDATE SET version = greatest(v.version, excluded.version)
-"""
 _CONTACTED = """
 SELECT p.party_id FROM unnest($2::uuid[]) AS p(party_id)
 WHERE EXISTS (SELECT FROM contact_audit c WHERE c.tenant = $1 AND c.party_id = p.party_id)
    OR EXISTS (SELECT FROM permit g WHERE g.tenant = $1 AND g.party_id = p.party_id AND g.state = 'granted')
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFact:
-    """What compliance keeps of a case. `household`: commitment to the home. `debts_known`: its debts were told, too.
-
-    `history_known_from` is the core's word. Of people who were cut over (`cut_over`) it counts for nothing: since when
-    their contacts are attested, the cut-over says (`attested_from`).
-    """
-
-    party_id: UUID
-    case_id: UUID
-    version: int
-    is_open: bool
-    held: bool
-    jurisdiction: str
-    zones: tuple[str, ...]
-    history_known_from: date | None
-    household: str | None = None
-    debts_known: bool = False
-    core: str | None = None
-    cut_over: bool = False
-    attested_from: date | None = None
-
-    @property
-    def attested_since(self) -> date | None:
-        """From when on contacts with the person are attested complete; None: nobody attests them."""
-        return self.attested_from if self.cut_over else self.history_known_from
-
-    @property
-    def unresolved(self) -> frozenset[Key]:
-        """The kinds of keys that are not known of the person."""
-        known: dict[Key, bool] = {"debt": self.debts_known, "household": self.household is not None}
-        return frozenset(kind for kind, is_known in known.items() if not is_known)
-
-
-async def load_cases(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, CaseFact]:
-    """The case of each party that is known."""
-    rows = await uow.sql.fetch(_CASES, uow.tenant, sorted(set(party_ids)))
-    return {
-        row["party_id"]: CaseFact(
-            party_id=row["party_id"],
-            case_id=row["case_id"],
-            version=row["case_version"],
-            is_open=row["case_open"],
-            held=row["held"],
-            jurisdiction=row["jurisdiction"],
-            zones=tuple(row["zones"]),
-            history_known_from=row["history_known_from"],
-            household=row["household"],
-            debts_known=row["debts_known"],
-            core=row["core"],
-            cut_over=row["cut_over"],
-            attested_from=row["attested_from"],
-        )
-        for row in rows
-    }
-
-
-async def save_cases(uow: UnitOfWork, cases: Sequence[CaseFact]) -> None:
-    """Insert or replace; one row per party."""
-    if cases:
-        await uow.sql.execute(
-            _SAVE_CASES,
-            uow.tenant,
-            [case.party_id for case in cases],
-            [case.case_id for case in cases],
-            [case.version for case in cases],
-            [case.is_open for case in cases],
-            [case.held for case in cases],
-            [case.jurisdiction for case in cases],
-            [",".join(case.zones) for case in cases],
-            [case.history_known_from for case in cases],
-            [case.household for case in cases],
-            [case.debts_known for case in cases],
-            [case.core for case in cases],
-        )
-
-
-async def see_versions(uow: UnitOfWork, seen: Sequence[tuple[UUID, str, UUID, int]]) -> None:
-    """Remember (party, kind, subject, version) as seen; lower ones change nothing."""
-    if seen:
-        parties, kinds, subjects, versions = zip(*seen, strict=True)
-        await uow.sql.execute(_SEE_VERSIONS, uow.tenant, parties, kinds, subjects, versions)
 
 
 async def load_facts(
@@ -166,8 +48,18 @@ async def load_facts(
     `named`: the keys that the contacts asked for count on beside those of all contacts. `taking`: something may be
     reserved, so all keys are locked before what counts on them is read.
     """
-    facts, ties = await _load(uow, party_ids, counted=True, named=named, taking=taking)
-    dossiers = await load_dossiers(uow, cipher, {*facts, *ties.cases}, same=ties.same, debts=ties.debts)
+    return await complete_facts(uow, cipher, await load_own(uow, cipher, party_ids), named=named, taking=taking)
+
+
+async def complete_facts(
+    uow: UnitOfWork, cipher: PartyCipher, own: Own, *, named: NamedKeys = _NO_KEYS, taking: bool = False
+) -> dict[UUID, PartyFacts]:
+    """The facts of these people, with what counts on the keys that they share. `named`, `taking`: as `load_facts`."""
+    """The facts of these people with what counts on the keys that they share. `named`, `taking`: as `load_facts`."""
+    facts, ties = await _load(uow, own.files, counted=True, named=named, taking=taking)
+    sharing = ties.cases.keys() - own.told.keys()
+    everybody = {**own.told, **(await load_told(uow, cipher, sharing) if sharing else {})}
+    dossiers = dossiers_of(everybody, same=ties.same, debts=ties.debts)
     circumstances = {other: dossiers[other].circumstances(at=uow.now) for other in ties.cases}
     told = {party_id: dossiers[party_id].applied_to(known, at=uow.now) for party_id, known in facts.items()}
     if not ties.links:  # as with most people: nobody shares a key with them
@@ -200,7 +92,7 @@ async def load_facts_untold(
     It takes the contacts so, too, and has none counted here; of other people's it gets those that were made, and
     when they were told; and the laws of those others over time. `named`: as for `load_facts`.
     """
-    facts, ties = await _load(uow, party_ids, counted=False, named=named, taking=False)
+    facts, ties = await _load(uow, await load_files(uow, party_ids), counted=False, named=named, taking=False)
     shared = {party_id: ties.others(party_id) for party_id in facts}
     unresolved = {other: case.unresolved for other, case in ties.cases.items()}
     return Untold(facts, await load_past_sharers(uow, cipher, shared, unresolved), ties.same, ties.debts)
@@ -223,13 +115,9 @@ async def load_names_shared(uow: UnitOfWork, party_ids: Iterable[UUID]) -> set[s
 
 
 async def _load(
-    uow: UnitOfWork, party_ids: Iterable[UUID], *, counted: bool, named: NamedKeys, taking: bool
+    uow: UnitOfWork, files: Files, *, counted: bool, named: NamedKeys, taking: bool
 ) -> tuple[dict[UUID, PartyFacts], Ties]:
-    ids = sorted(set(party_ids))
-    since = uow.now - _LOOK_BACK
-    cases = await load_cases(uow, ids)
-    same = await load_same(uow, ids)
-    debts = await load_debts(uow, ids, same=same)
+    ids, same, cases, debts, around, since = *files[:4], files.around, look_back(uow)
     keys = {
         party_id: _keys(cases.get(party_id), debts.get(party_id, ()), person_keys(party_id, same)) for party_id in ids
     }
@@ -240,20 +128,18 @@ async def _load(
     ties = Ties(wanted, links, await load_cases(uow, links) if links else {}, same, debts)
     resolved = {other: OF_ALL_CONTACTS - case.unresolved for other, case in ties.cases.items()}
     shared = await load_shared(uow, wanted, links, since=since, decided=counted, same=same, resolved=resolved)
-    around = await load_surroundings(uow, ids)
-    versions = await _load_versions(uow, ids)
     since_when = await _attested_since(uow, cases, same)
-    holds = await load_holds(uow, ids, same=same)
     reaching = await load_reaching(uow, debts)
-    history = await load_counted(uow, ids, since=since, same=same) if counted else {}
+    own = await load_counted(uow, ids, since=since, same=same) if counted and same else files.counted
+    history = own if counted else {}
     facts = {
         party_id: _facts(
-            party_id, cases.get(party_id), [*holds.get(party_id, []), *reaching.get(party_id, [])],
+            party_id, cases.get(party_id), [*files.holds.get(party_id, []), *reaching.get(party_id, [])],
             _Budget(
                 debts.get(party_id, ()), _anothers(party_id, debts, same), history.get(party_id, []), keys[party_id],
                 shared.get(party_id, ()), ties.known_from(party_id) if counted else {},
             ),
-            versions.get(party_id, {}), since_when.get(party_id),
+            files.versions.get(party_id, {}), since_when.get(party_id),
             Freshness(
                 watermarks=around.watermarks, named_by=around.named_by.get(party_id, ()), silent_feeds=around.silent,
                 log_waits_since=around.log_waits_since,
@@ -380,10 +266,3 @@ def _keys(case: CaseFact | None, debts: Sequence[Debt], person: frozenset[str]) 
     if case is not None and case.household is not None:
         found["household"] = frozenset({case.household})
     return joined(found)
-
-
-async def _load_versions(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, UUID], int]]:
-    found: dict[UUID, dict[tuple[str, UUID], int]] = {}
-    for row in await uow.sql.fetch(_VERSIONS, uow.tenant, ids):
-        found.setdefault(row["party_id"], {})[row["kind"], row["subject_id"]] = row["version"]
-    return found

@@ -12,8 +12,13 @@ from uuid import UUID
 from services.compliance.domain.leaves import SALT_BYTES, BuiltLeaf, Chain, NewLeaf, build
 from services.compliance.store import card_readings, cutovers, refused_check_ins
 from shared.database import UnitOfWork
+from shared.database.session import together
 from shared.ids import digest_id
 from shared.security.party_keys import PartyCipher, Plain, Sealed
+
+KeptChain = tuple[Chain, bytes]
+"""A party's chain, and its salt as it is sealed."""
+Chains = Mapping[UUID, KeptChain]
 
 _CHAINS = """
 SELECT party_id, sealed_salt, sequence, last_hash FROM party_chain
@@ -23,21 +28,18 @@ _ENTRIES = """
 INSERT INTO log_entry (leaf_id, party_id, kind, leaf, leaf_hash, recorded_at)
 SELECT e.*, $6 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[]) AS e
 """
-# Chains, salts, bytes and the queue in one statement: under load a leaf costs less than the way to the database.
-_APPEND = """
-WITH chains AS (
-    INSERT INTO party_chain (tenant, party_id, sealed_salt, sequence, last_hash)
-    SELECT $1, c.* FROM unnest($2::uuid[], $3::bytea[], $4::bigint[], $5::bytea[]) AS c ORDER BY 2
-    ON CONFLICT (tenant, party_id) DO UPDATE
-    SET sealed_salt = excluded.sealed_salt, sequence = excluded.sequence, last_hash = excluded.last_hash
-), salts AS (
-    INSERT INTO leaf_salt (tenant, party_id, leaf_id, sealed_salts)
-    SELECT $1, s.* FROM unnest($6::uuid[], $7::uuid[], $8::bytea[]) AS s
-), entries AS (
-    INSERT INTO log_entry (leaf_id, party_id, kind, leaf, leaf_hash, recorded_at)
-    SELECT e.*, $14 FROM unnest($9::uuid[], $10::uuid[], $11::text[], $12::bytea[], $13::bytea[]) AS e
-)
-INSERT INTO log_pending (leaf_id) SELECT p.leaf_id FROM unnest($9::uuid[]) WITH ORDINALITY AS p(leaf_id, position)
+_SAVE_CHAINS = """
+INSERT INTO party_chain (tenant, party_id, sealed_salt, sequence, last_hash)
+SELECT $1, c.* FROM unnest($2::uuid[], $3::bytea[], $4::bigint[], $5::bytea[]) AS c ORDER BY 2
+ON CONFLICT (tenant, party_id) DO UPDATE
+SET sealed_salt = excluded.sealed_salt, sequence = excluded.sequence, last_hash = excluded.last_hash
+"""
+_KEEP_SALTS = """
+INSERT INTO leaf_salt (tenant, party_id, leaf_id, sealed_salts)
+SELECT $1, s.* FROM unnest($2::uuid[], $3::uuid[], $4::bytea[]) AS s
+"""
+_QUEUE = """
+INSERT INTO log_pending (leaf_id) SELECT p.leaf_id FROM unnest($1::uuid[]) WITH ORDINALITY AS p(leaf_id, position)
 ORDER BY p.position
 """
 _READ_SALTS = """
@@ -56,28 +58,37 @@ _CHAIN_SALT = "party_chain.sealed_salt"
 _LEAF_SALTS = "leaf_salt.sealed_salts"
 
 
-async def append_leaves(uow: UnitOfWork, cipher: PartyCipher, leaves: Sequence[NewLeaf]) -> None:
-    """Append leaves in order to their parties' chains and to the queue of the tree. The parties are locked."""
+async def append_leaves(
+    uow: UnitOfWork, cipher: PartyCipher, leaves: Sequence[NewLeaf], *, chains: Chains | None = None
+) -> None:
+    """Append leaves in order to their parties' chains and to the queue of the tree. The parties are locked.
+
+    `chains`: as they stand, if somebody has read them; nobody else has appended since.
+    """
     if not leaves:
         return
-    chains = await _chains(uow, cipher, {leaf.party_id for leaf in leaves if leaf.party_id is not None})
+    known = chains
+    if known is None:
+        known = await load_chains(uow, cipher, {leaf.party_id for leaf in leaves if leaf.party_id is not None})
+    chains = await _begun(uow, cipher, known, leaves)
     built: list[tuple[NewLeaf, BuiltLeaf]] = []
     for leaf in leaves:
         result = build(leaf, None if leaf.party_id is None else chains[leaf.party_id][0], secrets.token_bytes)
         if leaf.party_id is not None and result.chain is not None:
             chains[leaf.party_id] = (result.chain, chains[leaf.party_id][1])
         built.append((leaf, result))
-    await uow.sql.execute(
-        _APPEND,
+    salts = await _salts(uow, cipher, built)
+    uow.sql.later(
+        _SAVE_CHAINS,
         uow.tenant,
         list(chains),
         [sealed for _, sealed in chains.values()],
         [chain.sequence for chain, _ in chains.values()],
         [chain.last_hash for chain, _ in chains.values()],
-        *await _salts(uow, cipher, built),
-        *_columns(built),
-        uow.real_now,
     )
+    uow.sql.later(_KEEP_SALTS, uow.tenant, *salts)
+    uow.sql.later(_ENTRIES, *_columns(built), uow.real_now)
+    uow.sql.later(_QUEUE, [leaf.leaf_id for leaf, _ in built])
 
 
 async def insert_entries(uow: UnitOfWork, built: Sequence[tuple[NewLeaf, BuiltLeaf]]) -> None:
@@ -190,17 +201,26 @@ async def erase_people(uow: UnitOfWork, cipher: PartyCipher, party_ids: Sequence
     await cutovers.forget(uow, party_ids)
 
 
-async def _chains(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, tuple[Chain, bytes]]:
-    """Each party's chain with its sealed salt; a party without one begins it."""
+async def load_chains(uow: UnitOfWork, cipher: PartyCipher, party_ids: Iterable[UUID]) -> dict[UUID, KeptChain]:
+    """Each party's chain with its sealed salt, and their keys for what will be sealed; reads only (`together`)."""
     ids = sorted(party_ids)
-    rows = await uow.sql.fetch(_CHAINS, uow.tenant, ids)
+    rows, _ = await together(uow.sql, uow.sql.fetch(_CHAINS, uow.tenant, ids), cipher.look_up(uow, ids))
     opened = await cipher.open_many(uow, [Sealed(r["party_id"], _CHAIN_SALT, bytes(r["sealed_salt"])) for r in rows])
-    chains: dict[UUID, tuple[Chain, bytes]] = {}
+    chains: dict[UUID, KeptChain] = {}
     for row, salt in zip(rows, opened, strict=True):
         # An erased party gets no new commitments to its old name; a fresh salt starts an unlinkable chain.
         if salt is not None:
             chain = Chain(bytes.fromhex(salt), row["sequence"], row["last_hash"])
             chains[row["party_id"]] = (chain, bytes(row["sealed_salt"]))
+    return chains
+
+
+async def _begun(
+    uow: UnitOfWork, cipher: PartyCipher, known: Chains, leaves: Sequence[NewLeaf]
+) -> dict[UUID, KeptChain]:
+    """The chains of the leaves' parties; a party without one begins it."""
+    ids = sorted({leaf.party_id for leaf in leaves if leaf.party_id is not None})
+    chains = {party_id: known[party_id] for party_id in ids if party_id in known}
     fresh = [(party_id, secrets.token_bytes(SALT_BYTES)) for party_id in ids if party_id not in chains]
     sealed = await cipher.seal_many(uow, [Plain(party_id, _CHAIN_SALT, salt.hex()) for party_id, salt in fresh])
     for (party_id, new_salt), sealed_salt in zip(fresh, sealed, strict=True):

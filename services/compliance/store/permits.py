@@ -158,7 +158,8 @@ async def insert_permits(uow: UnitOfWork, cipher: PartyCipher, granted: Sequence
         return
     permits = [one.permit for one in granted]
     terms = [plain_terms(one.permit, one.token) for one in granted if one.token is not None]
-    await uow.sql.execute(
+    sealed = await cipher.seal_many(uow, terms)
+    uow.sql.later(
         _INSERT,
         uow.tenant,
         [p.party_id for p in permits],
@@ -176,7 +177,7 @@ async def insert_permits(uow: UnitOfWork, cipher: PartyCipher, granted: Sequence
         [p.duration // _MINUTE for p in permits],
         [",".join(p.zones) for p in permits],
         [p.rule_set for p in permits],
-        await cipher.seal_many(uow, terms),
+        sealed,
         [p.granted_real for p in permits],
         [None if p.debts is None else ",".join(sorted(map(str, p.debts))) for p in permits],
         [",".join(names_of(p.keys)) for p in permits],

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from services.compliance.domain.debts import Obligor
+from services.compliance.store.case_facts import load_cases
 from services.compliance.store.debts import load_debts, load_liable
-from services.compliance.store.facts import load_cases
 from shared.events.case import CaseClosed, CaseCured, CaseLoan, CaseLoanCured, CaseObligor, CaseOpened, CaseUpdated
 from shared.money import Money
 

@@ -276,6 +276,7 @@ async def test_number_of_statements_does_not_grow_with_the_batch(desk: Desk) -> 
             await uow.lock_parties({case.party_id for case in cases})
             uow.sql.add_query_logger(statements.append)
             answers = await decide_permits(uow, desk.instruments, requests, balances)
+            await uow.sql.flush()
             uow.sql.remove_query_logger(statements.append)
         assert {answer.decision for answer in answers} == {"allow"}
         counts.append(len(statements))

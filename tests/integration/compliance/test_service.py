@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from services.compliance.app import define
 from services.compliance.instruments import Instruments
 from services.compliance.log.note import opened
-from services.compliance.store.facts import load_cases
+from services.compliance.store.case_facts import load_cases
 from shared.embedded.kafka import KafkaAccess
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE
