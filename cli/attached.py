@@ -91,3 +91,8 @@ def problem_in_words(document: Mapping[str, Any]) -> str:
     said = [str(document[name]) for name in ("title", "detail") if document.get(name)]
     fields = [f"{one['pointer'].strip('/') or one['in']} {one['detail']}" for one in document.get("errors", ())]
     return ": ".join(said) + "".join(f"\n  {field}" for field in fields)
+
+
+def printable(text: str) -> str:
+    """The text of a file of others: nothing in it reaches the terminal as a control sequence."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -2,8 +2,9 @@
 
 import asyncio
 import csv
+import io
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.approving import Day, Keys, PersonName, print_approval
-from cli.attached import Prefix, attached_settings, refusal
+from cli.attached import Prefix, attached_settings, printable, refusal
 from cli.progress import StepProgress
 from shared.clock import SystemClock
 from shared.embedded.home import Home
@@ -175,7 +176,9 @@ def rejections(
 ) -> None:
     """Report the refused rows of a file: row, field, reason, original line, whether it was repaired."""
     told = manifest_of(manifest or file.with_name(file.name + MANIFEST))
-    lines: list[tuple[object, ...]] = [("row", "field", "reason", "original", "repaired")]
+    from shared.cells import safe_cell
+
+    lines: list[Sequence[str]] = [("row", "field", "reason", "original", "repaired")]
 
     async def run(loader: "Loader") -> None:
         from services.intake.store import tape_files
@@ -186,15 +189,17 @@ def rejections(
         if known is None:
             raise refusal(f"{file} was never loaded under feed {feed}")
         async for row in rejected_rows(loader.database, loader.sealer, known, in_clear_for=by.strip() or None):
-            lines.append((row.number, row.field, row.reason, row.original or "", "yes" if row.repaired else "no"))
+            cells = (row.number, row.field, row.reason, row.original or "", "yes" if row.repaired else "no")
+            lines.append([safe_cell(str(cell)) for cell in cells])
 
     if out is not None and out.exists():
         raise refusal(f"refused: {out} exists")
     _run(prefix, run)
     target = os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", newline="") if out else None
     if target is None:
-        for line in lines:
-            console.print(",".join(map(str, line)), markup=False, highlight=False)
+        shown = io.StringIO()
+        csv.writer(shown, lineterminator="\n").writerows([printable(cell) for cell in line] for line in lines)
+        console.print(shown.getvalue(), markup=False, highlight=False, end="")
         return
     with target:
         csv.writer(target).writerows(lines)

@@ -20,6 +20,7 @@ from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.held_snapshots import HeldSnapshots
 from services.intake.store import books, case_lists
 from services.intake.store.case_lists import CaseFilter
+from shared.cells import safe_cell
 from shared.money import EXPONENTS
 
 CASES_PER_PIECE: Final = 25_000
@@ -28,13 +29,6 @@ COLUMNS: Final = (
     "case_id", "party_id", "core", "version", "status", "bucket", "dpd_contractual", "dpd_effective", "currency",
     "overdue", "as_of", "suspended_for", "held", "opened_at",
 )  # fmt: skip
-# A spreadsheet takes a cell that begins so for a formula (CWE-1236).
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
-def safe_cell(text: str) -> str:
-    """The text as a cell that no spreadsheet carries out."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 async def piece(

@@ -12,7 +12,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -128,10 +128,12 @@ def _pack_digest(folder: Path) -> str:
         sums = (folder / SUMS).read_bytes()
         for line in sums.decode().splitlines():
             digest, _, name = line.partition("  ")
+            if (inside := PurePosixPath(name)).is_absolute() or ".." in inside.parts:
+                raise CustodyBroken(f"{name} is no file of the pack")
             with (folder / name).open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                     raise CustodyBroken(f"{name} was changed")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise CustodyBroken(f"not a whole pack: {error}") from error
     return hashlib.sha256(sums).hexdigest()
 

@@ -38,6 +38,7 @@ from services.intake.tapes.approvals import Released
 from services.intake.tapes.manifest import Manifest, minor_units
 from services.intake.tapes.survey import Tell, content_hash, survey, unheard
 from services.intake.tapes.verdict import in_words, on_content, on_manifest
+from shared.cells import safe_cell
 from shared.money import EXPONENTS
 
 COMPLIANCE_KIND: Final = {
@@ -213,7 +214,7 @@ class DryRun:
     def _reject(self, rejected: Iterable[Rejection]) -> None:
         """Keep them. Whose contact cannot be read has no complete history; if nobody knows whose, nobody has."""
         for one in rejected:
-            self._lines.writerow(one)
+            self._lines.writerow(safe_cell(str(cell or "")) for cell in one)
             if one.kind != "contacts":
                 continue
             if one.party_ref is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 BLOCK_BYTES = 1024 * 1024
-_LONGEST_LINE = 64 * 1024
+LONGEST_LINE = 64 * 1024
 _UTF8_MARK = codecs.BOM_UTF8
 
 
@@ -40,8 +40,8 @@ def blocks(path: Path, *, encoding: str, size: int = BLOCK_BYTES) -> Iterator[Bl
         for chunk in _decoded(file, encoding, size):
             content = rest + chunk
             end = content.rfind(b"\n") + 1
-            if not end and len(content) > _LONGEST_LINE:
-                raise UnreadableTapeError(f"line {first_line} is longer than {_LONGEST_LINE} bytes")
+            if not end and len(content) > LONGEST_LINE:
+                raise UnreadableTapeError(f"line {first_line} is longer than {LONGEST_LINE} bytes")
             rest = content[end:]
             if end:
                 block = Block(content[:end], first_line, content.count(b"\n", 0, end))

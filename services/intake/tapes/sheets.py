@@ -16,9 +16,12 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from services.intake.tapes.agreement import Agreement, CsvForm, FixedForm, ParquetForm, Source
-from services.intake.tapes.lines import Block, UnreadableTapeError, blocks
+from services.intake.tapes.lines import LONGEST_LINE, Block, UnreadableTapeError, blocks
 
 PARQUET_BATCH_ROWS = 16_384
+# Of Parquet, a few hundred bytes can stand for gigabytes: a value that is said once and meant in every row, or zeros.
+_MOST_CHUNK_BYTES: Final = 512 * 1024 * 1024
+_MOST_BATCH_BYTES: Final = 64 * 1024 * 1024
 WRONG_COLUMNS: Final = "wrong_columns"
 WRONG_LENGTH: Final = "wrong_length"
 
@@ -210,18 +213,49 @@ def _cut(grid: np.ndarray, start: int, width: int) -> pa.Array:
 
 def _parquet_sheets(path: Path, form: ParquetForm, places: Mapping[str, Source]) -> Iterator[Sheet]:
     try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        wanted = sorted({str(source.column) for source in places.values()})
+        # What is said once is then kept once, until it is known to be short enough to be written out.
+        with pq.ParquetFile(path, pre_buffer=False, read_dictionary=wanted) as file:
             _require(file.schema_arrow.names, places)
-            wanted = sorted({str(source.column) for source in places.values()})
             for name in wanted:
                 _require_exact(name, file.schema_arrow.field(name).type)
+            _require_bounded(file.metadata, wanted)
             next_row = 1
             for batch in file.iter_batches(batch_size=PARQUET_BATCH_ROWS, columns=wanted, use_threads=False):
-                columns = {name: _as_text(batch.column(str(source.column))) for name, source in places.items()}
-                yield Sheet(np.arange(next_row, next_row + batch.num_rows), columns, form.encoding)
-                next_row += batch.num_rows
+                for part in _written_out(batch):
+                    columns = {name: _as_text(part.column(str(source.column))) for name, source in places.items()}
+                    yield Sheet(np.arange(next_row, next_row + part.num_rows), columns, form.encoding)
+                    next_row += part.num_rows
     except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
         raise UnreadableTapeError(f"no readable Parquet file: {error}") from error
+
+
+def _require_bounded(metadata: pq.FileMetaData, wanted: Sequence[str]) -> None:
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for chunk in map(row_group.column, range(row_group.num_columns)):
+            if chunk.path_in_schema in wanted and chunk.total_uncompressed_size > _MOST_CHUNK_BYTES:
+                raise UnreadableTapeError(
+                    f"row group {group + 1} has {chunk.total_uncompressed_size} bytes of column "
+                    f"{chunk.path_in_schema}; at most {_MOST_CHUNK_BYTES} are read at once"
+                )
+
+
+def _written_out(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch in parts that are small even when each row has the longest value of its column."""
+    longest = [_longest(name, batch.column(name)) for name in batch.schema.names]
+    rows = max(1, _MOST_BATCH_BYTES // max(sum(longest), 1))
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
+
+
+def _longest(name: str, column: pa.Array) -> int:
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    kinds = (pa.types.is_integer, pa.types.is_decimal, pa.types.is_date)
+    found = 0 if any(kind(values.type) for kind in kinds) else pc.max(pc.binary_length(values)).as_py() or 0
+    if found > LONGEST_LINE:
+        raise UnreadableTapeError(f"column {name} holds a value of {found} bytes; at most {LONGEST_LINE} are taken")
+    return int(found)
 
 
 def _require_exact(name: str, kind: pa.DataType) -> None:

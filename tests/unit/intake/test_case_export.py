@@ -2,16 +2,7 @@
 
 import pytest
 
-from services.intake.case_export import decimal_text, safe_cell
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+86", "-core", "@x", "\tx", "\rx"])
-def test_no_cell_is_a_formula(text: str) -> None:
-    assert safe_cell(text) == f"'{text}"
-
-
-def test_other_cells_are_as_they_are() -> None:
-    assert [safe_cell(text) for text in ("", "core-a", "12.50")] == ["", "core-a", "12.50"]
+from services.intake.case_export import decimal_text
 
 
 @pytest.mark.parametrize(
