@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from services.compliance import duty_cause_desk, fact_desk, hindsight, reconsideration, sharing_desk
@@ -22,6 +22,7 @@ from services.compliance.domain.dossier import (
     Dossier,
     DossierEntry,
     DossierName,
+    is_so,
 )
 from services.compliance.domain.facts import Inconvenient, PartyFacts, Question
 from services.compliance.domain.leaves import NewLeaf
@@ -107,8 +108,9 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, fresh: Sequence[Dossi
     await store.insert_entries(uow, instruments.cipher, kept, told_by=told_by)
     await append_leaves(uow, instruments.cipher, list(leaves.values()))
     await fact_desk.hear(uow, [(one.party_id, MISSED_AS.get(one.name, one.name)) for one in fresh])
-    noticed = {one.party_id: one.as_of for one in fresh if one.name == DEBT_NOTICE and one.value is True}
-    await duty_cause_desk.settle(uow, instruments, noticed, reference="told", kinds=["first_communication"])
+    for one in fresh:
+        if one.name == DEBT_NOTICE and is_so(one):
+            await _settle_notices(uow, instruments, one)
     await reconsideration.reconsider(uow, instruments, told)
     past = [(one.party_id, hindsight.Since(one.as_of)) for one in fresh if one.as_of < uow.now]
     await hindsight.judge_since(uow, instruments, past)
@@ -116,6 +118,14 @@ async def _keep(uow: UnitOfWork, instruments: Instruments, fresh: Sequence[Dossi
     await sharing_desk.follow_other_ids(uow, [(one.party_id, one.as_of, uow.real_now) for one in binding])
     laws = [(one.party_id, one.as_of) for one in fresh if one.name in CIRCUMSTANCES]
     await sharing_desk.follow_laws(uow, laws, arrived_real=uow.real_now)
+
+
+async def _settle_notices(uow: UnitOfWork, instruments: Instruments, notice: DossierEntry) -> None:
+    """What is owed because of first communications: about the debts that the notice names, or about all."""
+    about = cast(tuple[str, ...], notice.value) if isinstance(notice.value, tuple) else None
+    await duty_cause_desk.settle(
+        uow, instruments, {notice.party_id: notice.as_of}, reference="told", kinds=["first_communication"], about=about
+    )  # fmt: skip
 
 
 def _leaf(uow: UnitOfWork, party_id: UUID, entries: Sequence[DossierEntry], told_by: str) -> NewLeaf:

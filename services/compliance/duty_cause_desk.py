@@ -11,6 +11,7 @@ from uuid import UUID
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.duty_causes import (
     BY_ITSELF,
+    SOME_DEBT,
     Answer,
     Cause,
     CauseKind,
@@ -111,11 +112,11 @@ async def answer(
 
 async def settle(
     uow: UnitOfWork, instruments: Instruments, done: Mapping[UUID, datetime], *, reference: str,
-    kinds: Sequence[CauseKind] = OF_PEOPLE, right: Right | None = None,
+    kinds: Sequence[CauseKind] = OF_PEOPLE, right: Right | None = None, about: Sequence[str] | None = None,
 ) -> None:  # fmt: skip
     """What is still owed to these people is answered by itself, at the time (business) given for each.
 
-    Only causes of these kinds and, where one is named, of that right. The parties are locked.
+    Only causes of these kinds and, where one is named, of that right, or about these debts. The parties are locked.
     """
     people = {_person_key(instruments, one): one for one in done}
     found = await store.open_of(uow, [one for one in people if one is not None], kinds)
@@ -123,6 +124,8 @@ async def settle(
     for kept in found:
         party_id = people[kept.person_key]
         if right is not None and kept.cause.said.get("right") != right:
+            continue
+        if about is not None and kept.cause.cause_id not in _first_about(instruments, party_id, about):
             continue
         at = max(done[party_id], kept.cause.caused_at)
         answers += [
@@ -170,8 +173,17 @@ def _cause(
 
 
 def _id(instruments: Instruments, new: NewCause) -> UUID:
-    subject = "" if new.party_id is None else str(new.party_id)
-    return digest_id(instruments.cipher.blind_index("duty_cause", cause_name(new.kind, subject, new.reference)))
+    return _id_of(instruments, new.kind, new.party_id, new.reference)
+
+
+def _id_of(instruments: Instruments, kind: CauseKind, party_id: UUID | None, reference: str) -> UUID:
+    subject = "" if party_id is None else str(party_id)
+    return digest_id(instruments.cipher.blind_index("duty_cause", cause_name(kind, subject, reference)))
+
+
+def _first_about(instruments: Instruments, party_id: UUID, debts: Sequence[str]) -> set[UUID]:
+    """The first communications about these debts, or about one that nobody named."""
+    return {_id_of(instruments, "first_communication", party_id, one) for one in (*debts, SOME_DEBT)}
 
 
 def key_of_person(instruments: Instruments, party_id: UUID) -> bytes:

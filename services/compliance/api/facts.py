@@ -11,7 +11,14 @@ from starlette.responses import Response
 
 from services.compliance import dossier_desk
 from services.compliance.api.surroundings import instruments_of
-from services.compliance.domain.dossier import REQUEST_LASTS, FactValue, age_limit, standing_of
+from services.compliance.domain.dossier import (
+    DEBT_NOTICE,
+    REQUEST_LASTS,
+    DossierEntry,
+    FactValue,
+    age_limit,
+    standing_of,
+)
 from services.compliance.domain.preferences import (
     DAY_ENDS,
     ContradictoryPreferences,
@@ -83,7 +90,7 @@ async def tell_facts(request: Request, body: FactsTold) -> Response:
         await refuse_erased(uow, instruments.cipher, [item.party_id for item in body.items])
         new = [
             NewEntry(
-                party_id=item.party_id, name=item.fact, value=_value(item),
+                party_id=item.party_id, name=item.fact, value=_named(item),
                 as_of=believable(item.as_of, now=uow.now), owner=caller.client_id, reference=item.reference,
             )
             for item in body.items
@@ -116,7 +123,7 @@ async def read_facts(request: Request, party_id: Annotated[PartyId, Query(descri
                 KnownFact.model_validate(
                     {
                         "fact": name,
-                        "value": value_document(entry),
+                        **_shown(entry),
                         "as_of": entry.as_of,
                         "until": None if limit is None else entry.as_of + limit,
                         "owner": entry.owner,
@@ -200,6 +207,17 @@ def _only_for_oneself(caller: Caller, party_id: PartyId) -> None:
 
 def _value(item: FactTold) -> FactValue:
     return tuple(item.value) if isinstance(item.value, list) else item.value
+
+
+def _named(item: FactTold) -> FactValue:
+    """The value as it is kept: of a notice that names debts, their ids."""
+    return _value(item) if item.debt_ids is None else tuple(sorted(map(str, item.debt_ids)))
+
+
+def _shown(entry: DossierEntry) -> dict[str, object]:
+    value = value_document(entry)
+    names_debts = entry.name == DEBT_NOTICE and isinstance(entry.value, tuple)
+    return {"value": True, "debt_ids": value} if names_debts else {"value": value}
 
 
 def _wish(told: WishTold) -> Wish:

@@ -31,7 +31,7 @@ TellableName = FactName | Circumstance | Literal["letter"]
 DossierName = TellableName | Literal["preferences", "customer_request"]
 FactValue = bool | str | tuple[str, ...]
 
-# That the person was told what the debt is: 12 CFR 1006.34, 940 CMR 7.08.
+# That the person was told what the debt is: 12 CFR 1006.34, 940 CMR 7.08. Its value may name the debts it spoke of.
 DEBT_NOTICE: Final[FactName] = "validation_notice_sent"
 FACT_NAMES: Final[frozenset[str]] = frozenset(get_args(FactName))
 CIRCUMSTANCES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -177,23 +177,25 @@ class Dossier:
             circumstances=_circumstances(standing),
             told=_told_by(standing, facts.counted, at=at),
             overrides=overrides,
-            unnoticed=self._unnoticed(standing.get(DEBT_NOTICE), known_by=known_by),
+            unnoticed=self._unnoticed(heard, at=at, known_by=known_by),
             inconvenient=wished,
             letter=_letter(standing.get("letter")),
             requested=_requested(heard, at),
             counted=_with_places(facts.counted, heard),
         )
 
-    def _unnoticed(self, notice: DossierEntry | None, *, known_by: datetime | None) -> frozenset[UUID]:
-        """Debts that came to be, or came to us, after the last notice: it spoke of none of them."""
-        if notice is None or notice.value is not True:
+    def _unnoticed(
+        self, heard: Sequence[DossierEntry], *, at: datetime, known_by: datetime | None
+    ) -> frozenset[UUID]:  # fmt: skip
+        """Debts of which no notice spoke: none named them, and they came later than each that named none."""
+        notices = _notices(heard, at=at)
+        if not notices:
             return frozenset()
         return frozenset(
             debt.debt_id
             for debt in self.debts
             if known_by is None or debt.known_real is None or debt.known_real <= known_by
-            if (debt.known_real is not None and debt.known_real > notice.recorded_real)
-            or (debt.originated_on is not None and debt.originated_on > notice.as_of.date())
+            if not any(_speaks_of(one, debt) for one in notices)
         )
 
     def _of_others(
@@ -286,7 +288,7 @@ def _with_places(counted: tuple[Counted, ...], heard: Sequence[DossierEntry]) ->
 def _told_by(standing: Mapping[str, DossierEntry], counted: Iterable[Counted], *, at: datetime) -> dict[FactName, Told]:
     """What was told, and what our own records show: a message announced a visit. The later word counts."""
     told = {
-        cast(FactName, name): _told(name, entry.as_of, value=entry.value is True)
+        cast(FactName, name): _told(name, entry.as_of, value=is_so(entry))
         for name, entry in standing.items()
         if name in FACT_NAMES
     }
@@ -294,6 +296,29 @@ def _told_by(standing: Mapping[str, DossierEntry], counted: Iterable[Counted], *
     if announced is not None and (word is None or word.as_of < announced):
         told[NOTICE] = _told(NOTICE, announced, value=True)
     return told
+
+
+def is_so(entry: DossierEntry) -> bool:
+    """Whether the fact is told to be so; of the notice of debts, at least of those that it names."""
+    return entry.value is True or (entry.name == DEBT_NOTICE and isinstance(entry.value, tuple))
+
+
+def _notices(heard: Sequence[DossierEntry], *, at: datetime) -> list[DossierEntry]:
+    """The notices sent until that business time; a word that none was sent takes back those before it."""
+    told = sorted(
+        (one for one in heard if one.name == DEBT_NOTICE and one.as_of <= at),
+        key=lambda one: (one.as_of, one.recorded_real),
+    )
+    taken_back = [place for place, one in enumerate(told) if not is_so(one)]
+    return told[taken_back[-1] + 1 :] if taken_back else told
+
+
+def _speaks_of(notice: DossierEntry, debt: Debt) -> bool:
+    """One that names debts speaks of these; another one of all that there were, and that were known, when it came."""
+    if isinstance(notice.value, tuple):
+        return str(debt.debt_id) in notice.value
+    came_later = debt.known_real is not None and debt.known_real > notice.recorded_real
+    return not came_later and not (debt.originated_on is not None and debt.originated_on > notice.as_of.date())
 
 
 def _told(name: str, as_of: datetime, *, value: bool) -> Told:

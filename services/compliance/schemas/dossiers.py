@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
-from services.compliance.domain.dossier import TellableName
+from services.compliance.domain.dossier import DEBT_NOTICE, TellableName
 from services.compliance.schemas.identifiers import PartyId
 from shared.events.base import Reference
 from shared.events.contact import Channel
@@ -31,6 +31,19 @@ class FactTold(_Body):
     )
     as_of: Moment = Field(description="Business time since when it is so.")
     reference: Reference | None = Field(None, description="The owner's record of it.")
+    debt_ids: list[UUID] | None = Field(
+        None,
+        min_length=1,
+        max_length=50,
+        description="Of `validation_notice_sent`: the debts (`debt_id` of the case's loans) of which the notice spoke. "
+        "Left out: of those that the person was known to be bound by when it is told, and that had been made by then.",
+    )
+
+    @model_validator(mode="after")
+    def _debts_belong_to_a_notice(self) -> Self:
+        if self.debt_ids is not None and (self.fact != DEBT_NOTICE or self.value is not True):
+            raise ValueError(f"debt_ids go with {DEBT_NOTICE}, and only where it was sent")
+        return self
 
 
 class FactsTold(_Body):
@@ -58,6 +71,7 @@ class KnownFact(BaseModel):
 
     fact: str = Field(description="The fact.", examples=["validation_notice_sent"])
     value: bool | str | list[str] = Field(description="Its value.")
+    debt_ids: list[UUID] | None = Field(None, description="Of a notice: the debts that it named; null: it named none.")
     as_of: Moment = Field(description="Business time since when it is so.")
     until: Moment | None = Field(description="It says nothing of contacts that begin later; null: no limit.")
     owner: str = Field(description="Whose word it is.")

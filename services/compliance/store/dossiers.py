@@ -202,6 +202,8 @@ def _entry(row: asyncpg.Record, value: Any, reference: str | None) -> DossierEnt
             value = frozenset(value)
         case "letter":
             value = tuple(value)
+        case "validation_notice_sent" if isinstance(value, list):
+            value = tuple(value)
     return DossierEntry(
         party_id=row["party_id"],
         name=row["name"],

@@ -121,8 +121,16 @@ async def test_each_debt_asks_for_a_notice_of_its_own(desk: Desk) -> None:
     await called(desk, case, hours=0)
     [cause] = (await desk.get("/v1/duties/causes", client="rights-desk")).json()["items"]
     assert cause["reference"] == str(second.debt_id)
-    await desk.tell(case.party_id, validation_notice_sent=True)
-    assert await waits(desk, "US-REGF-VALID-SEND") == {"US-REGF-VALID-SEND": (0, 0)}
+    fact = {"party_id": str(case.party_id), "fact": "validation_notice_sent", "value": True}
+    for minutes, one, waiting in ((2, first, 1), (1, second, 0)):
+        since = (desk.clock.business - timedelta(minutes=minutes)).isoformat()
+        item = {**fact, "as_of": since, "debt_ids": [str(one.debt_id)]}
+        assert (await desk.post("/v1/facts", {"items": [item]}, client="core")).status_code == 200
+        assert await waits(desk, "US-REGF-VALID-SEND") == {"US-REGF-VALID-SEND": (waiting, 0)}
+    [known] = (await desk.get("/v1/facts", party_id=str(case.party_id))).json()["items"]
+    assert (known["value"], known["debt_ids"]) == (True, [str(second.debt_id)])
+    strange = {**fact, "fact": "recording_announced", "as_of": since, "debt_ids": [str(first.debt_id)]}
+    assert (await desk.post("/v1/facts", {"items": [strange]}, client="core")).status_code == 422
 
 
 async def called(desk: Desk, case: CaseOpened, *, hours: int) -> None:

@@ -195,6 +195,15 @@ def test_a_notice_speaks_of_the_debts_that_there_were() -> None:
     assert unnoticed(notice, later, at=NOW + 3 * DAY) == set()
     assert unnoticed() == set(), "where none was sent the rule asks for it of itself"
 
+    of_second = replace(later, value=(str(UUID(int=2)),))
+    after = NOW + 3 * DAY
+    assert unnoticed(of_second, at=after) == {1, 3}, "told late, it speaks of the debt that it names and of no other"
+    assert unnoticed(notice, of_second, at=after) == {3}, "a notice of its own for each debt"
+    taken_back = replace(later, value=False, as_of=NOW + 2 * DAY, recorded_real=REAL + 3 * DAY)
+    assert unnoticed(notice, of_second, taken_back, at=after) == set()
+    told = Dossier((of_second,), debts=debts).applied_to(facts(), at=after).told["validation_notice_sent"]
+    assert (told.value, told.as_of) == (True, NOW + 2 * DAY)
+
 
 def test_each_debt_has_its_own_time_for_its_notice(book: RuleBook) -> None:
     rule = next(one for one in book.rules(jurisdiction="US-CA", day=NOW.date()) if one.id == "US-REGF-VALID")
