@@ -14,9 +14,11 @@ from services.compliance.domain.reports import (
     CLOCK_SKEW,
     ContactInFuture,
     ContactRecordChanged,
+    ContactTimesContradict,
     FeedNumberTaken,
     contact_id_of,
     counters,
+    times_contradict,
 )
 from services.compliance.domain.third_persons import INQUIRY
 from services.compliance.erased import pass_over
@@ -96,6 +98,8 @@ async def _sort(uow: UnitOfWork, cipher: PartyCipher, reports: Mapping[int, Repo
             batch.refused[position] = ContactRecordChanged()
         elif report.started_at > uow.now + CLOCK_SKEW:
             batch.refused[position] = ContactInFuture()
+        elif times_contradict(report.started_at, report.started_real, now=uow.now, real_now=uow.real_now):
+            batch.refused[position] = ContactTimesContradict()
         elif (report.source, report.number) in taken:
             batch.refused[position] = FeedNumberTaken()
         else:

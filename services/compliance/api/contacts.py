@@ -9,7 +9,13 @@ from starlette.responses import Response
 
 from services.compliance.api.surroundings import instruments_of
 from services.compliance.domain.feeds import FeedClosed, FeedForeign, FeedUnknown
-from services.compliance.domain.reports import ContactInFuture, ContactRecordChanged, FeedNumberTaken, feed_id_of
+from services.compliance.domain.reports import (
+    ContactInFuture,
+    ContactRecordChanged,
+    ContactTimesContradict,
+    FeedNumberTaken,
+    feed_id_of,
+)
 from services.compliance.instruments import Instruments
 from services.compliance.report_desk import record_reports, refusal
 from services.compliance.schemas.contacts import (
@@ -34,7 +40,13 @@ _REPORT = [Depends(scope("compliance.report-contact"))]
     response_model=ReportedResults,
     dependencies=_REPORT,
     responses=problem_responses(
-        FeedUnknown, FeedForeign, FeedClosed, ContactRecordChanged, FeedNumberTaken, ContactInFuture
+        FeedUnknown,
+        FeedForeign,
+        FeedClosed,
+        ContactRecordChanged,
+        FeedNumberTaken,
+        ContactInFuture,
+        ContactTimesContradict,
     ),
     summary="Report contacts that were made",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -35,6 +35,24 @@ class ContactInFuture(KnownProblem):
     """The contact begins later than now, beyond what clocks may differ: the source's clock or record is wrong."""
 
     kind, status, title = "contact-in-future", 422, "The contact lies in the future"
+
+
+class ContactTimesContradict(KnownProblem):
+    """The two times of the start cannot both be right: real time in the future, or apart from business time where both
+    clocks show the same. What was known when a contact began is judged by real time, so a wrong one would excuse it.
+    """
+
+    kind, status, title = "contact-times-contradict", 422, "The times of the contact contradict each other"
+
+
+def times_contradict(
+    started_at: datetime, started_real: datetime | None, *, now: datetime, real_now: datetime
+) -> bool:  # fmt: skip
+    """Whether the real time that was told of the start cannot be: None is told by nobody and worked out here."""
+    if started_real is None:
+        return False
+    one_clock = abs(now - real_now) <= CLOCK_SKEW
+    return started_real > real_now + CLOCK_SKEW or (one_clock and abs(started_real - started_at) > CLOCK_SKEW)
 
 
 class Counters(NamedTuple):

@@ -1,12 +1,22 @@
 """What a report counts as: what is not known counts as everything that the channel can have been."""
 
+from datetime import timedelta
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.compliance.domain.reports import Counters, Reached, ReportedChannel, contact_id_of, counters
+from services.compliance.domain.reports import (
+    Counters,
+    Reached,
+    ReportedChannel,
+    contact_id_of,
+    counters,
+    times_contradict,
+)
+
+from .conftest import NOW
 
 
 @pytest.mark.parametrize(
@@ -50,6 +60,23 @@ def test_inquiry_counts_as_whom_it_reached(reached: Reached, counts: tuple[bool,
 def test_unknown_counts_at_least_as_anything_known(channel: ReportedChannel, reached: Reached) -> None:
     unknown, known = counters(channel, "unknown", conversation=None), counters(channel, reached, conversation=None)
     assert all(one >= other for one, other in zip(unknown, known, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("apart", "told", "contradicts"),
+    [
+        (timedelta(), None, False),
+        (timedelta(), timedelta(minutes=-1), False),
+        (timedelta(), timedelta(hours=-3), True),  # as if nobody could have known yet
+        (timedelta(), timedelta(hours=3), True),
+        (timedelta(days=200), timedelta(hours=-3), False),  # a stepped clock of business: nobody can tell
+        (timedelta(days=200), timedelta(hours=6), True),  # nor is that yet to come
+    ],
+)
+def test_real_time_that_cannot_be_is_seen(apart: timedelta, told: timedelta | None, contradicts: bool) -> None:
+    began, now = NOW, NOW + timedelta(hours=5)
+    started_real = None if told is None else began + apart + told
+    assert times_contradict(began, started_real, now=now, real_now=now + apart) is contradicts
 
 
 def test_same_record_of_two_sources_is_two_contacts() -> None:

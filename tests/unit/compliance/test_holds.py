@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.compliance.domain.decisions import decide
+from services.compliance.domain.facts import Requested
 from services.compliance.domain.holds import (
     FOUR_EYES,
     Hold,
@@ -42,6 +43,20 @@ def hold(**changes: Any) -> Hold:
 def test_every_kind_keeps_a_collection_visit_away(kind: HoldKind) -> None:
     decision = decide(question(), facts(holds=(hold(kind=kind),)), rule_book())
     assert decision.answer.value != "allow"
+
+
+@pytest.mark.parametrize("kind", ["deceased", "insolvency", "minor", "safety"])
+@pytest.mark.parametrize("place", sorted({pack.jurisdiction for pack in rule_book().packs} - {"*"}))
+def test_what_the_customer_asks_for_never_passes_it(kind: HoldKind, place: str) -> None:
+    asked = question(purpose="customer_requested", jurisdiction=place)
+    wish = Requested(channels=frozenset({"visit"}), at=NOW - DAY, until=NOW + 6 * DAY)
+    decisions = [
+        decide(asked, facts(holds=holds, jurisdiction=place, requested=(wish,)), rule_book())
+        for holds in ((), (hold(kind=kind),))
+    ]
+    without, under = ({one.rule.id for one in each.refusals} for each in decisions)
+    assert "FACTS-REQUEST" not in without
+    assert under - without
 
 
 def test_breathing_space_lasts_sixty_days_whatever_was_said() -> None:
