@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 20
 _ASK_AGAIN: Final = frozenset({401, 403, 425, 429})
+# What comes without anybody's doing once whoever was away is back: a feeder is heard, compliance or its log has caught
+# up, the core confirms. Such an answer says nothing about the contact, however long it takes.
+_COMES_BY_ITSELF: Final = frozenset({"facts.fresh", "facts.caught_up", "log.current", "balance.confirmed"})
+# Any other fact usually comes within seconds; one that never does must not be waited for.
+_TRIES_FOR_A_FACT: Final = 10
+# Whoever waits has a timer that ends it long before; this only ends the asking: a try every 5 s, for a day.
+_TRIES_AT_ALL: Final = 17_280
 
 
 class _Answer(BaseModel):
@@ -31,9 +38,10 @@ class _Answer(BaseModel):
 
 
 class PermitReason(_Answer):
-    """One rule that spoke against a contact."""
+    """One rule that spoke against a contact. `lawful_after`: the event or fact after which it would not."""
 
     rule: str
+    lawful_after: str | None = None
 
 
 class PermitDecision(_Answer):
@@ -45,6 +53,17 @@ class PermitDecision(_Answer):
     permit_id: UUID | None = None
     permit: str | None = None
     earliest_lawful: Moment | None = None
+
+    def stands(self, *, tries: int) -> bool:
+        """Whether the asker acts on it; else the same is asked again. `tries`: how often it was asked before.
+
+        The first answers of a compliance that was away say only that it must catch up first: taken for refusals they
+        would cost every appointment that was waiting.
+        """
+        if self.decision != "needs-fact":
+            return True
+        comes = any(reason.lawful_after in _COMES_BY_ITSELF for reason in self.reasons)
+        return tries >= (_TRIES_AT_ALL if comes else _TRIES_FOR_A_FACT)
 
 
 class _Decisions(_Answer):

@@ -84,27 +84,31 @@ class Story:
     def __init__(self, cast: Cast) -> None:
         self._cast = cast
         self._directory = Directory(cast.api, cast.core.ledger)
-        self._customers = Customers(cast.api, self._directory, cast.behaviour)
-        self._field = FieldDay(cast.api, cast.pace, self._directory, cast.behaviour)
+        self.customers = Customers(cast.api, self._directory, cast.behaviour)
+        self.field = FieldDay(cast.api, cast.pace, self._directory, cast.behaviour)
         untouched = cast.opening.malformed_parties | cast.opening.unknown_parties
         self._repayment = Repayment(cast.core, cast.behaviour, untouched=untouched)
         self._acts = ForbiddenActs(
             api=cast.api, pace=cast.pace, platform=cast.platform, core=cast.core, directory=self._directory,
-            field=self._field, say=cast.say,
+            field=self.field, say=cast.say,
         )  # fmt: skip
         self._late_visit: dict[str, Any] | None = None
         self.told = Told(acts=self._acts.acts)
 
     async def run(self) -> Told:
         """Everything, to the end of the last instalment. Raises UnexpectedAnswer, NotQuiet."""
-        await self._attest_history()
-        await self._open_books()
-        await self._register_staff()
-        await self._declare_sources()
+        await self.prepare()
         for number in range(self._cast.size.days + 1):
             await self._business_day(number)
         await self._months_after()
         return self.told
+
+    async def prepare(self) -> None:
+        """The first night: who owes, what was done before, who works, what they report. Raises UnexpectedAnswer."""
+        await self._attest_history()
+        await self._open_books()
+        await self._register_staff()
+        await self._declare_sources()
 
     async def _attest_history(self) -> None:
         """At the cut-over history comes before the loans: what the bank did with these people until now."""
@@ -173,11 +177,13 @@ class Story:
         if number:
             await self._field_hour(number, today, now)
         if number < self._cast.size.days and now == OFFER_HOUR:
-            await self._plan(tomorrow)
+            await self.plan(tomorrow)
+            async with asyncio.timeout(_PLANNING_TIMEOUT_SECONDS):
+                await self._settle(f"routes for {tomorrow:%d %b} are planned and offered")
         if number < self._cast.size.days and now == ANSWER_HOUR:
-            await self._customers.answer_offers()
+            await self.customers.answer_offers()
         if number and now == PAY_HOUR:
-            spared = {(await self._loan_ref(visit)) for visit in await self._field.ready(today)}
+            spared = {(await self._loan_ref(visit)) for visit in await self.field.ready(today)}
             await self._repayment.pay_by_themselves(number, at=self._cast.pace.now, but=spared if number == 1 else ())
             if number == 1:
                 await self._repayment.bounce_one(at=self._cast.pace.now)
@@ -188,25 +194,25 @@ class Story:
         if number == 2 and now == MORNING_OF_ACTS:
             await self._outage(today)
         else:
-            await self._field.work(today)
+            await self.field.work(today)
         if number == 1 and now == MORNING_OF_ACTS:
             await self._forbidden_morning(today)
         if number == 1 and now == EVENING and self._late_visit is not None:
             await self._acts.too_late(self._late_visit)
 
     async def _spare_one_for_too_late(self, today: date) -> dict[str, Any] | None:
-        ready = choose(await self._field.ready(today), 1)
-        self._field.spared.update(visit["visit_id"] for visit in ready)
+        ready = choose(await self.field.ready(today), 1)
+        self.field.spared.update(visit["visit_id"] for visit in ready)
         return ready[0] if ready else None
 
     async def _forbidden_morning(self, today: date) -> None:
         """Acts on visits that could begin now; the day goes on around them."""
-        ready = [visit for visit in await self._field.ready(today) if visit["visit_id"] not in self._field.spared]
-        chosen = choose([visit for visit in ready if self._field.is_ahead(visit)], ACTS_NEED_VISITS)
+        ready = [visit for visit in await self.field.ready(today) if visit["visit_id"] not in self.field.spared]
+        chosen = choose([visit for visit in ready if self.field.is_ahead(visit)], ACTS_NEED_VISITS)
         if len(chosen) < ACTS_NEED_VISITS:
             raise RuntimeError(f"the forbidden acts need {ACTS_NEED_VISITS} visits, {len(chosen)} are ready")
         door, stranger, paying, alarmed = chosen
-        self._field.spared.update(visit["visit_id"] for visit in (door, paying, alarmed))
+        self.field.spared.update(visit["visit_id"] for visit in (door, paying, alarmed))
         await self._acts.payment_on_the_way(paying)
         start = datetime.fromisoformat(door["window"]["start"])
         await self._cast.pace.advance_to(max(start, self._cast.pace.now))
@@ -215,40 +221,38 @@ class Story:
         await self._cast.pace.settle()
         await self._acts.over_budget(door)
         await self._acts.leave(door)
-        (await self._field.set_off(alarmed)).expected()
+        (await self.field.set_off(alarmed)).expected()
         await self._acts.call_for_help(alarmed, silent=False)
 
     async def _outage(self, today: date) -> None:
         """compliance dies in the middle of a field day. Visits that have begun end first: signatures need its holds."""
-        await self._field.finish()
-        ready = [visit for visit in await self._field.ready(today) if self._field.is_ahead(visit)]
+        await self.field.finish()
+        ready = [visit for visit in await self.field.ready(today) if self.field.is_ahead(visit)]
         waiting, alarmed = choose(ready, 2)
-        self._field.spared.add(alarmed["visit_id"])
+        self.field.spared.add(alarmed["visit_id"])
         self.told.recovery_seconds = await self._acts.compliance_dies(
             waiting,
             alarmed,
             seconds=COMPLIANCE_OUTAGE_SECONDS,
-            meanwhile=lambda: self._field.work(today),
+            meanwhile=lambda: self.field.work(today),
         )
 
-    async def _plan(self, day: date) -> None:
-        """Plan the next field day, and wait until its offers are with the customers."""
+    async def plan(self, day: date) -> None:
+        """Have a field day planned: routes, and offers to the customers. Raises UnexpectedAnswer."""
         body = {"max_visits": self._cast.size.visits_per_day}
         (await self._cast.api.post("assignment", f"/v1/field-days/{day.isoformat()}/plan", body)).expected()
         self.told.field_days.append(day)
-        async with asyncio.timeout(_PLANNING_TIMEOUT_SECONDS):
-            await self._settle(f"routes for {day:%d %b} are planned and offered")
 
     async def _months_after(self) -> None:
         """Instalments fall due and are paid, or not, as the fitted data has it."""
-        await self._field.finish()
+        await self.field.finish()
         last = FIRST_DAY + timedelta(days=self._cast.size.days)
         for number, days in enumerate(_INSTALMENT_DAYS, start=1):
             today = last + timedelta(days=days)
             await self._cast.pace.advance_to(local(today, PAY_HOUR))
             self._cast.core.ledger.business_date = today
             self._cast.report("Instalments are paid", number, len(_INSTALMENT_DAYS))
-            await self._repayment.pay_instalments(self._cast.api, self._field.signed, at=self._cast.pace.now)
+            await self._repayment.pay_instalments(self._cast.api, self.field.signed, at=self._cast.pace.now)
             await self._cast.pace.settle()
             await self._cast.refresh()
         self._cast.say(f"{self._cast.pace.waited_seconds:.0f} s were spent waiting for the services to come to rest")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from services.assignment import remote
@@ -17,9 +17,6 @@ from shared.ids import derived_id
 from shared.messaging import Answer, Intent, TimerHandler
 from shared.permits import PermitDecision
 from shared.web.client import ServiceClient
-
-# A fact that compliance still lacks usually arrives within seconds; one that never does must not wait for ever.
-MAX_TRIES_FOR_FACTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,7 @@ class VisitPermits:
         return [self._answer(intent, decisions.get(intent.id)) for intent in intents]
 
     def _answer(self, intent: Intent, decision: PermitDecision | None) -> Answer | None:
-        if decision is None:
-            return None
-        if decision.decision == "needs-fact" and intent.attempts < MAX_TRIES_FOR_FACTS:
+        if decision is None or not decision.stands(tries=intent.attempts):
             return None
         return Decided(decision=decision)
 

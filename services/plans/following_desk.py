@@ -35,8 +35,6 @@ LOOK: Final = "plan.follow_up_look"
 ASK: Final = "plan.follow_up_permit"
 _AT_ONCE: Final = 200
 _WINDOW: Final = timedelta(hours=1)
-# What compliance lacks usually comes within seconds; the next midnight asks anew.
-_TRIES_FOR_FACTS: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,7 +311,7 @@ def permit_request(intent: Intent, one: Followed, policy: FollowUpPolicy) -> dic
 
 
 def _answer(intent: Intent, decision: PermitDecision | None) -> Answer | None:
-    if decision is None or (decision.decision == "needs-fact" and intent.attempts < _TRIES_FOR_FACTS):
+    if decision is None or not decision.stands(tries=intent.attempts):
         return None
     return Answer(body=decision.model_dump(mode="json"))
 

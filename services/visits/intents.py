@@ -20,15 +20,13 @@ from services.visits.remote import (
 from services.visits.store import facts as fact_store
 from services.visits.store import visits as visit_store
 from shared.database import Database, UnitOfWork
+from shared.ids import derived_id
 from shared.messaging import Answer, Intent, IntentHandler, TimerHandler
 from shared.permits import PermitDecision, PermitReleases, PermitUses
 from shared.telemetry.metrics import count
 from shared.web.client import RemoteProblem, RemoteUnavailable
 
 KEY_REFRESH: Final = timedelta(hours=1)
-# Compliance has not yet seen what we have seen, or has not heard from a feeder: it will, so the question is asked
-# again.
-_BEHIND: Final = frozenset({"facts_behind", "facts-behind", "facts_stale", "facts-stale"})
 _MOOT: Final = "moot"
 _MAX_PAGES: Final = 50
 
@@ -70,15 +68,19 @@ class OfferPermits:
             facts = await fact_store.load_facts(uow, {visit.party_id for visit in visits.values()})
         moot: set[UUID] = set()
         items: list[PermitItem] = []
+        tries: list[str] = []
         for intent in intents:
             visit = visits.get(_visit_id(intent))
             if visit is None or visit.state is not State.PROPOSED:
                 moot.add(intent.id)
             elif facts[visit.party_id].case_version is not None:
                 items.append(_item(intent, visit, facts[visit.party_id].time_zones))
-        decisions = await self._decisions(items)
+                tries.append(f"{intent.id}:{intent.attempts}")
+        # The tries are part of the key: an answer that lacked facts must not be replayed once they are known.
+        decisions = await self._decisions(items, key=str(derived_id("offer-permits", *tries)))
         return [
-            Answer(body={_MOOT: True}) if intent.id in moot else _usable(decisions.get(intent.id)) for intent in intents
+            Answer(body={_MOOT: True}) if intent.id in moot else _usable(intent, decisions.get(intent.id))
+            for intent in intents
         ]
 
     async def commit(self, uow: UnitOfWork, answered: Sequence[tuple[Intent, Answer]]) -> None:
@@ -103,11 +105,11 @@ class OfferPermits:
             changes.append(change)
         await visit_store.save_changes(uow, changes)
 
-    async def _decisions(self, items: Sequence[PermitItem]) -> Mapping[UUID, PermitDecision]:
+    async def _decisions(self, items: Sequence[PermitItem], *, key: str) -> Mapping[UUID, PermitDecision]:
         if not items:
             return {}
         try:
-            return await self._neighbours().permits(items)
+            return await self._neighbours().permits(items, key=key)
         except (RemoteProblem, RemoteUnavailable):
             return {}
 
@@ -217,12 +219,9 @@ def _item(intent: Intent, visit: Visit, time_zones: Sequence[str]) -> PermitItem
     )
 
 
-def _usable(decision: PermitDecision | None) -> Answer | None:
-    """The decision as an answer; None when there is none yet, or when compliance only has to catch up."""
-    if decision is None:
-        return None
-    behind = bool(decision.reasons) and all(reason.rule in _BEHIND for reason in decision.reasons)
-    if decision.decision != "allow" and behind:
+def _usable(intent: Intent, decision: PermitDecision | None) -> Answer | None:
+    """The decision as an answer; None when there is none yet."""
+    if decision is None or not decision.stands(tries=intent.attempts):
         return None
     return Answer(body=decision.model_dump(mode="json"))
 

@@ -185,15 +185,11 @@ class Neighbours:
             finally:
                 await balances.close()
 
-    async def permits(self, items: Sequence[PermitItem]) -> dict[UUID, PermitDecision]:
-        """Compliance's decisions by request. Raises RemoteProblem, RemoteUnavailable.
-
-        The key is derived from the requests, so the same batch repeated is the same command; a batch composed
-        otherwise is another command, in which compliance recognises each request by its own id.
+    async def permits(self, items: Sequence[PermitItem], *, key: str) -> dict[UUID, PermitDecision]:
+        """Compliance's decisions by request; it recognises each request by its own id. Raises RemoteProblem,
+        RemoteUnavailable.
         """
-        key = derived_id("offer-permits", *(item.model_dump_json() for item in items))
-        requests = [item.model_dump(mode="json") for item in items]
-        return await ask_for_permits(self.compliance, requests, key=str(key))
+        return await ask_for_permits(self.compliance, [item.model_dump(mode="json") for item in items], key=key)
 
     async def at_the_door(self, party_id: UUID, case_id: UUID) -> tuple[Point | None, SignedBalance | None]:
         """The exact point of the home and the balance intake confirms; each None without a valid answer in time."""

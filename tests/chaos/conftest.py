@@ -85,8 +85,11 @@ class Run:
     async def start_altered(
         self, service: str, alterations: Sequence[str], *, name: str, roles: Sequence[Role]
     ) -> None:
-        """A process of a service with these alterations of `tests.chaos.altered`; returns when it is ready."""
-        port = free_port()
+        """A process of a service with these alterations of `tests.chaos.altered`; returns when it is ready.
+
+        Named like the service it listens where the others look for it.
+        """
+        port = self.platform.ports[service] if name == service else free_port()
         process = ChildProcess(
             name=name,
             module="tests.chaos.altered",

@@ -72,12 +72,14 @@ class Others:
         self.trace_problem: str | None = None
         self.day_problem: str | None = None
         self.asked: list[tuple[str, Any]] = []
+        self.keys: list[tuple[str, str | None]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.down:
             raise httpx.ConnectError("down")
         body = json.loads(request.content) if request.content else None
         self.asked.append((request.url.path, body))
+        self.keys.append((request.url.path, request.headers.get("Idempotency-Key")))
         if request.url.path == "/v1/permits":
             items = [
                 {"request_id": i["request_id"], "decision_id": str(uuid4()), "reasons": [], "permit_id": str(uuid4())}

@@ -61,6 +61,22 @@ async def test_offer_waits_while_compliance_is_down(world: Any) -> None:
     assert await world.state() == "offered"
 
 
+async def test_offer_waits_while_compliance_catches_up(world: Any) -> None:
+    """After an outage its first answers lack facts that come by themselves, to however many tries: no refusal."""
+    reasons = [{"rule": "FACTS-FRESH", "lawful_after": "facts.fresh"}]
+    world.others.answer = {"decision": "needs-fact", "permit_id": None, "reasons": reasons}
+    await world.deliver("case", world.case())
+    await world.deliver("visit", world.proposal())
+    for _ in range(12):
+        await world.work()
+    assert await world.state() == "proposed"
+    keys = [key for path, key in world.others.keys if path == "/v1/permits"]
+    assert len(keys) == len(set(keys)) == 12, "an answer that lacked facts is not replayed"
+    world.others.answer = {"decision": "allow"}
+    await world.work()
+    assert await world.state() == "offered"
+
+
 async def test_refused_offer_is_repeated_at_the_earliest_lawful_time(world: Any) -> None:
     later = world.clock.business + timedelta(hours=3)
     world.others.answer = {"decision": "deny", "permit_id": None, "earliest_lawful": later.isoformat()}
