@@ -25,8 +25,8 @@ from simulation.portfolio.fitted import load_fitted
 from simulation.story import ANSWER_HOUR, FIELD_HOURS, FIRST_DAY, OFFER_HOUR, Cast, Size, Story, local
 from tests.chaos.conftest import SEED
 
-PARTIES = 120
-SIZE = Size(days=1, pairs=4, visits_per_day=24)
+PARTIES = 60
+SIZE = Size(days=1, pairs=3, visits_per_day=16)
 FIELD_DAY = FIRST_DAY + timedelta(days=1)
 # As in production: how stale a machine under load lets the services become is not what is tried here.
 FRESHNESS = timedelta(seconds=60)
