@@ -108,7 +108,7 @@ class Saga:
         await self.start("visits", "plans", "compliance")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 async def test_killed_at_each_step_of_a_visit(run: Any, reaches: Any, home: Path) -> None:
     async with run(PARTIES, SERVICES) as it:
         port = free_port()
