@@ -32,8 +32,8 @@ class KeysUnavailableError(Exception):
 class KeyCache:
     """Keys by id. A fetch happens when the keys are older than FRESH_SECONDS or an id is unknown, at most every 10 s.
 
-    While the owner is away, keys serve up to STALE_SECONDS: long enough for an outage, bounded so that a withdrawn key
-    dies.
+    One caller waits for the fetch; the others go on with a key that is known. While the owner is away, keys serve up to
+    STALE_SECONDS: long enough for an outage, bounded so that a withdrawn key dies.
     """
 
     def __init__(
@@ -86,7 +86,8 @@ class KeyCache:
     async def key(self, kid: str) -> Key:
         """The key of that id. Raises UnknownKeyError, KeysUnavailableError."""
         key = self._keys.get(kid)
-        if key is not None and self._age() < FRESH_SECONDS:
+        # Where somebody asks the owner already, nobody else need wait for an owner that may hang.
+        if key is not None and self._age() < (STALE_SECONDS if self._lock.locked() else FRESH_SECONDS):
             return key
         async with self._lock:
             known = self._keys.get(kid)

@@ -72,6 +72,28 @@ async def test_outage_is_bridged_and_bounded(
     await keys.key(kid)
 
 
+async def test_an_owner_that_hangs_holds_up_one_caller(issuer: DevelopmentIssuer, monotonic: Monotonic) -> None:
+    hangs, asked = asyncio.Event(), 0
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            hangs.set()
+            await asyncio.Event().wait()
+        return httpx.Response(200, json=issuer.jwks())
+
+    keys = KeyCache(jwks_url="http://s.test/jwks", transport=httpx.MockTransport(answer), monotonic=monotonic)
+    kid = str(issuer.jwks()["keys"][0]["kid"])
+    await keys.key(kid)
+    monotonic.seconds += 301
+    held_up = asyncio.create_task(keys.key(kid))
+    await hangs.wait()
+    await keys.key(kid)
+    held_up.cancel()
+    await keys.close()
+
+
 async def test_no_keys_at_start_is_not_the_callers_fault(
     verifier: TokenVerifier, issuer: DevelopmentIssuer, line: Counting
 ) -> None:
