@@ -31,6 +31,9 @@ class ServiceSettings(BaseSettings):
         "", description="SASL principal of this service; empty means no SASL (development only)."
     )
     kafka_password: SecretStr = Field(SecretStr(""), description="SASL password.")
+    kafka_authorities_file: Path | None = Field(
+        None, description="Authorities that sign the brokers' certificates (PEM); the system's when left out."
+    )
     http_host: str = Field("127.0.0.1", description="Address the API listens on.")
     http_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
     intake_url: str = Field("http://127.0.0.1:8101", description="Base address of intake.")

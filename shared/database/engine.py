@@ -9,11 +9,11 @@ from typing import Any, Self
 
 import asyncpg
 from sqlalchemy import event as sqlalchemy_event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.clock import Clock
+from shared.database.address import driver_url
 from shared.database.unit_of_work import UnitOfWork
 from shared.events.catalogue import CATALOGUE
 from shared.messaging import intent_store, outbox
@@ -77,7 +77,7 @@ class Database:
         `longest_wait_seconds`: for a connection, and for a lock; a statement may take three times as long.
         """
         statement_seconds = 3 * longest_wait_seconds
-        url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
+        url = driver_url(settings.database_url.get_secret_value())
         engine = create_async_engine(
             url,
             pool_size=pool_size,

@@ -12,11 +12,12 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.database.address import driver_url
 from shared.database.schema import Index, withhold_partitions
 
 LOCK_TIMEOUT_SECONDS = 4
@@ -54,7 +55,7 @@ def _migrate(owner_url: str, scripts: ScriptDirectory, revision: str) -> None:
 
 
 async def _upgrade_database(owner_url: str, scripts: ScriptDirectory, revision: str) -> None:
-    engine = create_async_engine(make_url(owner_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    engine = create_async_engine(driver_url(owner_url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -24,6 +27,8 @@ def client_options(settings: ServiceSettings, *, client_id: str) -> dict[str, An
     options = bounded_options(client_id) | {"bootstrap_servers": settings.kafka_bootstrap}
     if settings.kafka_username:
         encrypted = settings.environment == "production"
+        if encrypted:
+            options["ssl_context"] = _trusted_authorities(settings.kafka_authorities_file)
         options |= {
             "security_protocol": "SASL_SSL" if encrypted else "SASL_PLAINTEXT",
             "sasl_mechanism": SASL_MECHANISM,
@@ -31,6 +36,11 @@ def client_options(settings: ServiceSettings, *, client_id: str) -> dict[str, An
             "sasl_plain_password": settings.kafka_password.get_secret_value(),
         }
     return options
+
+
+@cache
+def _trusted_authorities(file: Path | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=file)
 
 
 def bounded_options(client_id: str) -> dict[str, Any]:

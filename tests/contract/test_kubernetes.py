@@ -1,16 +1,20 @@
 """The rendered base is fresh, keeps to the restricted Pod Security level, and agrees with the code."""
 
 import hashlib
+import os
 import re
+import ssl
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from aiokafka.client import AIOKafkaClient
 
 from cli.api_documents import definition
 from shared.events.topics import SERVICES, TOPICS
+from shared.messaging import connection
 from shared.service import ROLES
 from shared.settings import ServiceSettings
 
@@ -111,6 +115,48 @@ def test_settings_in_the_config_map_exist() -> None:
     assert set(objects("ConfigMap")["platform"]["data"]) <= known
 
 
+def secrets_of_the_readme() -> dict[str, set[str]]:
+    """The keys of each kind of Secret that the README asks for."""
+    rows = re.findall(r"^\| `<service>-(\w+)` \| (.*) \|$", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    return {kind: set(re.findall(r"`(DOORSTEP_\w+)`", keys)) for kind, keys in rows}
+
+
+@pytest.mark.parametrize("name", sorted(objects("Deployment")))
+async def test_a_pod_can_start_with_what_it_is_given(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings from the ConfigMap and the Secret that the README asks for, and nothing else; then a client of Kafka."""
+    spec = objects("Deployment")[name]["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    given = dict(objects("ConfigMap")["platform"]["data"])
+    given |= {
+        key: "postgresql://x@y/z" if key.endswith("_URL") else "x" for key in secrets_of_the_readme()["credentials"]
+    }
+    given |= {one["name"]: one["value"] for one in container.get("env", [])}
+    for key in [key for key in os.environ if key.startswith("DOORSTEP_")]:
+        monkeypatch.delenv(key)
+    for key, value in given.items():
+        monkeypatch.setenv(key, value)
+    settings = ServiceSettings()  # type: ignore[call-arg]  # from the environment
+
+    mounted = {Path(mount["mountPath"]) for mount in container["volumeMounts"]}
+    files = {settings.key_folder, *filter(None, [settings.kafka_authorities_file, settings.log_folder])}
+    assert all(mounted & {file, *file.parents} for file in files)
+    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    monkeypatch.setattr(connection, "_trusted_authorities", {settings.kafka_authorities_file: trusted}.get)
+    assert AIOKafkaClient(**connection.client_options(settings, client_id=name))._ssl_context is trusted
+
+
+def test_secrets_are_those_of_the_readme() -> None:
+    asked = {
+        source["secretRef"]["name"].rpartition("-")[2]
+        for pod in PODS
+        for source in pod["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+        if "secretRef" in source
+    }
+
+    assert {*asked, "keys"} == set(secrets_of_the_readme())
+    assert secrets_of_the_readme()["migration"] == {"DOORSTEP_OWNER_URL"}
+
+
 def test_the_base_holds_no_secret() -> None:
     assert objects("Secret") == {}
 
@@ -136,13 +182,18 @@ def named(peers: list[dict[str, Any]]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("policy", "component", "gateway"),
-    [("compliance-witnesses", "worker", "witness-gateway"), ("intake-core", "api", "core-gateway")],
+    ("policy", "components", "gateway"),
+    # Intake's API asks for balances; its workers compare books and write back.
+    [("compliance-witnesses", {"worker"}, "witness-gateway"), ("intake-core", {"api", "worker"}, "core-gateway")],
 )
-def test_what_stands_outside_is_reached_through_its_gateway(policy: str, component: str, gateway: str) -> None:
+def test_what_stands_outside_is_reached_through_its_gateway(policy: str, components: set[str], gateway: str) -> None:
     spec = objects("NetworkPolicy")[policy]["spec"]
+    selector, label = spec["podSelector"], "app.kubernetes.io/component"
+    named_ones = {
+        value for one in selector.get("matchExpressions", []) if one["key"] == label for value in one["values"]
+    }
 
-    assert spec["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == component
+    assert named_ones | ({selector["matchLabels"][label]} if label in selector["matchLabels"] else set()) == components
     assert named(spec["egress"][0]["to"]) == {gateway}
     assert spec["egress"][0]["ports"] == [{"port": 443, "protocol": "TCP"}]
 
