@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from services.compliance.domain import audit, findings, leaves
-from services.compliance.domain.audited_on import Made, evidence_of, keys_of
+from services.compliance.domain.audited_on import Made, at_home_of_then, evidence_of, keys_of
 from services.compliance.domain.budget_keys import Keys, joined, names_of
 from services.compliance.domain.cutovers import ANYWHERE
 from services.compliance.domain.decisions import Decision
@@ -146,11 +146,12 @@ class Bureau:
             return
         permit = None if contact.permit_id is None else case.permits.get(contact.permit_id)
         standing = tuple(case.findings.get(contact.contact_id, {}).values())
-        named = {} if permit is None else permit.keys
+        homes = self.sharing.homes(case) if permit is None else {}
+        named: Keys = {"household": frozenset(homes)} if permit is None else permit.keys
         evidence = evidence_of(
             contact,
             permit=permit,
-            party=self.facts(case, moment, named, decided=False),
+            party=at_home_of_then(self.facts(case, moment, named, decided=False), contact, permit, homes),
             dossier=self.dossier(case),
             places=case.places,
             sharers=self.sharing.past(case, named),

@@ -49,7 +49,8 @@ class Ledger(Standing):
     def aspects(self, one: Contact | Asked) -> law.About:
         """What it is about: where nobody said, all that the person owes and the home, as was known when it was asked.
 
-        A contact is about what its permit was granted for; without one about what was known when it was told.
+        A contact is about what its permit was granted for; without one about what was known when it was told, and about
+        the home of its own time.
         """
         if not isinstance(one, Contact | Grant):
             return self._aspects(one, one.asked_real)
@@ -59,16 +60,20 @@ class Ledger(Standing):
             if isinstance(one, Contact):
                 grant = None if one.permit_id is None else self.history.grants.get(one.permit_id)
                 granted = grant is not None and grant.party_id == one.party_id
-                known = self.aspects(grant) if grant is not None and granted else self._aspects(one, one.told_real)
+                known = (
+                    self.aspects(grant)
+                    if grant is not None and granted
+                    else self._aspects(one, one.told_real, at=one.start)
+                )
             else:
                 known = self._aspects(one, one.asked_real)
             self._about[name] = known
         return known
 
-    def _aspects(self, one: Contact | Asked, known_by: datetime | None) -> law.About:
+    def _aspects(self, one: Contact | Asked, known_by: datetime | None, *, at: datetime | None = None) -> law.About:
         debts, number = (None, None) if isinstance(one, Contact) else (one.debts, one.number)
         owed = self.owed(one.party_id, known_by=known_by) if debts is None else debts
-        return law.About(one.party_id, owed, self.homes(one.party_id, known_by=known_by)[-1], number)
+        return law.About(one.party_id, owed, self.home(one.party_id, at=at, known_by=known_by), number)
 
     def obstacles(self, asked: Asked) -> frozenset[str]:
         """Everything that stood in the way when it was asked, on what was known then."""

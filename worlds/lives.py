@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from worlds.truth import Contact, Grant, History, Move, Person, Removal, Sale
@@ -52,6 +52,20 @@ class Lives:
             for one in self.removals.get(party_id, ())
             if (known_by is None or one.recorded_real <= known_by) and (at is None or one.since <= at)
         ]
+
+    def home(self, party_id: UUID, *, at: datetime | None = None, known_by: datetime | None = None) -> str:
+        """Where the person lives, as far as was known by that real time; at a business time before they first moved in
+        there, into which home they had moved last.
+        """
+        since = {self.history.people[party_id].home: datetime.min.replace(tzinfo=UTC)}
+        last = next(iter(since))
+        for one in self.removals.get(party_id, ()):
+            if known_by is None or one.recorded_real <= known_by:
+                last = one.home
+                since[last] = min(one.since, since.get(last, one.since))
+        if at is None or since[last] <= at:
+            return last
+        return max((moment, home) for home, moment in since.items() if moment <= at)[1]
 
     def owed(self, party_id: UUID, *, known_by: datetime | None = None) -> frozenset[UUID]:
         """The debts that are ours to collect, as far as was known by that real time."""

@@ -75,6 +75,14 @@ class Sharing:
                 people[case.party_id] = _Reach(known_real if known is None else known.known_real, since)
                 self._tied.clear()
 
+    def homes(self, case: Case) -> dict[str, datetime]:
+        """All homes of the person, each with the business time from which it is theirs."""
+        return {
+            name.partition(":")[2]: people[case.party_id].since
+            for name, people in self._reached.items()
+            if name.startswith("household:") and case.party_id in people
+        }
+
     def forget(self) -> None:
         """What every contact with somebody counts on is another thing from now on."""
         self._tied.clear()

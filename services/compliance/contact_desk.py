@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from msgspec import structs
@@ -21,7 +22,7 @@ from services.compliance import (
     trace_desk,
 )
 from services.compliance.domain.audit import Finding, counted, judge_contact, verdict
-from services.compliance.domain.audited_on import Made, evidence_of, keys_named, keys_of
+from services.compliance.domain.audited_on import Homes, Made, at_home_of_then, evidence_of, keys_named, keys_of
 from services.compliance.domain.budget_keys import joined
 from services.compliance.domain.canonical import Json, canonical, format_time
 from services.compliance.domain.dossier import Dossier
@@ -37,6 +38,7 @@ from services.compliance.domain.places import Place
 from services.compliance.domain.reconsidering import comes_unreserved
 from services.compliance.instruments import Instruments
 from services.compliance.store.audits import AuditRow, insert_audits, load_made
+from services.compliance.store.budget_keys import load_homes
 from services.compliance.store.dossiers import load_dossiers
 from services.compliance.store.facts import load_facts_untold
 from services.compliance.store.findings import load_of_contacts
@@ -46,6 +48,8 @@ from services.compliance.store.places import load_places
 from shared.database import UnitOfWork
 from shared.events.contact import ContactRecorded
 from shared.ids import event_id
+
+_NO_HOMES: Final[Homes] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,7 @@ class _Known:
     made: Mapping[UUID, list[Made]]
     permits: Mapping[UUID, Permit]
     standing: Mapping[UUID, Sequence[FindingVersion]]
+    homes: Mapping[UUID, Homes]
 
 
 @dataclass(slots=True)
@@ -101,7 +106,13 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
     permits = await load_permits(
         uow, instruments.cipher, {contact.permit_id for contact in contacts if contact.permit_id is not None}
     )
-    untold = await load_facts_untold(uow, instruments.cipher, parties, named=keys_named(contacts, permits.values()))
+    homes = await load_homes(uow, {one.party_id for one in contacts if _permit_of(one, permits) is None})
+    named = keys_named(contacts, permits.values())
+    named |= {
+        party_id: joined(named.get(party_id, {}), {"household": frozenset(of_one)})
+        for party_id, of_one in homes.items()
+    }
+    untold = await load_facts_untold(uow, instruments.cipher, parties, named=named)
     known = _Known(
         facts=untold.facts,
         sharers=untold.sharers,
@@ -110,6 +121,7 @@ async def audit(uow: UnitOfWork, instruments: Instruments, told: Sequence[Told])
         made=await load_made(uow, parties),
         permits=permits,
         standing=await load_of_contacts(uow, [one.contact_id for one in contacts]) if permits else {},
+        homes=homes,
     )
     audit = _Audit()
     before = {one.contact_id for made in known.made.values() for one in made}
@@ -146,7 +158,9 @@ def _judge(uow: UnitOfWork, instruments: Instruments, audit: _Audit, told: Told,
     evidence = evidence_of(
         contact,
         permit=permit,
-        party=known.facts[contact.party_id],
+        party=at_home_of_then(
+            known.facts[contact.party_id], contact, permit, known.homes.get(contact.party_id, _NO_HOMES)
+        ),
         dossier=known.dossiers[contact.party_id],
         places=known.places[contact.party_id],
         sharers=known.sharers[contact.party_id],

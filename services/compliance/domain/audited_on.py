@@ -92,6 +92,21 @@ def keys_of(contact: ContactRecorded, permit: Permit | None, facts: PartyFacts) 
     return {**known, **joined({"address": known.get("address", frozenset())}, visited)} if visited else known
 
 
+Homes = Mapping[str, datetime]
+"""The homes of a person, each with the business time from which it is theirs; nobody says until when."""
+
+
+def at_home_of_then(party: PartyFacts, contact: ContactRecorded, permit: Permit | None, homes: Homes) -> PartyFacts:
+    """The facts for a contact without a reservation: it counts on the home of its own time, as far as that is known
+    when it is told. Where the person lives now they lived then, unless they moved in since.
+    """
+    now = next(iter(party.keys.get("household", ())), None)
+    if (permit is not None and permit.keys) or now is None or homes.get(now, contact.started_at) <= contact.started_at:
+        return party
+    before = [(since, home) for home, since in homes.items() if since <= contact.started_at]
+    return replace(party, keys={**party.keys, "household": frozenset({max(before)[1]})}) if before else party
+
+
 def keys_named(
     contacts: Iterable[ContactRecorded], permits: Iterable[Permit], made: Mapping[UUID, Iterable[Made]] = _NOTHING_TOLD
 ) -> dict[UUID, Keys]:

@@ -43,6 +43,9 @@ WHERE NOT EXISTS (
 ORDER BY u.kind, u.key, u.party_id
 ON CONFLICT (tenant, kind, key, party_id) DO UPDATE SET since = excluded.since
 """
+_HOMES = (
+    "SELECT party_id, key, since FROM key_use WHERE tenant = $1 AND kind = 'household' AND party_id = ANY($2::uuid[])"
+)
 EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Since when somebody lives in a home of which nobody said it."""
 _KEPT_HERE: Final = frozenset({"contact_point", "address", "household", "person"})
@@ -75,6 +78,15 @@ async def lock_keys(uow: UnitOfWork, names: Iterable[str]) -> None:
 
 def _lock_number(tenant: str, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{tenant}|{name}".encode()).digest()[:4], signed=True)
+
+
+async def load_homes(uow: UnitOfWork, party_ids: Iterable[UUID]) -> dict[UUID, dict[str, datetime]]:
+    """The keys of all homes of each party, each with the business time from which it is theirs."""
+    ids = sorted(set(party_ids))
+    homes: dict[UUID, dict[str, datetime]] = {party_id: {} for party_id in ids}
+    for row in await uow.sql.fetch(_HOMES, uow.tenant, ids) if ids else ():
+        homes[row["party_id"]][row["key"]] = row["since"]
+    return homes
 
 
 class Reached(NamedTuple):

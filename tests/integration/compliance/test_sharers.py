@@ -125,6 +125,27 @@ async def test_law_of_who_moves_in_binds_the_visits_since_then_whenever_it_is_to
     assert len(await _met_too_often(desk, bo)) == 2, "those since then, in whichever order they are told"
 
 
+async def test_a_visit_told_after_a_move_counts_in_the_home_of_before(desk: Desk) -> None:
+    """Ada moves out of the home that she shares with Bo; a visit of before is told afterwards."""
+    ada, _ = await ada_and_bo(desk)
+    owing = {"loans": ada.loans, "household": "d" * 32}
+    bo = await desk.open_case(party_id=ada.loans[0].obligors[1].party_id, version=2, **{**LONDON, **owing})
+    await desk.deliver("case", ("case.updated", updated(ada, **owing)), happened_at=_ago(desk, 40)["started_at"])
+    moved = updated(ada, version=3, loans=ada.loans, household="e" * 32)
+    await desk.deliver("case", ("case.updated", moved), happened_at=_ago(desk, 5)["started_at"])
+    for days in (9, 2):
+        await _visit(desk, ada, days=days)
+    async with desk.database.read_only() as uow:
+        rows = await uow.sql.fetch(
+            "SELECT budget_keys FROM contact_audit WHERE party_id = $1 ORDER BY started_at", ada.party_id
+        )
+    homes = [next(name for name in row["budget_keys"] if name.startswith("household")) for row in rows]
+    assert homes == ["household:" + "d" * 32, "household:" + "e" * 32]
+    await _visit(desk, bo, days=8)
+    await carry(desk)
+    assert len(await _met_too_often(desk, bo)) == 1, "the household that Bo lives in had been met the day before"
+
+
 async def _met_too_often(desk: Desk, case: CaseOpened) -> list[tuple[bool, bool]]:
     found = [one for one in await of_law(desk, case) if one["rule"] == "US-MA-VISIT-CRED"]
     return [(one["conduct"], one["harm"]) for one in found]

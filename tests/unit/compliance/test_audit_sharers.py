@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from msgspec import structs
 
 from services.compliance.domain.audit import Finding, judge_contact
-from services.compliance.domain.audited_on import Made, evidence_of, keys_named
+from services.compliance.domain.audited_on import Made, at_home_of_then, evidence_of, keys_named
 from services.compliance.domain.decisions import decide, decide_plainly
 from services.compliance.domain.dossier import Dossier, DossierEntry
 from services.compliance.domain.packs import RuleBook
@@ -18,12 +19,32 @@ from services.compliance.domain.places import Place
 from services.compliance.domain.rulings import Answer
 from shared.events.contact import ContactRecorded
 
-from .conftest import PARTY, REAL
+from .conftest import PARTY, REAL, facts
 from .test_sharers import a_call, bo, reserved
 
 F = timedelta(seconds=120)
 LONG_AGO = REAL - timedelta(days=300)
 LAW = "US-MA-CALLS"
+
+
+@pytest.mark.parametrize(
+    ("homes", "home"),
+    [
+        ({}, "new"),
+        ({"new": -9}, "new"),
+        ({"new": 9}, "new"),  # nobody knows where they lived before
+        ({"new": 9, "old": -99}, "old"),
+        ({"new": 9, "old": -99, "between": -5}, "between"),
+        ({"new": -99, "old": -50}, "new"),  # who moved back lives there as before
+    ],
+)
+def test_a_contact_without_a_permit_counts_on_the_home_of_its_own_time(homes: dict[str, int], home: str) -> None:
+    contact = call_to_bo()
+    since = {name: contact.started_at + timedelta(days=days) for name, days in homes.items()}
+    party = facts(keys={"household": frozenset({"new"}), "debt": frozenset({"d"})})
+    assert at_home_of_then(party, contact, None, since).keys == {
+        "household": frozenset({home}), "debt": frozenset({"d"})
+    }  # fmt: skip
 
 
 def call_to_bo(**changes: Any) -> ContactRecorded:
