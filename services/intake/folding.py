@@ -118,10 +118,11 @@ class Folding:
         }
         for event, party_id, core in facts:
             lead, trigger = leads.get(party_id, party_id), _trigger(event)
-            folded = fold(after[lead], event.data, trigger, circumstances[core], told_of=party_id)
+            book = after[lead]
+            folded = fold(book, event.data, trigger, circumstances[core], told_of=party_id)
             after[lead], said = folded.book, folded.events
             if isinstance(event.data, LoanFact):
-                after[lead], more = await words.hear(uow, folded.book, event.data, trigger, circumstances[core])
+                after[lead], more = await words.hear(uow, book, folded.book, event.data, trigger, circumstances[core])
                 said = [*said, *more] if more else said
             told.append(loan_facts.Told(event, party_id, folded.outcome))
             for announced in said:

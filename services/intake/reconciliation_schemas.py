@@ -50,7 +50,8 @@ class OpenDifference(BaseModel):
     loan_ref: str = Field(description="The core's loan reference.", examples=["L-000042"])
     field: str = Field(
         description="What differs; `loan`: the core does not know it; `group`: nobody can say who of it is bound; "
-        "`stated_…`: what a record states beside its amounts contradicts them.",
+        "`stated_…`: what a record states beside its amounts contradicts them; `order`: two records under one number "
+        "contradict each other, so which came first cannot be proved.",
         examples=["overdue_minor"],
     )
     ours: str | None = Field(description="What our book says.")

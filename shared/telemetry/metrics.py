@@ -178,7 +178,8 @@ METRICS: Final[dict[MetricName, Metric]] = {
     "doorstep.core.words": Metric(
         "counter",
         "{record}",
-        "Records that tell days past due beside the amounts, by whether both agree; alert on any that differs.",
+        "Records that tell days past due beside the amounts, by whether both agree; differing ones also of two records "
+        "under one number. Alert on any that differs.",
     ),
 }
 

@@ -208,7 +208,7 @@ def effective_statement(loan: Loan, movements: Sequence[Movement]) -> Statement 
     """
     newest = loan.statement
     for movement in movements:
-        for statement in _statements(movement):
+        for statement in statements(movement):
             if loan.terms is not None and statement.currency != loan.terms.currency:
                 continue
             if newest is None or statement.position > newest.position:
@@ -220,7 +220,7 @@ def balance_minor(loan: Loan, movements: Sequence[Movement]) -> int:
     """The newest stated balance, carried forward over the movements after it, minor units; never below 0."""
     stated = loan.statement if loan.statement is not None and loan.statement.balance_minor is not None else None
     for movement in movements:
-        for statement in _statements(movement):
+        for statement in statements(movement):
             if statement.balance_minor is not None and (stated is None or statement.position > stated.position):
                 stated = statement
     alone = None if loan.standing is None else loan.standing.balance
@@ -245,10 +245,11 @@ def _was_deducted(receipt: Receipt | None) -> bool:
     return receipt is not None and receipt.cleared
 
 
-def _statements(movement: Movement) -> list[Statement]:
+def statements(movement: Movement) -> list[Statement]:
+    """What a movement says is due after it: cleared and allocated money, and its reversal."""
     found: list[Statement] = []
     receipt, reversal = movement.receipt, movement.reversal
-    if receipt is not None and receipt.cleared and receipt.items:
+    if receipt is not None and receipt.states_due:
         found.append(
             Statement(receipt.position, receipt.currency, receipt.items, receipt.balance_minor, "loan.payment_received")
         )

@@ -84,6 +84,11 @@ class Receipt(Struct, frozen=True):
     balance_minor: int | None
     kind: MoneyKind = "payment"
 
+    @property
+    def states_due(self) -> bool:
+        """Whether it says what is due after it."""
+        return self.cleared and bool(self.items)
+
 
 class Reversal(Struct, frozen=True):
     """The newest record that takes a payment back; `items` are the due items after it."""
@@ -280,11 +285,11 @@ class Loan(Struct, frozen=True):
 
     @property
     def ending(self) -> Ending | None:
-        """How it ended, unless a newer statement of something due has brought it back."""
+        """How it ended, unless a statement of something due under a newer number has brought it back."""
         if self.standing is None:
             return None
         ending, stated = self.standing.ending, self.statement
-        if ending is None or (stated is not None and stated.items and stated.position > ending.position):
+        if ending is None or (stated is not None and stated.items and stated.position[:2] > ending.position[:2]):
             return None
         return ending
 

@@ -22,7 +22,7 @@ from services.intake.domain.policy import DelinquencyPolicy
 ComparedField = Literal[
     "overdue_minor", "balance_minor", "oldest_due_date", "currency", "loan", "group", "obligors", "days_past_due",
     "status", "principal_minor", "interest_minor", "fee_minor", "penalty_minor", "paid_minor",
-    "stated_days_past_due", "stated_oldest_due_date", "stated_bucket",
+    "stated_days_past_due", "stated_oldest_due_date", "stated_bucket", "order",
 ]  # fmt: skip
 PartField = Literal["principal_minor", "interest_minor", "fee_minor", "penalty_minor", "paid_minor"]
 LoanStatus = Literal["open", "closed", "written_off", "sold", "serviced_elsewhere"]

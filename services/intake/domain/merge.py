@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 import msgspec
@@ -62,6 +62,7 @@ from shared.events.loan import (
 from shared.messaging import Outcome
 
 _encode: Final = msgspec.json.encode
+_RecordT = TypeVar("_RecordT", Receipt, Reversal)
 _TYPE_OF: Final = {event_type.model: name for name, event_type in CATALOGUE.items()}
 
 
@@ -182,7 +183,7 @@ def _merge_receipt(
         kind=kind,
     )
     movement = book.movements.get(fact.transaction_ref) or Movement(fact.transaction_ref)
-    if movement.receipt is not None and movement.receipt.position >= receipt.position:
+    if movement.receipt is not None and not _supersedes(receipt, movement.receipt):
         return book, Outcome.IGNORED
     return _with_movement(book, replace(movement, receipt=receipt))
 
@@ -197,9 +198,22 @@ def _merge_reversal(book: Book, fact: PaymentReversed, _: Names) -> tuple[Book, 
         items=due_amounts(fact.due_items),
     )
     movement = book.movements.get(fact.transaction_ref) or Movement(fact.transaction_ref)
-    if movement.reversal is not None and movement.reversal.position >= reversal.position:
+    if movement.reversal is not None and not _supersedes(reversal, movement.reversal):
         return book, Outcome.IGNORED
     return _with_movement(book, replace(movement, reversal=reversal))
+
+
+def _supersedes(told: _RecordT, known: _RecordT) -> bool:
+    """Whether a record of money takes the place of another. Of two under one number the same counts in any order: the
+    one that says what is due after it.
+    """
+    if told.position != known.position:
+        return told.position > known.position
+    return told != known and _rank(told) > _rank(known)
+
+
+def _rank(record: Receipt | Reversal) -> tuple[bool, bytes]:
+    return isinstance(record, Reversal) or record.states_due, _encode(record)
 
 
 def _merge_person(book: Book, fact: PartyUpdated, names: Names) -> tuple[Book, Outcome]:

@@ -45,11 +45,11 @@ WHERE f.tenant = $1 AND f.party_id = ANY($3::uuid[]) AND f.closed_at IS NULL
   AND (f.party_id, f.loan_ref, f.field) NOT IN (SELECT * FROM unnest($4::uuid[], $5::text[], $6::text[]))
 """
 # No comparison with the core's balances opens or closes what these do not tell: who is bound by a group's loan, and
-# what a record stated beside its amounts.
+# what a record stated beside its amounts. Which of two records came first they do tell, so it is asked.
 _RESOLVE = """
 UPDATE reconciliation_finding f SET closed_at = $2
 FROM unnest($3::uuid[], $4::text[]) AS n(party_id, loan_ref)
-WHERE f.tenant = $1 AND f.party_id = n.party_id AND f.loan_ref = n.loan_ref AND f.field = 'group'
+WHERE f.tenant = $1 AND f.party_id = n.party_id AND f.loan_ref = n.loan_ref AND f.field = $5
   AND f.closed_at IS NULL
 """
 _PARTIES = """
@@ -143,16 +143,20 @@ async def confirm(uow: UnitOfWork, found: Mapping[UUID, Sequence[FieldDifference
 async def see_unresolved(
     uow: UnitOfWork, run_id: UUID, found: Mapping[UUID, Sequence[FieldDifference]], *, business_date: date
 ) -> None:
-    """Nobody can say who is bound by these loans (field `group`): open, and suspended from the first look on."""
+    """What is no comparison with the core: nobody can say who is bound by a loan (field `group`), or which of two
+    records came first (`order`). Open, and suspended from the first look on.
+    """
     await see(uow, run_id, found, business_date=business_date)
     rows = sorted((party_id, one.loan_ref, one.field) for party_id, differences in found.items() for one in differences)
     await uow.sql.execute(_CONFIRM, uow.tenant, uow.real_now, *_columns(rows))
 
 
-async def resolve(uow: UnitOfWork, loans: Collection[tuple[UUID, str]]) -> None:
-    """It is known who is bound by these loans, or nothing is past due of them."""
+async def resolve(
+    uow: UnitOfWork, loans: Collection[tuple[UUID, str]], *, field: Literal["group", "order"] = "group"
+) -> None:
+    """It is known who is bound by these loans, or which record of them counts; or nothing is past due of them."""
     if loans:
-        await uow.sql.execute(_RESOLVE, uow.tenant, uow.real_now, *_columns(sorted(loans)))
+        await uow.sql.execute(_RESOLVE, uow.tenant, uow.real_now, *_columns(sorted(loans)), field)
 
 
 async def see_stated(

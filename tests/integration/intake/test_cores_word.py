@@ -1,5 +1,6 @@
 """What a record says beside its amounts: what contradicts them suspends, until a newer record agrees."""
 
+import json
 from datetime import timedelta
 
 from services.intake.store import feed_suspensions
@@ -7,7 +8,7 @@ from tests.integration.intake.test_api import core_saying
 from tests.integration.intake.test_control_totals import close
 from tests.integration.intake.test_facts import case_of
 from tests.integration.intake.test_reconciling import reconcile
-from tests.unit.intake.facts import DAY, overdue
+from tests.unit.intake.facts import DAY, due, overdue
 
 
 async def found(intake):
@@ -40,3 +41,22 @@ async def test_too_many_of_them_are_one_incident_of_the_feed(intake):
     await close(intake, loans=10, total=5_000, day=DAY + timedelta(days=1), suspends=True)
     async with intake.database.read_only() as uow:
         assert await feed_suspensions.standing(uow) == {}
+
+
+async def test_which_of_two_records_came_first_is_asked_of_the_core(intake):
+    await intake.tell(overdue(1), overdue(1, due(10, 300)), overdue(1, party="P-2", loan="L-2"))
+    [(loan_ref, field, _, _)] = await found(intake)
+    assert (loan_ref, field) == ("L-1", "order")
+    assert ((await case_of(intake))["suspended"], (await case_of(intake, "P-2"))["suspended"]) == (["core_differs"], [])
+    [(_, ours)] = json.loads((await case_of(intake))["overdue_minor"])
+    await reconcile(intake, core_saying(L_1=800 - ours, L_2=500))
+    assert ("L-1", "overdue_minor") in [one[:2] for one in await found(intake)], "it was the other one"
+    assert (await case_of(intake))["suspended"] == ["core_differs"]
+    await reconcile(intake, core_saying(L_1=ours, L_2=500))
+    assert (await found(intake), (await case_of(intake))["suspended"]) == ([], [])
+
+
+async def test_a_newer_record_settles_which_came_first(intake):
+    await intake.tell(overdue(1), overdue(1, due(10, 300)))
+    await intake.tell(overdue(2, due(10, 300)))
+    assert (await found(intake), (await case_of(intake))["suspended"]) == ([], [])
