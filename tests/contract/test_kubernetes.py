@@ -15,7 +15,7 @@ from aiokafka.client import AIOKafkaClient
 from cli.api_documents import definition
 from shared.events.topics import SERVICES, TOPICS
 from shared.messaging import connection
-from shared.service import ROLES
+from shared.service import ROLES, STOP_SECONDS
 from shared.settings import ServiceSettings
 
 FOLDER = Path(__file__).parents[2] / "deploy/k8s"
@@ -107,6 +107,15 @@ def test_probes_ask_what_every_role_answers(name: str) -> None:
 
     assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_api_listens_until_nobody_sends_to_it_any_more(service: str) -> None:
+    spec = objects("Deployment")[f"{service}-api"]["spec"]["template"]["spec"]
+    waited_seconds = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert waited_seconds > 0
+    assert waited_seconds + STOP_SECONDS < spec["terminationGracePeriodSeconds"]
 
 
 def test_settings_in_the_config_map_exist() -> None:
