@@ -68,7 +68,7 @@ def health_router(*, service: str, database: Database, probes: Mapping[str, Prob
                 async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
                     await check()
             except NOT_READY as error:
-                raise TemporarilyUnavailable(f"{name} is not reachable", retry_after_seconds=1, part=name) from error
+                raise TemporarilyUnavailable(f"{name} does not answer", retry_after_seconds=1, part=name) from error
         return Health(status="ready", service=service)
 
     @router.get("/metrics", include_in_schema=False)

@@ -106,6 +106,9 @@ async def test_what_the_command_says_of_a_refused_file_and_of_refused_rows(envir
     path = write(tmp_path, "tape.csv", "csv", rows)
     beside = path.with_name("tape.csv.manifest.json")
     beside.write_text(json.dumps(manifest_document(path, rows, rows=400)))
+    unknown = await tape("status")
+    assert unknown.exit_code == 1
+    assert "no file of a feed 'core-a-loans' was ever taken" in unknown.output
     refused = await tape("load", str(path))
     assert refused.exit_code == 1
     assert "rows_differ: 301 rows, the manifest says 400: truncated or padded" in refused.output
