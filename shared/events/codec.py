@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -16,6 +16,9 @@ from shared.events.envelope import Event
 from shared.moments import in_utc
 
 Header = tuple[str, bytes]
+"""A header that we write."""
+RawHeaders = Mapping[str, bytes | None]
+"""Headers as Kafka gave them: nothing is certain of them, and some clients write them without a value."""
 NO_PARTY_KEY: Final = b"-"
 CONTENT_TYPE: Final = b"application/json"
 REQUIRED_HEADERS: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_tenant", "ce_sequence")
@@ -74,24 +77,30 @@ def _recorded_header(moment: datetime) -> Header:
     return "ce_recordedtime", _text_of(moment).encode()
 
 
-def decode(*, topic: str, key: bytes | None, value: bytes | None, headers: Iterable[Header]) -> Event[EventData]:
+def decode(
+    *, topic: str, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]
+) -> Event[EventData]:
     """One record to one event. Raises DecodeError with a closed reason; the caller decides (skip, count, DLQ)."""
-    attributes = _attributes(headers)
-    name = attributes["ce_type"]
-    event_type = CATALOGUE.get(name)
-    if event_type is None:
-        raise DecodeError("uncatalogued_type", name[:100])
-    if topic not in event_type.topics:
-        raise DecodeError("wrong_topic", f"{name} does not belong on {topic}")
-    schema = attributes.get("ce_dataschema", event_type.schema_name)
-    version = event_type.version if schema == event_type.schema_name else _version(schema, name)
-    if not event_type.reads_from <= version <= event_type.version:
-        raise DecodeError("unknown_version", f"{name} version {version}, known {event_type.version}")
+    return decode_under(dict(headers), topic=topic, key=key, value=value)
+
+
+def decode_under(headers: RawHeaders, *, topic: str, key: bytes | None, value: bytes | None) -> Event[EventData]:
+    """`decode` for whoever has looked the headers up already."""
     try:
-        data = event_type.model.model_validate_json(value or b"")
+        common = _common(
+            topic, headers.get("ce_specversion"), headers.get("ce_type"), headers.get("ce_source"),
+            headers.get("ce_tenant"), headers.get("ce_dataschema"),
+        )  # fmt: skip
+        own = _own(headers)
+    except UnicodeDecodeError as error:
+        raise DecodeError("bad_header", "a header is not UTF-8") from error
+    if common is None or not (own.id and own.time and own.sequence):
+        raise DecodeError("missing_header", ", ".join(name for name in REQUIRED_HEADERS if not headers.get(name)))
+    try:
+        data = common.event_type.model.__pydantic_validator__.validate_json(value or b"")
     except ValidationError as error:
         raise DecodeError("schema_violation", _fields_of(error)) from error
-    return _event(topic=topic, key=key or b"", attributes=attributes, event_type=event_type, data=data)
+    return _event(topic=topic, key=key or b"", common=common, own=own, data=data)
 
 
 def format_time(moment: datetime) -> str:
@@ -122,17 +131,57 @@ def parse_time(text: str) -> datetime:
     return moment if moment.tzinfo is UTC else in_utc(moment)
 
 
-def _attributes(headers: Iterable[Header]) -> dict[str, str]:
-    try:
-        attributes = {name: raw.decode() for name, raw in headers}
-    except UnicodeDecodeError as error:
-        raise DecodeError("bad_header", "a header is not UTF-8") from error
-    missing = [name for name in REQUIRED_HEADERS if not attributes.get(name)]
-    if missing:
-        raise DecodeError("missing_header", ", ".join(missing))
-    if attributes["ce_specversion"] != "1.0":
-        raise DecodeError("unsupported_specversion", attributes["ce_specversion"][:20])
-    return attributes
+class _Common(NamedTuple):
+    """What nearly all records of a topic's sender say alike."""
+
+    event_type: EventType
+    source: str
+    tenant: str
+
+
+class _Own(NamedTuple):
+    """What each record says for itself, empty where it says nothing."""
+
+    id: str
+    time: str
+    recorded_time: str
+    aggregate_id: str
+    sequence: str
+    correlation_id: str
+    causation_id: str
+    traceparent: str
+
+
+def _own(headers: RawHeaders) -> _Own:
+    """Raises UnicodeDecodeError."""
+    find = headers.get
+    return _Own(
+        (find("ce_id") or b"").decode(), (find("ce_time") or b"").decode(), (find("ce_recordedtime") or b"").decode(),
+        (find("ce_aggregateid") or b"").decode(), (find("ce_sequence") or b"").decode(),
+        (find("ce_correlationid") or b"").decode(), (find("ce_causationid") or b"").decode(),
+        (find("traceparent") or b"").decode(),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _common(
+    topic: str, specversion: bytes | None, name: bytes | None, source: bytes | None, tenant: bytes | None,
+    schema: bytes | None,
+) -> _Common | None:  # fmt: skip
+    """None when one that is required is missing. Raises DecodeError, UnicodeDecodeError."""
+    if not (specversion and name and source and tenant):
+        return None
+    if specversion != b"1.0":
+        raise DecodeError("unsupported_specversion", specversion.decode()[:20])
+    event_type = CATALOGUE.get(name.decode())
+    if event_type is None:
+        raise DecodeError("uncatalogued_type", name.decode()[:100])
+    if topic not in event_type.topics:
+        raise DecodeError("wrong_topic", f"{event_type.name} does not belong on {topic}")
+    version = event_type.version if schema is None else _version(schema.decode(), event_type.name)
+    if not event_type.reads_from <= version <= event_type.version:
+        raise DecodeError("unknown_version", f"{event_type.name} version {version}, known {event_type.version}")
+    return _Common(event_type, source.decode(), tenant.decode())
 
 
 def _version(schema: str, name: str) -> int:
@@ -142,29 +191,26 @@ def _version(schema: str, name: str) -> int:
     return int(number)
 
 
-def _event(
-    *, topic: str, key: bytes, attributes: dict[str, str], event_type: EventType, data: EventData
-) -> Event[EventData]:
+def _event(*, topic: str, key: bytes, common: _Common, own: _Own, data: EventData) -> Event[EventData]:
     try:
         key_text = key.decode()
         party_id = None if topic in CORE_TOPICS or key == NO_PARTY_KEY else UUID(key_text)
-        time = parse_time(attributes["ce_time"])
-        recorded = attributes.get("ce_recordedtime")
-        sequence = int(attributes["ce_sequence"])
-        recorded_time = parse_time(recorded) if recorded else time
+        time = parse_time(own.time)
+        sequence = int(own.sequence)
+        recorded_time = parse_time(own.recorded_time) if own.recorded_time else time
     except (ValueError, UnicodeDecodeError) as error:
         raise DecodeError("bad_header", "key, time or sequence is malformed") from error
     _check_key(topic, key_text, party_id, data)
-    identity = attributes["ce_id"]
+    event_type, identity = common.event_type, own.id
     return Event(
-        id=identity, source=attributes["ce_source"], type=event_type.name, version=event_type.version,
-        tenant=attributes["ce_tenant"], key=key_text, party_id=party_id,
+        id=identity, source=common.source, type=event_type.name, version=event_type.version,
+        tenant=common.tenant, key=key_text, party_id=party_id,
         aggregate_type=event_type.aggregate,
-        aggregate_id=attributes.get("ce_aggregateid") or key_text, sequence=sequence, time=time,
+        aggregate_id=own.aggregate_id or key_text, sequence=sequence, time=time,
         recorded_time=recorded_time,
-        correlation_id=attributes.get("ce_correlationid") or identity,
-        causation_id=attributes.get("ce_causationid", ""),
-        traceparent=attributes.get("traceparent", ""), data=data,
+        correlation_id=own.correlation_id or identity,
+        causation_id=own.causation_id,
+        traceparent=own.traceparent, data=data,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from shared.events import Received
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE, HEARTBEAT
-from shared.events.codec import DecodeError, Header, decode
+from shared.events.codec import DecodeError, RawHeaders, decode_under
 from shared.events.topics import SERVICES
 from shared.ids import derived_id
 from shared.messaging.outbox import source_of
@@ -39,7 +39,7 @@ class RawRecord(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Sequence[Header]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class KeptRecord:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[Header]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class Verdict(Enum):
@@ -115,12 +115,12 @@ def classify(record: RawRecord, subscription: Subscription) -> Entry:
     if subscription.foreign is not None:
         return subscription.foreign.read(record)
     headers = dict(record.headers)
-    name = subscription.types_by_header.get(headers.get("ce_type", b""))
+    name = subscription.types_by_header.get(headers.get("ce_type") or b"")
     if name is None:
         return _unhandled(record, headers, subscription)
     topic = subscription.topic
     try:
-        event = decode(topic=topic, key=record.key, value=record.value, headers=record.headers)
+        event = decode_under(headers, topic=topic, key=record.key, value=record.value)
     except DecodeError as error:
         return _dead(record, headers, subscription, error.reason, error.detail)
     if not (_is_plain(event.id) and _is_plain(event.source) and _is_plain(event.aggregate_id)):
@@ -147,10 +147,10 @@ def classify(record: RawRecord, subscription: Subscription) -> Entry:
     return entry
 
 
-def _unhandled(record: RawRecord, headers: dict[str, bytes], subscription: Subscription) -> Entry:
+def _unhandled(record: RawRecord, headers: RawHeaders, subscription: Subscription) -> Entry:
     """Heartbeats, types that do not concern us, and what nobody can name."""
     if headers.get("ce_type") == _HEARTBEAT:
-        return _heartbeat(record, subscription.topic)
+        return _heartbeat(record, headers, subscription.topic)
     entry = _envelope(record, headers, subscription)
     if entry.inbox_key is None or not entry.type:
         entry.kill("missing_header", "ce_type, ce_source or ce_id is absent, overlong or not plain text")
@@ -163,13 +163,13 @@ def _unhandled(record: RawRecord, headers: dict[str, bytes], subscription: Subsc
     return entry
 
 
-def _dead(record: RawRecord, headers: dict[str, bytes], subscription: Subscription, reason: str, detail: str) -> Entry:
+def _dead(record: RawRecord, headers: RawHeaders, subscription: Subscription, reason: str, detail: str) -> Entry:
     entry = _envelope(record, headers, subscription)
     entry.kill(reason, detail)
     return entry
 
 
-def _envelope(record: RawRecord, headers: dict[str, bytes], subscription: Subscription) -> Entry:
+def _envelope(record: RawRecord, headers: RawHeaders, subscription: Subscription) -> Entry:
     """What can be read of a record that is not handled."""
     source, event_id = _attribute(headers, "ce_source"), _attribute(headers, "ce_id")
     entry = Entry(
@@ -187,10 +187,10 @@ def _envelope(record: RawRecord, headers: dict[str, bytes], subscription: Subscr
     return entry
 
 
-def _heartbeat(record: RawRecord, topic: str) -> Entry:
+def _heartbeat(record: RawRecord, headers: RawHeaders, topic: str) -> Entry:
     entry = Entry(topic=topic, record=record, verdict=Verdict.HEARTBEAT, type=HEARTBEAT, inbox_key=None)
     try:
-        event = decode(topic=topic, key=record.key, value=record.value, headers=record.headers)
+        event = decode_under(headers, topic=topic, key=record.key, value=record.value)
     except DecodeError as error:
         # A heartbeat that cannot be read is one that was not sent: its reader sees its sender grow stale.
         entry.verdict, entry.reason = Verdict.SKIP, error.reason
@@ -216,7 +216,7 @@ def _identify(entry: Entry, key: bytes | None, *, internal: bool) -> None:
         entry.core_key = text
 
 
-def _number(entry: Entry, headers: dict[str, bytes], source: str, aggregates: frozenset[str]) -> None:
+def _number(entry: Entry, headers: RawHeaders, source: str, aggregates: frozenset[str]) -> None:
     aggregate_type, aggregate_id = _attribute(headers, "ce_aggregatetype"), _attribute(headers, "ce_aggregateid")
     digits = _attribute(headers, "ce_sequence")
     if source and aggregate_type in aggregates and aggregate_id and digits.isascii() and digits.isdigit():
@@ -225,10 +225,10 @@ def _number(entry: Entry, headers: dict[str, bytes], source: str, aggregates: fr
             entry.stream, entry.sequence = Stream((source, aggregate_type, aggregate_id)), number
 
 
-def _attribute(headers: dict[str, bytes], name: str) -> str:
+def _attribute(headers: RawHeaders, name: str) -> str:
     """A header as text; empty when absent, not UTF-8, overlong, or holding control characters."""
     try:
-        text = headers.get(name, b"").decode()
+        text = (headers.get(name) or b"").decode()
     except UnicodeDecodeError:
         return ""
     return text if _is_plain(text) else ""

@@ -11,7 +11,6 @@ import asyncpg
 import msgspec
 
 from shared.database.unit_of_work import UnitOfWork
-from shared.events.codec import Header
 from shared.messaging.records import Entry, KeptRecord, RawRecord, Stream, classify
 from shared.messaging.subscription import InboxKey, Subscription
 from shared.security.sealing import RecordSealer
@@ -19,7 +18,7 @@ from shared.security.sealing import RecordSealer
 Behind = Literal["party", "gap"]
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]).decode
+_unpack = msgspec.msgpack.Decoder(tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], int]).decode
 
 _KEEP = """
 INSERT INTO waiting_record (topic, partition, "offset", party_id, behind, source, event_id, type, aggregate_type,
@@ -74,8 +73,9 @@ def place_of(topic: str, record: RawRecord) -> str:
 
 def seal(sealer: RecordSealer, topic: str, record: RawRecord) -> bytes:
     """The record's key, value, headers and timestamp, sealed for its coordinates."""
-    headers: Sequence[Header] = list(record.headers)
-    return sealer.seal(_pack((record.key, record.value, headers, record.timestamp)), place=place_of(topic, record))
+    return sealer.seal(
+        _pack((record.key, record.value, list(record.headers), record.timestamp)), place=place_of(topic, record)
+    )
 
 
 def unseal(sealer: RecordSealer, topic: str, partition: int, offset: int, sealed: bytes) -> KeptRecord:

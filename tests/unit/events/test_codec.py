@@ -114,3 +114,21 @@ def test_time_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="without zone"):
         format_time(datetime(2026, 3, 10))  # noqa: DTZ001 - the naive time is what is tested
     assert parse_time(format_time(MOMENT)) == MOMENT
+
+
+def test_a_header_without_a_value_is_one_that_is_not_there() -> None:
+    value = json.dumps(EXAMPLES["loan.overdue"]).encode()
+    made: dict[str, bytes | None] = {**dict(headers()), "ce_recordedtime": None, "ce_dataschema": None, "x-note": None}
+
+    event = decode(topic="loan", key=KEY, value=value, headers=made.items())
+
+    assert event.recorded_time == event.time
+    with pytest.raises(DecodeError, match="missing_header: ce_source"):
+        decode(topic="loan", key=KEY, value=value, headers=(made | {"ce_source": None}).items())
+
+
+def test_headers_that_are_no_text() -> None:
+    value = json.dumps(EXAMPLES["loan.overdue"]).encode()
+    for name in ("ce_id", "ce_source", "ce_type", "ce_dataschema"):
+        with pytest.raises(DecodeError, match="bad_header"):
+            decode(topic="loan", key=KEY, value=value, headers=[*headers(), (name, b"\xff")])
