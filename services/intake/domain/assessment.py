@@ -22,6 +22,7 @@ _STOP_OF_FLAG: Final[Mapping[str, StopCause]] = {
 }  # fmt: skip
 # Days that the person has been given: they do not count towards effective days past due.
 _PAUSING_HOLDS = frozenset({"breathing_space", "mental_health_crisis", "payment_holiday", "disaster"})
+_NO_STOPS: Final[frozenset[StopCause]] = frozenset()
 UNKNOWN_LANGUAGE = "und"  # ISO 639-2: undetermined
 
 
@@ -66,13 +67,14 @@ class Assessment(Struct, frozen=True):
 
 def newest_date(book: Book, closed: date | None) -> date:
     """The newest business date the book knows of; `closed`: the core's last closed date. Raises ValueError if empty."""
-    dates = [loan.statement.position.business_date for loan in book.loans.values() if loan.statement is not None]
-    dates += [
-        position.business_date
-        for loan in book.loans.values()
-        if loan.standing is not None and (position := loan.standing.position) is not None
-    ]
-    dates += [movement.position.business_date for movement in book.movements.values()]
+    dates: list[date] = []
+    for loan in book.loans.values():
+        if loan.statement is not None:
+            dates.append(loan.statement.position.business_date)
+        if loan.standing is not None and (position := loan.standing.position) is not None:
+            dates.append(position.business_date)
+    if book.movements:
+        dates += [movement.position.business_date for movement in book.movements.values()]
     if book.case is not None:
         dates.append(book.case.as_of)
     if closed is not None:
@@ -86,9 +88,9 @@ def assess(book: Book, as_of: date, policy: DelinquencyPolicy) -> Assessment:
     past_due: list[LoanArrears] = []
     totals: dict[str, int] = {}
     jurisdiction = "" if profile is None else profile.jurisdiction
-    days_effective = 0
+    days = days_effective = 0
     holds = _holds(book)
-    for loan_ref in sorted(book.loans):
+    for loan_ref in sorted(book.loans) if len(book.loans) > 1 else book.loans:
         loan = book.loans[loan_ref]
         if loan.terms is None:
             continue
@@ -100,8 +102,10 @@ def assess(book: Book, as_of: date, policy: DelinquencyPolicy) -> Assessment:
         totals[found.currency] = totals.get(found.currency, 0) + found.overdue_minor
         pauses = _pauses(book, holds, loan_ref) if holds else book.person.pauses
         effective = effective_days(found.oldest_due_date, as_of, grace_days=policy.grace_days, pauses=pauses)
-        days_effective = max(days_effective, effective)
-    days = max((loan.days for loan in past_due), default=0)
+        if effective > days_effective:
+            days_effective = effective
+        if found.days > days:
+            days = found.days
     return Assessment(
         as_of=as_of,
         loans=tuple(past_due),
@@ -128,9 +132,9 @@ def suspensions(book: Book, state: Assessment) -> tuple[str, ...]:
             causes.update(_SUSPENDING_FLAGS.intersection(loan.terms.flags))
         if loan.standing is not None:
             causes.update(_doubts(loan, found))
-    past_due = {found.loan_ref for found in state.loans}
-    for loan_ref, hold in _holds(book):
-        if hold.covers(state.as_of) and (hold.scope == "party" or loan_ref in past_due):
+    if holds := _holds(book):
+        past_due = {found.loan_ref for found in state.loans}
+        if any(hold.covers(state.as_of) and (hold.scope == "party" or one in past_due) for one, hold in holds):
             causes.add("on_hold")
     if is_deceased(book):
         causes.add("deceased")
@@ -157,12 +161,11 @@ def _doubts(loan: Loan, found: LoanArrears) -> Iterable[str]:
 
 def _holds(book: Book) -> list[tuple[str, SeenHold]]:
     """The core's holds, each with the loan it came with. Most people have none."""
-    return [
-        (loan_ref, hold)
-        for loan_ref, loan in book.loans.items()
-        if loan.standing is not None
-        for hold in loan.standing.holds
-    ]
+    found: list[tuple[str, SeenHold]] = []
+    for loan_ref, loan in book.loans.items():
+        if loan.standing is not None:
+            found += [(loan_ref, hold) for hold in loan.standing.holds]
+    return found
 
 
 def _pauses(book: Book, holds: Iterable[tuple[str, SeenHold]], loan_ref: str) -> tuple[Pause, ...]:
@@ -178,9 +181,9 @@ def _pauses(book: Book, holds: Iterable[tuple[str, SeenHold]], loan_ref: str) ->
 
 def stops(book: Book) -> frozenset[StopCause]:
     """Facts about the person that end contact at once, as causes of `party.stopped`."""
-    flags = {flag for loan in book.loans.values() if loan.terms is not None for flag in loan.terms.flags}
+    flags = _flags(book)
     if not flags and book.person.deceased_on is None:
-        return frozenset()
+        return _NO_STOPS
     causes = {_STOP_OF_FLAG[flag] for flag in flags if flag in _STOP_OF_FLAG}
     if is_deceased(book):
         causes.add("deceased")
@@ -189,9 +192,16 @@ def stops(book: Book) -> frozenset[StopCause]:
 
 def is_deceased(book: Book) -> bool:
     """Whether the core has reported the death of the person, directly or by a flag of a loan."""
-    if book.person.deceased_on is not None:
-        return True
-    return any(loan.terms is not None and "deceased" in loan.terms.flags for loan in book.loans.values())
+    return book.person.deceased_on is not None or "deceased" in _flags(book)
+
+
+def _flags(book: Book) -> set[str]:
+    """What the core says of any of the loans."""
+    found: set[str] = set()
+    for loan in book.loans.values():
+        if loan.terms is not None and loan.terms.flags:
+            found.update(loan.terms.flags)
+    return found
 
 
 def movements_of(book: Book, loan_ref: str) -> list[Movement]:

@@ -80,7 +80,7 @@ def conclude(
 ) -> tuple[Book, list[NewEvent[Any]]]:
     """The case of `after`, and the events that tell the difference from `before`."""
     events: list[NewEvent[Any]] = []
-    if after.case is not None or any(_enters(loan) for loan in after.loans.values()):
+    if after.case is not None or _makes_a_case(after):
         after = _conclude_case(before, after, trigger, circumstances, events)
     stopping = stops(after)
     for cause in sorted(stopping - stops(before)) if stopping else ():
@@ -89,9 +89,12 @@ def conclude(
     return after, events
 
 
-def _enters(loan: Loan) -> bool:
-    """Whether a loan makes a case: a guarantor has none until something is demanded."""
-    return loan.terms is not None and not (loan.is_guaranteed and loan.demand is None)
+def _makes_a_case(book: Book) -> bool:
+    """Whether any loan makes a case: a guarantor has none until something is demanded."""
+    for loan in book.loans.values():
+        if loan.terms is not None and not (loan.is_guaranteed and loan.demand is None):
+            return True
+    return False
 
 
 def _conclude_case(
@@ -118,9 +121,7 @@ def _conclude_case(
     if case.status != "new":
         _announce_state(case, previous, present, writer, trigger)
         _announce_relief(after, previous, present, writer, events)
-    loans = after.loans
-    if any(_has_holds(one) for one in loans.values()):
-        loans = _announce_holds(after, writer, events)
+    loans = _announce_holds(after, writer, events)
     loans = placed(loans, present, circumstances.policy, trigger) or loans
     status = _announce_end(after, case, present, writer, events)
     suspended = suspensions(after, present) if status == "open" else ()
@@ -187,17 +188,18 @@ def _announce_relief(
         events.append(writer.recalled(cause, trigger.reference))
 
 
-def _has_holds(loan: Loan) -> bool:
-    return loan.standing is not None and bool(loan.standing.holds)
-
-
 def _announce_holds(book: Book, writer: announcement.CaseWriter, events: list[NewEvent[Any]]) -> dict[str, Loan]:
     """Tell of each hold whose span is not the one last told; the first telling also recalls what is planned."""
-    return {reference: _announce_holds_of(loan, writer, events) for reference, loan in book.loans.items()}
+    told = book.loans
+    for reference, loan in book.loans.items():
+        if loan.standing is not None and loan.standing.holds:
+            told = {**told, reference: _announce_holds_of(loan, loan.standing, writer, events)}
+    return told
 
 
-def _announce_holds_of(loan: Loan, writer: announcement.CaseWriter, events: list[NewEvent[Any]]) -> Loan:
-    standing = loan.standing or Standing()
+def _announce_holds_of(
+    loan: Loan, standing: Standing, writer: announcement.CaseWriter, events: list[NewEvent[Any]]
+) -> Loan:
     untold = {hold.reference for hold in standing.holds if hold.span is not None and hold.span != hold.told}
     if not untold:
         return loan

@@ -269,7 +269,7 @@ def _terms(fact: LoanOverdue, position: Position, flags: tuple[str, ...], partie
         servicer=fact.servicer,
         originated_on=fact.originated_on,
         jurisdiction=fact.jurisdiction,
-        obligors=tuple((obligor.party_ref, obligor.role, obligor.liability) for obligor in fact.obligors),
+        obligors=tuple([(obligor.party_ref, obligor.role, obligor.liability) for obligor in fact.obligors]),
         flags=flags,
         bound=_bound(fact.obligors, fact.party_ref, parties),
         own_role=own_role(fact.obligors, fact.party_ref),
@@ -285,6 +285,8 @@ def _bound(obligors: Sequence[Obligor], party_ref: str, parties: Mapping[str, UU
 
 def binds_others(obligors: Sequence[Obligor], party_ref: str) -> bool:
     """Whether somebody else than the party of the case is among the obligors."""
+    if len(obligors) == 1:
+        return obligors[0].party_ref != party_ref
     return any(one.party_ref != party_ref for one in obligors)
 
 

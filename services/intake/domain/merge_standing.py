@@ -92,7 +92,10 @@ def _bound_anew(before: Standing, position: Position, fact: ObligorChanged, boun
 
 def own_role(obligors: Sequence[Obligor], party_ref: str) -> str | None:
     """In which role the party of the case is bound; None: it is not among them."""
-    return next((one.role for one in obligors if one.party_ref == party_ref), None)
+    for one in obligors:
+        if one.party_ref == party_ref:
+            return one.role
+    return None
 
 
 def _held(before: Standing, position: Position, fact: HoldStarted | HoldEnded) -> Standing:

@@ -54,21 +54,16 @@ def placed(
 ) -> dict[str, Loan] | None:
     """The loans with their new places; None when none has moved."""
     late = {found.loan_ref: found for found in present.loans}
-    moved: dict[str, Loan] = {}
+    changed: dict[str, Loan] = {}
     for reference, loan in loans.items():
         if loan.terms is None:
             continue
-        place = _place(loan, late.get(reference), present.as_of, policy, trigger)
+        found = late.get(reference)
+        overdue_minor = 0 if found is None else found.overdue_minor
+        place = moved(loan.place, _state(loan, found, present.as_of, policy, trigger), overdue_minor, present.as_of)
         if place is not loan.place:
-            moved[reference] = replace(loan, place=place)
-    return {**loans, **moved} if moved else None
-
-
-def _place(
-    loan: Loan, late: LoanArrears | None, as_of: date, policy: DelinquencyPolicy, trigger: Trigger
-) -> Place | None:
-    overdue_minor = 0 if late is None else late.overdue_minor
-    return moved(loan.place, _state(loan, late, as_of, policy, trigger), overdue_minor, as_of)
+            changed[reference] = replace(loan, place=place)
+    return {**loans, **changed} if changed else None
 
 
 def moved(before: Place | None, state: RollState, overdue_minor: int, as_of: date) -> Place | None:
@@ -118,28 +113,43 @@ def _carried(before: Place) -> str:
 
 def deltas(pairs: Iterable[tuple[Loan | None, Loan]]) -> Mapping[Cell, Amount]:
     """What the moves of loans (before, after) add to the portfolio's figures, summed; zero sums are left out."""
-    loans: Counter[Cell] = Counter()
-    overdue: Counter[Cell] = Counter()
+    alike: dict[_Move, list[int]] = {}
     for old, new in pairs:
         before, after = None if old is None else old.place, new.place
         if after is None or after is before or new.terms is None:
             continue
-        for sign, cell, amount in _entries(before, after, new.terms.currency):
-            loans[cell] += sign
-            overdue[cell] += sign * amount
+        # Most loans of a batch move alike: their amounts are summed before the cells are looked up.
+        left = None if before is None else (before.month, before.state, before.cured)
+        sums = alike.setdefault((left, after.month, after.opening, after.state, new.terms.currency), [0, 0, 0])
+        sums[0] += 1
+        sums[1] += 0 if before is None else before.overdue_minor
+        sums[2] += after.overdue_minor
+    loans: Counter[Cell] = Counter()
+    overdue: Counter[Cell] = Counter()
+    for move, (count, before_minor, after_minor) in alike.items():
+        for sign, cell in _entries(move):
+            loans[cell] += sign * count
+            overdue[cell] += after_minor if sign > 0 else -before_minor
     return {cell: Amount(count, overdue[cell]) for cell, count in loans.items() if count or overdue[cell]}
 
 
-def _entries(before: Place | None, after: Place, currency: str) -> Iterable[tuple[int, Cell, int]]:
-    month = after.month
-    if before is not None:
-        yield -1, Cell("stock", month, currency, "", before.state), before.overdue_minor
-        if after.opening != NEW or before.month == month:
-            yield -1, Cell("move", month, currency, after.opening, before.state), before.overdue_minor
-    yield 1, Cell("stock", month, currency, "", after.state), after.overdue_minor
-    yield 1, Cell("move", month, currency, after.opening, after.state), after.overdue_minor
-    if before is not None and before.cured and before.state not in LATE and after.state in LATE:
-        yield 1, Cell("redefault", month, currency, "", after.state), after.overdue_minor
+_Move = tuple[tuple[int, str, bool] | None, int, str, str, str]
+"""What decides which cells a move of a loan changes: month, state and earlier cure before it; month, opening and state
+after it; currency."""
+
+
+def _entries(move: _Move) -> Iterable[tuple[int, Cell]]:
+    """The cells that a move takes from (-1: what was overdue before it) and adds to (1: what is overdue after it)."""
+    left, month, opening, state, currency = move
+    if left is not None:
+        month_before, state_before, cured = left
+        yield -1, Cell("stock", month, currency, "", state_before)
+        if opening != NEW or month_before == month:
+            yield -1, Cell("move", month, currency, opening, state_before)
+        if cured and state_before not in LATE and state in LATE:
+            yield 1, Cell("redefault", month, currency, "", state)
+    yield 1, Cell("stock", month, currency, "", state)
+    yield 1, Cell("move", month, currency, opening, state)
 
 
 Direction = Literal["forward", "stabilised", "back", "cured", "reaged", "exited"]
