@@ -162,7 +162,7 @@ def _dead_letter_routes(database: Database, replayer: Replayer, sealer: RecordSe
             letter=_view(letter),
             key=_text(record.key),
             value=_text(record.value),
-            headers=[(name, b64encode(value).decode()) for name, value in record.headers],
+            headers=[(name, b64encode(value or b"").decode()) for name, value in record.headers],
         )
 
     @router.post("/dead-letters/{letter_id}/replay", summary="Replay a dead letter and what waits behind it")
