@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ class UnitOfWork:
         """Parties whose lock this transaction holds until it ends."""
         self.causes: Mapping[str, Cause] = {}
         """Causes by event id; `emit` takes correlation and trace from `causation_id`."""
+        self._cause: str | None = None
 
     async def lock_parties(self, party_ids: Iterable[UUID]) -> None:
         """Take the parties' transaction-level advisory locks: one statement, sorted, so that batches cannot deadlock.
@@ -88,7 +90,18 @@ class UnitOfWork:
     def emit(self, event: NewEvent[Any]) -> None:
         """Append `event` to the outbox at commit; its sequence is assigned there. Raises ReadOnlyTransactionError."""
         self._require_writable()
+        if self._cause is not None and event.causation_id is None:
+            event = event.caused_by(self._cause)
         self.events.append(event)
+
+    @contextmanager
+    def because_of(self, event_id: str) -> Iterator[None]:
+        """What is emitted inside and names no cause of its own is caused by this event, and so of its trace."""
+        outer, self._cause = self._cause, event_id
+        try:
+            yield
+        finally:
+            self._cause = outer
 
     def intend(self, intent: NewIntent) -> None:
         """Record `intent` at commit, unless one of its kind and key exists. Raises ReadOnlyTransactionError."""

@@ -18,8 +18,9 @@ from simulation.api import Api
 from simulation.behaviour import Behaviour
 from simulation.core.port import served
 from simulation.demo import platform_environment
-from simulation.evidence import gather_history
+from simulation.evidence import gather_history, party_leaves
 from simulation.oracle import History, judge
+from simulation.oracle.record import Record
 from simulation.pace import Pace
 from simulation.portfolio.fitted import load_fitted
 from simulation.story import ANSWER_HOUR, FIELD_HOURS, FIRST_DAY, OFFER_HOUR, Cast, Size, Story, local
@@ -41,6 +42,7 @@ class Saga:
         self.story = story
         self.pace = pace
         self._reaches = reaches
+        self.payment = ""
 
     def kill(self, *services: str) -> None:
         """`kill -9` each."""
@@ -95,10 +97,18 @@ class Saga:
         await self.start("assignment", "compliance")
 
     async def checked_in(self) -> None:
-        """Pairs ring with permits that compliance, dead, cannot hear are used; visits dies with what it has to tell."""
+        """Pairs ring with permits that compliance, dead, cannot hear are used; visits dies with what it has to tell.
+
+        While both are dead somebody pays who would be visited later.
+        """
         self.kill("compliance")
         await self.story.field.work(FIELD_DAY)
+        ahead = [visit for visit in await self.story.field.ready(FIELD_DAY) if self.story.field.is_ahead(visit)]
+        paying = max(ahead, key=lambda visit: str(visit["window"]["start"]))
+        case = (await self.api.get("intake", f"/v1/cases/{paying['case_id']}")).expected()
         self.kill("visits")
+        loan = self.it.ledger.loans[case["loans"][0]["loan_ref"]]
+        self.payment = await self.it.core.receive_payment(loan.person.loan_ref, loan.overdue, at=self.pace.now)
         await self.start("visits", "compliance")
 
     async def completed(self) -> None:
@@ -121,6 +131,8 @@ async def test_killed_at_each_step_of_a_visit(run: Any, reaches: Any, home: Path
             saga = Saga(it, api, _story(it, api, pace), pace, reaches)
             await saga.story.prepare()
             history = await _field_day(saga)
+            revoked = _of_one_trace(history, payment=saga.payment)
+            leaves = await party_leaves(api, revoked.text("party_id"))
     verdict = judge(history)
     assert verdict.passed, str(verdict)
     for name in ("visit.proposed", "visit.offered", "visit.agreed", "visit.assigned", "visit.checked_in"):
@@ -128,6 +140,22 @@ async def test_killed_at_each_step_of_a_visit(run: Any, reaches: Any, home: Path
     rung = {record.text("visit_id") for record in history.of("visit.checked_in")}
     assert len(rung) > SIZE.visits_per_day // 3
     assert rung == {record.text("visit_id") for record in history.of("visit.completed")}
+    assert [leaf["record"]["permit_id"] for leaf in leaves if leaf["kind"] == "revocation"] == [
+        revoked.text("permit_id")
+    ]
+
+
+def _of_one_trace(history: History, *, payment: str) -> Record:
+    """The revocation that a payment led to: one trace leads from the core's record to it and to the recall."""
+
+    def trace(record: Record) -> str:
+        return record.headers.get("traceparent", "--").split("-")[1]
+
+    (paid,) = [one for one in history.of("loan.payment_received") if one.text("transaction_ref") == payment]
+    led_to = {one.type: one for one in history.events if one is not paid and trace(one) == trace(paid)}
+    expected = {"case.payment_posted", "party.stopped", "compliance.permit_revoked", "visit.recalled"}
+    assert expected <= led_to.keys(), sorted(led_to)
+    return led_to["compliance.permit_revoked"]
 
 
 async def _field_day(saga: Saga) -> History:

@@ -34,20 +34,25 @@ async def apply_stops(
 ) -> Mapping[InboxKey, Outcome]:
     """Place and end holds in order, and recall permits. The parties are locked."""
     for one in batch:
-        match one.event.data:
-            case PartyStopped() as stop:
-                await _stop(uow, instruments, stop)
-            case PartyParked() as parked:
-                await hold_desk.place(uow, instruments, [_parking(one.event, parked, uow)])
-            case PartyUnparked() as unparked:
-                ends = hold_desk.EndHolds(
-                    party_id=unparked.party_id,
-                    kind=_INCOMPLETE,
-                    source_ref=_source(unparked.service),
-                    cause="party.unparked",
-                )
-                await hold_desk.end(uow, instruments, [ends])
+        with uow.because_of(one.event.id):
+            await _apply(uow, instruments, one.event)
     return {}
+
+
+async def _apply(uow: UnitOfWork, instruments: Instruments, event: Event[EventData]) -> None:
+    match event.data:
+        case PartyStopped() as stop:
+            await _stop(uow, instruments, stop)
+        case PartyParked() as parked:
+            await hold_desk.place(uow, instruments, [_parking(event, parked, uow)])
+        case PartyUnparked() as unparked:
+            ends = hold_desk.EndHolds(
+                party_id=unparked.party_id,
+                kind=_INCOMPLETE,
+                source_ref=_source(unparked.service),
+                cause="party.unparked",
+            )
+            await hold_desk.end(uow, instruments, [ends])
 
 
 async def _stop(uow: UnitOfWork, instruments: Instruments, stop: PartyStopped) -> None:
