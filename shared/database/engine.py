@@ -86,7 +86,7 @@ class Database:
             # The connections used last have their plans and catalogue at hand; the others rest until they are needed.
             pool_use_lifo=True,
             connect_args={
-                "timeout": 10,
+                "timeout": longest_wait_seconds,
                 "command_timeout": statement_seconds + 5,
                 "server_settings": _SERVER_SETTINGS
                 | {

@@ -18,6 +18,7 @@ from shared.security.callers import Caller, scope
 from shared.security.key_management import LocalKeyManagement
 from shared.security.sealing import RecordSealer
 from shared.settings import ServiceSettings
+from shared.web import claims
 from shared.web.claims import Answer
 from shared.web.commands import command, trim
 from shared.web.problems import Conflict, KnownProblem
@@ -274,3 +275,10 @@ async def test_answer_of_the_release_before_is_replayed_and_sealed_by_the_worker
     async with api.database.read_only() as uow:
         row = await uow.sql.fetchrow("SELECT * FROM idempotency_key")
     assert (bytes(row["response_body"]), row["people"]) == (b"", [UUID(first.json()["id"])])
+
+
+async def test_kept_answers_are_found_by_their_key_though_the_plan_was_made_when_there_were_none(api: Api) -> None:
+    async with api.database.read_only() as uow:
+        many = [["x"] * 32] * 4
+        plan = await uow.sql.fetch(f"EXPLAIN {claims._KEPT}", *many)
+    assert "Index Scan using idempotency_key_pkey" in "\n".join(row[0] for row in plan)
