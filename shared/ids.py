@@ -43,7 +43,7 @@ def entity_id(shard: int, *, unix_ms: int | None = None, ahead_ms: int = 0) -> U
     milliseconds = (time.time_ns() // 1_000_000 if unix_ms is None else unix_ms) + ahead_ms
     high = (milliseconds & 0xFFFF_FFFF_FFFF) << 16 | 0x8 << 12 | shard >> 4
     low = _VARIANT | (shard & 0xF) << 58 | _random_64_bits() >> 6
-    return _uuid(high << 64 | low)
+    return uuid_of(high << 64 | low)
 
 
 def entity_id_beside(identifier: UUID) -> UUID:
@@ -52,7 +52,7 @@ def entity_id_beside(identifier: UUID) -> UUID:
     if number & _ENTITY_BITS != _ENTITY_MARKS:
         raise ValueError(f"{identifier} is not an entity id")
     milliseconds = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
-    return _uuid(milliseconds << 80 | number & _SHARD_BITS | _random_64_bits() >> 6)
+    return uuid_of(milliseconds << 80 | number & _SHARD_BITS | _random_64_bits() >> 6)
 
 
 def shard_of(identifier: UUID) -> int:
@@ -68,7 +68,7 @@ def event_id() -> UUID:
     milliseconds = time.time_ns() // 1_000_000
     # 74 random bits: 12 of a number beside 62 of another.
     high = milliseconds << 16 | 0x7 << 12 | _random_64_bits() >> 52
-    return _uuid(high << 64 | _VARIANT | _random_64_bits() >> 2)
+    return uuid_of(high << 64 | _VARIANT | _random_64_bits() >> 2)
 
 
 def event_id_texts(count: int) -> list[str]:
@@ -104,15 +104,15 @@ def _framed(*parts: str) -> bytes:
 
 def digest_id(digest: bytes) -> UUID:
     """An id of the first 16 bytes of a digest: under a key, one that nobody derives without it."""
-    return _uuid(int.from_bytes(digest[:16]) & ~_ENTITY_BITS | _ENTITY_MARKS)
+    return uuid_of(int.from_bytes(digest[:16]) & ~_ENTITY_BITS | _ENTITY_MARKS)
 
 
 def of_driver(identifier: UUID) -> UUID:
     """The same id in the driver's own form, in which it is hashed, compared and sent in a fraction of the time."""
-    return _uuid(identifier.int)
+    return uuid_of(identifier.int)
 
 
-def _uuid(number: int) -> UUID:
+def uuid_of(number: int) -> UUID:
     """The driver's own kind of UUID, as its rows hold it: written, hashed and compared in a fraction of the time."""
     made: UUID = pgproto.UUID(number.to_bytes(16))
     return made

@@ -24,7 +24,7 @@ _PERSON, _NUMBER, _DEBT, _HOME = (frozenset({one}) for one in ("person", "number
 
 
 class Reserved(Protocol):
-    """A permit as the limits see it."""
+    """A contact or a permit as the limits see it."""
 
     @property
     def channel(self) -> str: ...
@@ -82,11 +82,9 @@ class Limit:
     """What is limited: contacts with one person, about one debt, with one home, through one number. Without `person`
     contacts with everybody who shares it count."""
 
-    def counts(self, one: object) -> bool:
+    def counts(self, one: Reserved) -> bool:
         """Whether it counts that contact."""
-        if getattr(one, "channel", None) not in self.channels or getattr(one, "purpose", None) not in self.purposes:
-            return False
-        return self.sort == "attempt" or bool(getattr(one, self.sort))
+        return self.may_count(one) and (self.sort == "attempt" or bool(getattr(one, self.sort)))
 
     def may_count(self, reserved: Reserved) -> bool:
         """Whether a contact that is only reserved may count: its outcome is unknown, so it counts as everything."""
@@ -96,8 +94,8 @@ class Limit:
         """Whether contacts about these count together on it: nothing that it is on differs. A number that nobody named
         may be any, and so the debt where none is owed; somebody else's contacts must surely share something."""
         same_person = one.person == other.person
-        if not same_person and "person" in self.on:
-            return False
+        if "person" in self.on and (not same_person or len(self.on) == 1):
+            return same_person
         alike = {
             "debt": bool(one.debts & other.debts) if one.debts and other.debts else None,
             "home": one.home == other.home,
@@ -263,7 +261,6 @@ MISCONDUCT: dict[str, dict[str, frozenset[str]]] = {
     "calling_card": {"GB": EVERY_CHANNEL},
 }
 
-
 # A moratorium on a debt reaches whoever is liable for it together with the person (permits.md, Holds).
 MORATORIA = frozenset({"insolvency", "breathing_space", "mental_health_crisis"})
 
@@ -311,12 +308,14 @@ def hours_of(place: str, channel: str, purpose: str, *, stricter: bool) -> list[
 
 
 @lru_cache(maxsize=4_096)
-def limits_on(place: str, days: frozenset[date], stricter_from: date | None) -> tuple[Limit, ...]:
-    """The limits for a contact that touches those dates. From `stricter_from` on the bank visits once in 45 dates."""
+def limits_on(
+    place: str, days: frozenset[date], stricter_from: date | None, channel: str, purpose: str
+) -> tuple[Limit, ...]:
+    """The limits for such a contact on those dates. From `stricter_from` on the bank visits once in 45 dates."""
     found = [one for one in LIMITS[place] if any(one.in_force(day) for day in days)]
     if stricter_from is not None and max(days) >= stricter_from:
         found.insert(0, Limit("bank: one visit in 45 dates", _VISIT, frozenset({"collection"}), "attempt", 1, 45))
-    return tuple(found)
+    return tuple(one for one in found if channel in one.channels and purpose in one.purposes)
 
 
 @lru_cache(maxsize=64)
@@ -329,7 +328,8 @@ def local(moment: datetime, zone: str) -> datetime:
     return moment.astimezone(_zone(zone))
 
 
-def dates_of(start: datetime, end: datetime, zones: Iterable[str]) -> frozenset[date]:
+@lru_cache(maxsize=4_096)
+def dates_of(start: datetime, end: datetime, zones: tuple[str, ...]) -> frozenset[date]:
     """The local dates on which it begins and on which its last moment lies, in every zone."""
     last = max(start, end - _TICK)
     return frozenset(local(moment, zone).date() for zone in zones for moment in (start, last))

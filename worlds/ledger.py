@@ -94,8 +94,6 @@ class Ledger(Standing):
         of_all = [one for one in self.everything if one.told_real and one.told_real <= known_by]
         replaced = asked.replaces if isinstance(asked, Refusal) else None  # of a grant it is given back by then
         all_reserved = list(self._reserved(asked, {replaced, *(one.permit_id for one in of_all)}))
-        told = [one for one in of_all if self.counts_for(asked.party_id, one, known_by=known_by)]
-        reserved = [one for one in all_reserved if self.counts_for(asked.party_id, one, known_by=known_by)]
         stricter = self.stricter(asked.asked_real)
         view = View(known_by)
         passed = self.over_limit(person, asked, of_all, all_reserved, stricter=stricter, view=view)
@@ -111,7 +109,7 @@ class Ledger(Standing):
         known = (one for one in self.wishes(person, known_by=known_by) if one.recorded_real <= known_by)
         if self.unwished(person, known, asked):
             yield "wish"
-        if asked.purpose == "customer_requested" and not self._requested(asked, told, reserved):
+        if asked.purpose == "customer_requested" and not self._requested(asked, [*of_all, *all_reserved]):
             yield "request"
         if asked.purpose != "safety" and asked.asked_real - asked.watermark_real > _WATERMARK_LIMIT:
             yield "stale"
@@ -162,8 +160,11 @@ class Ledger(Standing):
             for zone in person.zones
         )
 
-    def _requested(self, asked: Asked, told: Sequence[Contact], reserved: Sequence[Grant]) -> bool:
-        """Whether a request of the person covers it that no contact has used up: each covers one, for seven days."""
+    def _requested(self, asked: Asked, made: Sequence[Contact | Grant]) -> bool:
+        """Whether a request of the person covers it that no contact has used up: each covers one, for seven days.
+
+        `made`: all contacts that were told, and those that are reserved.
+        """
         covering = [
             one
             for one in self.history.requests
@@ -173,9 +174,11 @@ class Ledger(Standing):
             and asked.end <= one.since + _REQUEST_LASTS
         ]
         first = min((one.since for one in covering), default=asked.start)
-        made: list[Contact | Grant] = [*told, *reserved]
         used = sum(
-            (one.channel, one.purpose) == (asked.channel, "customer_requested") and one.start >= first for one in made
+            (one.channel, one.purpose) == (asked.channel, "customer_requested")
+            and one.start >= first
+            and self.counts_for(asked.party_id, one, known_by=asked.asked_real)
+            for one in made
         )
         return used < len(covering)
 
@@ -199,7 +202,8 @@ class Ledger(Standing):
         What a limit looks back on and nobody attests may have been full. A contact that was made counts as what it was.
         """
         others, reserved, about = list(others), list(reserved), self.aspects(one)
-        for limit in law.limits_on(person.place, law.dates_of(one.start, one.end, person.zones), stricter):
+        days = law.dates_of(one.start, one.end, person.zones)
+        for limit in law.limits_on(person.place, days, stricter, one.channel, one.purpose):
             if limit.passable and self._leaves(person, limit.name, one):
                 continue
             passed = self._passed(limit, person, one, about, others, reserved, view)
@@ -226,7 +230,7 @@ class Ledger(Standing):
             if sharer.place == person.place:  # the same law is asked already, on all that it is about
                 continue
             common = about._replace(debts=about.debts.intersection(sharer.debts))
-            for limit in law.limits_on(sharer.place, days, None):
+            for limit in law.limits_on(sharer.place, days, None, one.channel, one.purpose):
                 if not self._share(limit, person.party_id, party_id, common, at=at, known_by=known_by):
                     continue
                 passed = self._passed(limit, person, one, common, others, reserved, view)
@@ -256,9 +260,7 @@ class Ledger(Standing):
         self, limit: law.Limit, person: Person, one: Contact | Asked, about: law.About, others: Sequence[Contact],
         reserved: Sequence[Grant], view: View,
     ) -> str | None:  # fmt: skip
-        made = isinstance(one, Contact)
-        counts = limit.counts(one) if made else one.channel in limit.channels and one.purpose in limit.purposes
-        if not counts:
+        if isinstance(one, Contact) and not limit.counts(one):
             return None
         dates = law.dates_of(one.start, one.start, person.zones)
         first = limit.looks_back_to(min(dates))

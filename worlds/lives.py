@@ -34,9 +34,11 @@ class Lives:
         Before the first move that was known they lived, for all anybody knew, where they lived at first.
         """
         person = self.history.people[party_id]
+        if party_id not in self.moves:
+            return person
         moves = [
             one
-            for one in self.moves.get(party_id, ())
+            for one in self.moves[party_id]
             if (known_by is None or one.recorded_real <= known_by) and (at is None or one.since <= at)
         ]
         last = max(moves, key=lambda one: (one.since, one.recorded_real), default=None)

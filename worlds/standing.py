@@ -120,7 +120,7 @@ class Standing(Lives):
         """The stop without what was said of its end only later."""
         words = [(who, when) for who, when in stop.words if when <= asked.asked_at]
         closed = stop.closed_at if stop.closed_at is not None and stop.closed_at <= asked.asked_at else None
-        return replace(stop, words=words, closed_at=closed)
+        return stop if (words, closed) == (stop.words, stop.closed_at) else replace(stop, words=words, closed_at=closed)
 
 
 def _said_over(stop: Stop) -> datetime | None:

@@ -13,6 +13,7 @@ from random import Random
 from uuid import UUID
 
 from services.compliance.domain.permits import Permit
+from shared.ids import uuid_of
 from worlds import people
 from worlds.books import POLICY_CHANGES, book_of, sort_of_rule
 from worlds.bureau import Bureau
@@ -76,7 +77,7 @@ class World:
     @staticmethod
     def drawn_id(draw: Random) -> UUID:
         """An id drawn apart from the world's own."""
-        return UUID(int=draw.getrandbits(128))
+        return uuid_of(draw.getrandbits(128))
 
     def at(self, moment: datetime, deed: Deed) -> None:
         """Let it happen then; not before now. Moments are made unique, so that nothing happens at once."""

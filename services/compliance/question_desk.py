@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+from msgspec import structs
 
 from services.compliance import third_person_desk
 from services.compliance.decision_desk import Decided, keep, keys_named_by, question_of, reasons
@@ -63,7 +65,7 @@ class Known:
         """What it is judged on now, with what the desk itself refuses."""
         party, replaced = self.facts[asked.party_id], self.replaced_by(asked)
         if asked.party_id in self.balances:
-            party = replace(party, balance=self.balances[asked.party_id])
+            party = structs.replace(party, balance=self.balances[asked.party_id])
         party = third_person_desk.known_of(asked, party, self.ledger, replaced=replaced)
         return JudgedOn(
             question=question_of(asked, uow, party), facts=party, replaces=asked.replaces,

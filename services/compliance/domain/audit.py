@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from msgspec import structs
+
 from services.compliance.domain.audited_on import Evidence, keys_of
 from services.compliance.domain.budget_keys import Keys
 from services.compliance.domain.facts import Counted, PartyFacts, Question
@@ -14,25 +16,19 @@ from services.compliance.domain.judging import judge_rule, passed
 from services.compliance.domain.local_time import Span, local_dates
 from services.compliance.domain.packs import (
     CapRule,
-    CrewRule,
     EvidenceRule,
     HoldRule,
     HoursRule,
     Rule,
     RuleBook,
     Severity,
+    Unit,
 )
 from services.compliance.domain.permits import Permit
-from services.compliance.domain.rule_records import (
-    ClosedDaysRule,
-    ConductRule,
-    GateRule,
-    LetterRule,
-    PreferenceRule,
-    RequiresRule,
-)
-from services.compliance.domain.rules.applicability import concerned
+from services.compliance.domain.rule_records import ConductRule
+from services.compliance.domain.rules.applicability import audited
 from services.compliance.domain.rules.caps import busiest, matching_each
+from services.compliance.domain.rules.hours import within_hours
 from services.compliance.domain.rules.records import misconduct, shown
 from services.compliance.domain.rules.sharers import FOR_A_SHARER, caps_of_sharers
 from shared.events.contact import ContactRecorded
@@ -98,7 +94,7 @@ def counted(
         channel=contact.channel, purpose=contact.purpose, span=Span(contact.started_at, contact.ended_at), zones=zones,
         attempt=contact.attempt, contact=contact.contact, conversation=contact.conversation,
         household_contacted=contact.household_contacted, debtor_met=contact.debtor_met, permit_id=contact.permit_id,
-        unanswered=contact.attempt and not contact.contact, told_real=told_real, keys=keys or {},
+        unanswered=_unanswered(contact), told_real=told_real, keys=keys or {},
     )  # fmt: skip
 
 
@@ -181,9 +177,9 @@ def _breaches(
     """The rules in force on the contact's local dates that concern it, as far as is known, and refuse it; and why."""
     question = _question(contact, permit, facts)
     # Holds forbid to begin a contact: what came up during it, such as a plan signed at the door, breaks none.
-    beginning = replace(question, span=Span(question.span.start, question.span.start + timedelta.resolution))
+    beginning = structs.replace(question, span=Span(question.span.start, question.span.start + timedelta.resolution))
     held = frozenset(hold.kind for hold in facts.holds)
-    asked = concerned(question, facts, book)
+    asked = audited(question, facts, book)
     judged = (
         (rule, _breach(rule, contact, beginning if isinstance(rule, HoldRule) else question, facts, book))
         for rule in asked
@@ -218,12 +214,7 @@ def _breach(rule: Rule, contact: ContactRecorded, question: Question, facts: Par
         case ConductRule():
             flags = misconduct(rule, contact.conduct_flags)
             return f"reported: {', '.join(flags)}" if flags else None
-        case (
-            HoldRule() | HoursRule() | ClosedDaysRule() | PreferenceRule() | GateRule() | CrewRule() | RequiresRule()
-            | LetterRule()
-        ):  # fmt: skip
-            pass
-        case _:
+        case HoursRule() if (zones := question.candidate_zones(facts)) and within_hours(rule, question.span, zones):
             return None
     ruling = judge_rule(rule, question, facts, book)
     return ruling.detail if ruling.refuses else None
@@ -241,12 +232,21 @@ def _over(rule: CapRule, contact: ContactRecorded, question: Question, facts: Pa
     Of two contacts where one is allowed, the later one is too many, in whichever order they were told.
     """
     zones = question.candidate_zones(facts)
-    if not zones or not counted(contact, zones).counts_as(rule.unit):
+    if not zones or not _counts_as(contact, rule.unit):
         return None
     dates = local_dates(contact.started_at, zones)
     before = matching_each(rule, (*facts.counted, *facts.shared), question)
-    most = max(busiest(of_one, dates, rule.window) for of_one in before)
+    full = [busiest(of_one, dates, rule.window) for of_one in before if len(of_one) >= rule.limit]
+    most = max(full, default=0)
     return most + 1 if most >= rule.limit else None
+
+
+def _counts_as(contact: ContactRecorded, unit: Unit) -> bool:
+    return _unanswered(contact) if unit == "unanswered" else bool(getattr(contact, unit))
+
+
+def _unanswered(contact: ContactRecorded) -> bool:
+    return contact.attempt and not contact.contact
 
 
 def verdict(findings: Iterable[Finding]) -> Literal["lawful", "violation"]:

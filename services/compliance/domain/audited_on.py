@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from msgspec import structs
 
 from services.compliance.domain.budget_keys import Keys, joined, key_of_home
@@ -20,8 +21,7 @@ from services.compliance.domain.third_persons import INQUIRY
 from shared.events.contact import ContactRecorded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(msgspec.Struct, frozen=True, kw_only=True):
     """A contact that was told, as the audit of another one sees it. `counted.told_real`: when it was told.
 
     `conduct` and `harm`: whether a finding on it stands with that verdict.
@@ -42,14 +42,14 @@ class Made:
     def judged(self, *, conduct: bool, harm: bool) -> Made:
         """The same with these verdicts: lawful with neither."""
         counted = structs.replace(self.counted, lawful=not (conduct or harm))
-        return replace(self, counted=counted, conduct=conduct, harm=harm)
+        return structs.replace(self, counted=counted, conduct=conduct, harm=harm)
 
     def as_known_by(self, moment: datetime) -> Counted | None:
         """As compliance knew of it then; None: not at all. Of its reservation nobody knew how it would go: it opens no
         gate and closes none. What came out later made it no less lawful then.
         """
         if self.one_person_since is not None and moment < self.one_person_since:
-            known = replace(self, one_person_since=None).as_known_by(moment)
+            known = structs.replace(self, one_person_since=None).as_known_by(moment)
             return None if known is None else structs.replace(known, of_another=True, lawful=None)
         told = self.counted.told_real
         if told is not None and told > moment:
@@ -104,7 +104,7 @@ def at_home_of_then(party: PartyFacts, contact: ContactRecorded, permit: Permit 
     if (permit is not None and permit.keys) or now is None or homes.get(now, contact.started_at) <= contact.started_at:
         return party
     before = [(since, home) for home, since in homes.items() if since <= contact.started_at]
-    return replace(party, keys={**party.keys, "household": frozenset({max(before)[1]})}) if before else party
+    return structs.replace(party, keys={**party.keys, "household": frozenset({max(before)[1]})}) if before else party
 
 
 def keys_named(
@@ -158,7 +158,9 @@ def evidence_of(
         # One that was recorded since and stands from this very moment on came up during the contact.
         if one.recorded_real <= contact.started_real or one.valid_from < contact.started_at
     ]
-    facts = replace(party, holds=tuple(holds), counted=tuple(one.counted for one in before), shared=others_before)
+    facts = structs.replace(
+        party, holds=tuple(holds), counted=tuple(one.counted for one in before), shared=others_before
+    )
 
     def known_by(moment: datetime | None) -> PartyFacts:
         then = facts if moment is None else _as_known_by(moment, facts, before)
@@ -169,7 +171,7 @@ def evidence_of(
         laws = (one.at(contact.started_at, known_by=moment) for one in sharers)
         known = tuple(law for law in laws if law is not None)
         if (jurisdiction, zones, known) != (then.jurisdiction, then.zones, then.sharers):
-            then = replace(then, jurisdiction=jurisdiction, zones=zones, sharers=known)
+            then = structs.replace(then, jurisdiction=jurisdiction, zones=zones, sharers=known)
         return dossier.applied_to(then, at=contact.started_at, known_by=moment)
 
     now, long_before = known_by(None), contact.started_real - freshness_limit
@@ -206,7 +208,7 @@ def _learnt(
 
 def _as_known_by(moment: datetime, facts: PartyFacts, before: Iterable[Made]) -> PartyFacts:
     counted = (one.as_known_by(moment) for one in before)
-    return replace(
+    return structs.replace(
         facts,
         counted=tuple(one for one in counted if one is not None),
         shared=tuple(one for one in facts.shared if one.permit_id or one.told_real is None or one.told_real <= moment),

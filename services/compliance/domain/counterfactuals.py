@@ -9,10 +9,12 @@ does, several of which none can be spared; where all together do not, it is said
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.facts import (
@@ -304,12 +306,12 @@ def _found_out(subject: str, was: Json, would_be: Json, change: _FactsChange) ->
 def _asked_otherwise(subject: str, was: Json, would_be: Json, **changes: object) -> Change:
     return Change(
         "found_out", subject, was, would_be,
-        lambda one: replace(one, question=replace(one.question, **changes)),  # type: ignore[arg-type]
+        lambda one: replace(one, question=replace(one.question, **changes)),
     )  # fmt: skip
 
 
 def _known(**changes: object) -> _FactsChange:
-    return lambda one: replace(one, **changes)  # type: ignore[arg-type]
+    return lambda one: replace(one, **changes)
 
 
 def _facts(change: _FactsChange) -> Callable[[JudgedOn], JudgedOn]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, cast, get_args
 from uuid import UUID
@@ -106,7 +106,7 @@ class GivenOverride:
         if self.ended_at is None:
             return self.override
         valid = self.override.valid
-        return replace(self.override, valid=Span(valid.start, min(valid.end, max(valid.start, self.ended_at))))
+        return structs.replace(self.override, valid=Span(valid.start, min(valid.end, max(valid.start, self.ended_at))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +163,7 @@ class Dossier:
         """
         if not (self.entries or self.overrides or self.others):  # as with most people
             told = _told_by({}, facts.counted, at=at)
-            return replace(facts, told=told) if told else facts
+            return structs.replace(facts, told=told) if told else facts
         heard = self._heard(known_by)
         standing = standing_of(heard, at=at)
         wished = self._wishes(standing.get("preferences"), at=at, known_by=known_by)
@@ -172,7 +172,7 @@ class Dossier:
         for given in self.overrides:
             if known_by is None or given.recorded_real <= known_by:
                 overrides[given.rule] = (*overrides.get(given.rule, ()), given.standing)
-        return replace(
+        return structs.replace(
             facts,
             circumstances=_circumstances(standing),
             told=_told_by(standing, facts.counted, at=at),

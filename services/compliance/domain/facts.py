@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final, cast
 from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
 from services.compliance.domain.history import History
 from services.compliance.domain.holds import Hold
@@ -90,8 +90,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, dict=T
         return cast(frozenset[date], kept["_dates"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
     """A signed answer of intake: how much is overdue, as of when (real time)."""
 
     as_of: datetime
@@ -104,8 +103,7 @@ class Balance:
         return max(self.overdue_minor.values(), default=0) > 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Freshness:
+class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     """Low watermarks of the feeders (real time; None.
 
     Never heard) and who of them names the party as parked or blocked.
@@ -113,7 +111,7 @@ class Freshness:
 
     watermarks: Mapping[str, datetime | None]
     named_by: tuple[str, ...] = ()
-    silent_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    silent_feeds: Mapping[str, tuple[str, ...]] = {}
     """Reporting systems that should have spoken, by the channel whose contacts nobody tells us of."""
     suspended_feeds: tuple[str, ...] = ()
     """Cores of the person's case that intake does not believe at the moment, each with its cause."""
@@ -127,8 +125,7 @@ class Freshness:
         return min(known) if known and len(known) == len(self.watermarks) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """A fact told by the service that owns it, under its signature. `as_of` and `until` are business time.
 
     `until`: it says nothing of contacts that begin later; None: it does not age.
@@ -139,8 +136,7 @@ class Told:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
+class Override(msgspec.Struct, frozen=True, kw_only=True):
     """A stored permission to pass one rule: the person's consent, or a supervisor's decision. `evidence` proves it.
 
     `opens` and `closes` are local hours that the person agreed to; without them it covers any hour.
@@ -153,8 +149,7 @@ class Override:
     closes: time | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inconvenient:
+class Inconvenient(msgspec.Struct, frozen=True, kw_only=True):
     """A time of day, a channel or both that the person called inconvenient. No hours: at all times."""
 
     channels: frozenset[Channel]
@@ -162,8 +157,7 @@ class Inconvenient:
     closes: time | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requested:
+class Requested(msgspec.Struct, frozen=True, kw_only=True):
     """The person's own recorded request to be contacted: good for one contact, between `at` and `until`."""
 
     channels: frozenset[Channel]
@@ -175,8 +169,7 @@ class Requested:
         return channel in self.channels and self.at <= span.start and span.end <= self.until
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThirdPersonAsked:
+class ThirdPersonAsked(msgspec.Struct, frozen=True, kw_only=True):
     """What the ledger of third persons says of this one: local dates on which it was asked, and whether it refused.
 
     `complete`: the ledger reaches back to the first day on which this debt was collected.
@@ -187,8 +180,7 @@ class ThirdPersonAsked:
     complete: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """What decides which rules apply. None: not known, and then the rule applies."""
 
     collector: Collector | None = None
@@ -210,8 +202,7 @@ def _listed(wanted: tuple[str, ...], known: str | None) -> bool:
     return not wanted or known is None or known in wanted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sharer:
+class Sharer(msgspec.Struct, frozen=True, kw_only=True):
     """The law of somebody who shares keys with the person; nothing here says who it is.
 
     `keys`: those that both have. `unresolved`: kinds of keys that compliance should know of the other and does not.
@@ -223,8 +214,7 @@ class Sharer:
     circumstances: Circumstances = Circumstances()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartyFacts:
+class PartyFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What compliance read itself, or was told under the signature of the service that owns the fact.
 
     `keys`: what every contact with the person counts on beside the person; `unresolved`: kinds of keys that compliance
@@ -240,14 +230,14 @@ class PartyFacts:
     jurisdiction: str | None = None
     zones: tuple[str, ...] = ()
     history_known_from: date | None = None
-    versions: Mapping[tuple[str, UUID], int] = field(default_factory=dict)
+    versions: Mapping[tuple[str, UUID], int] = {}
     holds: tuple[Hold, ...] = ()
     counted: tuple[Counted, ...] = ()
     freshness: Freshness
     balance: Balance | None = None
     circumstances: Circumstances = Circumstances()
-    told: Mapping[FactName, Told] = field(default_factory=dict)
-    overrides: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
+    told: Mapping[FactName, Told] = {}
+    overrides: Mapping[str, tuple[Override, ...]] = {}
     inconvenient: tuple[Inconvenient, ...] | None = None
     third_person: ThirdPersonAsked | None = None
     letter: frozenset[str] | None = None
@@ -262,10 +252,10 @@ class PartyFacts:
     """Those of them of which the notice that was sent cannot speak: each debt has a notice of its own."""
     collected_since: date | None = None
     """No debt that is collected now is older; None: not known."""
-    keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)
+    keys: Mapping[Key, frozenset[str]] = {}
     unresolved: frozenset[Key] = frozenset()
     shared: tuple[Counted, ...] = ()
-    sharers_known_from: Mapping[str, date | None] = field(default_factory=dict)
+    sharers_known_from: Mapping[str, date | None] = {}
     """By name of a key that others share: since when the contacts of all of them are attested; None: not known."""
     sharers: tuple[Sharer, ...] = ()
     """The laws of those who share a key of a question: their caps are kept, too."""
@@ -279,7 +269,7 @@ class PartyFacts:
 
     def __post_init__(self) -> None:
         if not isinstance(self.counted, History):
-            object.__setattr__(self, "counted", History(self.counted))
+            structs.force_setattr(self, "counted", History(self.counted))
 
     @property
     def history(self) -> History:
@@ -289,22 +279,21 @@ class PartyFacts:
     def with_reservation(self, reservation: Counted, *, replacing: UUID | None) -> PartyFacts:
         """The facts after a grant in the same batch."""
         kept = tuple(one for one in self.counted if replacing is None or one.permit_id != replacing)
-        return replace(self, counted=(*kept, reservation))
+        return structs.replace(self, counted=(*kept, reservation))
 
     def with_reservation_of_another(self, reservation: Counted, *, replacing: UUID | None) -> PartyFacts:
         """The facts after a grant in the same batch to somebody who shares a key."""
         kept = tuple(one for one in self.shared if replacing is None or one.permit_id != replacing)
-        return replace(self, shared=(*kept, msgspec.structs.replace(reservation, of_another=True)))
+        return structs.replace(self, shared=(*kept, structs.replace(reservation, of_another=True)))
 
     def without(self, permit_id: UUID | None) -> PartyFacts:
         """The facts as if that reservation did not exist (it is about to be replaced)."""
         if permit_id is None:
             return self
-        return replace(self, counted=tuple(one for one in self.counted if one.permit_id != permit_id))
+        return structs.replace(self, counted=tuple(one for one in self.counted if one.permit_id != permit_id))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One contact that somebody wants to make. What the asker asserts of the person can only narrow, never widen.
 
     `keys` (debts, contact point, address) are those that compliance looked up, not those that the asker named. `debts`:
@@ -323,15 +312,15 @@ class Question:
     crew: tuple[UUID, ...] = ()
     device_id: str | None = None
     place_cell: str | None = None
-    versions: Mapping[str, int] = field(default_factory=dict)
-    keys: Mapping[Key, frozenset[str]] = field(default_factory=dict)
+    versions: Mapping[str, int] = {}
+    keys: Mapping[Key, frozenset[str]] = {}
     debts: frozenset[UUID] | None = None
     now: datetime
     real_now: datetime
 
     def at(self, start: datetime) -> Question:
         """The same contact, beginning at `start`."""
-        return replace(self, span=Span(start, start + self.duration))
+        return structs.replace(self, span=Span(start, start + self.duration))
 
     def local_dates(self, facts: PartyFacts) -> frozenset[date]:
         """Every local date that the contact touches in any candidate zone; without one, dates by UTC."""

@@ -13,6 +13,8 @@ from datetime import timedelta
 from typing import Final, Literal
 from uuid import UUID
 
+from msgspec import structs
+
 from services.compliance.domain.audit import (
     REUSED,
     Finding,
@@ -128,7 +130,7 @@ def _evidence(
 
 def _as_told(party: PartyFacts, made: Made) -> PartyFacts:
     """A contact without a permit counts on what was known when it was told: homes change, and debts are sold."""
-    return replace(party, keys=made.counted.keys) if made.counted.keys else party
+    return structs.replace(party, keys=made.counted.keys) if made.counted.keys else party
 
 
 def use_came_late(contact_id: UUID, permit: Permit | None, standing: Iterable[FindingVersion]) -> bool:

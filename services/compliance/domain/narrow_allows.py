@@ -8,10 +8,11 @@ otherwise, a wish, a hold. The first that turns the allow into a deny is the ans
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from services.compliance.domain.canonical import Json, format_time
 from services.compliance.domain.counterfactuals import Change, DenyingKind, applied
@@ -162,7 +163,7 @@ def _hold(rule: HoldRule, question: Question) -> Change:
 
 def _known(subject: str, was: Json, would_be: Json, **changes: object) -> Change:
     return _change(
-        "known_otherwise", subject, was, would_be, _facts(lambda one: replace(one, **changes))  # type: ignore[arg-type]
+        "known_otherwise", subject, was, would_be, _facts(lambda one: replace(one, **changes))
     )  # fmt: skip
 
 

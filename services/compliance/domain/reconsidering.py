@@ -9,10 +9,11 @@ that of several people's permits no more give way than must, whoever is looked a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
+
+from msgspec import structs
 
 from services.compliance.domain.budget_keys import names_of
 from services.compliance.domain.decisions import decide
@@ -73,7 +74,7 @@ def refused_now(
     for permit in sorted(permits, key=precedence):
         own = precedence(permit)
         shared = tuple(one for one in facts.shared if one.permit_id is None or of_others.get(one.permit_id, own) <= own)
-        before = replace(
+        before = structs.replace(
             facts, counted=tuple(counted), shared=shared, third_person=third_persons.get(permit.permit_id)
         )  # fmt: skip
         ruling = _refusing(permit, before, book, now=now, real_now=real_now)

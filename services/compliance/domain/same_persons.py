@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import structs
+
 from services.compliance.domain.audited_on import Made
 from services.compliance.domain.dossier import REFUSED_BY, Dossier, OtherId
 from services.compliance.domain.holds import Hold
@@ -126,7 +128,7 @@ def dossier_of(own: Dossier, same: Iterable[SamePerson], others: Mapping[UUID, D
 def made_of_others(same: Iterable[SamePerson], made: Mapping[UUID, Sequence[Made]]) -> list[Made]:
     """The contacts with the other ids that are the person's, too: as somebody else's until that was known."""
     return [
-        replace(one, one_person_since=other.since_real)
+        structs.replace(one, one_person_since=other.since_real)
         for other in same
         for one in made.get(other.party_id, ())
         if one.counted.told_real is not None and other.shares(one.counted.told_real)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
+from msgspec import structs
+
 from services.compliance.domain.facts import PartyFacts, ThirdPersonAsked
 from services.compliance.domain.local_time import local_dates
 from shared.events.contact import Channel
@@ -66,4 +68,6 @@ class Ledger:
         dates = tuple(day for day, count in sorted(entry.asked.items()) for _ in range(count))
         since = facts.collected_since
         complete = since is not None and self.known_from <= since
-        return replace(facts, third_person=ThirdPersonAsked(dates=dates, refused=entry.refused, complete=complete))
+        return structs.replace(
+            facts, third_person=ThirdPersonAsked(dates=dates, refused=entry.refused, complete=complete)
+        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, replace
 from datetime import date
 from typing import Any, Final, NamedTuple
 from uuid import UUID
+
+from msgspec import structs
 
 from services.compliance.domain.budget_keys import OF_ALL_CONTACTS, Keys, joined, keys_named, names_of
 from services.compliance.domain.debts import Debt, oldest, only_guaranteed
@@ -65,7 +66,7 @@ async def complete_facts(
     if not ties.links:  # as with most people: nobody shares a key with them
         return told
     return {
-        party_id: replace(
+        party_id: structs.replace(
             known,
             sharers=ties.sharers(facts[party_id], circumstances),
             sharers_without_case=len(ties.others(party_id).keys() - ties.cases.keys()),
@@ -198,7 +199,7 @@ class Ties(NamedTuple):
     def sharers(self, known: PartyFacts, circumstances: Mapping[UUID, Circumstances]) -> tuple[Sharer, ...]:
         """The laws of the others, each once; of those who have no case none is known."""
         found = {
-            (case.jurisdiction, names, tuple(sorted(case.unresolved)), astuple(circumstances[other])): Sharer(
+            (case.jurisdiction, names, tuple(sorted(case.unresolved)), structs.astuple(circumstances[other])): Sharer(
                 jurisdiction=case.jurisdiction, keys=keys_named(names), unresolved=case.unresolved,
                 circumstances=circumstances[other],
             )

@@ -1,11 +1,11 @@
 """A person in Shanghai about whom everything is known, and a lawful question about a visit."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from services.compliance.domain.facts import Balance, Freshness, PartyFacts, Question
 from services.compliance.domain.local_time import Span
@@ -39,7 +39,7 @@ def facts(**changes: Any) -> PartyFacts:
         freshness=Freshness(watermarks=dict.fromkeys(("intake", "assignment", "visits", "plans"), REAL)),
         balance=Balance(as_of=REAL, overdue_minor={"CNY": 100}, digest="0"),
     )
-    return replace(known, **changes)
+    return structs.replace(known, **changes)
 
 
 def question(start: datetime | None = None, end: datetime | None = None, **changes: Any) -> Question:
@@ -60,7 +60,7 @@ def question(start: datetime | None = None, end: datetime | None = None, **chang
         now=NOW,
         real_now=REAL,
     )
-    return replace(asked, **changes)
+    return structs.replace(asked, **changes)
 
 
 @pytest.fixture(scope="session")

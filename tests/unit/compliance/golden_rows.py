@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from msgspec import structs
+
 from services.compliance.domain.decisions import judge_rule
 from services.compliance.domain.facts import (
     Balance,
@@ -201,16 +203,16 @@ class _Situation:
             case "drafts":  # read before: it concerns the book
                 return asked
             case "about":  # about A …: the loans that it is about
-                return replace(asked, debts=frozenset(map(_debt, rest)))
+                return structs.replace(asked, debts=frozenset(map(_debt, rest)))
             case "debt" | "number":  # the contact concerns this debt or number
                 key = "debt" if head == "debt" else "contact_point"
-                return replace(asked, keys={**asked.keys, key: frozenset(rest)})  # type: ignore[dict-item]
+                return structs.replace(asked, keys={**asked.keys, key: frozenset(rest)})  # type: ignore[dict-item]
             case "crew":
-                return replace(asked, crew=tuple(uuid4() for _ in range(int(rest[0]))))
+                return structs.replace(asked, crew=tuple(uuid4() for _ in range(int(rest[0]))))
             case "ahead":  # the asker has seen a later version
-                return replace(asked, versions={"case": 2})
+                return structs.replace(asked, versions={"case": 2})
             case "duration":  # duration MINUTES
-                return replace(asked, duration=timedelta(minutes=int(rest[0])))
+                return structs.replace(asked, duration=timedelta(minutes=int(rest[0])))
         return None
 
     def facts(self, words: list[str], asked: Question, known: PartyFacts) -> PartyFacts:
@@ -218,29 +220,29 @@ class _Situation:
         head, rest = words[0], words[1:]
         match head:
             case "hold":
-                return replace(known, holds=(*known.holds, self.hold(rest, asked)))
+                return structs.replace(known, holds=(*known.holds, self.hold(rest, asked)))
             case "fact" | "no":  # fact NAME [DAYS days old]
                 as_of = asked.span.start - timedelta(days=int(rest[1]) if len(rest) > 1 else 0)
                 told = Told(value=head == "fact", as_of=as_of)
-                return replace(known, told={**known.told, rest[0]: told})  # type: ignore[dict-item]
+                return structs.replace(known, told={**known.told, rest[0]: told})  # type: ignore[dict-item]
             case "past":  # past CHANNEL DATE TIME OUTCOME [xN] [consented|not_connected] [debt=A] [number=1] [thread=t]
-                return replace(known, counted=(*known.counted, *self.past(rest, asked)))
+                return structs.replace(known, counted=(*known.counted, *self.past(rest, asked)))
             case "collector" | "product" | "place" | "recipient":
-                return replace(known, circumstances=replace(known.circumstances, **{head: rest[0]}))  # type: ignore[arg-type]
+                return structs.replace(known, circumstances=structs.replace(known.circumstances, **{head: rest[0]}))  # type: ignore[arg-type]
             case "agreed" | "consent" | "supervisor":  # agreed HH:MM HH:MM; consent; supervisor
-                return replace(known, overrides={self.rule.id: (self.override(head, rest, asked),)})
+                return structs.replace(known, overrides={self.rule.id: (self.override(head, rest, asked),)})
             case "avoid":  # avoid CHANNEL [HH:MM HH:MM]
                 hours = [time.fromisoformat(one) for one in rest[1:]] or [None, None]
                 avoided = Inconvenient(channels=frozenset({rest[0]}), opens=hours[0], closes=hours[1])  # type: ignore[arg-type]
-                return replace(known, inconvenient=(avoided,))
+                return structs.replace(known, inconvenient=(avoided,))
             case "third":  # third never | refused | incomplete | DATE …
                 dates = tuple(date.fromisoformat(one) for one in rest if one[0].isdigit())
                 ledger = ThirdPersonAsked(dates=dates, refused="refused" in rest, complete="incomplete" not in rest)
-                return replace(known, third_person=ledger)
+                return structs.replace(known, third_person=ledger)
             case "letter":  # letter without ELEMENT
-                return replace(known, letter=(known.letter or frozenset()) - set(rest))
+                return structs.replace(known, letter=(known.letter or frozenset()) - set(rest))
             case "history":  # history DATE
-                return replace(known, history_known_from=date.fromisoformat(rest[0]))
+                return structs.replace(known, history_known_from=date.fromisoformat(rest[0]))
             case _:
                 return self.age(words, known)
 
@@ -250,11 +252,13 @@ class _Situation:
         since = REAL - timedelta(seconds=int(words[1]))
         match words[0]:
             case "feeder":  # feeder SECONDS
-                return replace(known, freshness=Freshness(watermarks={"intake": since}))
+                return structs.replace(known, freshness=Freshness(watermarks={"intake": since}))
             case "log":  # log SECONDS: age of the oldest leaf that no signed head covers
-                return replace(known, freshness=replace(known.freshness, log_waits_since=since))
+                return structs.replace(known, freshness=structs.replace(known.freshness, log_waits_since=since))
             case _:  # balance SECONDS MINOR
-                return replace(known, balance=Balance(as_of=since, overdue_minor={"CNY": int(words[2])}, digest=""))
+                return structs.replace(
+                    known, balance=Balance(as_of=since, overdue_minor={"CNY": int(words[2])}, digest="")
+                )
 
     def hold(self, rest: list[str], asked: Question) -> Hold:  # hold KIND [loan A] [until DATE TIME]
         loan = scope_key_of_debt(_debt(rest[2])) if "loan" in rest else ""
@@ -299,13 +303,13 @@ class _Situation:
 
     def unknown(self, name: str, asked: Question, known: PartyFacts) -> tuple[Question, PartyFacts]:
         if name == "device":
-            return replace(asked, device_id=None), known
+            return structs.replace(asked, device_id=None), known
         blank: dict[str, Any] = {
             "person": {"known": False}, "reference": {"held": True}, "case": {"case_open": False},
             "place": {"jurisdiction": None}, "zone": {"zones": ()}, "balance": {"balance": None},
             "history": {"history_known_from": None}, "letter": {"letter": None}, "preferences": {"inconvenient": None},
         }[name]  # fmt: skip
-        return asked, replace(known, **blank)
+        return asked, structs.replace(known, **blank)
 
 
 def _record(row: Row, said: dict[str, list[str]]) -> ContactRecorded:

@@ -148,4 +148,4 @@ def test_decision_says_why_the_law_of_who_has_no_case_is_not_asked(book: RuleBoo
     [ruling] = [one for one in decision.rulings if one.rule.id == "SHARERS-WITHOUT-CASE"]
     assert (ruling.answer, ruling.values) == (Answer.ALLOW, {"people": 1})
     assert "no case" in ruling.rule.citation
-    assert decision.rulings[:-1] == decide(a_call(), replace(known, sharers_without_case=0), book).rulings
+    assert decision.rulings[:-1] == decide(a_call(), structs.replace(known, sharers_without_case=0), book).rulings

@@ -1,12 +1,12 @@
 """The compiled rules answer, to the byte, what the plain functions answer: over all packs, places and channels."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.compliance.domain.canonical import canonical
 from services.compliance.domain.decisions import Stage, decide, decide_plainly, encoded_record, record
@@ -36,7 +36,7 @@ def test_compiled_rules_answer_what_the_plain_ones_do(case: tuple[Question, Part
     for stage in get_args(Stage):
         compare(question, facts, stage=stage, moves=moves)
         # What was recalled of one person may not leak into another's answer.
-        other = replace(facts, case_version=facts.case_version + 2, held=not facts.held)
+        other = structs.replace(facts, case_version=facts.case_version + 2, held=not facts.held)
         compare(question, other, stage=stage, moves=[])
 
 
@@ -110,7 +110,7 @@ def whole_day(question: Question, day: date, facts: PartyFacts) -> Question:
     lawful = lawful_span(rules, day, asked.candidate_zones(facts))
     rest = Span(max(lawful.start, question.now), lawful.end)
     long_enough = rest.length >= question.duration and rest.length > timedelta()
-    return replace(asked, span=rest) if long_enough else asked.at(lawful.start)
+    return structs.replace(asked, span=rest) if long_enough else asked.at(lawful.start)
 
 
 @given(days=st.lists(st.integers(-60, 60), max_size=9), day=st.integers(-5, 5))

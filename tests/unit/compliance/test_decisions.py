@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from services.compliance.domain.canonical import canonical
 from services.compliance.domain.decisions import decide, record
@@ -121,7 +122,7 @@ def test_hold_that_began_during_the_window_refuses(book: RuleBook) -> None:
 def test_hold_keeps_collection_away_in_every_place(book: RuleBook, place: str, kind: Any) -> None:
     """A kind that only some packs read would stand unread elsewhere; random worlds found four such."""
     asked, known = question(jurisdiction=place), facts(jurisdiction=place)
-    more = set(refused(book, asked, replace(known, holds=(hold(kind),)))) - set(refused(book, asked, known))
+    more = set(refused(book, asked, structs.replace(known, holds=(hold(kind),)))) - set(refused(book, asked, known))
     assert more
 
 
@@ -204,7 +205,7 @@ def test_silent_feeder_and_parked_party_are_stale(book: RuleBook) -> None:
 
 
 def test_nobody_is_asked_about_a_person_while_a_feed_of_any_channel_is_silent(book: RuleBook) -> None:
-    silent = facts(freshness=replace(facts().freshness, silent_feeds={"call": ("dialler-1",)}))
+    silent = facts(freshness=structs.replace(facts().freshness, silent_feeds={"call": ("dialler-1",)}))
     for channel, is_closed in (("third_party_location", True), ("call", True), ("email", False)):
         assert ("FACTS-FRESH" in refused(book, question(channel=channel), silent)) is is_closed
 
@@ -272,5 +273,5 @@ def test_business_day_is_the_persons_not_the_servers(book: RuleBook) -> None:
 
 
 def test_reply_still_keeps_the_hours(book: RuleBook) -> None:
-    asked = replace(question(at(23), channel="sms"), purpose="reply")
+    asked = structs.replace(question(at(23), channel="sms"), purpose="reply")
     assert set(refused(book, asked)) == {*HOURS, "BANK-SMS-HOURS"}

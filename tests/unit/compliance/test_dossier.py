@@ -216,8 +216,8 @@ def test_each_debt_has_its_own_time_for_its_notice(book: RuleBook) -> None:
     known = facts(told=told, unnoticed=frozenset({new}), counted=(long_ago,), history_known_from=date(2020, 1, 1))
 
     def answer(about: UUID, *more: Counted) -> Answer:
-        asked = replace(question(), keys={"debt": frozenset({str(about)})})
-        return judge_rule(rule, asked, replace(known, counted=(long_ago, *more)), book).answer
+        asked = structs.replace(question(), keys={"debt": frozenset({str(about)})})
+        return judge_rule(rule, asked, structs.replace(known, counted=(long_ago, *more)), book).answer
 
     assert answer(old) is Answer.ALLOW
     assert answer(new) is Answer.ALLOW, "the first communication about it"
@@ -226,6 +226,6 @@ def test_each_debt_has_its_own_time_for_its_notice(book: RuleBook) -> None:
     assert answer(old, reached) is Answer.ALLOW
     unnamed = structs.replace(long_ago, keys={"debt": frozenset[str]()})
     assert answer(new, unnamed) is Answer.NEEDS_FACT, "nobody knows what it was about"
-    untold = replace(known, told={}, unnoticed=frozenset())
-    asked = replace(question(), keys={"debt": frozenset[str]()})
+    untold = structs.replace(known, told={}, unnoticed=frozenset())
+    asked = structs.replace(question(), keys={"debt": frozenset[str]()})
     assert judge_rule(rule, asked, untold, book).answer is Answer.NEEDS_FACT, "nobody knows what it is about"

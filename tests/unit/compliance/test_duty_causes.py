@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec import structs
 
 from services.compliance.domain.duties import INSTITUTION, OwedToCauses, standing
 from services.compliance.domain.duty_causes import (
@@ -127,10 +128,10 @@ def test_who_was_reached_is_told_what_the_debt_is(book: RuleBook) -> None:
     assert begun(party("US-NY", validation_notice_sent=False))
     # Regulation F binds agencies, and in California the bank, too.
     creditor = Circumstances(collector="creditor")
-    assert not begun(replace(new_york, circumstances=creditor))
-    assert begun(replace(party("US-CA"), circumstances=creditor))
+    assert not begun(structs.replace(new_york, circumstances=creditor))
+    assert begun(structs.replace(party("US-CA"), circumstances=creditor))
     old, new = UUID(int=1), UUID(int=2)
     assert begun(new_york, old, new) == (str(old), str(new)), "each debt has a notice of its own"
-    assert begun(replace(noticed, unnoticed=frozenset({new})), old, new) == (str(new),)
-    assert begun(replace(noticed, unnoticed=frozenset({new})), old) == ()
+    assert begun(structs.replace(noticed, unnoticed=frozenset({new})), old, new) == (str(new),)
+    assert begun(structs.replace(noticed, unnoticed=frozenset({new})), old) == ()
     assert owed(book, "first_communication", "US-NY") == {"US-REGF-VALID-SEND": timedelta(days=5, hours=15)}

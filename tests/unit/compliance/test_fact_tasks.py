@@ -6,6 +6,7 @@ from datetime import timedelta
 from importlib import resources
 
 import pytest
+from msgspec import structs
 
 from services.compliance.domain.decisions import decide
 from services.compliance.domain.fact_tasks import DUE_AFTER, FactTask, is_answered, missing_facts, owner_of
@@ -55,7 +56,9 @@ def test_every_missing_fact_of_a_rule_is_a_task(unattested: RuleBook) -> None:
 
 def test_stale_facts_are_no_task(book: RuleBook) -> None:
     old = facts()
-    stale = replace(old, freshness=replace(old.freshness, watermarks={"intake": REAL - timedelta(minutes=2)}))
+    stale = structs.replace(
+        old, freshness=structs.replace(old.freshness, watermarks={"intake": REAL - timedelta(minutes=2)})
+    )
     decision = decide(question(), stale, book)
     assert decision.answer.value == "needs-fact"
     assert missing_facts(decision) == {}

@@ -4,7 +4,7 @@ import base64
 import types
 import zlib
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.compliance.domain.canonical import canonical
 from services.compliance.domain.facts import Counted, PartyFacts, Question
@@ -157,7 +158,7 @@ def test_what_was_not_packed_is_refused(text: str) -> None:
 def test_whatever_changes_the_facts_changes_the_bytes() -> None:
     known = facts(counted=(past_call(),))
     one = JudgedOn(question=question(), facts=known).encoded()
-    assert one != JudgedOn(question=question(), facts=replace(known, held=True)).encoded()
+    assert one != JudgedOn(question=question(), facts=structs.replace(known, held=True)).encoded()
     assert one != JudgedOn(question=question(), facts=facts(counted=(past_call(lawful=True),))).encoded()
     assert one != JudgedOn(question=question(), facts=known, refused_by="request_reused").encoded()
 
@@ -168,7 +169,7 @@ def test_nothing_is_collected_of_a_debt_that_is_not_collected_any_more() -> None
     assert refused_of_debts([owed, sold], "collection", known) == "not_collected"
     assert refused_of_debts([sold], "reply", known) is None
     assert refused_of_debts([owed, strange], "collection", known) is None
-    moved = replace(known, transferred=frozenset({sold}))
+    moved = structs.replace(known, transferred=frozenset({sold}))
     assert refused_of_debts([owed, sold], "plan_service", moved) == "transferred"
     assert refused_of_debts([owed], "plan_service", moved) is None
     assert refused_of_debts([sold], "statutory_notice", moved) is None, "that it was sold must be told"

@@ -1,6 +1,5 @@
 """What holds for all people, times and histories."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,6 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.compliance.domain.decisions import decide
 from services.compliance.domain.facts import Counted, PartyFacts
@@ -235,7 +235,7 @@ def test_another_persons_contacts_count_where_a_key_is_surely_shared(
     # A limit is on each debt (number, home) alone: what counts is the one that has most.
     each = [sum(1 for _, keys, _ in contacts if value in keys.get(key, ())) for value in asked.get(key, ())]
     sure = max(each, default=0)
-    known = replace(others, history_known_from=date.min)
+    known = structs.replace(others, history_known_from=date.min)
     assert judge_cap(rule, question(keys=asked), known).values["count"] == sure
     assert judge_cap(CapRule.model_validate(nobody), question(keys=asked), known).values["count"] == 0
 

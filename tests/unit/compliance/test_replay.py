@@ -8,6 +8,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from services.compliance.domain.canonical import Json, canonical
 from services.compliance.domain.facts import (
@@ -308,7 +309,7 @@ def test_what_the_present_rules_change_too_is_not_owed_to_the_pack() -> None:
 
 
 def test_people_are_counted_once() -> None:
-    other = JudgedOn(question=replace(question(), party_id=UUID(int=5)), facts=facts(party_id=UUID(int=5)))
+    other = JudgedOn(question=structs.replace(question(), party_id=UUID(int=5)), facts=facts(party_id=UUID(int=5)))
     (cell,) = rehearsed(new_policy(), LONG_AGO, LATELY, other).cells.values()
     assert (cell.decisions, cell.people) == (3, 2)
 

@@ -1,9 +1,9 @@
 """A look-back that reaches before anybody's attested history who shares the key counts its cap as full."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from services.compliance.domain.decisions import decide
 from services.compliance.domain.facts import PartyFacts
@@ -28,7 +28,7 @@ def cap(book: RuleBook) -> CapRule:
 def judged(book: RuleBook, sharers: dict[str, date | None], **changes: object) -> Ruling:
     """By the rule, and the same by the whole book."""
     values = {"jurisdiction": "AU", "zones": ("Australia/Sydney",), "sharers_known_from": sharers} | changes
-    known: PartyFacts = replace(facts(), **values)
+    known: PartyFacts = structs.replace(facts(), **values)
     asked = question(
         channel="call", jurisdiction="AU", zones=known.zones, duration=timedelta(minutes=5), keys=KEYS,
         span=Span(START, START + timedelta(minutes=5)),

@@ -1,7 +1,6 @@
 """A contact keeps the caps of everybody who shares a key, whatever the law of its own person."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -47,7 +46,7 @@ def bo(*sharers: Sharer, shared: tuple[Counted, ...] = (), **changes: Any) -> Pa
         jurisdiction="GB", zones=("Europe/London",), keys=DEBT, shared=shared, sharers=sharers, inconvenient=(),
         sharers_known_from={"debt:one": date(2026, 1, 1)}, circumstances=AT_HOME,
     )  # fmt: skip
-    return replace(known, **changes)
+    return structs.replace(known, **changes)
 
 
 def a_call(**changes: Any) -> Question:
@@ -105,13 +104,13 @@ def test_own_law_is_asked_once(book: RuleBook) -> None:
 
 def test_the_same_law_with_other_circumstances_is_asked_as_well(book: RuleBook) -> None:
     """At work it is two in thirty dates: that rule is not the one that Bo is called by at home."""
-    at_work = replace(ADA, circumstances=replace(AT_HOME, place="work"))
+    at_work = structs.replace(ADA, circumstances=structs.replace(AT_HOME, place="work"))
     known = bo(at_work, jurisdiction="US-MA")
     assert set(of_sharers(a_call(), known, book)) == {"US-MA-CALLS-ELSEWHERE"}
 
 
 def test_circumstances_that_are_not_known_make_a_rule_apply(book: RuleBook) -> None:
-    unknown = replace(ADA, circumstances=Circumstances(recipient="obligor"))
+    unknown = structs.replace(ADA, circumstances=Circumstances(recipient="obligor"))
     assert set(of_sharers(a_call(), bo(unknown), book)) == {"US-MA-CALLS", "US-MA-CALLS-ELSEWHERE"}
 
 
@@ -124,13 +123,13 @@ def test_a_rule_on_home_and_debt_needs_both_in_common(book: RuleBook) -> None:
     """209 CMR 18.17(6), of a person in Boston who lives elsewhere; where nobody knows the home, it may be the same."""
     keys = {**DEBT, "household": frozenset({"mine"})}
     asked = a_call(keys=keys)
-    visit = replace(asked, channel="visit")
-    agency = replace(ADA, circumstances=replace(AT_HOME, collector="agency"))
+    visit = structs.replace(asked, channel="visit")
+    agency = structs.replace(ADA, circumstances=structs.replace(AT_HOME, collector="agency"))
     elsewhere = bo(agency)
     assert of_sharers(visit, elsewhere, book) == {}
-    together = bo(replace(agency, keys=keys), shared=(reserved(3, keys=keys, channel="visit"),))
+    together = bo(structs.replace(agency, keys=keys), shared=(reserved(3, keys=keys, channel="visit"),))
     assert of_sharers(visit, together, book)["US-MA-VISIT"].answer is Answer.DENY
-    unknown = bo(replace(agency, unresolved=frozenset({"household"})))
+    unknown = bo(structs.replace(agency, unresolved=frozenset({"household"})))
     assert of_sharers(visit, unknown, book)["US-MA-VISIT"].answer is Answer.ALLOW
     nobody_knows_mine = bo(agency, unresolved=frozenset({"household"}))
     assert of_sharers(visit, nobody_knows_mine, book)["US-MA-VISIT"].earliest.after == "party.household"
@@ -144,7 +143,7 @@ def test_look_back_of_the_other_law_is_attested_or_counts_as_full(book: RuleBook
 
 def test_of_several_sharers_the_strictest_is_told_once(book: RuleBook) -> None:
     two = {"debt": frozenset({"one", "two"})}
-    other = replace(ADA, keys={"debt": frozenset({"two"})})
+    other = structs.replace(ADA, keys={"debt": frozenset({"two"})})
     known = bo(other, ADA, keys=two, shared=(reserved(3), reserved(5)))
     assert of_sharers(a_call(keys=two), known, book)["US-MA-CALLS"].values["count"] == 2
 
@@ -181,7 +180,7 @@ def test_contacts_of_others_that_were_not_made_would_have_allowed_it(book: RuleB
 def test_an_allow_names_what_would_have_passed_the_other_law(book: RuleBook) -> None:
     """Nothing in London limits letters; of the debtor in Sydney who is bound as well, three a week are allowed."""
     sydney = Sharer(jurisdiction="AU", keys=DEBT)
-    asked = replace(a_call(), channel="letter")
+    asked = structs.replace(a_call(), channel="letter")
     changes = what_would_deny(JudgedOn(question=asked, facts=bo(sydney, shared=(reserved(3),))), book)
     assert [(one.kind, one.would_be) for one in changes] == [("contact_made", "2 more")]
 
@@ -189,7 +188,7 @@ def test_an_allow_names_what_would_have_passed_the_other_law(book: RuleBook) -> 
 def test_so_many_are_allowed_on_each_debt(book: RuleBook) -> None:
     """Two calls about two debts each have room for one about both; a third about one of them has none."""
     both = {"debt": frozenset({"one", "two"})}
-    other = replace(ADA, keys=both)
+    other = structs.replace(ADA, keys=both)
     about_each = (reserved(3), reserved(4, keys={"debt": frozenset({"two"})}))
     assert (
         of_sharers(a_call(keys=both), bo(other, keys=both, shared=about_each), book)["US-MA-CALLS"].values["count"] == 1

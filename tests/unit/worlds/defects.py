@@ -9,6 +9,8 @@ from datetime import date, timedelta
 from typing import Any
 from unittest.mock import patch
 
+from msgspec import structs
+
 from services.compliance.domain import holds, leaves
 from services.compliance.domain.audited_on import Made
 from services.compliance.domain.compiled.hours import Hours
@@ -20,6 +22,8 @@ from services.compliance.domain.local_time import Span, hours_on
 from services.compliance.domain.past_sharers import PastSharer
 from services.compliance.domain.permits import Permit, PermitState
 from services.compliance.domain.recalls import VISITS, Recall
+from services.compliance.domain.rule_records import PreferenceRule
+from services.compliance.domain.rules.applicability import AUDITED
 from services.compliance.domain.rulings import Earliest, Ruling, deny_until
 from services.compliance.domain.same_persons import SamePerson, made_of_others
 
@@ -86,8 +90,8 @@ def _if_named(self: Counted, key: Any, wanted: Any) -> bool:
     return key in self.keys and _shares(self, key, wanted)
 
 
-class _Unheard:
-    """No rule is of this kind."""
+def _no_wishes() -> tuple[type, ...]:
+    return tuple(kind for kind in AUDITED if kind is not PreferenceRule)
 
 
 def _failed(self: Counted) -> bool:
@@ -111,7 +115,7 @@ def _lets_live(is_spared: Callable[[Recall], bool]) -> Any:
 
 
 def _known_before(*others: Any) -> list[Made]:
-    return [replace(one, one_person_since=None) for one in made_of_others(*others)]
+    return [structs.replace(one, one_person_since=None) for one in made_of_others(*others)]
 
 
 def _lived_there_for_ever(self: PastSharer, moment: Any, **known_by: Any) -> Any:
@@ -213,7 +217,10 @@ DEFECTS: dict[str, tuple[list[Callable[[], Any]], str]] = {
         "a refusal names other",
     ),
     "one person ends it": ([lambda: patch(f"{_DOMAIN}.holds.FOUR_EYES", frozenset())], "granted against: stop"),
-    "wishes not audited": ([lambda: patch(f"{_DOMAIN}.audit.PreferenceRule", _Unheard)], "the audit differs"),
+    "wishes not audited": (
+        [lambda: patch(f"{_DOMAIN}.rules.applicability.AUDITED", _no_wishes())],
+        "the audit differs",
+    ),
     "unlawful call opens a gate": ([lambda: patch.object(Counted, "failed", property(_failed))], "the audit differs"),
     "no hindsight": ([lambda: patch("worlds.bureau.changes", lambda *_, **__: [])], "the audit differs"),
     "no second look": ([lambda: patch("worlds.bureau.refused_now", lambda *_, **__: [])], "a permit outlived"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
+
+from msgspec import structs
 
 from services.compliance.domain.facts import PartyFacts, Question
 from services.compliance.domain.local_time import Span, local_date, only_date
@@ -59,7 +60,7 @@ class Asked:
     def question(self) -> Question:
         """The question as the plain functions take it."""
         if self._question is None:
-            self._question = replace(self.first_question, span=self.span)
+            self._question = structs.replace(self.first_question, span=self.span)
         return self._question
 
     def during(self, span: Span) -> Asked:

@@ -4,11 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import cast
+from typing import Final, cast
 
 from services.compliance.domain.facts import Circumstances, PartyFacts, Question
-from services.compliance.domain.packs import CapRule, HoursRule, Rule, RuleBook, remember
-from services.compliance.domain.rule_records import EVERYWHERE
+from services.compliance.domain.packs import (
+    CapRule,
+    CrewRule,
+    EvidenceRule,
+    HoldRule,
+    HoursRule,
+    Rule,
+    RuleBook,
+    remember,
+)
+from services.compliance.domain.rule_records import (
+    EVERYWHERE,
+    ClosedDaysRule,
+    ConductRule,
+    GateRule,
+    LetterRule,
+    PreferenceRule,
+    RequiresRule,
+)
+
+AUDITED: Final = (
+    CapRule, HoldRule, HoursRule, ClosedDaysRule, PreferenceRule, GateRule, CrewRule, RequiresRule, LetterRule,
+    EvidenceRule, ConductRule,
+)  # fmt: skip
+"""The kinds of rules that are asked of a contact that was made."""
 
 
 def concerned(question: Question, facts: PartyFacts, book: RuleBook) -> Sequence[Rule]:
@@ -23,6 +46,18 @@ def concerned(question: Question, facts: PartyFacts, book: RuleBook) -> Sequence
     found = cast("Sequence[Rule] | None", book.concerning.get(key))
     if found is None:
         found = _with_needed_fallbacks(_concerned(question, days, book, place, circumstances))
+        remember(book.concerning, key, found)
+    return found
+
+
+def audited(question: Question, facts: PartyFacts, book: RuleBook) -> Sequence[Rule]:
+    """Those of `concerned` that are asked of a contact that was made; the others are asked of a grant or of records."""
+    days = question.local_dates(facts)
+    place, circumstances = facts.jurisdiction, facts.circumstances
+    key = ("audit", place, _epochs(book, days), question.channel, question.purpose, circumstances)
+    found = cast("Sequence[Rule] | None", book.concerning.get(key))
+    if found is None:
+        found = [rule for rule in concerned(question, facts, book) if isinstance(rule, AUDITED)]
         remember(book.concerning, key, found)
     return found
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import product
 from typing import Final
@@ -20,6 +19,7 @@ _DAY = timedelta(days=1)
 _LONGEST: Final = 3_700
 _SHARERS: Final = "party.sharers_known_from"
 _THREAD_BUSINESS_DAYS: Final = 2
+_NO_KEYS: Final[Mapping[Key, frozenset[str]]] = {}
 
 
 def judge_cap(rule: CapRule, question: Question, facts: PartyFacts) -> Ruling:
@@ -72,11 +72,12 @@ def matching_each(rule: CapRule, counted: Sequence[Counted], question: Question)
     """
     if not several(rule, question):
         return [matching(rule, counted, question)]
+    of_rule = _counted_by(rule, counted)
     kinds = [kind for kind in rule.key if kind != "person" and question.keys.get(kind)]
     found = []
     for values in product(*(sorted(question.keys[kind]) for kind in kinds)):
         alone: dict[Key, frozenset[str]] = {kind: frozenset({value}) for kind, value in zip(kinds, values, strict=True)}
-        found.append(matching(rule, counted, replace(question, keys={**question.keys, **alone})))
+        found.append(_dates_on(rule, of_rule, {**question.keys, **alone}))
     return found
 
 
@@ -90,9 +91,13 @@ def attested_from(rule: CapRule, question: Question, facts: PartyFacts, own: dat
 
 def matching(rule: CapRule, counted: Sequence[Counted], question: Question | None = None) -> list[frozenset[date]]:
     """The local dates of each contact that the rule counts, for the debts, numbers … of the question."""
-    keys = {} if question is None else question.keys
+    return _dates_on(rule, _counted_by(rule, counted), _NO_KEYS if question is None else question.keys)
+
+
+def _counted_by(rule: CapRule, counted: Sequence[Counted]) -> list[Counted]:
+    """What the rule counts, whatever it is about."""
     channels, purposes, unit, uncounted = rule.channels, rule.purposes_blocked, rule.unit, rule.uncounted
-    kept = [
+    return [
         one
         for one in counted
         if one.channel in channels
@@ -100,7 +105,14 @@ def matching(rule: CapRule, counted: Sequence[Counted], question: Question | Non
         and one.counts_as(unit)
         and not ("consented" in uncounted and one.consented)
         and not ("not_connected" in uncounted and one.not_connected)
-        and (not keys or all(one.shares(key, keys.get(key)) for key in rule.key))
+    ]
+
+
+def _dates_on(rule: CapRule, of_rule: Sequence[Counted], keys: Mapping[Key, frozenset[str]]) -> list[frozenset[date]]:
+    kept = [
+        one
+        for one in of_rule
+        if (not keys or all(one.shares(key, keys.get(key)) for key in rule.key))
         and (not one.of_another or (rule.counts_others and one.surely_shares(rule.key, keys)))
     ]
     return [one.dates() for one in (_threads_once(kept) if rule.threads else kept)]

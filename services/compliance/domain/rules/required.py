@@ -136,12 +136,8 @@ def _in_grace(days: int, question: Question, facts: PartyFacts, *, about: frozen
         return False
     zones = question.candidate_zones(facts)
     since = datetime.combine(facts.history_known_from, time(0), tzinfo=question.span.start.tzinfo)
-    earlier = [
-        one
+    over, start = max(question.local_dates(facts)) - _DAY * days, question.span.start
+    return bool(zones) and not any(
+        one.contact and since <= one.span[1] <= start and min(one.dates()) < over and _may_concern(one, about)
         for one in facts.counted
-        if one.contact and since <= one.span.end <= question.span.start and _may_concern(one, about)
-    ]
-    if not zones or not earlier:
-        return bool(zones)
-    first = min(min(one.dates()) for one in earlier)
-    return max(question.local_dates(facts)) <= first + _DAY * days
+    )

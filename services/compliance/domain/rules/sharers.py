@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from msgspec import structs
+
 from services.compliance.domain.facts import PartyFacts, Question, Sharer
 from services.compliance.domain.packs import CapRule, FactRule, RuleBook
 from services.compliance.domain.rule_records import Key
@@ -41,7 +43,7 @@ def caps_of_sharers(
         for rule in caps_on_others(question, days, book, place=sharer.jurisdiction, circumstances=sharer.circumstances):
             keys = None if rule.id in besides else _in_common(rule, question, facts, sharer)
             if keys is not None:
-                yield rule, replace(question, keys=keys)
+                yield rule, structs.replace(question, keys=keys)
 
 
 def not_asked(without_case: int) -> list[Ruling]:
