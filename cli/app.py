@@ -126,7 +126,11 @@ def bench(
 
     from cli.checks import benchmarks
 
-    if name not in (known := benchmarks()):
+    known = benchmarks()
+    if name == "--help":  # behind a name it is the measurement's own
+        typer.echo(f"{context.get_help()}\nNAME is one of {', '.join(known)}; each tells its options: NAME --help.")
+        raise typer.Exit
+    if name not in known:
         raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
     raise typer.Exit(import_module(f"benchmarks.{name}").main(context.args))
 

@@ -58,5 +58,11 @@ def test_every_command_is_listed(command):
     assert command in CliRunner().invoke(app, ["--help"]).output
 
 
+def test_help_of_the_benchmarks_names_them():
+    told = CliRunner().invoke(app, ["bench", "--help"])
+    assert told.exit_code == 0
+    assert "intake_events, " in told.output
+
+
 def test_benchmark_names_are_names():
     assert CliRunner().invoke(app, ["bench", "../etc"]).exit_code == 2
