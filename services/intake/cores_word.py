@@ -67,7 +67,7 @@ class CoresWords:
         if not one_number.settles(before, book, fact.loan_ref):
             return book
         self._doubted.pop(key, None)
-        self._proved.add(key)
+        self._proved.update((party_id, fact.loan_ref) for party_id in _everybody(book))
         return one_number.without_mark(book, fact.loan_ref, fact.business_date)
 
     async def _word(self, uow: UnitOfWork, book: Book, fact: LoanFact, circumstances: Circumstances) -> Book:
@@ -84,6 +84,8 @@ class CoresWords:
             return book
         if differing and not was_marked and not await self._has_room(uow):
             return book
+        # What was found of somebody before they were merged is settled with what is found of who stands for them.
+        self._differing |= {(party_id, fact.loan_ref): [] for party_id in _everybody(book)}
         self._differing[key], self._on[key] = differing, fact.business_date
         return cores_word.with_word(book, fact, differing)
 
@@ -102,6 +104,10 @@ class CoresWords:
             self._room = MOST_OPEN - await findings.count_stated(uow, limit=MOST_OPEN)
         self._room -= 1
         return self._room >= 0
+
+
+def _everybody(book: Book) -> set[UUID]:
+    return {book.party_id, *(one.party_id for one in book.members)}
 
 
 async def contradicting(uow: UnitOfWork, core: str, *, loans: int) -> str | None:

@@ -129,7 +129,9 @@ class Looking(_Asking):
         found = {
             party_id: compare(book, stated, run.business_date, self.folding.policy) for party_id, book in loaded.items()
         }
-        loans = sum(loan.terms is not None for book in loaded.values() for loan in book.loans.values())
+        loans = sum(
+            loan.terms is not None and not loan.is_left_out for book in loaded.values() for loan in book.loans.values()
+        )
         await findings.see(uow, run.run_id, found, business_date=run.business_date)
         await findings.count(uow, run.run_id, compared=loans, differing=_loans_of(found))
         if intent.payload["next"] is None:
@@ -157,6 +159,8 @@ class LookingAgain(_Asking):
         for party_id, book in before.items():
             if book.lead is not None:
                 continue  # became somebody else since it was asked about
+            # Whoever was merged meanwhile is compared with who stands for them: what was found before closes.
+            found |= {one.party_id: [] for one in book.members}
             found[party_id] = compare(book, stated, run.business_date, self.folding.policy)
             looked_at = marked(book, found[party_id], run.business_date)
             if looked_at is not book:
@@ -187,11 +191,17 @@ async def _finish(uow: UnitOfWork, run: Run) -> None:
         await feed_recalls.suspend(uow, run.core, "books_differ", detail=detail)
         return
     await feed_suspensions.release(uow, run.core, "books_differ", by="reconciliation", reason=agreed)
-    parties = await findings.parties_of_open(uow)
+    parties = await _standing_for(uow, await findings.parties_of_open(uow))
     for number in range(0, len(parties), _PAGE):
         payload = run.payload(**await _asked_about(uow, parties[number : number + _PAGE]))
         due_at = uow.real_now + _SETTLING
         uow.intend(NewIntent(kind=RECONCILE_AGAIN, key=f"{run.run_id}|{number}", due_at=due_at, payload=payload))
+
+
+async def _standing_for(uow: UnitOfWork, parties: Sequence[UUID]) -> list[UUID]:
+    """Who stands for these people now, in order."""
+    leads = {one.party_id: one.lead for one in await groups.touching(uow, parties)}
+    return sorted({leads.get(party_id, party_id) for party_id in parties})
 
 
 async def _look(uow: UnitOfWork, run: Run, *, after: UUID | None, due_at: datetime) -> None:

@@ -74,7 +74,10 @@ class FieldDifference(NamedTuple):
 def compare(
     book: Book, stated: Mapping[str, CoreStatement], day: date, policy: DelinquencyPolicy
 ) -> list[FieldDifference]:
-    """The differences of one party's loans on `day`, in order of reference. Tolerance 0."""
+    """The differences of one party's loans on `day`, in order of reference. Tolerance 0.
+
+    What is due on a loan that is no part of the case is compared in the case of who owes it; here only who is bound.
+    """
     state = assess(book, day, policy)
     found: list[FieldDifference] = []
     for reference, loan in sorted(book.loans.items()):
@@ -84,7 +87,9 @@ def compare(
         if core is None:
             found.append(FieldDifference(reference, "loan", "known", None))
             continue
-        pairs = _amounts(book, loan, core, state) | _standing(loan, core)
+        pairs = _obligors(loan, core)
+        if not loan.is_left_out:
+            pairs = _amounts(book, loan, core, state) | _status(loan, core) | pairs
         found += [
             FieldDifference(reference, field, _words(ours), _words(cores))
             for field, (ours, cores) in pairs.items()
@@ -126,14 +131,18 @@ def _parts(book: Book, loan: Loan, late: LoanArrears | None, day: date) -> dict[
     }
 
 
-def _standing(loan: Loan, core: CoreStatement) -> _Pairs:
-    pairs: _Pairs = {}
-    if core.status is not None:
-        pairs["status"] = ("open" if loan.ending is None else _STATUS_OF.get(loan.ending.kind, "closed"), core.status)
+def _status(loan: Loan, core: CoreStatement) -> _Pairs:
+    if core.status is None:
+        return {}
+    return {"status": ("open" if loan.ending is None else _STATUS_OF.get(loan.ending.kind, "closed"), core.status)}
+
+
+def _obligors(loan: Loan, core: CoreStatement) -> _Pairs:
     told = loan.newer_obligors or loan.terms
-    if core.obligors is not None and told is not None:
-        pairs["obligors"] = (frozenset((party_ref, role) for party_ref, role, _ in told.obligors), core.obligors)
-    return pairs
+    # A loan that an unmerge gave to somebody else names nobody here.
+    if core.obligors is None or told is None or not told.obligors:
+        return {}
+    return {"obligors": (frozenset((party_ref, role) for party_ref, role, _ in told.obligors), core.obligors)}
 
 
 def _words(value: object) -> str:

@@ -10,8 +10,9 @@ from services.intake.store import findings
 from shared.messaging.liveness import Pulse
 from shared.messaging.worker import Worker
 from tests.integration.intake.test_api import core_saying
-from tests.integration.intake.test_facts import case_of
-from tests.unit.intake.facts import DAY, overdue
+from tests.integration.intake.test_facts import case_of, party_of
+from tests.unit.intake.facts import DAY, obligors, overdue
+from tests.unit.intake.identities import merged, unmerged
 
 
 async def reconcile(intake, core, *, settled=None, on=DAY):
@@ -49,6 +50,31 @@ async def test_what_differs_twice_suspends_and_agreement_releases(intake):
         "case.suspended", "case.released",
     ]  # fmt: skip
     assert await intake.fetch("SELECT 1 FROM reconciliation_finding WHERE closed_at IS NULL") == []
+
+
+async def test_what_was_found_of_a_reference_follows_whose_loan_it_is(intake):
+    await intake.tell(overdue(1), overdue(2, party="P-2", loan="L-2"))
+    await reconcile(intake, core_saying(L_1=500, L_2=400))
+    await intake.tell(merged(5, "P-1", "P-2"))
+    await reconcile(intake, core_saying(L_1=500, L_2=400))
+    assert await of_open(intake) == {("P-1", "L-2")}, "compared with who stands for both"
+    await intake.tell(unmerged(6, "P-1", "P-2"))
+    run = await reconcile(intake, core_saying(L_1=500, L_2=400))
+    assert (run["differing"], await of_open(intake)) == (1, {("P-2", "L-2")})
+    await reconcile(intake, core_saying(L_1=500, L_2=500))
+    assert await of_open(intake) == set()
+
+
+async def of_open(intake):
+    names = {await party_of(intake, reference): reference for reference in ("P-1", "P-2")}
+    rows = await intake.fetch("SELECT party_id, loan_ref FROM reconciliation_finding WHERE closed_at IS NULL")
+    return {(names[row["party_id"]], row["loan_ref"]) for row in rows}
+
+
+async def test_a_loan_that_has_left_is_compared_where_it_went(intake):
+    await intake.tell(overdue(1), obligors(2, "P-2"), overdue(3, party="P-2"))
+    run = await reconcile(intake, core_saying(L_1=500))
+    assert (run["state"], run["compared"], run["differing"]) == ("agrees", 1, 0)
 
 
 async def test_a_fact_on_its_way_suspends_nothing(intake):

@@ -8,8 +8,9 @@ import pytest
 from services.intake.domain.assessment import assess, suspensions
 from services.intake.domain.comparison import LoanStatus, PartField, compare, is_incident, marked
 from services.intake.domain.policy import DelinquencyPolicy
-from tests.unit.intake.facts import DAY, closed, due, hold_end, overdue
-from tests.unit.intake.folding import fold_all
+from shared.events.loan import Obligor
+from tests.unit.intake.facts import DAY, closed, due, hold_end, obligors, overdue
+from tests.unit.intake.folding import PARTY, fold_all
 
 POLICY = DelinquencyPolicy()
 
@@ -94,3 +95,19 @@ def test_a_marked_loan_suspends_until_both_agree():
 )
 def test_more_than_half_a_percent_is_one_incident(compared, differing, incident):
     assert is_incident(compared=compared, differing=differing) == incident
+
+
+def test_a_loan_that_is_somebody_else_s_is_compared_there():
+    book, _ = fold_all([overdue(1), obligors(2, "P-9")], parties={"P-9": PARTY})
+    assert compare(book, {"L-1": Core()}, DAY, POLICY) == []
+    [found] = compare(book, {"L-1": Core(obligors=frozenset({("P-1", "borrower")}))}, DAY, POLICY)
+    assert (found.field, found.ours) == ("obligors", "P-9 (borrower)")
+
+
+def test_what_a_guarantor_owes_only_on_demand_is_compared_with_the_borrower():
+    bound = [
+        Obligor(party_ref="P-9", role="borrower", liability="full"),
+        Obligor(party_ref="P-1", role="guarantor", liability="full"),
+    ]
+    book, _ = fold_all([overdue(1, obligors=bound)], parties={"P-9": PARTY, "P-1": PARTY})
+    assert compare(book, {"L-1": Core()}, DAY, POLICY) == []
