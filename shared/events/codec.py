@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
+import msgspec
 from pydantic import ValidationError
 
 from shared.events.base import EventData
@@ -28,6 +29,8 @@ DecodeReason = Literal[
     "missing_header", "bad_header", "unsupported_specversion", "uncatalogued_type", "unknown_version", "wrong_topic",
     "schema_violation", "key_mismatch",
 ]  # fmt: skip
+
+_encode = msgspec.json.encode
 
 
 class DecodeError(ValueError):
@@ -120,6 +123,8 @@ def _text_of(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a time without zone is not a time")
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    if utc.microsecond:  # msgspec writes the same at a tenth of the cost, but leaves a fraction of zero out
+        return _encode(utc)[1:-1].decode()
     return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 

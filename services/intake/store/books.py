@@ -331,8 +331,8 @@ async def _write(
 def _case_row(tenant: str, book: Book, case: Case) -> tuple[str, ...]:
     return (
         tenant, book.party_id.hex, case.case_id.hex, book.core, str(case.version), case.status, str(case.as_of),
-        _array(case.suspended), str(case.opened_at), case.bucket, str(case.days_contractual), str(case.days_effective),
-        _encode(case.overdue_minor).decode(), "t" if case.held else "f",
+        _array(case.suspended), _encode(case.opened_at)[1:-1].decode(), case.bucket, str(case.days_contractual),
+        str(case.days_effective), _encode(case.overdue_minor).decode(), "t" if case.held else "f",
     )  # fmt: skip
 
 
