@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from services.intake import identifying
 from services.intake.domain import groups
 from services.intake.domain.announcement import debt_id_of
-from services.intake.domain.book import Book, Demand, Loan, Standing
+from services.intake.domain.book import Book, Loan
 from services.intake.domain.conclusion import Circumstances, conclude
+from services.intake.domain.standing import Demand, Standing
 from services.intake.domain.trigger import Trigger
 from services.intake.folding import OWN_NAMES, Folding
 from services.intake.store import books, days

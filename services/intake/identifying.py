@@ -16,12 +16,13 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from services.intake.domain.book import Book, Position
+from services.intake.domain.book import Book
 from services.intake.domain.conclusion import Circumstances, conclude
 from services.intake.domain.groups import Alias
 from services.intake.domain.identity import Word, regrouped
 from services.intake.domain.merge import Names
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.domain.position import Position
 from services.intake.domain.trigger import Trigger
 from services.intake.settings import IntakeSettings
 from services.intake.store import books, days

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from services.intake import demand_desk
 from services.intake.demand_desk import DemandNotBegun, GuaranteedLoan, NotAGuarantor
-from services.intake.domain.book import Demand
+from services.intake.domain.standing import Demand
 from services.intake.folding import Folding
 from shared.database import UnitOfWork
 from shared.events.base import Reference

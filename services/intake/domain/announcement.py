@@ -9,8 +9,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from services.intake.domain.assessment import Assessment, LoanArrears
-from services.intake.domain.book import Book, Case, Receipt, Reversal, SeenHold
+from services.intake.domain.book import Book, Case, Receipt, Reversal
 from services.intake.domain.groups import Alias
+from services.intake.domain.standing import SeenHold
 from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
 from shared.events.base import EventData, trusted

@@ -9,9 +9,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.intake.domain.book import Book, Bound, Loan, Movement, Receipt, SeenHold, Statement, Terms
+from services.intake.domain.book import Book, Loan, Movement, Receipt, Statement, Terms
 from services.intake.domain.delinquency import Arrears, DueAmount, Pause, arrears, effective_days
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.domain.position import Bound
+from services.intake.domain.standing import SeenHold
 from shared.events.case import Bucket
 from shared.events.stop import StopCause
 

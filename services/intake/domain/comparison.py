@@ -16,8 +16,9 @@ from services.intake.domain.assessment import (
     effective_statement,
     movements_of,
 )
-from services.intake.domain.book import Book, Disagreement, Loan, Standing
+from services.intake.domain.book import Book, Loan
 from services.intake.domain.policy import DelinquencyPolicy
+from services.intake.domain.standing import Disagreement, Standing
 
 ComparedField = Literal[
     "overdue_minor", "balance_minor", "oldest_due_date", "currency", "loan", "group", "obligors", "days_past_due",

@@ -16,10 +16,11 @@ from msgspec.structs import replace
 
 from services.intake.domain import announcement, groups
 from services.intake.domain.assessment import Assessment, assess, newest_date, stops, suspensions
-from services.intake.domain.book import Book, Case, CaseStatus, Loan, MoneyKind, Movement, Standing
+from services.intake.domain.book import Book, Case, CaseStatus, Loan, MoneyKind, Movement
 from services.intake.domain.merge import Names, merge
 from services.intake.domain.policy import DelinquencyPolicy
 from services.intake.domain.rolling import placed
+from services.intake.domain.standing import Standing
 from services.intake.domain.trigger import Trigger
 from shared.events import NewEvent
 from shared.events.base import EventData

@@ -16,19 +16,11 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from services.intake.domain.book import (
-    Book,
-    Loan,
-    Movement,
-    Obligors,
-    Person,
-    Place,
-    Position,
-    SeenHold,
-    Standing,
-)
+from services.intake.domain.book import Book, Loan, Movement, Person, Place
 from services.intake.domain.merge import Names
+from services.intake.domain.position import Position
 from services.intake.domain.rolling import moved
+from services.intake.domain.standing import Obligors, SeenHold, Standing
 from shared.events.base import EventData
 
 _MERGED: Final = "merged"

@@ -12,22 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from services.intake.domain.assessment import effective_statement, movements_of
-from services.intake.domain.book import (
-    Book,
-    Bound,
-    Loan,
-    MoneyKind,
-    Movement,
-    Position,
-    Profile,
-    Receipt,
-    Reversal,
-    Standing,
-    Statement,
-    Terms,
-)
+from services.intake.domain.book import Book, Loan, MoneyKind, Movement, Profile, Receipt, Reversal, Statement, Terms
 from services.intake.domain.delinquency import DueAmount
 from services.intake.domain.merge_standing import merge_standing, own_role
+from services.intake.domain.position import Bound, Position
+from services.intake.domain.standing import Standing
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE
 from shared.events.loan import (

@@ -10,14 +10,13 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from services.intake.domain.book import (
-    Bound,
+from services.intake.domain.position import Bound, Position
+from services.intake.domain.standing import (
     ChargeOff,
     Ending,
     HoldEnd,
     HoldStart,
     Obligors,
-    Position,
     SeenHold,
     Standing,
     StatedBalance,

@@ -21,12 +21,12 @@ from services.intake.domain.book import (
     Profile,
     Receipt,
     Reversal,
-    Standing,
     Statement,
     Terms,
     matters,
 )
 from services.intake.domain.delinquency import Pause
+from services.intake.domain.standing import Standing
 from services.intake.store import groups as groups_store
 from services.intake.store import portfolio
 from shared.database import UnitOfWork

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
-from services.intake.domain.book import Position
 from services.intake.domain.groups import Alias
+from services.intake.domain.position import Position
 from shared.database import UnitOfWork
 
 _TOUCHING = """

@@ -6,10 +6,11 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from services.intake.domain import groups
-from services.intake.domain.book import NOBODY, Book, Position, matters
+from services.intake.domain.book import NOBODY, Book, matters
 from services.intake.domain.conclusion import conclude, fold
 from services.intake.domain.groups import Alias
 from services.intake.domain.identity import Word, regrouped
+from services.intake.domain.position import Position
 from shared.events.base import EventData
 from shared.events.loan import IdentityFact, PartyMerged, PartyUnmerged
 from shared.ids import derived_id
