@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime, time, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,10 @@ from tests.integration.plans.conftest import Compliance
 from tests.integration.plans.test_plans import access_lists, open_case, paid, signed
 
 FIRST = date(2026, 4, 2)
+WAITING = """
+SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+WHERE NOT granted AND locktype = 'advisory' AND datname = current_database()
+"""
 
 
 async def at(desk: Desk, day: date, *, hour: int = 4) -> None:
@@ -167,16 +172,35 @@ async def test_a_hold_pauses_and_a_suspended_case_is_left_alone(desk: Desk, comp
     assert asked(compliance) == []
 
 
-async def test_messages_about_the_plan_of_somebody_who_is_another_go_to_who_remains(
-    desk: Desk, compliance: Compliance
-) -> None:
-    case, plan = await signed(desk)
+async def merged_into_another(desk: Desk, case: CaseOpened) -> CaseOpened:
     other = await open_case(desk)
     merged = CasePartyMerged(
         party_id=case.party_id, merged_id=case.party_id, survivor_id=other.party_id, version=1,
         business_date=FIRST, merged_case_id=case.case_id, survivor_case_id=other.case_id,
     )  # fmt: skip
     await desk.deliver("case", ("case.party_merged", merged))
+    return other
+
+
+async def test_a_decision_waits_for_what_is_being_told_of_who_remains(desk: Desk) -> None:
+    case, plan = await signed(desk)
+    other = await merged_into_another(desk, case)
+    async with desk.database.unit_of_work() as uow:
+        await uow.lock_parties([other.party_id])  # a payment, say, that keeps the plan
+        decision = asyncio.create_task(reviewed(desk, plan, decision="break"))
+        async with asyncio.timeout(120):
+            while not await uow.sql.fetchval(WAITING):
+                assert not decision.done(), "decided without the lock of who remains"
+                await asyncio.sleep(0)
+        assert not decision.done()
+    assert (await decision).json()["type"].endswith("plan-not-in-review")
+
+
+async def test_messages_about_the_plan_of_somebody_who_is_another_go_to_who_remains(
+    desk: Desk, compliance: Compliance
+) -> None:
+    case, plan = await signed(desk)
+    other = await merged_into_another(desk, case)
     await at(desk, FIRST)
     (request,) = asked(compliance)
     assert (UUID(request["party_id"]), UUID(request["case_id"])) == (other.party_id, other.case_id)
