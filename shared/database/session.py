@@ -29,6 +29,10 @@ _reads: Final[dict[tuple[tuple[str, tuple[str, ...]], ...], str]] = {}
 _writes: Final[dict[tuple[str, ...], str]] = {}
 
 
+class ReadOnlyTransactionError(RuntimeError):
+    """An event, an intent or a write that waits was recorded in a read-only transaction."""
+
+
 class Statement(NamedTuple):
     """SQL with its arguments."""
 
@@ -49,8 +53,9 @@ class _Asked:
 class Session:
     """The driver's connection inside one transaction. What it does not name goes to the connection as it is."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, *, read_only: bool = False) -> None:
         self._connection = connection
+        self._read_only = read_only
         self._waiting: list[Statement] = []
         self._asking = False
 
@@ -90,7 +95,11 @@ class Session:
 
         One statement without data-modifying WITH. All that are sent together see the database as it was before, so
         none may look at a row that another of them writes. What it raises is raised by whatever comes next.
+
+        Raises ReadOnlyTransactionError.
         """
+        if self._read_only:
+            raise ReadOnlyTransactionError("this transaction is read-only")
         self._waiting.append(Statement(sql, arguments))
 
     async def flush(self) -> None:

@@ -13,7 +13,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database.columns import joined
-from shared.database.session import Session
+from shared.database.session import ReadOnlyTransactionError, Session
 from shared.messaging.intents import NewIntent
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ def party_lock_key(party_id: UUID) -> int:
     """
     low = party_id.int & _LOW_64_BITS
     return low - (1 << 64) if low >> 63 else low
-
-
-class ReadOnlyTransactionError(RuntimeError):
-    """An event or intent was recorded in a read-only transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ class UnitOfWork:
         read_only: bool = False,
     ) -> None:
         self.connection = connection
-        self.sql = Session(sql)
+        self.sql = Session(sql, read_only=read_only)
         self.service = service
         self.tenant = tenant
         self.now = now

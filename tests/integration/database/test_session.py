@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from shared.database.session import Session, together
+from shared.database.session import ReadOnlyTransactionError, Session, together
 
 NUMBERS = "SELECT n, n * 10 AS tens FROM generate_series(1, $1::int) AS n ORDER BY n"
 OF_KINDS = "SELECT $1::uuid AS id, ARRAY[1, 2]::bigint[] AS places, $2::text[] AS words, now() AS at"
@@ -117,3 +117,8 @@ async def test_nothing_passes_a_write_that_waits(connection: asyncpg.Connection)
         sql.cursor(ALL)
     await sql.flush()
     assert [row["n"] async for row in sql.cursor(ALL)] == [1]
+
+
+async def test_a_write_is_not_forgotten_where_nobody_commits(connection: asyncpg.Connection) -> None:
+    with pytest.raises(ReadOnlyTransactionError):
+        Session(connection, read_only=True).later(INSERT, "a", 1)
