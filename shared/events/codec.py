@@ -22,6 +22,7 @@ RawHeaders = Mapping[str, bytes | None]
 """Headers as Kafka gave them: nothing is certain of them, and some clients write them without a value."""
 NO_PARTY_KEY: Final = b"-"
 CONTENT_TYPE: Final = b"application/json"
+LONGEST_ATTRIBUTE: Final = 256
 REQUIRED_HEADERS: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_tenant", "ce_sequence")
 CORE_TOPICS: Final = frozenset({"loan", "loan-urgent"})
 
@@ -174,6 +175,9 @@ def _common(
     schema: bytes | None,
 ) -> _Common | None:  # fmt: skip
     """None when one that is required is missing. Raises DecodeError, UnicodeDecodeError."""
+    # What raises is not kept: whoever sends long headers, each another, fills no memory with them.
+    if any(len(one or b"") > LONGEST_ATTRIBUTE for one in (specversion, name, source, tenant, schema)):
+        raise DecodeError("bad_header", f"a header is longer than {LONGEST_ATTRIBUTE} bytes")
     if not (specversion and name and source and tenant):
         return None
     if specversion != b"1.0":

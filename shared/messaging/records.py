@@ -13,7 +13,7 @@ from msgspec import Struct
 from shared.events import Received
 from shared.events.base import EventData
 from shared.events.catalogue import CATALOGUE, HEARTBEAT
-from shared.events.codec import DecodeError, RawHeaders, decode_under
+from shared.events.codec import LONGEST_ATTRIBUTE, DecodeError, RawHeaders, decode_under
 from shared.events.topics import SERVICES
 from shared.ids import derived_id
 from shared.messaging.outbox import source_of
@@ -21,7 +21,6 @@ from shared.messaging.subscription import InboxKey, Subscription
 
 _KNOWN_SOURCES = frozenset(source_of(service) for service in SERVICES)
 _HEARTBEAT = HEARTBEAT.encode()
-_LONGEST_ATTRIBUTE = 256
 _LARGEST_SEQUENCE = (1 << 63) - 1
 
 
@@ -142,7 +141,7 @@ def classify(record: RawRecord, subscription: Subscription) -> Entry:
             if 0 < event.sequence <= _LARGEST_SEQUENCE:
                 entry.stream = Stream((event.source, event.aggregate_type, event.aggregate_id))
                 entry.sequence = event.sequence
-    elif len(event.key) <= _LONGEST_ATTRIBUTE and "\x00" not in event.key:
+    elif len(event.key) <= LONGEST_ATTRIBUTE and "\x00" not in event.key:
         entry.core_key = event.key
     return entry
 
@@ -212,7 +211,7 @@ def _identify(entry: Entry, key: bytes | None, *, internal: bool) -> None:
             entry.party_id, entry.party_known = UUID(text), True
         except ValueError:
             return
-    elif len(text) <= _LONGEST_ATTRIBUTE and "\x00" not in text:
+    elif len(text) <= LONGEST_ATTRIBUTE and "\x00" not in text:
         entry.core_key = text
 
 
@@ -236,4 +235,4 @@ def _attribute(headers: RawHeaders, name: str) -> str:
 
 def _is_plain(text: str) -> bool:
     """Of bearable length and without control characters (CloudEvents forbids them, and we join columns by one)."""
-    return len(text) <= _LONGEST_ATTRIBUTE and text.isprintable()
+    return len(text) <= LONGEST_ATTRIBUTE and text.isprintable()

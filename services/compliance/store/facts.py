@@ -56,7 +56,6 @@ async def complete_facts(
     uow: UnitOfWork, cipher: PartyCipher, own: Own, *, named: NamedKeys = _NO_KEYS, taking: bool = False
 ) -> dict[UUID, PartyFacts]:
     """The facts of these people, with what counts on the keys that they share. `named`, `taking`: as `load_facts`."""
-    """The facts of these people with what counts on the keys that they share. `named`, `taking`: as `load_facts`."""
     facts, ties = await _load(uow, own.files, counted=True, named=named, taking=taking)
     sharing = ties.cases.keys() - own.told.keys()
     everybody = {**own.told, **(await load_told(uow, cipher, sharing) if sharing else {})}

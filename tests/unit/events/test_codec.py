@@ -101,7 +101,9 @@ def test_foreign_key() -> None:
     assert reason(EXAMPLES["loan.overdue"], key=b"bank|core-a|P-000043") == "key_mismatch"
 
 
-@pytest.mark.parametrize("changes", [{"ce_time": "2026-03-10T01:02:03"}, {"ce_sequence": "x"}])
+@pytest.mark.parametrize(
+    "changes", [{"ce_time": "2026-03-10T01:02:03"}, {"ce_sequence": "x"}, {"ce_source": "s" * 257}]
+)
 def test_bad_header(changes: dict[str, str]) -> None:
     assert reason(EXAMPLES["loan.overdue"], **changes) == "bad_header"
 
