@@ -29,6 +29,7 @@ from shared.messaging.subscription import InboxKey, Outcome
 
 _FOLD_SECONDS = 1.0
 _LEASE_SECONDS = 4.0
+_ANSWER_SECONDS = 0.5
 
 
 def inbox_off() -> None:
@@ -93,10 +94,33 @@ def short_leases() -> None:
     worker.LEASE_SECONDS = _LEASE_SECONDS
 
 
-ALTERATIONS: dict[str, Callable[[], None]] = {
-    alteration.__name__: alteration
-    for alteration in (inbox_off, party_lock_off, relay_backwards, forgetful, slow_folds, short_leases)
-}
+def slow_acknowledgements() -> None:
+    """The relay knows for a while that Kafka has what it sent before it says so in its own tables."""
+    publish = Relay._publish
+
+    async def publish_slowly(self: Relay, producer: Any, topic: str, rows: Sequence[Any]) -> Any:
+        sent = await publish(self, producer, topic, rows)
+        await asyncio.sleep(_ANSWER_SECONDS)
+        return sent
+
+    Relay._publish = publish_slowly  # type: ignore[method-assign]
+
+
+def slow_commits() -> None:
+    """The worker has answers in hand for a while before it commits them."""
+    commit = worker.Worker._commit
+
+    async def commit_slowly(self: worker.Worker, *answered: Any) -> Any:
+        await asyncio.sleep(_ANSWER_SECONDS)
+        return await commit(self, *answered)
+
+    worker.Worker._commit = commit_slowly  # type: ignore[method-assign]
+
+
+_ALL = (
+    inbox_off, party_lock_off, relay_backwards, forgetful, slow_folds, short_leases, slow_acknowledgements, slow_commits
+)  # fmt: skip
+ALTERATIONS: dict[str, Callable[[], None]] = {alteration.__name__: alteration for alteration in _ALL}
 
 if __name__ == "__main__":
     service, alterations = sys.argv[1:3]

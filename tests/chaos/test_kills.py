@@ -52,7 +52,8 @@ async def test_killed_relays_two_at_once(run: Any, until: Any, reaches: Any) -> 
     """Both relays die until one dies between Kafka's acknowledgement and its own: what it sent is sent again."""
     relays = ("intake-relay-1", "intake-relay-2")
     async with run(PARTIES) as it:
-        await asyncio.gather(*(it.platform.start_service("intake", name=name, roles=["relay"]) for name in relays))
+        slow = ["slow_acknowledgements"]
+        await asyncio.gather(*(it.start_altered("intake", slow, name=name, roles=["relay"]) for name in relays))
         await it.feed()
         await it.pay(PARTIES)
         await it.platform.start_service("intake", name="intake-consumer", roles=["consumer"])
@@ -92,7 +93,7 @@ async def test_killed_worker(run: Any, until: Any, reaches: Any) -> None:
             return set(await it.column(query, service="plans"))
 
         await it.platform.start_services(["compliance"], roles=["api", "relay"])
-        await it.start_altered("plans", ["short_leases"], name="plans-worker", roles=["worker"])
+        await it.start_altered("plans", ["short_leases", "slow_commits"], name="plans-worker", roles=["worker"])
         intents = await intend_holds(it)
         repeated = 0
         for _ in range(MOST_KILLS):
