@@ -26,6 +26,10 @@ async def foreign_topic(kafka, prefix):
     name, admin = f"{prefix}external-events", kafka.admin()
     for future in admin.create_topics([NewTopic(name, _PARTITIONS, 1)]).values():
         await asyncio.to_thread(future.result, 30)
+    # The controller has answered; the broker learns of it a moment later.
+    async with asyncio.timeout(60):
+        while name not in (await asyncio.to_thread(admin.list_topics, timeout=30)).topics:
+            await asyncio.sleep(0.05)
     yield name
     for future in admin.delete_topics([name]).values():
         await asyncio.to_thread(future.result, 30)
