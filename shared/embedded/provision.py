@@ -163,8 +163,8 @@ def _provision_topics(admin: AdminClient, prefix: str, topics: Mapping[str, Topi
     _settle(admin.create_acls(rules))
     # The controller has answered, the broker learns of it a moment later, in the order of the request.
     names = {prefix + spec.name for spec in topics.values()}
-    _wait_until(lambda: names <= admin.list_topics(timeout=TIMEOUT_SECONDS).topics.keys())
-    _wait_until(lambda: bool(admin.describe_acls(_matching(rules[-1])).result(timeout=TIMEOUT_SECONDS)))
+    wait_until(lambda: names <= admin.list_topics(timeout=TIMEOUT_SECONDS).topics.keys())
+    wait_until(lambda: bool(admin.describe_acls(_matching(rules[-1])).result(timeout=TIMEOUT_SECONDS)))
 
 
 def _topic_config(spec: TopicSpec) -> dict[str, str]:
@@ -265,7 +265,7 @@ def _drop_topics(admin: AdminClient, prefix: str, topics: Mapping[str, TopicSpec
     if names:
         _settle(admin.delete_topics(sorted(names)), ignore=(KafkaError.UNKNOWN_TOPIC_OR_PART,))
     _settle(admin.delete_acls([_matching(rule) for rule in access_rules(prefix, topics)]))
-    _wait_until(lambda: not names & admin.list_topics(timeout=TIMEOUT_SECONDS).topics.keys())
+    wait_until(lambda: not names & admin.list_topics(timeout=TIMEOUT_SECONDS).topics.keys())
 
 
 def _settle(futures: Mapping[Any, Future[Any]], *, ignore: Sequence[int] = ()) -> None:
@@ -278,7 +278,8 @@ def _settle(futures: Mapping[Any, Future[Any]], *, ignore: Sequence[int] = ()) -
                 raise
 
 
-def _wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Until the broker has learned what the controller has answered. Raises EmbeddedServerError when it does not."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         if time.monotonic() > deadline:

@@ -11,6 +11,7 @@ from services.intake.app import define
 from services.intake.fineract.broker import begin_at_broker
 from services.intake.store import fineract as store
 from shared.embedded.kafka import ADMIN
+from shared.embedded.provision import wait_until
 from simulation.core.port import listening
 from simulation.fineract import wire
 from simulation.fineract.books import Books, rest_api
@@ -27,9 +28,7 @@ async def foreign_topic(kafka, prefix):
     for future in admin.create_topics([NewTopic(name, _PARTITIONS, 1)]).values():
         await asyncio.to_thread(future.result, 30)
     # The controller has answered; the broker learns of it a moment later.
-    async with asyncio.timeout(60):
-        while name not in (await asyncio.to_thread(admin.list_topics, timeout=30)).topics:
-            await asyncio.sleep(0.05)
+    await asyncio.to_thread(wait_until, lambda: name in admin.list_topics(timeout=30).topics)
     yield name
     for future in admin.delete_topics([name]).values():
         await asyncio.to_thread(future.result, 30)
