@@ -224,7 +224,7 @@ histories = st.builds(
 
 
 @given(histories)
-@settings(max_examples=120, deadline=timedelta(seconds=2))
+@settings(max_examples=120)
 def test_no_past_brings_a_visit_before_softer_steps_or_under_a_hold(one):
     tally = Tally(STRATEGY)
     tally.add(one, BUCKETS)
