@@ -1,6 +1,5 @@
 """The past under a strategy: what is done, what it costs, and whom it burdens."""
 
-from datetime import timedelta
 from uuid import UUID
 
 import msgspec
