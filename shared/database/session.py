@@ -23,6 +23,8 @@ E = TypeVar("E")
 F = TypeVar("F")
 
 _PARAMETER: Final = re.compile(r"\$(\d+)")
+# Of more people than these the rows cost more than the ways to the database, and rows inside of a row cost most.
+_FEW: Final = 100
 # Columns of what a connection was asked: it must have met the types of all columns to read them inside of a row.
 _known: Final[WeakKeyDictionary[asyncpg.Connection, dict[str, tuple[str, ...]]]] = WeakKeyDictionary()
 _reads: Final[dict[tuple[tuple[str, tuple[str, ...]], ...], str]] = {}
@@ -164,8 +166,8 @@ class Session:
         """The rows of each statement."""
         if self._asking:
             return await _Asked(statements)  # type: ignore[no-any-return]
-        if len(statements) == 1:
-            return [await self.fetch(statements[0].sql, *statements[0].arguments)]
+        if len(statements) == 1 or any(_is_long(one) for one in _arguments(statements)):
+            return [await self.fetch(sql, *arguments) for sql, arguments in statements]
         known = _known.setdefault(self._connection, {})
         for sql in dict.fromkeys(sql for sql, _ in statements if sql not in known):
             prepared = await self._connection.prepare(sql)
@@ -202,9 +204,11 @@ async def together(
 
 
 async def together(sql: Session, *readers: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
-    """What these readers return; what they ask the database at the same time is one statement, seen at one moment.
+    """What these readers return; what they ask the database at the same time is one statement.
 
-    They do nothing but SELECT (a lock would not be held before the other readers look), and their rows are dicts.
+    They do nothing but SELECT (a lock would not be held before the other readers look), and their rows may be dicts.
+    What is asked of many people at once is asked one by one: then the rows weigh more than the ways, and what holds it
+    still is the people's locks, not the moment.
     """
     results: dict[int, Any] = {}
     answers: dict[int, Any] = dict.fromkeys(range(len(readers)))
@@ -258,6 +262,10 @@ def _before(statements: Sequence[Statement]) -> list[int]:
 
 def _numbered(sql: str, before: int) -> str:
     return _PARAMETER.sub(lambda found: f"${int(found[1]) + before}", sql)
+
+
+def _is_long(argument: Any) -> bool:
+    return isinstance(argument, list | tuple) and len(argument) > _FEW
 
 
 def _arguments(statements: Sequence[Statement]) -> list[Any]:

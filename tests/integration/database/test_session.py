@@ -122,3 +122,14 @@ async def test_nothing_passes_a_write_that_waits(connection: asyncpg.Connection)
 async def test_a_write_is_not_forgotten_where_nobody_commits(connection: asyncpg.Connection) -> None:
     with pytest.raises(ReadOnlyTransactionError):
         Session(connection, read_only=True).later(INSERT, "a", 1)
+
+
+async def test_what_is_asked_of_many_is_asked_one_by_one(connection: asyncpg.Connection, statements: list[str]) -> None:
+    sql = Session(connection)
+
+    async def of(ids: list[int]) -> list[int]:
+        return [row["n"] for row in await sql.fetch("SELECT n FROM unnest($1::int[]) AS n", ids)]
+
+    many = list(range(500))
+    assert await together(sql, of(many), of([1])) == (many, [1])
+    assert not [sent for sent in await own(statements) if "array_agg" in sent]
