@@ -172,16 +172,26 @@ def _marked(loan: Loan, fields: tuple[str, ...] | None, day: date) -> Loan:
     return with_disagreement(loan, (*stated_fields(loan), *(fields or ())), day)
 
 
+def marks(loan: Loan) -> tuple[str, ...]:
+    """The fields with which a loan is marked: there the core says something else, or contradicts itself."""
+    return () if loan.standing is None or loan.standing.disagreement is None else loan.standing.disagreement.fields
+
+
 def stated_fields(loan: Loan) -> tuple[str, ...]:
     """The fields of `STATED` on which its newest record contradicts itself."""
-    marked_on = None if loan.standing is None else loan.standing.disagreement
-    return () if marked_on is None else tuple(field for field in marked_on.fields if field in STATED)
+    return tuple(field for field in marks(loan) if field in STATED)
+
+
+def with_marks(book: Book, loan_ref: str, fields: tuple[str, ...], day: date) -> Book:
+    """The book with a loan marked with these fields and no others; itself when nothing changes."""
+    loan = book.loans[loan_ref]
+    changed = with_disagreement(loan, fields, day)
+    return book if changed is loan else replace(book, loans={**book.loans, loan_ref: changed})
 
 
 def with_disagreement(loan: Loan, fields: tuple[str, ...], day: date) -> Loan:
     """The loan marked with the fields that differ; none: freed."""
-    standing = loan.standing or Standing()
-    if (standing.disagreement.fields if standing.disagreement else ()) == fields:
+    if marks(loan) == fields:
         return loan
     disagreement = Disagreement(day, fields) if fields else None
-    return replace(loan, standing=replace(standing, disagreement=disagreement))
+    return replace(loan, standing=replace(loan.standing or Standing(), disagreement=disagreement))

@@ -5,11 +5,9 @@ They follow from the due items of the same record, so nothing can be on its way:
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from services.intake.domain.assessment import arrears_of
-from services.intake.domain.book import Book, Loan
-from services.intake.domain.comparison import STATED, FieldDifference, with_disagreement
+from services.intake.domain.book import Book
+from services.intake.domain.comparison import STATED, FieldDifference, marks, with_marks
 from services.intake.domain.policy import DelinquencyPolicy
 from shared.events.loan import CoreBucket, LoanFact, LoanState
 
@@ -55,15 +53,8 @@ def says_days(fact: LoanFact) -> bool:
 
 def with_word(book: Book, fact: LoanFact, differing: list[FieldDifference]) -> Book:
     """The book with the loan marked where the core's word differs, or freed; itself when nothing changes."""
-    loan = book.loans[fact.loan_ref]
-    fields = tuple(one.field for one in differing) + _others(loan)
-    changed = with_disagreement(loan, fields, fact.business_date)
-    return book if changed is loan else replace(book, loans={**book.loans, fact.loan_ref: changed})
-
-
-def _others(loan: Loan) -> tuple[str, ...]:
-    marked_on = None if loan.standing is None else loan.standing.disagreement
-    return () if marked_on is None else tuple(field for field in marked_on.fields if field not in STATED)
+    others = tuple(field for field in marks(book.loans[fact.loan_ref]) if field not in STATED)
+    return with_marks(book, fact.loan_ref, tuple(one.field for one in differing) + others, fact.business_date)
 
 
 def _holds(bucket: CoreBucket, days: int) -> bool:

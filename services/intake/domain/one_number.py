@@ -9,11 +9,9 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final, NamedTuple
 
-from msgspec.structs import replace
-
 from services.intake.domain.assessment import effective_statement, movements_of, statements
 from services.intake.domain.book import Book, Loan, Movement, Receipt
-from services.intake.domain.comparison import FieldDifference, with_disagreement
+from services.intake.domain.comparison import FieldDifference, marks, with_marks
 from services.intake.domain.delinquency import DueAmount
 from services.intake.domain.merge import due_amounts
 from shared.events.loan import (
@@ -79,25 +77,21 @@ def settles(before: Book, after: Book, loan_ref: str) -> bool:
 
 def is_marked(loan: Loan) -> bool:
     """Whether the order of its records is in doubt."""
-    marked_on = None if loan.standing is None else loan.standing.disagreement
-    return marked_on is not None and ORDER in marked_on.fields
+    return ORDER in marks(loan)
 
 
 def with_mark(book: Book, loan_ref: str, day: date) -> Book:
     """The book with the doubt about a loan, beside whatever else it is marked with."""
-    loan = book.loans[loan_ref]
-    return _with(book, loan, (*_others(loan), ORDER), day)
+    return with_marks(book, loan_ref, (*_others(book.loans[loan_ref]), ORDER), day)
 
 
 def without_mark(book: Book, loan_ref: str, day: date) -> Book:
     """The book without it."""
-    loan = book.loans[loan_ref]
-    return _with(book, loan, _others(loan), day)
+    return with_marks(book, loan_ref, _others(book.loans[loan_ref]), day)
 
 
-def _with(book: Book, loan: Loan, fields: tuple[str, ...], day: date) -> Book:
-    changed = with_disagreement(loan, fields, day)
-    return book if changed is loan else replace(book, loans={**book.loans, loan.loan_ref: changed})
+def _others(loan: Loan) -> tuple[str, ...]:
+    return tuple(field for field in marks(loan) if field != ORDER)
 
 
 def newest_number(loan: Loan, movements: Iterable[Movement]) -> _Number:
@@ -107,11 +101,6 @@ def newest_number(loan: Loan, movements: Iterable[Movement]) -> _Number:
     if loan.ending is not None:
         numbers.append(loan.ending.position[:2])
     return max(numbers, default=_NEVER)
-
-
-def _others(loan: Loan) -> tuple[str, ...]:
-    marked_on = None if loan.standing is None else loan.standing.disagreement
-    return () if marked_on is None else tuple(field for field in marked_on.fields if field != ORDER)
 
 
 def _said(fact: LoanFact) -> _Due | None:
